@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/memfd.h>
+#include <linux/mman.h>
+
+#include "tap.h"
+
+/* One inaccessible huge page on either side keeps the kernel from merging mappings. */
+#define FENCE SZ_2M
+
+const char *mem_name(enum mem_kind kind)
+{
+	static const char *const names[] = {
+		[MEM_BASE] = "base",
+		[MEM_THP] = "thp",
+		[MEM_HUGETLB] = "hugetlb",
+		[MEM_HUGETLB_SHARED] = "hugetlb-shared",
+		[MEM_SHMEM] = "shmem",
+	};
+
+	return names[kind];
+}
+
+static bool is_hugetlb(enum mem_kind kind)
+{
+	return kind == MEM_HUGETLB || kind == MEM_HUGETLB_SHARED;
+}
+
+static bool is_shared(enum mem_kind kind)
+{
+	return kind == MEM_HUGETLB_SHARED || kind == MEM_SHMEM;
+}
+
+size_t mem_unit(enum mem_kind kind)
+{
+	return is_hugetlb(kind) ? SZ_2M : SZ_4K;
+}
+
+size_t hugetlb_free_pages(void)
+{
+	static const char path[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+	FILE *f = fopen(path, "re");
+	size_t pages = 0;
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%zu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages;
+}
+
+static void map_fixed(struct mem *mem, size_t off, size_t len)
+{
+	int flags = MAP_FIXED | (is_shared(mem->kind) ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS);
+	uint8_t *addr = mem->addr + off;
+
+	if (mem->kind == MEM_HUGETLB)
+		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+	if (mmap(addr, len, PROT_READ | PROT_WRITE, flags, mem->fd,
+		 is_shared(mem->kind) ? (off_t)off : 0) == MAP_FAILED)
+		fatal("mmap of %zu KiB of %s memory: %s", len >> 10, mem_name(mem->kind),
+		      strerror(errno));
+	if (mem->kind == MEM_THP && madvise(addr, len, MADV_HUGEPAGE))
+		fatal("MADV_HUGEPAGE: %s", strerror(errno));
+	if (mem->kind == MEM_BASE && madvise(addr, len, MADV_NOHUGEPAGE))
+		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
+}
+
+void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
+{
+	uintptr_t reserve;
+
+	if (is_hugetlb(kind))
+		need(hugetlb_free_pages() >= len / SZ_2M,
+		     "%zu free huge pages of 2 MiB are needed, %zu there", len / SZ_2M,
+		     hugetlb_free_pages());
+
+	*mem = (struct mem){ .kind = kind, .len = len, .fd = -1 };
+	if (is_shared(kind)) {
+		unsigned int flags = MFD_CLOEXEC;
+
+		if (is_hugetlb(kind))
+			flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+		mem->fd = memfd_create("lab", flags);
+		if (mem->fd < 0 || ftruncate(mem->fd, (off_t)len))
+			fatal("memfd of %zu KiB: %s", len >> 10, strerror(errno));
+	}
+
+	reserve = (uintptr_t)mmap(NULL, len + FENCE * 2 + SZ_2M, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((void *)reserve == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	mem->addr = (uint8_t *)((reserve + FENCE + SZ_2M - 1) & ~(SZ_2M - 1));
+	/* what the alignment left over goes back: the fences are exactly FENCE wide */
+	if ((uintptr_t)mem->addr - FENCE > reserve)
+		munmap((void *)reserve, (uintptr_t)mem->addr - FENCE - reserve);
+	if (reserve + SZ_2M + FENCE > (uintptr_t)mem->addr)
+		munmap(mem->addr + len + FENCE, reserve + SZ_2M + FENCE - (uintptr_t)mem->addr);
+	map_fixed(mem, 0, len);
+}
+
+void mem_unmap(struct mem *mem)
+{
+	if (munmap(mem->addr - FENCE, FENCE + mem->len + FENCE))
+		fatal("munmap: %s", strerror(errno));
+	if (mem->fd >= 0)
+		close(mem->fd);
+	mem->addr = NULL;
+}
+
+void mem_drop(struct mem *mem, size_t off, size_t len)
+{
+	/* dropping a shared mapping's pages alone would find them again in the file */
+	int advice = is_shared(mem->kind) ? MADV_REMOVE : MADV_DONTNEED;
+
+	if (madvise(mem->addr + off, len, advice))
+		fatal("dropping %zu KiB of %s memory: %s", len >> 10, mem_name(mem->kind),
+		      strerror(errno));
+}
+
+void mem_punch(struct mem *mem, size_t off, size_t len)
+{
+	if (munmap(mem->addr + off, len))
+		fatal("munmap: %s", strerror(errno));
+}
+
+void mem_refill(struct mem *mem, size_t off, size_t len)
+{
+	if (is_shared(mem->kind) && fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					      (off_t)off, (off_t)len))
+		fatal("fallocate: %s", strerror(errno));
+	map_fixed(mem, off, len);
+}
+
+size_t mem_huge_bytes(const void *addr)
+{
+	uint64_t at = (uintptr_t)addr, start, end;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	bool inside = false;
+	size_t bytes = 0, kib;
+	char text[512];
+
+	if (!f)
+		return 0;
+	while (fgets(text, sizeof(text), f)) {
+		if (sscanf(text, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
+			inside = start <= at && at < end;
+		else if (inside && sscanf(text, "AnonHugePages: %zu kB", &kib) == 1)
+			bytes = kib << 10;
+	}
+	fclose(f);
+	return bytes;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Memory of a known kind, to register and to pull away again. */
+#ifndef LAB_MEMORY_H
+#define LAB_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SZ_4K ((size_t)1 << 12)
+#define SZ_64K ((size_t)1 << 16)
+#define SZ_1M ((size_t)1 << 20)
+#define SZ_2M ((size_t)1 << 21)
+#define SZ_1G ((size_t)1 << 30)
+
+enum mem_kind {
+	MEM_BASE,		/* anonymous, kept to base pages */
+	MEM_THP,		/* anonymous, transparent huge pages */
+	MEM_HUGETLB,		/* anonymous, 2 MiB pages of the pool */
+	MEM_HUGETLB_SHARED,	/* a file of 2 MiB pages of the pool, mapped shared */
+	MEM_SHMEM,		/* a memory file of base pages, mapped shared */
+};
+
+struct mem {
+	enum mem_kind kind;
+	uint8_t *addr;		/* 2 MiB aligned; what lies around it is not accessible */
+	size_t len;
+	int fd;			/* of the shared kinds, else -1 */
+};
+
+const char *mem_name(enum mem_kind kind);
+
+/* The smallest piece that mem_drop() and munmap() take. */
+size_t mem_unit(enum mem_kind kind);
+
+/* Maps @len bytes, none of them touched. Ends the test if that is not possible. */
+void mem_map(struct mem *mem, enum mem_kind kind, size_t len);
+void mem_unmap(struct mem *mem);
+
+/* Gives the pages of a range back; it reads as zeroes from then on. */
+void mem_drop(struct mem *mem, size_t off, size_t len);
+
+/* Leaves a hole, and fills it with fresh memory of the same kind. */
+void mem_punch(struct mem *mem, size_t off, size_t len);
+void mem_refill(struct mem *mem, size_t off, size_t len);
+
+/* Bytes of the mapping at @addr that the CPU reaches through huge page entries. */
+size_t mem_huge_bytes(const void *addr);
+
+/* Pages of 2 MiB that can still be had from the pool. */
+size_t hugetlb_free_pages(void);
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "pattern.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+
+/* The finalizer of splitmix64, by Sebastiano Vigna (public domain). */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+	return x ^ (x >> 31);
+}
+
+void rng_init(struct rng *rng, uint64_t dflt)
+{
+	const char *env = getenv("HUGEODP_SEED");
+
+	rng->state = env ? strtoull(env, NULL, 0) : dflt;
+	note("seed %#llx", (unsigned long long)rng->state);
+}
+
+uint64_t rng_next(struct rng *rng)
+{
+	rng->state += 0x9e3779b97f4a7c15ULL;
+	return mix(rng->state);
+}
+
+uint64_t rng_below(struct rng *rng, uint64_t bound)
+{
+	return bound ? rng_next(rng) % bound : 0;
+}
+
+size_t rng_size(struct rng *rng, size_t max)
+{
+	unsigned int bits = 63 - (unsigned int)__builtin_clzll(max);
+	size_t size = 1 + rng_below(rng, 2ULL << rng_below(rng, bits + 1));
+
+	return size < max ? size : max;
+}
+
+uint64_t pattern_word(uint64_t gen, uint64_t pos)
+{
+	return mix(gen * 0x9e3779b97f4a7c15ULL + (pos >> 3));
+}
+
+void pattern_fill(void *dst, uint64_t gen, uint64_t pos, size_t len)
+{
+	uint8_t *to = dst;
+
+	while (len) {
+		uint64_t word = pattern_word(gen, pos);
+		size_t skip = pos & 7;
+		size_t n = 8 - skip < len ? 8 - skip : len;
+
+		memcpy(to, (uint8_t *)&word + skip, n);
+		to += n;
+		pos += n;
+		len -= n;
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* The device under test, and pairs of connected queue pairs (QPs) on it. */
+#ifndef LAB_RIG_H
+#define LAB_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <infiniband/verbs.h>
+
+#define PORT 1
+#define MAX_SGE 3
+#define GRH_BYTES 40
+
+struct rig {
+	struct ibv_context *ctx;
+	struct ibv_pd *pd;
+	struct ibv_port_attr port;
+	uint64_t odp_rc_caps;	/* enum ibv_odp_transport_cap_bits */
+	uint64_t odp_ud_caps;
+	union ibv_gid gid;
+	uint8_t gid_index;
+	bool is_rxe;
+	bool series;		/* the kernel knows page size requests */
+};
+
+/* Opens $HUGEODP_LAB_DEVICE, else rxe0, else the first active device. */
+void rig_open(struct rig *rig);
+void rig_close(struct rig *rig);
+
+/* Ends the test unless the kernel has the hugeodp series. */
+void need_series(const struct rig *rig);
+
+enum end {
+	NEAR,	/* posts the requests */
+	FAR,	/* answers them */
+};
+
+struct pair {
+	struct rig *rig;
+	enum ibv_qp_type type;
+	unsigned int mtu;	/* bytes */
+	bool use_srq;
+	struct ibv_srq *srq;	/* of the far end */
+	struct ibv_cq *cq[2];
+	struct ibv_qp *qp[2];
+	struct ibv_ah *ah;	/* UD */
+};
+
+/* RC with a path MTU of @mtu bytes; UD always has the port's. */
+void pair_open(struct pair *pair, struct rig *rig, unsigned int mtu);
+void pair_open_srq(struct pair *pair, struct rig *rig, unsigned int mtu);
+void pair_open_ud(struct pair *pair, struct rig *rig);
+void pair_close(struct pair *pair);
+
+/* A fresh pair in the place of one whose QPs went into the error state. */
+void pair_renew(struct pair *pair);
+
+/* The next completion; ends the test if none comes in a minute. */
+struct ibv_wc pair_wait(struct pair *pair, enum end end);
+
+/*
+ * Splits @len bytes at @addr into @count pieces of about the same size, as a
+ * scatter/gather list; returns the entries in use.
+ */
+int sge_split(struct ibv_sge *sge, int count, uint64_t addr, size_t len, uint32_t lkey);
+
+void post_send(struct pair *pair, struct ibv_send_wr *wr);
+void post_recv(struct pair *pair, struct ibv_recv_wr *wr);
+
+#endif
