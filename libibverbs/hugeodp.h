@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * libhugeodp: memory regions on demand (ODP) made of huge pages.
+ *
+ * Link with `pkg-config --libs libhugeodp`, which puts this library ahead of
+ * libibverbs: rdma-core 59 and later have an ibv_reg_mr_ex() too, and it knows
+ * nothing of page size requests.
+ *
+ * Words: a *block* is one translation of a memory region (MR); its size is the
+ * *page size* of the MR and the log2 of that the *page shift*. A set of page
+ * sizes is a bit mask in bytes, as in struct ibv_device_attr.page_size_cap:
+ * 4 KiB is 1 << 12, 2 MiB is 1 << 21.
+ *
+ * Errors, as in libibverbs: functions returning int return 0 or a positive
+ * errno value and set errno too; functions returning a pointer return NULL and
+ * set errno. The one exception returns a value and says so.
+ *
+ * Threads: every function may be called from several threads at once. An MR
+ * must not be deregistered while another call uses it. Nothing here keeps a
+ * pointer to an argument after it returned.
+ */
+#ifndef INFINIBAND_HUGEODP_H
+#define INFINIBAND_HUGEODP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <infiniband/verbs.h>
+#include <infiniband/hugeodp_compat.h> /* struct ibv_mr_init_attr before rdma-core 59 */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bit of ibv_mr_init_attr.comp_mask: this is a struct ibv_mr_init_attr_odp. */
+#define IBV_REG_MR_MASK_ODP (1ULL << 48)
+
+enum ibv_odp_flags {
+	/* each block takes the largest accepted size that fits it */
+	IBV_ODP_MIXED = 1 << 0,
+	/* map the whole MR before the call returns, or fail */
+	IBV_ODP_POPULATE = 1 << 1,
+};
+
+/* Where the answer of a query comes from. */
+enum ibv_odp_source {
+	IBV_ODP_SOURCE_UNKNOWN = 0,
+	IBV_ODP_SOURCE_KERNEL = 1,
+	IBV_ODP_SOURCE_LIBRARY = 2,
+};
+
+/**
+ * struct ibv_mr_init_attr_odp - an MR with a page size request
+ * @base: as for upstream's ibv_reg_mr_ex(), with IBV_REG_MR_MASK_ODP added to
+ *        comp_mask and IBV_ACCESS_ON_DEMAND in access
+ * @base_room: room that @base may grow into; not for use. Upstream's struct
+ *             differs in size between releases of rdma-core, the place of the
+ *             members after it must not.
+ * @page_sizes: accepted page sizes, bit mask in bytes; one bit is a strict
+ *              request, several are negotiated, 0 means any size
+ * @flags: enum ibv_odp_flags
+ * @reserved: 0
+ */
+struct ibv_mr_init_attr_odp {
+	union {
+		struct ibv_mr_init_attr base;
+		uint64_t base_room[16];
+	};
+	uint64_t page_sizes;
+	uint32_t flags;
+	uint32_t reserved;
+};
+
+/**
+ * struct ibv_mr_odp_attr - what an ODP MR is made of now
+ * @page_sizes: accepted sizes that the device supports, bit mask in bytes
+ * @page_shift: log2 of the page size in bytes
+ * @flags: enum ibv_odp_flags in force
+ * @blocks_mapped: blocks with a valid translation now
+ * @table_bytes: kernel memory of the MR's page table, in bytes
+ * @faults: fault events served since registration
+ * @pages_invalidated: blocks that the kernel took away since registration
+ * @renegotiations: changes of @page_shift since registration
+ * @source: enum ibv_odp_source
+ * @reserved: 0
+ */
+struct ibv_mr_odp_attr {
+	uint64_t page_sizes;
+	uint32_t page_shift;
+	uint32_t flags;
+	uint64_t blocks_mapped;
+	uint64_t table_bytes;
+	uint64_t faults;
+	uint64_t pages_invalidated;
+	uint64_t renegotiations;
+	uint32_t source;
+	uint32_t reserved;
+};
+
+/**
+ * struct ibv_device_odp_attr - what a device can do
+ * @page_sizes: supported page sizes, bit mask in bytes
+ * @flags: supported enum ibv_odp_flags
+ * @source: enum ibv_odp_source
+ */
+struct ibv_device_odp_attr {
+	uint64_t page_sizes;
+	uint32_t flags;
+	uint32_t source;
+};
+
+/**
+ * ibv_reg_mr_ex - Register a memory region
+ * @pd: protection domain
+ * @attr: what to register. Without IBV_REG_MR_MASK_ODP this is upstream's
+ *        function, unchanged. With it, @attr is the base of a
+ *        struct ibv_mr_init_attr_odp.
+ *
+ * The MR is an ordinary one: ibv_dereg_mr(), ibv_rereg_mr(), ibv_advise_mr()
+ * and memory windows work on it.
+ *
+ * Return: the MR, or NULL with errno
+ *   EINVAL      unknown bit in comp_mask or flags, reserved not 0, no address,
+ *               length 0, range that wraps around, iova and address that differ
+ *               below the base page size, IBV_ACCESS_ON_DEMAND missing,
+ *               IBV_ACCESS_HUGETLB (a request of its own), file descriptor or
+ *               other non-ODP memory kind
+ *   EOPNOTSUPP  kernel or device without page size requests, no accepted size
+ *               or requested flag that the device supports, implicit MR (address
+ *               NULL, length SIZE_MAX), DMA handle
+ *   ERANGE      the device supports accepted sizes, but none fits this range
+ *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped
+ *   ENOMEM      out of memory
+ * and what ibv_reg_mr() returns. Nothing is left behind on failure.
+ */
+struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+
+/**
+ * ibv_mr_page_shift - Page shift of an ODP MR
+ * @mr: any MR
+ *
+ * Return: log2 of the page size in bytes, or a *negative* errno value (errno is
+ * set too), as for ibv_query_mr_odp().
+ */
+int ibv_mr_page_shift(struct ibv_mr *mr);
+
+/**
+ * ibv_query_mr_odp - What an ODP MR is made of now
+ * @mr: any MR
+ * @attr: filled in; of what @size has beyond this release's struct, zeroes
+ * @size: sizeof(*attr) as the caller was compiled
+ *
+ * Return: 0, or
+ *   EINVAL      @mr is no ODP MR, @attr is NULL, or @size too small for
+ *               page_shift
+ *   EOPNOTSUPP  the kernel cannot tell
+ */
+int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t size);
+
+/**
+ * ibv_modify_mr_odp - Change the accepted page sizes of a live ODP MR
+ * @mr: an ODP MR; work requests may be using it
+ * @page_sizes: accepted page sizes, bit mask in bytes; 0: any
+ * @flags: enum ibv_odp_flags
+ *
+ * Return: 0, or
+ *   EINVAL      unknown flag, or @mr is no ODP MR
+ *   EOPNOTSUPP  kernel or device cannot
+ *   ERANGE      none of the sizes fits; the MR is as it was
+ *   ENOMEM      out of memory; the MR is as it was
+ *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped; the new
+ *               sizes are in force
+ */
+int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
+
+/**
+ * ibv_query_device_odp - Page sizes that a device supports for ODP MRs
+ * @context: an open device
+ * @attr: filled in; of what @size has beyond this release's struct, zeroes
+ * @size: sizeof(*attr) as the caller was compiled
+ *
+ * Return: 0, or
+ *   EINVAL      @attr is NULL, or @size too small for page_sizes
+ *   EOPNOTSUPP  kernel or device without page size requests
+ */
+int ibv_query_device_odp(struct ibv_context *context, struct ibv_device_odp_attr *attr,
+			 size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

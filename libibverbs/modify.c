@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "ioctl.h"
+#include "priv.h"
+
+int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
+{
+	struct ib_uverbs_odp_request request = { .page_sizes = page_sizes, .flags = flags };
+	struct uverbs_cmd cmd;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_MR_MODIFY_ODP);
+	uverbs_attr_idr(&cmd, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, mr->handle);
+	uverbs_attr_in(&cmd, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
+	return uverbs_cmd_exec(mr->context, &cmd);
+}
+
+HUGEODP_EXPORT int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
+{
+	if (flags & ~HUGEODP_KNOWN_FLAGS)
+		return hugeodp_err(EINVAL);
+	return hugeodp_err(hugeodp_modify(mr, page_sizes, flags));
+}

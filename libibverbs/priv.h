@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What the files of libhugeodp share. */
+#ifndef HUGEODP_PRIV_H
+#define HUGEODP_PRIV_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <infiniband/hugeodp.h>
+/* <rdma/ib_user_verbs.h>, which verbs.h pulls in, has a struct of this name */
+#define ib_uverbs_odp_caps ib_uverbs_odp_page_caps
+#include <rdma/ib_user_hugeodp.h>
+#undef ib_uverbs_odp_caps
+
+#define HUGEODP_EXPORT __attribute__((visibility("default")))
+
+#define HUGEODP_KNOWN_FLAGS ((uint32_t)(IBV_ODP_MIXED | IBV_ODP_POPULATE))
+
+/*
+ * The error rule, in one place: inside the library a function returns 0 or a
+ * positive errno value and leaves errno alone; the public functions pass that
+ * value through one of these two on the way out.
+ */
+static inline int hugeodp_err(int err)
+{
+	if (err)
+		errno = err;
+	return err;
+}
+
+static inline void *hugeodp_err_ptr(int err)
+{
+	errno = err;
+	return NULL;
+}
+
+/* Size of a struct up to and including a member. */
+#define HUGEODP_SIZE_THROUGH(type, member) (offsetof(type, member) + sizeof(((type *)NULL)->member))
+
+/*
+ * Hand a struct to a caller that was compiled with one of another size: the
+ * part that both know, then zeroes.
+ */
+static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, size_t from_size)
+{
+	size_t both = to_size < from_size ? to_size : from_size;
+
+	memcpy(to, from, both);
+	memset((char *)to + both, 0, to_size - both);
+}
+
+/* device.c: ask the kernel what the device can do. */
+int hugeodp_device_caps(struct ibv_context *context, struct ib_uverbs_odp_page_caps *caps);
+
+/* modify.c: put a request in force on an MR. */
+int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
+
+/* upstream.c: ibv_reg_mr_ex() as rdma-core has it. */
+struct ibv_mr *hugeodp_upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "ioctl.h"
+#include "priv.h"
+
+static int query(struct ibv_mr *mr, struct ib_uverbs_odp_state *state)
+{
+	/* of no use here, but the method insists on them */
+	uint32_t lkey, rkey;
+	uint64_t length;
+	struct uverbs_cmd cmd;
+
+	memset(state, 0, sizeof(*state));
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
+	uverbs_attr_idr(&cmd, UVERBS_ATTR_QUERY_MR_HANDLE, mr->handle);
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE, state, sizeof(*state));
+	return uverbs_cmd_exec(mr->context, &cmd);
+}
+
+HUGEODP_EXPORT int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t size)
+{
+	struct ibv_mr_odp_attr answer = { .source = IBV_ODP_SOURCE_KERNEL };
+	struct ib_uverbs_odp_state state;
+	int err;
+
+	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_odp_attr, page_shift))
+		return hugeodp_err(EINVAL);
+
+	err = query(mr, &state);
+	if (err)
+		return hugeodp_err(err);
+
+	answer.page_sizes = state.page_sizes;
+	answer.page_shift = state.page_shift;
+	answer.flags = state.flags;
+	answer.blocks_mapped = state.blocks_mapped;
+	answer.table_bytes = state.table_bytes;
+	answer.faults = state.faults;
+	answer.pages_invalidated = state.pages_invalidated;
+	answer.renegotiations = state.renegotiations;
+	hugeodp_copy_out(attr, size, &answer, sizeof(answer));
+	return 0;
+}
+
+HUGEODP_EXPORT int ibv_mr_page_shift(struct ibv_mr *mr)
+{
+	struct ib_uverbs_odp_state state;
+	int err;
+
+	err = query(mr, &state);
+	if (err)
+		return -hugeodp_err(err);
+	return (int)state.page_shift;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <linux/netlink.h>
+#include <rdma/rdma_netlink.h>
+
+#include "rdma_netlink.h"
+
+struct request {
+	struct nlmsghdr hdr;
+	unsigned char attrs[64];
+};
+
+/* The attributes of one message. */
+struct attrs {
+	const unsigned char *data;
+	size_t len;
+};
+
+typedef int (*message_fn)(const struct attrs *attrs, void *arg);
+
+static void request_init(struct request *req, uint32_t seq, uint16_t op, uint16_t flags)
+{
+	memset(req, 0, sizeof(*req));
+	req->hdr.nlmsg_len = sizeof(req->hdr);
+	req->hdr.nlmsg_type = RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, op);
+	req->hdr.nlmsg_flags = NLM_F_REQUEST | flags;
+	req->hdr.nlmsg_seq = seq;
+}
+
+static void request_add(struct request *req, uint16_t type, const void *data, uint16_t len)
+{
+	struct nlattr attr = { .nla_len = NLA_HDRLEN + len, .nla_type = type };
+	unsigned char *at = (unsigned char *)req + req->hdr.nlmsg_len;
+
+	memcpy(at, &attr, sizeof(attr));
+	memcpy(at + NLA_HDRLEN, data, len);
+	req->hdr.nlmsg_len += NLA_ALIGN(attr.nla_len);
+}
+
+static const void *find_attr(const struct attrs *attrs, uint16_t type, size_t *len)
+{
+	const unsigned char *at = attrs->data;
+	size_t left = attrs->len;
+	struct nlattr attr;
+	size_t step;
+
+	while (left >= sizeof(attr)) {
+		memcpy(&attr, at, sizeof(attr));
+		if (attr.nla_len < NLA_HDRLEN || attr.nla_len > left)
+			return NULL;
+		if ((attr.nla_type & NLA_TYPE_MASK) == type) {
+			*len = attr.nla_len - NLA_HDRLEN;
+			return at + NLA_HDRLEN;
+		}
+		step = NLA_ALIGN(attr.nla_len);
+		if (step > left)
+			return NULL;
+		at += step;
+		left -= step;
+	}
+	return NULL;
+}
+
+/* A number of either width: the header file and the kernel do not always agree. */
+static bool find_uint(const struct attrs *attrs, uint16_t type, uint64_t *value)
+{
+	uint32_t value32;
+	const void *data;
+	size_t len;
+
+	data = find_attr(attrs, type, &len);
+	if (!data)
+		return false;
+	if (len == sizeof(value32)) {
+		memcpy(&value32, data, len);
+		*value = value32;
+		return true;
+	}
+	if (len != sizeof(*value))
+		return false;
+	memcpy(value, data, len);
+	return true;
+}
+
+/*
+ * One datagram from the kernel, or an errno value. The kernel answers within
+ * send(), so there is never anything to wait for.
+ */
+static int receive(int fd, void *buf, size_t size, size_t *len)
+{
+	struct sockaddr_nl from = { 0 };
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = {
+		.msg_name = &from,
+		.msg_namelen = sizeof(from),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+	};
+	ssize_t ret;
+
+	do {
+		ret = recvmsg(fd, &msg, MSG_DONTWAIT);
+	} while (ret < 0 && errno == EINTR);
+	if (ret < 0)
+		return errno;
+	if (ret == 0 || (msg.msg_flags & MSG_TRUNC) || from.nl_pid != 0)
+		return EBADMSG;
+	*len = (size_t)ret;
+	return 0;
+}
+
+/*
+ * Look at one message. Returns 0 to go on, -1 at the end of the answer, or an
+ * errno value.
+ */
+static int handle(const struct request *req, const struct nlmsghdr *hdr, message_fn fn, void *arg)
+{
+	struct attrs attrs = {
+		.data = (const unsigned char *)hdr + NLMSG_HDRLEN,
+		.len = hdr->nlmsg_len - NLMSG_HDRLEN,
+	};
+	int32_t error;
+	int err;
+
+	if (hdr->nlmsg_seq != req->hdr.nlmsg_seq)
+		return 0;
+	if (hdr->nlmsg_type == NLMSG_DONE)
+		return -1;
+	if (hdr->nlmsg_type == NLMSG_ERROR) {
+		if (attrs.len < sizeof(error))
+			return EBADMSG;
+		memcpy(&error, attrs.data, sizeof(error));
+		return error < 0 ? -error : EBADMSG;
+	}
+	if (hdr->nlmsg_type != req->hdr.nlmsg_type)
+		return EBADMSG;
+	err = fn(&attrs, arg);
+	if (err)
+		return err;
+	return req->hdr.nlmsg_flags & NLM_F_DUMP ? 0 : -1;
+}
+
+static int exchange(int fd, const struct request *req, message_fn fn, void *arg)
+{
+	/* large enough for what the kernel puts into one part of a dump */
+	_Alignas(struct nlmsghdr) unsigned char buf[16384];
+	const struct nlmsghdr *hdr;
+	size_t left;
+	size_t step;
+	int err;
+
+	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
+		return errno;
+	for (;;) {
+		err = receive(fd, buf, sizeof(buf), &left);
+		if (err)
+			return err;
+		for (hdr = (const void *)buf; left; left -= step) {
+			if (left < sizeof(*hdr) || hdr->nlmsg_len < sizeof(*hdr) ||
+			    hdr->nlmsg_len > left)
+				return EBADMSG;
+			err = handle(req, hdr, fn, arg);
+			if (err)
+				return err < 0 ? 0 : err;
+			step = NLMSG_ALIGN(hdr->nlmsg_len);
+			if (step > left)
+				step = left;
+			hdr = (const void *)((const unsigned char *)hdr + step);
+		}
+	}
+}
+
+struct find_index {
+	const char *name;
+	uint32_t index;
+	bool found;
+};
+
+static int find_index(const struct attrs *attrs, void *arg)
+{
+	struct find_index *find = arg;
+	const char *name;
+	uint64_t index;
+	size_t len;
+
+	name = find_attr(attrs, RDMA_NLDEV_ATTR_DEV_NAME, &len);
+	if (!name || !find_uint(attrs, RDMA_NLDEV_ATTR_DEV_INDEX, &index))
+		return EBADMSG;
+	if (len == strlen(find->name) + 1 && !memcmp(name, find->name, len)) {
+		find->index = (uint32_t)index;
+		find->found = true;
+	}
+	return 0;
+}
+
+struct find_driver {
+	dev_t rdev;
+	uint32_t driver_id;
+};
+
+static int find_driver(const struct attrs *attrs, void *arg)
+{
+	struct find_driver *find = arg;
+	uint64_t value;
+
+	if (!find_uint(attrs, RDMA_NLDEV_ATTR_CHARDEV, &value))
+		return EBADMSG;
+	/* the name may be another device's by now */
+	if (value != rdma_netlink_dev(find->rdev))
+		return ENODEV;
+	if (!find_uint(attrs, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value))
+		return ENODATA;
+	if (value > UINT32_MAX)
+		return EBADMSG;
+	find->driver_id = (uint32_t)value;
+	return 0;
+}
+
+static int ask(int fd, struct find_index *index, struct find_driver *driver)
+{
+	static const char client[] = "uverbs";
+	struct request req;
+	int err;
+
+	request_init(&req, 1, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
+	err = exchange(fd, &req, find_index, index);
+	if (err)
+		return err;
+	if (!index->found)
+		return ENODEV;
+
+	request_init(&req, 2, RDMA_NLDEV_CMD_GET_CHARDEV, 0);
+	request_add(&req, RDMA_NLDEV_ATTR_DEV_INDEX, &index->index, sizeof(index->index));
+	request_add(&req, RDMA_NLDEV_ATTR_CHARDEV_TYPE, client, sizeof(client));
+	return exchange(fd, &req, find_driver, driver);
+}
+
+int rdma_netlink_driver_id(const char *ibdev, dev_t rdev, uint32_t *driver_id)
+{
+	struct find_index index = { .name = ibdev };
+	struct find_driver driver = { .rdev = rdev };
+	int err;
+	int fd;
+
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
+	if (fd < 0)
+		return errno;
+	err = ask(fd, &index, &driver);
+	close(fd);
+	if (err)
+		return err;
+	*driver_id = driver.driver_id;
+	return 0;
+}
+
+uint32_t rdma_netlink_dev(dev_t rdev)
+{
+	return (minor(rdev) & 0xff) | major(rdev) << 8 | (minor(rdev) & ~0xffu) << 12;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <assert.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "priv.h"
+
+static_assert(sizeof(struct ibv_mr_init_attr) <=
+		      sizeof(((struct ibv_mr_init_attr_odp *)0)->base_room),
+	      "upstream's struct ibv_mr_init_attr has outgrown its room");
+
+static bool wraps(uint64_t start, size_t length)
+{
+	return start + (length - 1) < start;
+}
+
+static bool is_implicit(const struct ibv_mr_init_attr *attr)
+{
+	return !attr->addr && attr->length == SIZE_MAX;
+}
+
+static uint64_t iova_of(const struct ibv_mr_init_attr *attr)
+{
+	return attr->comp_mask & IBV_REG_MR_MASK_IOVA ? attr->iova : (uintptr_t)attr->addr;
+}
+
+/* What needs no kernel to be refused. */
+static int validate(const struct ibv_mr_init_attr_odp *request)
+{
+	const uint64_t required = IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
+	const uint64_t known = required | IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_DMAH;
+	const uint64_t base_page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const struct ibv_mr_init_attr *attr = &request->base;
+	uint64_t addr = (uintptr_t)attr->addr;
+	uint64_t iova = iova_of(attr);
+
+	if (attr->comp_mask & ~known || (attr->comp_mask & required) != required)
+		return EINVAL;
+	if (request->flags & ~HUGEODP_KNOWN_FLAGS || request->reserved)
+		return EINVAL;
+	if (!(attr->access & IBV_ACCESS_ON_DEMAND) || attr->access & IBV_ACCESS_HUGETLB)
+		return EINVAL;
+	if (is_implicit(attr) || attr->comp_mask & IBV_REG_MR_MASK_DMAH)
+		return EOPNOTSUPP;
+	if (!attr->addr || !attr->length || wraps(addr, attr->length) || wraps(iova, attr->length))
+		return EINVAL;
+	if ((addr ^ iova) & (base_page - 1))
+		return EINVAL;
+	return 0;
+}
+
+/* Ahead of the registration, so that a refusal has nothing to undo. */
+static int check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request)
+{
+	struct ib_uverbs_odp_page_caps caps;
+	int err;
+
+	err = hugeodp_device_caps(context, &caps);
+	if (err)
+		return err;
+	if (request->page_sizes && !(request->page_sizes & caps.page_sizes))
+		return EOPNOTSUPP;
+	if (request->flags & ~caps.flags)
+		return EOPNOTSUPP;
+	return 0;
+}
+
+/*
+ * Register through the provider as ever, then put the request in force before
+ * anybody else knows of the MR. Works with every provider.
+ */
+static struct ibv_mr *register_then_modify(struct ibv_pd *pd,
+					   const struct ibv_mr_init_attr_odp *request)
+{
+	const struct ibv_mr_init_attr *attr = &request->base;
+	struct ibv_mr *mr;
+	int err;
+
+	mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
+			      (unsigned int)attr->access);
+	if (!mr)
+		return NULL;
+
+	err = hugeodp_modify(mr, request->page_sizes, request->flags);
+	if (err) {
+		ibv_dereg_mr(mr);
+		return hugeodp_err_ptr(err);
+	}
+	return mr;
+}
+
+HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	const struct ibv_mr_init_attr_odp *request;
+	int err;
+
+	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
+		return hugeodp_upstream_reg_mr_ex(pd, attr);
+
+	/* the mask bit vouches for it */
+	request = (const struct ibv_mr_init_attr_odp *)attr;
+	err = validate(request);
+	if (!err)
+		err = check_device(pd->context, request);
+	if (err)
+		return hugeodp_err_ptr(err);
+	return register_then_modify(pd, request);
+}
