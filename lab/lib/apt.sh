@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# apt for suites that are not the host's: a private state, signatures checked, the host's sources
+# untouched. APT_CONFIG is read beside the host's own configuration, so its proxies and its
+# Check-Valid-Until setting count here as well.
+
+DEBIAN_MIRROR=${HUGEODP_MIRROR:?names a Debian mirror}
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+apt_private() {
+	local suite=$1 dir=$CACHE_DIR/apt/$1
+	mkdir -p "$dir"/{state/lists/partial,cache/archives/partial}
+	echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite main" >"$dir/sources.list"
+	cat >"$dir/apt.conf" <<-END
+		Dir::Etc::sourcelist "$dir/sources.list";
+		Dir::Etc::sourceparts "-";
+		Dir::State "$dir/state";
+		Dir::State::status "/dev/null";
+		Dir::Cache "$dir/cache";
+		APT::Architecture "amd64";
+		APT::Sandbox::User "root";
+	END
+	export APT_CONFIG=$dir/apt.conf
+}
+
+# What of the host's own apt configuration another apt on this machine needs to get through
+apt_host_settings() {
+	apt-config dump | grep -E '^Acquire::(Check-|Max-ValidTime|Retries|http|https)' || true
+}

@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Messages, the cache, locks, and the one place that cleans up.
+
+CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hugeodp}
+RUN_DIR=''
+JOB_PID=''
+
+say() { printf 'lab: %s\n' "$*" >&2; }
+
+die() {
+	say "$*"
+	exit 1
+}
+
+usage_error() {
+	say "$* (lab/lab --help lists what there is)"
+	exit 2
+}
+
+# Everything with a life of its own is a process group led by JOB_PID, everything on disk that
+# must not outlive us is in RUN_DIR.
+cleanup() {
+	local status=$?
+	trap '' INT TERM HUP
+	if [[ -n $JOB_PID ]]; then
+		kill -TERM -- "-$JOB_PID" 2>/dev/null || kill -TERM "$JOB_PID" 2>/dev/null || true
+		wait "$JOB_PID" 2>/dev/null || true
+	fi
+	if [[ -n $RUN_DIR ]]; then
+		rm -rf -- "$RUN_DIR"
+	fi
+	exit "$status"
+}
+
+# Only the caller's own children and files: called once, by the first thing that needs a place.
+run_dir_create() {
+	[[ -z $RUN_DIR ]] || return 0
+	local old
+	mkdir -p "$CACHE_DIR/run"
+	trap cleanup EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	for old in "$CACHE_DIR"/run/*; do
+		# left by a lab that was killed without a chance to clean up
+		[[ -d $old && ! -d /proc/${old##*/} ]] && rm -rf -- "$old"
+	done
+	RUN_DIR=$CACHE_DIR/run/$$
+	rm -rf -- "$RUN_DIR"
+	mkdir -m 0700 "$RUN_DIR"
+}
+
+# lock NAME: held until the process ends or unlock NAME; -s as a second argument: shared
+declare -A LOCK_FD=()
+lock() {
+	local name=$1 mode=${2:--x} fd
+	mkdir -p "$CACHE_DIR/lock"
+	exec {fd}>"$CACHE_DIR/lock/${name//\//_}"
+	if ! flock -n "$mode" "$fd"; then
+		say "waiting for another lab that holds $name"
+		flock "$mode" "$fd"
+	fi
+	LOCK_FD[$name]=$fd
+}
+
+unlock() {
+	local fd=${LOCK_FD[$1]}
+	exec {fd}>&-
+	unset "LOCK_FD[$1]"
+}
+
+hash_text() { sha256sum | cut -c1-16; }
+
+# hash_files BASE: NUL-separated names on stdin, relative to BASE; names, modes and contents count
+hash_files() {
+	local base=$1
+	(
+		cd "$base"
+		LC_ALL=C sort -zu | while IFS= read -r -d '' file; do
+			[[ -f $file ]] || continue
+			[[ -x $file ]] && printf 'x '
+			sha256sum -- "$file"
+		done
+	) | hash_text
+}
+
+# step TEXT COMMAND...: one line when it starts and one when it is over, output to a log that is
+# shown if the command fails. COMMAND may be a function; it runs as a process group of its own so
+# that an interrupted lab takes all of it along.
+step() {
+	local text=$1 log start=$SECONDS status=0
+	shift
+	run_dir_create
+	log=$RUN_DIR/step.log
+	say "$text ..."
+	set -m
+	(
+		trap - EXIT INT TERM HUP
+		set -e
+		"$@"
+	) >"$log" 2>&1 </dev/null &
+	JOB_PID=$!
+	set +m
+	if [[ -t 2 ]]; then
+		step_counter "$JOB_PID" "$log"
+	fi
+	wait "$JOB_PID" || status=$?
+	JOB_PID=''
+	if [[ $status != 0 ]]; then
+		tail -n 40 "$log" >&2
+		die "$text: failed (status $status)"
+	fi
+	say "$text: done in $((SECONDS - start)) s"
+}
+
+# On a terminal: count the lines of a kernel or make log while the step runs
+step_counter() {
+	local pid=$1 log=$2 count=0 line
+	while IFS= read -r line; do
+		case $line in
+		'  CC '* | '  AS '* | '  LD '* | '['*'] '*)
+			count=$((count + 1))
+			printf '\r  %d objects' "$count" >&2
+			;;
+		esac
+	done < <(tail -n +1 -f --pid="$pid" "$log" 2>/dev/null)
+	[[ $count == 0 ]] || printf '\r\033[K' >&2
+}
+
+# sync_file WANT HAVE: make HAVE's content WANT's, touching nothing that is the same already, so
+# that make's time stamps tell the truth whatever checkout the content came from
+sync_file() {
+	local want=$1 have=$2
+	if [[ ! -e $want ]]; then
+		rm -f -- "$have"
+	elif ! cmp -s -- "$want" "$have"; then
+		mkdir -p "$(dirname "$have")"
+		cp --remove-destination --preserve=mode -- "$want" "$have"
+	fi
+}

@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Kernel configuration: fragments laid over allnoconfig, then every option wanted is checked.
+
+# kconfig_fragments KERNEL: the files that make up its configuration, later ones win
+kconfig_fragments() {
+	local dir=$LAB_DIR/kernel
+	echo "$dir/config"
+	# symbols that only the series defines
+	[[ $1 == stock || ! -f $dir/config.hugeodp ]] || echo "$dir/config.hugeodp"
+	[[ $1 != debug ]] || echo "$dir/config.debug"
+}
+
+# kconfig_check CONFIG FRAGMENT...: name each option whose value is not the one wanted
+kconfig_check() {
+	local config=$1 line name bad=0
+	local -A want=() have=()
+	shift
+	while IFS= read -r line; do
+		case $line in
+		CONFIG_*=*) want[${line%%=*}]=${line#*=} ;;
+		'# CONFIG_'*' is not set')
+			name=${line#'# '}
+			want[${name%% *}]=n
+			;;
+		esac
+	done < <(cat -- "$@")
+	while IFS='=' read -r name line; do
+		have[$name]=$line
+	done < <(grep '^CONFIG_' "$config")
+	for name in "${!want[@]}"; do
+		if [[ ${have[$name]-n} != "${want[$name]}" ]]; then
+			echo "$name: wanted ${want[$name]}, got ${have[$name]-n}"
+			bad=1
+		fi
+	done
+	return "$bad"
+}

@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Kernels by name: stock (pristine source), hugeodp (with the series), debug (with the series and
+# the checkers). One tree per name is built incrementally; finished images are kept by key.
+
+kernel_names='stock hugeodp debug'
+
+kernel_check_name() {
+	case " $kernel_names " in
+	*" $1 "*) ;;
+	*) usage_error "unknown kernel '$1': there are $kernel_names" ;;
+	esac
+}
+
+# Everything the image depends on
+kernel_key() {
+	local name=$1 fragment
+	{
+		echo "$name"
+		cat "$SOURCE/version"
+		gcc -dumpfullversion -dumpmachine
+		sed -n '/^kernel_/,/^}/p' "$LAB_DIR/lib/kernel.sh"
+		while IFS= read -r fragment; do
+			cat "$fragment"
+		done < <(kconfig_fragments "$name")
+		[[ $name == stock ]] || series_files | hash_files "$TOP_DIR"
+	} | hash_text
+}
+
+# ccache sees the same command lines and relative paths for every name, as the output directory
+# lies inside the source tree; what is the same in stock and hugeodp is compiled once.
+kernel_make() {
+	make -C "$1" O=obj -j"$(nproc)" CC='ccache gcc' HOSTCC='ccache gcc' "${@:2}"
+}
+
+kernel_build() {
+	local name=$1 key=$2 out=$3 tree=$CACHE_DIR/kernel/$1 fragments
+	export CCACHE_DIR=$CACHE_DIR/ccache CCACHE_DEPEND=1 CCACHE_MAXSIZE=4G
+	export KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=hugeodp
+	mkdir -p "$tree"
+	if ! cmp -s "$SOURCE/version" "$tree/version"; then
+		rm -rf -- "$tree"
+		mkdir -p "$tree"
+		cp -al "$SOURCE/tree" "$tree/src"
+		cp "$SOURCE/version" "$tree/version"
+	fi
+	mkdir -p "$RUN_DIR/series" "$tree/src/obj"
+	[[ $name == stock ]] || series_apply "$SOURCE/tree" "$RUN_DIR/series"
+	series_sync "$SOURCE/tree" "$RUN_DIR/series" "$tree/src"
+	rm -rf -- "$RUN_DIR/series"
+
+	mapfile -t fragments < <(kconfig_fragments "$name")
+	cat "${fragments[@]}" >"$RUN_DIR/config"
+	kernel_make "$tree/src" -s KCONFIG_ALLCONFIG="$RUN_DIR/config" allnoconfig
+	kernel_make "$tree/src" -s olddefconfig
+	kconfig_check "$tree/src/obj/.config" "${fragments[@]}" ||
+		die "the kernel's configuration is not the one wanted (named above)"
+	kernel_make "$tree/src" LOCALVERSION="-$name-${key:0:8}" vmlinux
+
+	rm -rf -- "$out"
+	mkdir -p "$out"
+	cp "$tree/src/obj/vmlinux" "$tree/src/obj/.config" "$out/"
+	cp "$tree/src/obj/include/config/kernel.release" "$out/release"
+}
+
+# kernel_require NAME: sets KERNEL to the directory with vmlinux and release
+kernel_require() {
+	local name=$1 key
+	source_require
+	key=$(kernel_key "$name")
+	KERNEL=$CACHE_DIR/image/$name-$key
+	[[ ! -d $KERNEL ]] || return 0
+	host_require
+	lock "kernel-$name"
+	if [[ ! -d $KERNEL ]]; then
+		mkdir -p "$CACHE_DIR/image"
+		step "building kernel $name" kernel_build "$name" "$key" "$KERNEL.new"
+		mv -T "$KERNEL.new" "$KERNEL"
+	fi
+	unlock "kernel-$name"
+}

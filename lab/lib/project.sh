@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# This project, built natively inside the machine's root and installed into a stage directory
+# that the machine lays over it.
+
+# Names of all files of the working copy that the build can see, NUL-separated
+project_files() {
+	(
+		cd "$TOP_DIR" || exit
+		if git rev-parse --git-dir >/dev/null 2>&1; then
+			git ls-files -zco --exclude-standard -- . ':!lab' ':!kernel' ':!.ci'
+		else
+			find . -type f -not -path './.*/*' -not -path './lab/*' \
+				-not -path './kernel/*' -not -path './build*/*' -printf '%P\0'
+		fi
+	)
+}
+
+# project_sync TREE: TREE becomes a copy of those files, time stamps as series_sync keeps them
+project_sync() {
+	local tree=$1 file
+	mkdir -p "$tree"
+	while IFS= read -r -d '' file; do
+		sync_file "$TOP_DIR/$file" "$tree/$file"
+	done < <(cat <(project_files) <(cd "$tree" && find . -type f -printf '%P\0') | sort -zu)
+}
+
+project_build() {
+	local out=$1 work=$CACHE_DIR/project/${ROOT##*/}
+	mkdir -p "$work/build"
+	rm -rf -- "$out"
+	mkdir -p "$out"
+	project_sync "$work/src"
+	# shellcheck disable=SC2016 # expanded inside the root
+	root_exec "$work/src:src:ro" "$work/build:build" "$out:stage" -- /bin/bash -euc '
+		cmake -S /run/src -B /run/build -DCMAKE_INSTALL_PREFIX=/usr \
+			-DCMAKE_BUILD_TYPE=RelWithDebInfo -DHUGEODP_LAB_TESTS=ON
+		cmake --build /run/build -j "$(nproc)"
+		DESTDIR=/run/stage cmake --install /run/build
+	'
+}
+
+# Sets STAGE (and ROOT) to the installed project, built first if needed
+project_require() {
+	local key
+	root_require
+	key=$({
+		echo "${ROOT##*/}"
+		sed -n '/^project_build/,/^}/p' "$LAB_DIR/lib/project.sh"
+		project_files | hash_files "$TOP_DIR"
+	} | hash_text)
+	STAGE=$CACHE_DIR/stage/$key
+	[[ ! -d $STAGE ]] || return 0
+	lock project
+	if [[ ! -d $STAGE ]]; then
+		mkdir -p "$CACHE_DIR/stage"
+		if [[ -f $TOP_DIR/CMakeLists.txt ]]; then
+			step "building the project" project_build "$STAGE.new"
+		else
+			mkdir -p "$STAGE.new"
+		fi
+		mv -T "$STAGE.new" "$STAGE"
+	fi
+	unlock project
+}

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The machine's root file system: a Debian testing tree, never written to once it is made, and
+# what runs inside it natively on the host.
+
+ROOT_SUITE=testing
+
+root_packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$LAB_DIR/packages"; }
+
+root_key() {
+	{
+		root_packages
+		echo "$ROOT_SUITE"
+		sed -n '/^root_make/,/^}/p' "$LAB_DIR/lib/root.sh"
+	} | hash_text
+}
+
+root_make() {
+	local new=$1 settings=$1.apt
+	rm -rf -- "$new"
+	apt_host_settings >"$settings"
+	mmdebstrap --mode=root --variant=minbase --arch=amd64 --format=directory \
+		--aptopt="$settings" --aptopt='APT::Install-Recommends "false"' \
+		--keyring="$DEBIAN_KEYRING" \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-include=/usr/share/doc/python3-pyverbs/*' \
+		--include="$(root_packages | paste -sd,)" \
+		"$ROOT_SUITE" "$new" "$DEBIAN_MIRROR"
+	rm -f -- "$settings"
+	echo hugeodp >"$new/etc/hostname"
+}
+
+# Sets ROOT to the root file system, made first if needed
+root_require() {
+	local key
+	key=$(root_key)
+	ROOT=$CACHE_DIR/root/$key
+	[[ ! -d $ROOT ]] || return 0
+	host_require
+	lock root
+	if [[ ! -d $ROOT ]]; then
+		mkdir -p "$CACHE_DIR/root"
+		step "making the root file system (Debian $ROOT_SUITE)" root_make "$ROOT.new"
+		mv -T "$ROOT.new" "$ROOT"
+	fi
+	unlock root
+}
+
+# root_exec [FROM:TO[:ro]...] -- COMMAND...: in the root, read-only but for /tmp and what is
+# bound below /run. The mounts live in a namespace that dies with the command.
+root_exec() {
+	local binds=()
+	while [[ $1 != -- ]]; do
+		binds+=("$1")
+		shift
+	done
+	shift
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare --mount --propagation private --pid --fork --kill-child bash -euc '
+		root=$1 n=$2
+		shift 2
+		mount --bind "$root" "$root"
+		mount -o remount,bind,ro "$root"
+		mount -t tmpfs tmpfs "$root/run"
+		mount -t tmpfs tmpfs "$root/tmp"
+		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
+		for ((; n > 0; n--)); do
+			IFS=: read -r from to ro <<<"$1"
+			mkdir -p "$root/run/$to"
+			mount --bind "$from" "$root/run/$to"
+			[[ -z $ro ]] || mount -o "remount,bind,$ro" "$root/run/$to"
+			shift
+		done
+		exec chroot "$root" /usr/bin/env -i HOME=/tmp LANG=C.UTF-8 TERM="${TERM-dumb}" \
+			PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+	' bash "$ROOT" "${#binds[@]}" "${binds[@]}" "$@"
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Our changes to the kernel source: kernel/tree/ and the ABI header are laid over it, then the
+# patches of kernel/patches/series are applied in order.
+
+series_files() {
+	(
+		cd "$TOP_DIR" || exit
+		[[ ! -d kernel/tree ]] || find kernel/tree -type f -print0
+		[[ ! -d kernel/patches ]] || find kernel/patches -type f -print0
+		[[ ! -d kernel-headers ]] || find kernel-headers -type f -print0
+	)
+}
+
+series_patches() {
+	[[ ! -f $TOP_DIR/kernel/patches/series ]] || grep -v -e '^#' -e '^[[:space:]]*$' "$TOP_DIR/kernel/patches/series"
+}
+
+# series_apply PRISTINE OUT: OUT gets just the files that differ from the pristine tree
+series_apply() {
+	local pristine=$1 out=$2 patch file
+	mkdir -p "$out/include/uapi/rdma"
+	if [[ -d $TOP_DIR/kernel/tree ]]; then
+		cp -a "$TOP_DIR/kernel/tree/." "$out/"
+	fi
+	for file in "$TOP_DIR"/kernel-headers/rdma/*.h; do
+		[[ ! -f $file ]] || cp -a "$file" "$out/include/uapi/rdma/"
+	done
+	while IFS= read -r patch; do
+		patch=$TOP_DIR/kernel/patches/$patch
+		while IFS= read -r file; do
+			if [[ ! -e $out/$file && -e $pristine/$file ]]; then
+				mkdir -p "$out/$(dirname "$file")"
+				cp -a "$pristine/$file" "$out/$file"
+			fi
+		done < <(sed -nE 's/^(---|\+\+\+) [ab]\/([^\t]*).*/\2/p' "$patch")
+		patch -d "$out" -p1 --no-backup-if-mismatch --fuzz=0 -s <"$patch" ||
+			die "$patch does not apply"
+	done < <(series_patches)
+}
+
+# series_sync PRISTINE APPLIED TREE: TREE (once a copy of PRISTINE) becomes PRISTINE with APPLIED
+# over it; a file that is right already keeps its time stamp, so only what changed is recompiled.
+series_sync() {
+	local pristine=$1 applied=$2 tree=$3 list=$3.overlaid file
+	# the union first: an interrupted sync must not forget a file that it may have replaced
+	(cd "$applied" && find . -type f) | cat - <(cat "$list" 2>/dev/null) | sort -u >"$list.new"
+	mv "$list.new" "$list"
+	while IFS= read -r file; do
+		if [[ -e $applied/$file ]]; then
+			sync_file "$applied/$file" "$tree/$file"
+		else
+			sync_file "$pristine/$file" "$tree/$file"
+		fi
+	done <"$list"
+	(cd "$applied" && find . -type f) >"$list"
+}

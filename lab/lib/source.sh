@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The kernel source: Debian's linux-source package, fetched and unpacked once. The version found
+# the first time is the version used until the cache is emptied.
+
+SOURCE_SUITE=trixie-backports
+SOURCE_PACKAGE=linux-source-7.3
+
+source_fetch() {
+	local dir=$1 deb version
+	rm -rf -- "$dir"
+	mkdir -p "$dir/archive" "$dir/tree"
+	apt_private "$SOURCE_SUITE"
+	apt-get -q update
+	(cd "$dir" && apt-get -q download "$SOURCE_PACKAGE")
+	deb=$(echo "$dir"/*.deb)
+	version=$(dpkg-deb -f "$deb" Version)
+	dpkg-deb --fsys-tarfile "$deb" |
+		tar -xf - -C "$dir/archive" --strip-components=3 "./usr/src/$SOURCE_PACKAGE.tar.xz"
+	rm -f -- "$deb"
+	source_unpack "$dir"
+	echo "$version" >"$dir/version"
+}
+
+# Without the files that no x86 kernel of ours reads: it is the number of files that costs
+source_unpack() {
+	local dir=$1
+	tar -xJf "$dir/archive/$SOURCE_PACKAGE.tar.xz" -C "$dir/tree" --strip-components=1 \
+		--wildcards --anchored \
+		--exclude='*/Documentation/*/*' \
+		--exclude='*/arch/[!x]*/*' \
+		--exclude='*/drivers/gpu/*.[ch]' \
+		--exclude='*/drivers/media/*.[ch]' \
+		--exclude='*/drivers/staging/*.[ch]' \
+		--exclude='*/drivers/net/wireless/*.[ch]' \
+		--exclude='*/sound/*.[ch]'
+}
+
+# Sets SOURCE to the directory with archive/, tree/ and version
+source_require() {
+	SOURCE=$CACHE_DIR/source/$SOURCE_PACKAGE
+	[[ ! -d $SOURCE ]] || return 0
+	host_require
+	lock source
+	if [[ ! -d $SOURCE ]]; then
+		mkdir -p "$CACHE_DIR/source"
+		step "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" source_fetch "$SOURCE.new"
+		mv -T "$SOURCE.new" "$SOURCE"
+	fi
+	unlock source
+}

@@ -1,0 +1,215 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The machine: options, boot, and what became of the command.
+
+vm_defaults() {
+	VM_KERNEL=hugeodp
+	VM_DEVICE=rxe
+	VM_SHARE=''
+	VM_MEM=3072
+	VM_SMP=2
+	VM_HUGEPAGES=256
+	VM_TIMEOUT=1800
+	VM_CONSOLE=''
+	VM_INTERACTIVE=''
+}
+
+vm_usage() {
+	cat <<-END
+		options of run and shell:
+		  --kernel NAME    stock, hugeodp (default) or debug
+		  --device NAME    rxe (default) or none
+		  --share DIR      DIR read-only at /mnt/share
+		  --mem MIB        memory (3072)
+		  --smp N          processors (2)
+		  --hugepages N    2 MiB hugetlb pages (256)
+		  --timeout S      wall time before the machine is stopped (1800)
+		  --console        show the kernel's console at the end
+
+		exit status: the command's; 70 if the kernel complained, 71 if the machine died,
+		124 if the time was up, 2 for a wrong command line, 1 if the lab itself failed.
+	END
+}
+
+vm_number() {
+	[[ $2 =~ ^[1-9][0-9]{0,6}$ || ($1 == --hugepages && $2 == 0) ]] ||
+		usage_error "$1 wants a number, not '$2'"
+}
+
+# vm_options ARG...: sets VM_* and, from what follows the options, VM_ARGV
+vm_options() {
+	local option
+	vm_defaults
+	while [[ $# != 0 ]]; do
+		option=$1
+		case $option in
+		--)
+			shift
+			break
+			;;
+		--console)
+			VM_CONSOLE=1
+			shift
+			continue
+			;;
+		--kernel | --device | --share | --mem | --smp | --hugepages | --timeout) ;;
+		-*) usage_error "unknown option '$option'" ;;
+		*) break ;;
+		esac
+		[[ $# -ge 2 ]] || usage_error "$option wants a value"
+		case $option in
+		--mem | --smp | --hugepages | --timeout) vm_number "$option" "$2" ;;
+		esac
+		case $option in
+		--kernel) VM_KERNEL=$2 ;;
+		--device) VM_DEVICE=$2 ;;
+		--share) VM_SHARE=$2 ;;
+		--mem) VM_MEM=$2 ;;
+		--smp) VM_SMP=$2 ;;
+		--hugepages) VM_HUGEPAGES=$2 ;;
+		--timeout) VM_TIMEOUT=$2 ;;
+		esac
+		shift 2
+	done
+	VM_ARGV=("$@")
+	kernel_check_name "$VM_KERNEL"
+	case $VM_DEVICE in
+	rxe | none) ;;
+	mlx5) usage_error "--device mlx5 needs the device model, which this lab does not have yet" ;;
+	*) usage_error "unknown device '$VM_DEVICE': there are rxe and none" ;;
+	esac
+	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
+}
+
+# What the guest's init reads: its own code, the command with its arguments, the settings
+vm_write_lab_share() {
+	local dir=$1
+	mkdir -p "$dir"
+	cp "$LAB_DIR"/guest/* "$dir/"
+	if [[ ${#VM_ARGV[@]} != 0 ]]; then
+		printf '%s\0' "${VM_ARGV[@]}" >"$dir/argv"
+	else
+		: >"$dir/argv"
+	fi
+	{
+		printf 'LAB_RELEASE=%q\n' "$(cat "$KERNEL/release")"
+		printf 'HUGEODP_KERNEL=%q\nHUGEODP_DEVICE=%q\n' "$VM_KERNEL" "$VM_DEVICE"
+		printf 'LAB_SHARE=%q\nLAB_INTERACTIVE=%q\n' "${VM_SHARE:+1}" "$VM_INTERACTIVE"
+		if [[ -n $VM_INTERACTIVE ]]; then
+			printf 'TERM=%q\nLAB_STTY=%q\n' "${TERM-dumb}" "$(stty size 2>/dev/null)"
+		fi
+	} >"$dir/settings"
+}
+
+vm_9p() { # ID PATH
+	echo "-fsdev local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap,readonly=on"
+	echo "-device virtio-9p-pci,fsdev=$1,mount_tag=$1"
+}
+
+# Sets QEMU to the command line. The emulator comes from the root file system; it is started
+# with that root's own loader and libraries, no matter which the host has.
+vm_command() {
+	local dir=$1 lib=$ROOT/usr/lib/x86_64-linux-gnu init append
+	# shellcheck disable=SC2089 # the quotes are for the kernel
+	init='"mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000 lab /mnt && exec /bin/bash /mnt/init"'
+	append="root=root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=512000 ro"
+	append+=" console=ttyS0 loglevel=7 panic=-1 oops=panic tsc=reliable no_timer_check"
+	append+=" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
+	append+=" hugepages=$VM_HUGEPAGES transparent_hugepage=always init=/bin/sh -- -c $init"
+	mapfile -t QEMU < <(
+		printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" \
+			"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" \
+			-L "$ROOT/usr/share/seabios" -nodefaults -no-user-config -display none -no-reboot \
+			-machine q35,accel=tcg -accel tcg,thread=multi -cpu max,la57=off \
+			-m "$VM_MEM" -smp "$VM_SMP" -kernel "$KERNEL/vmlinux" -append "$append" \
+			-serial "file:$dir/console" -device virtio-rng-pci \
+			-device virtio-serial-pci,max_ports=8
+		{
+			vm_9p root "$ROOT"
+			vm_9p stage "$STAGE"
+			vm_9p lab "$dir/lab"
+			[[ -z $VM_SHARE ]] || vm_9p share "$(realpath "$VM_SHARE")"
+		} | sed 's/ /\n/'
+		printf '%s\n' -chardev "file,id=status,path=$dir/status" \
+			-device virtserialport,chardev=status,nr=1,name=lab.status
+		if [[ -n $VM_INTERACTIVE ]]; then
+			printf '%s\n' -chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty,nr=0
+		else
+			# descriptors 4 and 5: the lab's own output streams, through a pipe each
+			printf '%s\n' -add-fd fd=4,set=4 -chardev file,id=out,path=/dev/fdset/4 \
+				-device virtserialport,chardev=out,nr=2,name=lab.out \
+				-add-fd fd=5,set=5 -chardev file,id=err,path=/dev/fdset/5 \
+				-device virtserialport,chardev=err,nr=3,name=lab.err
+		fi
+	)
+}
+
+# vm_start COMMAND...: in the background, dead when we are or when the time is up
+vm_start() {
+	setpriv --pdeathsig KILL timeout --foreground -k 5 "$VM_TIMEOUT" \
+		setpriv --pdeathsig KILL "$@" &
+	JOB_PID=$!
+}
+
+# vm_boot DIR: runs the machine; VM_STATUS is the emulator's own
+vm_boot() {
+	local dir=$1 out err stty pid
+	VM_STATUS=0
+	if [[ -n $VM_INTERACTIVE ]]; then
+		stty=$(stty -g)
+		vm_start "${QEMU[@]}" <&0 2>"$dir/qemu.log"
+		wait "$JOB_PID" || VM_STATUS=$?
+		stty "$stty"
+	else
+		exec {out}> >(exec cat)
+		pid=$!
+		exec {err}> >(exec cat >&2)
+		vm_start "${QEMU[@]}" </dev/null >"$dir/qemu.log" 2>&1 4>&"$out" 5>&"$err"
+		exec {out}>&- {err}>&-
+		wait "$JOB_PID" || VM_STATUS=$?
+		# everything the command wrote is out before we speak
+		wait "$pid" "$!" 2>/dev/null || true
+	fi
+	JOB_PID=''
+}
+
+# vm_verdict DIR: what the machine's end means; returns the status that the lab exits with
+vm_verdict() {
+	local dir=$1 state=''
+	if [[ -n $VM_CONSOLE ]]; then
+		cat "$dir/console" >&2 || true
+	fi
+	if splat_show "$dir/console"; then
+		say "the kernel complained (above)"
+		return 70
+	fi
+	case $VM_STATUS in
+	124 | 137)
+		say "stopped after $VM_TIMEOUT s"
+		return 124
+		;;
+	esac
+	read -r state <"$dir/status" || true
+	[[ ! $state =~ ^exit\ ([0-9]+)$ ]] || return "${BASH_REMATCH[1]}"
+	say "the machine died before the command ended; the end of its console, then the emulator's words:"
+	tail -n 30 "$dir/console" >&2 || true
+	tail -n 5 "$dir/qemu.log" >&2 || true
+	return 71
+}
+
+# vm_run: boots and runs VM_ARGV; returns the status that the lab exits with
+vm_run() {
+	local dir
+	run_dir_create
+	project_require
+	kernel_require "$VM_KERNEL"
+	dir=$RUN_DIR/vm
+	rm -rf -- "$dir"
+	mkdir -p "$dir"
+	: >"$dir/status"
+	vm_write_lab_share "$dir/lab"
+	vm_command "$dir"
+	vm_boot "$dir"
+	vm_verdict "$dir"
+}
