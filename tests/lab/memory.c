@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,6 +79,8 @@ static void map_fixed(struct mem *mem, size_t off, size_t len)
 
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
 {
+	/* far below where mmap() looks first, so that nothing settles in a hole made by a test */
+	static atomic_uintptr_t hint = 0x200000000000;
 	uintptr_t reserve;
 
 	if (is_hugetlb(kind))
@@ -96,7 +99,8 @@ void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
 			fatal("memfd of %zu KiB: %s", len >> 10, strerror(errno));
 	}
 
-	reserve = (uintptr_t)mmap(NULL, len + FENCE * 2 + SZ_2M, PROT_NONE,
+	reserve = (uintptr_t)mmap((void *)atomic_fetch_add(&hint, (len + SZ_1G) & ~(SZ_1G - 1)),
+				  len + FENCE * 2 + SZ_2M, PROT_NONE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if ((void *)reserve == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
@@ -160,4 +164,16 @@ size_t mem_huge_bytes(const void *addr)
 	}
 	fclose(f);
 	return bytes;
+}
+
+void stop_khugepaged(void)
+{
+	static const char path[] =
+		"/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs";
+	FILE *f = fopen(path, "we");
+	bool done = f && fputs("4000000000", f) >= 0;
+
+	if (f)
+		done = !fclose(f) && done;
+	need(done, "%s must be writable", path);
 }

@@ -46,6 +46,12 @@ void mem_refill(struct mem *mem, size_t off, size_t len);
 /* Bytes of the mapping at @addr that the CPU reaches through huge page entries. */
 size_t mem_huge_bytes(const void *addr);
 
+/*
+ * Keeps khugepaged from making huge pages again of what a test broke into small
+ * ones. Needs root; the setting stays.
+ */
+void stop_khugepaged(void);
+
 /* Pages of 2 MiB that can still be had from the pool. */
 size_t hugetlb_free_pages(void);
 

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The numbers that a query gives, against what was done. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "scene.h"
+#include "tap.h"
+
+#define LEN (SZ_1M * 16)
+#define ENTRY 8	/* bytes of a table entry for one block */
+
+static void device(struct rig *rig)
+{
+	struct {
+		struct ibv_device_odp_attr attr;
+		uint64_t tail;
+	} longer;
+	struct ibv_device_odp_attr attr;
+
+	memset(&attr, 0xff, sizeof(attr));
+	is_errno(ibv_query_device_odp(rig->ctx, &attr, sizeof(attr)), 0, "ibv_query_device_odp()");
+	is_u64(attr.source, IBV_ODP_SOURCE_KERNEL, "the kernel answered");
+	ok(!(attr.flags & ~(uint32_t)(IBV_ODP_MIXED | IBV_ODP_POPULATE)), "flags are known ones");
+	ok(attr.flags & IBV_ODP_POPULATE, "POPULATE is supported");
+	ok(attr.page_sizes & SZ_4K && attr.page_sizes & SZ_2M && attr.page_sizes & SZ_1G,
+	   "4K, 2M and 1G are supported (%#llx)", (unsigned long long)attr.page_sizes);
+	if (rig->is_rxe)
+		is_u64(attr.page_sizes, (SZ_1G << 1) - SZ_4K, "rxe: every size from 4K to 1G");
+	is_errno(ibv_query_device_odp(rig->ctx, NULL, sizeof(attr)), EINVAL, "no struct");
+	is_errno(ibv_query_device_odp(rig->ctx, &attr, 0), EINVAL, "no size");
+	memset(&longer, 0xff, sizeof(longer));
+	is_errno(ibv_query_device_odp(rig->ctx, &longer.attr, sizeof(longer)), 0,
+		 "a struct of the future");
+	is_u64(longer.tail, 0, "what is not known is zero");
+}
+
+static void arguments(struct rig *rig)
+{
+	struct {
+		struct ibv_mr_odp_attr attr;
+		uint64_t tail;
+	} longer;
+	struct ibv_mr_odp_attr attr;
+	struct buf odp, pinned;
+
+	buf_make(&odp, rig, MEM_BASE, SZ_64K, &mode_odp);
+	buf_make(&pinned, rig, MEM_BASE, SZ_64K, &mode_pinned);
+	is_errno(ibv_query_mr_odp(pinned.mr, &attr, sizeof(attr)), EINVAL, "query, pinned MR");
+	is_u64((uint64_t)-ibv_mr_page_shift(pinned.mr), EINVAL, "page shift, pinned MR");
+	is_errno(ibv_modify_mr_odp(pinned.mr, SZ_4K, 0), EINVAL, "modify, pinned MR");
+	is_errno(ibv_query_mr_odp(odp.mr, NULL, sizeof(attr)), EINVAL, "query, no struct");
+	is_errno(ibv_query_mr_odp(odp.mr, &attr, 0), EINVAL, "query, no size");
+	memset(&longer, 0xff, sizeof(longer));
+	is_errno(ibv_query_mr_odp(odp.mr, &longer.attr, sizeof(longer)), 0,
+		 "query, a struct of the future");
+	is_u64(longer.tail, 0, "query, what is not known is zero");
+	is_u64(longer.attr.source, IBV_ODP_SOURCE_KERNEL, "query, the kernel answered");
+	is_u64(longer.attr.reserved, 0, "query, reserved is zero");
+	is_u64((uint64_t)ibv_mr_page_shift(odp.mr), 12, "page shift without a request");
+	is_u64(longer.attr.page_sizes, SZ_4K, "accepted sizes without a request");
+	buf_close(&odp);
+	buf_close(&pinned);
+}
+
+struct counts {
+	uint64_t mapped, faults, invalidated;
+};
+
+static void expect(struct scene *s, struct counts want, const char *what)
+{
+	struct ibv_mr_odp_attr state = buf_state(&s->far);
+
+	is_u64(state.blocks_mapped, want.mapped, "%s: %s: blocks mapped", s->name, what);
+	is_u64(state.faults, want.faults, "%s: %s: faults", s->name, what);
+	is_u64(state.pages_invalidated, want.invalidated, "%s: %s: pages invalidated", s->name,
+	       what);
+}
+
+static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind kind, uint32_t shift)
+{
+	size_t block = (size_t)1 << shift, blocks = LEN / block, in_2m = SZ_2M / block;
+	struct counts want = {};
+	struct scene s;
+
+	scene_open(&s, rig, mode, kind, LEN);
+	scene_shift(&s, shift, "untouched");
+	is_u64(buf_state(&s.far).table_bytes, blocks * ENTRY, "%s: table bytes", s.name);
+	expect(&s, want, "untouched");
+	scene_write(&s, 0, LEN, "first");
+	want = (struct counts){ .mapped = blocks, .faults = blocks };
+	expect(&s, want, "first WRITE");
+	scene_write(&s, 0, LEN, "second");
+	scene_read(&s, 0, LEN, "third");
+	expect(&s, want, "more transfers");
+	buf_drop(&s.far, SZ_2M, SZ_2M);
+	want.mapped -= in_2m;
+	want.invalidated += in_2m;
+	expect(&s, want, "2 MiB dropped");
+	scene_write(&s, SZ_2M, SZ_2M, "2 MiB dropped");
+	want.mapped += in_2m;
+	want.faults += in_2m;
+	expect(&s, want, "2 MiB dropped and written");
+	buf_drop(&s.far, 0, LEN);
+	want.mapped = 0;
+	want.invalidated += blocks;
+	expect(&s, want, "all dropped");
+	is_u64(buf_state(&s.far).renegotiations, 0, "%s: renegotiations", s.name);
+	is_u64(buf_state(&s.far).page_shift, shift, "%s: page shift at the end", s.name);
+	scene_close(&s);
+}
+
+/* The CPU was first: the device only has to look. */
+static void touched_memory(struct rig *rig)
+{
+	struct ibv_mr_odp_attr state;
+	struct scene s;
+	int err;
+
+	scene_open_unregistered(&s, rig, MEM_HUGETLB, LEN);
+	buf_fill(&s.far, 0, LEN);
+	err = buf_reg(&s.far, &mode_strict_2m, 0, LEN);
+	if (err)
+		fatal("strict MR over touched memory: %s", strerror(err));
+	scene_read(&s, 0, LEN, "touched by the CPU");
+	scene_write(&s, 0, LEN, "touched by the CPU");
+	state = buf_state(&s.far);
+	is_u64(state.blocks_mapped, LEN / SZ_2M, "touched memory: blocks mapped");
+	ok(state.faults <= LEN / SZ_2M, "touched memory: not more faults than blocks (%llu)",
+	   (unsigned long long)state.faults);
+	scene_close(&s);
+}
+
+static void populate(struct rig *rig, uint64_t sizes, enum mem_kind kind, size_t blocks)
+{
+	struct mode mode = {
+		.name = "populate",
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = sizes,
+		.flags = IBV_ODP_POPULATE,
+	};
+	struct ibv_mr_odp_attr before, after;
+	struct scene s;
+
+	scene_open(&s, rig, &mode, kind, LEN);
+	before = buf_state(&s.far);
+	is_u64(before.blocks_mapped, blocks, "%s: all blocks mapped", s.name);
+	scene_write(&s, 0, LEN, "mapped beforehand");
+	scene_read(&s, 0, LEN, "mapped beforehand");
+	after = buf_state(&s.far);
+	is_u64(after.faults, before.faults, "%s: no fault since", s.name);
+	is_u64(after.blocks_mapped, blocks, "%s: all blocks still mapped", s.name);
+	scene_intact(&s, "mapped beforehand");
+	scene_close(&s);
+}
+
+static void populate_hole(struct rig *rig)
+{
+	struct mode mode = {
+		.name = "populate",
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = SZ_2M | SZ_4K,
+		.flags = IBV_ODP_POPULATE,
+	};
+	struct buf buf;
+
+	buf_open(&buf, rig, MEM_THP, LEN);
+	mem_punch(&buf.mem, SZ_2M * 3, SZ_4K);
+	is_errno(buf_reg(&buf, &mode, 0, LEN), EFAULT, "populate over a hole");
+	buf_close(&buf);
+}
+
+static void prefetch(struct rig *rig, const struct mode *mode, enum mem_kind kind, size_t blocks)
+{
+	struct ibv_mr_odp_attr before, after;
+	struct ibv_sge sge;
+	struct scene s;
+
+	scene_open(&s, rig, mode, kind, LEN);
+	sge = (struct ibv_sge){
+		.addr = buf_iova(&s.far, 0),
+		.length = LEN,
+		.lkey = s.far.mr->lkey,
+	};
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1), 0, "%s: ibv_advise_mr()",
+		 s.name);
+	before = buf_state(&s.far);
+	is_u64(before.blocks_mapped, blocks, "%s: prefetch maps all blocks", s.name);
+	scene_write(&s, 0, LEN, "prefetched");
+	after = buf_state(&s.far);
+	is_u64(after.faults, before.faults, "%s: no fault after a prefetch", s.name);
+	scene_intact(&s, "prefetched");
+	scene_close(&s);
+}
+
+int main(void)
+{
+	struct rig rig;
+
+	rig_open(&rig);
+	need_series(&rig);
+	device(&rig);
+	arguments(&rig);
+	statistics(&rig, &mode_strict_2m, MEM_HUGETLB, 21);
+	statistics(&rig, &mode_strict_2m, MEM_THP, 21);
+	statistics(&rig, &mode_hugetlb_flag, MEM_HUGETLB, 21);
+	statistics(&rig, &mode_strict_64k, MEM_HUGETLB, 16);
+	statistics(&rig, &mode_2m_4k, MEM_BASE, 12);
+	statistics(&rig, &mode_odp, MEM_BASE, 12);
+	touched_memory(&rig);
+	populate(&rig, SZ_2M, MEM_HUGETLB, LEN / SZ_2M);
+	populate(&rig, SZ_2M | SZ_4K, MEM_THP, LEN / SZ_2M);
+	populate(&rig, SZ_2M | SZ_4K, MEM_BASE, LEN / SZ_4K);
+	populate_hole(&rig);
+	prefetch(&rig, &mode_strict_2m, MEM_HUGETLB, LEN / SZ_2M);
+	prefetch(&rig, &mode_odp, MEM_BASE, LEN / SZ_4K);
+	rig_close(&rig);
+	return tap_done();
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Traffic on several QPs while the memory under the MR is pulled away, moved
+ * and used by others.
+ *
+ * Even blocks of the MR are stable: nobody gives their pages back, and each
+ * byte must be what was written last. Odd blocks are volatile: what is written
+ * there says where it belongs, so a byte is either that or zero. Freed pages
+ * come back to life as canaries, private memory in which nothing but the
+ * canary's own bytes may ever appear.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/mman.h>
+
+#include "scene.h"
+#include "tap.h"
+
+#define BLOCKS 8
+#define LEN (SZ_2M * BLOCKS)
+#define WORKERS 3
+#define TRANSFERS 250
+#define CANARIES 6
+#define TAG 0x7a6	/* generation of the bytes in volatile blocks */
+
+/* A block is shared out among the workers, pages between their parts. */
+#define PART (SZ_2M / 4)
+#define PART_LEN (PART - SZ_4K * 2)
+
+struct race {
+	struct rig *rig;
+	struct buf mr;
+	bool partial;		/* volatile blocks may lose single pages */
+	bool failures_allowed;	/* a dropped block need not come back huge */
+	atomic_bool stop;
+	atomic_uint failed;
+	atomic_uint wrong;
+};
+
+struct worker {
+	pthread_t thread;
+	struct race *race;
+	struct pair pair;
+	struct buf near;
+	uint8_t *scratch;
+	struct rng rng;
+	unsigned int number;
+};
+
+static bool belongs(const uint8_t *got, size_t pos, size_t len)
+{
+	uint8_t want[SZ_4K];
+
+	for (size_t done = 0, n; done < len; done += n) {
+		n = len - done < SZ_4K ? len - done : SZ_4K;
+		pattern_fill(want, TAG, pos + done, n);
+		if (!memcmp(got + done, want, n))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			if (got[done + i] && got[done + i] != want[i]) {
+				diag("volatile byte %zu (page + %zu) is %02x, neither 0 nor %02x",
+				     pos + done + i, (pos + done + i) % SZ_4K, got[done + i],
+				     want[i]);
+				return false;
+			}
+	}
+	return true;
+}
+
+/* Counts a failed request, unless it is one that may fail. */
+static bool succeeded(struct worker *w, const struct outcome *out, enum op op, size_t at)
+{
+	if (out->near == IBV_WC_SUCCESS)
+		return true;
+	pair_renew(&w->pair);
+	if (w->race->failures_allowed && out->near == IBV_WC_REM_ACCESS_ERR) {
+		atomic_fetch_add(&w->race->failed, 1);
+		return false;
+	}
+	diag("%s at %zu: '%s'", op_name(op), at, ibv_wc_status_str(out->near));
+	atomic_fetch_add(&w->race->wrong, 1);
+	return false;
+}
+
+static void volatile_transfer(struct worker *w, size_t at, size_t len)
+{
+	struct buf far = w->race->mr;
+	struct xfer x = { .near = &w->near, .far = &far, .far_at = at, .len = len };
+	uint8_t *near;
+	struct outcome out;
+
+	/* nobody knows what is in volatile memory: a shadow that is not looked at */
+	far.shadow = w->scratch;
+	x.near_at = at % SZ_4K;
+	near = w->near.mem.addr + x.near_at;
+	pattern_fill(near, TAG, at, len);
+	x.op = OP_WRITE;
+	out = xfer_run(&w->pair, &x);
+	if (succeeded(w, &out, x.op, at)) {
+		memset(near, 0xee, len);
+		x.op = OP_READ;
+		out = xfer_run(&w->pair, &x);
+		if (succeeded(w, &out, x.op, at) && !belongs(near, at, len))
+			atomic_fetch_add(&w->race->wrong, 1);
+	}
+	buf_adopt(&w->near, 0, w->near.mem.len);
+}
+
+static void stable_transfer(struct worker *w, size_t at, size_t len)
+{
+	struct xfer x = {
+		.op = OP_WRITE,
+		.near = &w->near,
+		.near_at = rng_below(&w->rng, SZ_4K),
+		.far = &w->race->mr,
+		.far_at = at,
+		.len = len,
+	};
+
+	if (!xfer_verify(&w->pair, &x))
+		atomic_fetch_add(&w->race->wrong, 1);
+	x.op = OP_READ;
+	x.near_at = rng_below(&w->rng, SZ_4K);
+	buf_fill(&w->near, x.near_at, len);
+	if (!xfer_verify_as_is(&w->pair, &x))
+		atomic_fetch_add(&w->race->wrong, 1);
+}
+
+static void *run_worker(void *arg)
+{
+	struct worker *w = arg;
+
+	for (int i = 0; i < TRANSFERS; i++) {
+		size_t block = rng_below(&w->rng, BLOCKS);
+		size_t part = block * SZ_2M + w->number * PART + SZ_4K;
+		size_t len = rng_size(&w->rng, SZ_64K);
+		size_t at = part + rng_below(&w->rng, PART_LEN - len);
+
+		if (block % 2)
+			volatile_transfer(w, at, len);
+		else
+			stable_transfer(w, at, len);
+	}
+	return NULL;
+}
+
+/* Gives pages of volatile blocks back, in ever new ways. */
+static void *run_dropper(void *arg)
+{
+	struct race *race = arg;
+	struct rng rng = { 0xd20 };
+
+	while (!atomic_load(&race->stop)) {
+		size_t at = (rng_below(&rng, BLOCKS / 2) * 2 + 1) * SZ_2M;
+		uint64_t what = rng_below(&rng, race->partial ? 5 : 2);
+		size_t page = rng_below(&rng, SZ_2M / SZ_4K) * SZ_4K;
+
+		if (what == 0) {
+			mem_drop(&race->mr.mem, at, SZ_2M);
+		} else if (what == 1) {
+			/* the CPU is a writer too */
+			pattern_fill(race->mr.mem.addr + at + page, TAG, at + page, SZ_4K);
+		} else if (what == 2) {
+			mem_drop(&race->mr.mem, at + page, SZ_4K);
+		} else if (what == 3) {
+			mem_drop(&race->mr.mem, at, page + SZ_4K);
+		} else {
+			/* may fail, as it likes */
+			madvise(race->mr.mem.addr + at, SZ_2M, MADV_COLLAPSE);
+		}
+	}
+	return NULL;
+}
+
+static bool canary_lives(const uint8_t *addr, size_t len, uint64_t gen)
+{
+	uint8_t want[SZ_4K];
+
+	for (size_t at = 0; at < len; at += SZ_4K) {
+		pattern_fill(want, gen, at, SZ_4K);
+		if (memcmp(addr + at, want, SZ_4K)) {
+			diag("foreign bytes in page %zu of a canary", at / SZ_4K);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_zero(const uint8_t *addr, size_t len)
+{
+	return !addr[0] && !memcmp(addr, addr + 1, len - 1);
+}
+
+/* Takes freed pages into use and looks after them. */
+static void *run_canaries(void *arg)
+{
+	struct race *race = arg;
+	struct mem ring[CANARIES] = {};
+	uint64_t gen = 1ULL << 60;
+
+	for (unsigned int i = 0; !atomic_load(&race->stop); i = (i + 1) % CANARIES) {
+		struct mem *mem = &ring[i];
+
+		if (mem->addr) {
+			if (!canary_lives(mem->addr, mem->len, gen - CANARIES))
+				atomic_fetch_add(&race->wrong, 1);
+			mem_unmap(mem);
+		}
+		mem_map(mem, race->mr.mem.kind, SZ_2M);
+		if (!is_zero(mem->addr, mem->len)) {
+			diag("a new mapping is not zero");
+			atomic_fetch_add(&race->wrong, 1);
+		}
+		pattern_fill(mem->addr, gen++, 0, mem->len);
+	}
+	for (int i = 0; i < CANARIES; i++)
+		if (ring[i].addr)
+			mem_unmap(&ring[i]);
+	return NULL;
+}
+
+/* Has the kernel move pages about, those of stable blocks too. */
+static void *run_compaction(void *arg)
+{
+	struct race *race = arg;
+	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+
+	need(fd >= 0, "/proc/sys/vm/compact_memory must be writable");
+	while (!atomic_load(&race->stop))
+		if (write(fd, "1", 1) != 1)
+			fatal("compact_memory: %s", strerror(errno));
+	close(fd);
+	return NULL;
+}
+
+static void start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+	if (pthread_create(thread, NULL, run, arg))
+		fatal("pthread_create failed");
+}
+
+static void check_after(struct race *race, const char *name)
+{
+	bool volatile_right = true, stable_right = true;
+
+	for (size_t block = 0; block < BLOCKS; block++) {
+		size_t at = block * SZ_2M;
+
+		if (block % 2)
+			volatile_right &= belongs(race->mr.mem.addr + at, at, SZ_2M);
+		else
+			stable_right &= buf_check(&race->mr, at, SZ_2M, -1);
+	}
+	is_u64(atomic_load(&race->wrong), 0, "%s: nothing wrong on the way", name);
+	ok(stable_right, "%s: stable blocks hold what was written", name);
+	ok(volatile_right, "%s: volatile blocks hold only what belongs there", name);
+	note("%s: %u requests failed as they may", name, atomic_load(&race->failed));
+	note("%s: %llu pages invalidated, %llu faults", name,
+	     (unsigned long long)buf_state(&race->mr).pages_invalidated,
+	     (unsigned long long)buf_state(&race->mr).faults);
+}
+
+static void run(struct rig *rig, const struct mode *mode, enum mem_kind kind)
+{
+	struct race race = {
+		.rig = rig,
+		.partial = kind != MEM_HUGETLB && mode != &mode_strict_2m,
+		.failures_allowed = kind == MEM_THP && mode == &mode_strict_2m,
+	};
+	pthread_t dropper, canaries, compaction;
+	struct worker workers[WORKERS];
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s over %s", mode->name, mem_name(kind));
+	buf_make(&race.mr, rig, kind, LEN, mode);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		struct worker *w = &workers[i];
+
+		*w = (struct worker){ .race = &race, .number = i, .rng = { 0xace + i } };
+		pair_open(&w->pair, rig, i % 2 ? 1024 : 4096);
+		buf_make(&w->near, rig, MEM_BASE, SZ_64K + SZ_4K * 2, &mode_pinned);
+		w->scratch = calloc(1, LEN);
+		if (!w->scratch)
+			fatal("out of memory");
+	}
+	start(&dropper, run_dropper, &race);
+	start(&canaries, run_canaries, &race);
+	start(&compaction, run_compaction, &race);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		start(&workers[i].thread, run_worker, &workers[i]);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		pthread_join(workers[i].thread, NULL);
+	atomic_store(&race.stop, true);
+	pthread_join(dropper, NULL);
+	pthread_join(canaries, NULL);
+	pthread_join(compaction, NULL);
+	check_after(&race, name);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		pair_close(&workers[i].pair);
+		buf_close(&workers[i].near);
+		free(workers[i].scratch);
+	}
+	buf_close(&race.mr);
+}
+
+int main(void)
+{
+	struct rig rig;
+
+	rig_open(&rig);
+	/* without the series this is no test, but a way to break the kernel */
+	need_series(&rig);
+	run(&rig, &mode_odp, MEM_BASE);
+	run(&rig, &mode_odp, MEM_THP);
+	run(&rig, &mode_2m_4k, MEM_THP);
+	run(&rig, &mode_strict_64k, MEM_HUGETLB);
+	run(&rig, &mode_strict_2m, MEM_HUGETLB);
+	run(&rig, &mode_strict_2m, MEM_THP);
+	rig_close(&rig);
+	return tap_done();
+}

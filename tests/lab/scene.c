@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "scene.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tap.h"
+
+#define MTU 4096
+
+void scene_open_unregistered(struct scene *scene, struct rig *rig, enum mem_kind kind, size_t len)
+{
+	scene->rig = rig;
+	snprintf(scene->name, sizeof(scene->name), "%s", mem_name(kind));
+	buf_make(&scene->near, rig, MEM_BASE, len, &mode_pinned);
+	buf_open(&scene->far, rig, kind, len);
+	pair_open(&scene->pair, rig, MTU);
+}
+
+void scene_open(struct scene *scene, struct rig *rig, const struct mode *mode,
+		enum mem_kind kind, size_t len)
+{
+	int err;
+
+	scene_open_unregistered(scene, rig, kind, len);
+	snprintf(scene->name, sizeof(scene->name), "%s over %s", mode->name, mem_name(kind));
+	err = buf_reg(&scene->far, mode, 0, len);
+	if (err)
+		fatal("%s: MR of %zu KiB: %s", scene->name, len >> 10, strerror(err));
+}
+
+void scene_close(struct scene *scene)
+{
+	pair_close(&scene->pair);
+	buf_close(&scene->near);
+	buf_close(&scene->far);
+}
+
+static struct xfer between(struct scene *scene, enum op op, size_t at, size_t len)
+{
+	return (struct xfer){
+		.op = op,
+		.near = &scene->near,
+		.near_at = at,
+		.far = &scene->far,
+		.far_at = at,
+		.len = len,
+	};
+}
+
+bool scene_write(struct scene *scene, size_t at, size_t len, const char *what)
+{
+	struct xfer x = between(scene, OP_WRITE, at, len);
+
+	return ok(xfer_verify(&scene->pair, &x), "%s: %s: WRITE of %zu KiB at %zu", scene->name,
+		  what, len >> 10, at);
+}
+
+bool scene_read(struct scene *scene, size_t at, size_t len, const char *what)
+{
+	struct xfer x = between(scene, OP_READ, at, len);
+
+	/* what the target held before must not pass for what is read */
+	buf_fill(&scene->near, at, len);
+	return ok(xfer_verify_as_is(&scene->pair, &x), "%s: %s: READ of %zu KiB at %zu",
+		  scene->name, what, len >> 10, at);
+}
+
+static bool fails(struct scene *scene, enum op op, size_t at, size_t len, const char *what)
+{
+	struct xfer x = between(scene, op, at, len);
+	char text[160];
+
+	snprintf(text, sizeof(text), "%s: %s", scene->name, what);
+	buf_fill(&scene->near, at, len);
+	return xfer_fails(&scene->pair, &x, IBV_WC_REM_ACCESS_ERR, text);
+}
+
+bool scene_write_fails(struct scene *scene, size_t at, size_t len, const char *what)
+{
+	return fails(scene, OP_WRITE, at, len, what);
+}
+
+bool scene_read_fails(struct scene *scene, size_t at, size_t len, const char *what)
+{
+	return fails(scene, OP_READ, at, len, what);
+}
+
+bool scene_shift(struct scene *scene, uint32_t want, const char *what)
+{
+	return is_u64(buf_state(&scene->far).page_shift, want, "%s: %s: page shift", scene->name,
+		      what);
+}
+
+bool scene_intact(struct scene *scene, const char *what)
+{
+	return ok(buf_check_all(&scene->far), "%s: %s: every byte as it must be", scene->name,
+		  what);
+}
