@@ -29,7 +29,8 @@ source_unpack() {
 	tar -xJf "$dir/archive/$SOURCE_PACKAGE.tar.xz" -C "$dir/tree" --strip-components=1 \
 		--wildcards --anchored \
 		--exclude='*/Documentation/*/*' \
-		--exclude='*/arch/[!x]*/*' \
+		--exclude='*/arch/[!x]*/*.[chS]' \
+		--exclude='*/arch/[!x]*/*.dts*' \
 		--exclude='*/drivers/gpu/*.[ch]' \
 		--exclude='*/drivers/media/*.[ch]' \
 		--exclude='*/drivers/staging/*.[ch]' \

@@ -36,5 +36,5 @@ splat_show() {
 	local console=$1 first
 	first=$(grep -nE -m1 -f <(splat_patterns) "$console" | cut -d: -f1) || return 1
 	[[ -n $first ]] || return 1
-	tail -n "+$first" "$console" | head -n 60 >&2
+	tail -n "+$((first > 3 ? first - 3 : 1))" "$console" | head -n 60 >&2
 }

@@ -121,7 +121,7 @@ vm_command() {
 		printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" \
 			"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" \
 			-L "$ROOT/usr/share/seabios" -nodefaults -no-user-config -display none -no-reboot \
-			-machine q35,accel=tcg -accel tcg,thread=multi -cpu max,la57=off \
+			-machine q35 -accel tcg,thread=multi -cpu max,la57=off \
 			-m "$VM_MEM" -smp "$VM_SMP" -kernel "$KERNEL/vmlinux" -append "$append" \
 			-serial "file:$dir/console" -device virtio-rng-pci \
 			-device virtio-serial-pci,max_ports=8
@@ -137,9 +137,9 @@ vm_command() {
 			printf '%s\n' -chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty,nr=0
 		else
 			# descriptors 4 and 5: the lab's own output streams, through a pipe each
-			printf '%s\n' -add-fd fd=4,set=4 -chardev file,id=out,path=/dev/fdset/4 \
+			printf '%s\n' -add-fd fd=4,set=4 -chardev file,id=out,path=/dev/fdset/4,append=on \
 				-device virtserialport,chardev=out,nr=2,name=lab.out \
-				-add-fd fd=5,set=5 -chardev file,id=err,path=/dev/fdset/5 \
+				-add-fd fd=5,set=5 -chardev file,id=err,path=/dev/fdset/5,append=on \
 				-device virtserialport,chardev=err,nr=3,name=lab.err
 		fi
 	)
