@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
+/*
+ * User/kernel interface of huge-page on-demand paging (ODP).
+ *
+ * One copy serves both sides: user space includes it from here, the kernel
+ * series installs it as include/uapi/rdma/ib_user_hugeodp.h.
+ *
+ * All structs are fixed width, naturally aligned and free of implicit padding,
+ * so that 32-bit callers of a 64-bit kernel see the same layout. They may grow
+ * at the end. The kernel takes a longer input as long as the bytes it does not
+ * know are zero (else EOPNOTSUPP), fills a longer output with zeroes, and
+ * refuses any buffer shorter than the first released layout (EINVAL for input,
+ * ENOSPC for output).
+ */
+#ifndef IB_USER_HUGEODP_H
+#define IB_USER_HUGEODP_H
+
+#include <linux/types.h>
+
+/*
+ * Methods and attributes join the core name space of uverbs at its high end:
+ * a core object holds methods 0..21 and a method holds attributes 0..31
+ * (include/rdma/uverbs_ioctl.h), and both grow from 0 upstream.
+ */
+enum uverbs_hugeodp_methods {
+	UVERBS_METHOD_MR_MODIFY_ODP = 20,	/* UVERBS_OBJECT_MR */
+	UVERBS_METHOD_QUERY_ODP_PAGES = 20,	/* UVERBS_OBJECT_DEVICE */
+};
+
+/* More attributes of UVERBS_METHOD_REG_MR; both are optional. */
+enum uverbs_attrs_hugeodp_reg_mr {
+	/* in: struct ib_uverbs_odp_request */
+	UVERBS_ATTR_REG_MR_ODP_REQUEST = 28,
+	/* out: __u32, page shift granted; needs an ODP MR */
+	UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = 29,
+};
+
+/* One more attribute of UVERBS_METHOD_QUERY_MR; optional. */
+enum uverbs_attrs_hugeodp_query_mr {
+	/* out: struct ib_uverbs_odp_state; needs an ODP MR */
+	UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE = 28,
+};
+
+/* Attributes of UVERBS_METHOD_MR_MODIFY_ODP. */
+enum uverbs_attrs_mr_modify_odp {
+	/* in: MR handle */
+	UVERBS_ATTR_MR_MODIFY_ODP_HANDLE,
+	/* in: struct ib_uverbs_odp_request */
+	UVERBS_ATTR_MR_MODIFY_ODP_REQUEST,
+	/* out, optional: __u32, page shift granted */
+	UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
+};
+
+/* Attribute of UVERBS_METHOD_QUERY_ODP_PAGES. */
+enum uverbs_attrs_query_odp_pages {
+	/* out: struct ib_uverbs_odp_page_caps */
+	UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS,
+};
+
+enum ib_uverbs_odp_flags {
+	/* each block takes the largest accepted size that fits it */
+	IB_UVERBS_ODP_MIXED = 1 << 0,
+	/* map the whole MR before the call returns, or fail */
+	IB_UVERBS_ODP_POPULATE = 1 << 1,
+};
+
+/**
+ * struct ib_uverbs_odp_request - page sizes that an application accepts
+ * @page_sizes: (in) bit mask in bytes, bit n for pages of 2^n bytes;
+ *              0: any size that the device supports
+ * @flags: (in) enum ib_uverbs_odp_flags
+ * @reserved: (in) must be 0
+ */
+struct ib_uverbs_odp_request {
+	__aligned_u64 page_sizes;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct ib_uverbs_odp_state - what an ODP MR is made of now
+ * @page_sizes: (out) sizes accepted for this MR, restricted to what the device
+ *              supports, as a bit mask in bytes
+ * @page_shift: (out) log2 of the translation size in bytes
+ * @flags: (out) enum ib_uverbs_odp_flags in force
+ * @blocks_mapped: (out) translations of @page_shift that are valid now
+ * @table_bytes: (out) kernel memory of the MR's page table, in bytes
+ * @faults: (out) fault events served since registration
+ * @pages_invalidated: (out) translations that the mm took away since
+ *                     registration, each counted once whatever its size
+ * @renegotiations: (out) changes of @page_shift since registration
+ */
+struct ib_uverbs_odp_state {
+	__aligned_u64 page_sizes;
+	__u32 page_shift;
+	__u32 flags;
+	__aligned_u64 blocks_mapped;
+	__aligned_u64 table_bytes;
+	__aligned_u64 faults;
+	__aligned_u64 pages_invalidated;
+	__aligned_u64 renegotiations;
+};
+
+/**
+ * struct ib_uverbs_odp_page_caps - what a device can do
+ * @page_sizes: (out) supported translation sizes, bit mask in bytes
+ * @flags: (out) supported enum ib_uverbs_odp_flags
+ * @reserved: (out) 0
+ */
+struct ib_uverbs_odp_page_caps {
+	__aligned_u64 page_sizes;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/*
+ * The layout is frozen; both sides check it where they are compiled. Written
+ * without offsetof() so that no other header is needed.
+ */
+#define HUGEODP_ABI_OFFSET(type, member) __builtin_offsetof(struct type, member)
+#if defined(__cplusplus)
+#define HUGEODP_ABI_ASSERT(cond) static_assert(cond, "hugeodp ABI changed: " #cond)
+#else
+#define HUGEODP_ABI_ASSERT(cond) _Static_assert(cond, "hugeodp ABI changed: " #cond)
+#endif
+
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_request) == 16);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, flags) == 8);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, reserved) == 12);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_state) == 56);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, page_shift) == 8);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, flags) == 12);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, blocks_mapped) == 16);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, table_bytes) == 24);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, faults) == 32);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, pages_invalidated) == 40);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations) == 48);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_page_caps) == 16);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_page_caps, flags) == 8);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_page_caps, reserved) == 12);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Page sizes of ODP MRs in the user interface: more attributes of REG_MR and
+ * QUERY_MR, a method to change a live MR, and a method to ask the device.
+ */
+#include <rdma/ib_odp_pages.h>
+#include <rdma/ib_umem_odp.h>
+#include <rdma/ib_user_hugeodp.h>
+#include <rdma/uverbs_std_types.h>
+
+#include "rdma_core.h"
+#include "uverbs.h"
+#include "uverbs_mr_odp.h"
+
+/* The umem of an MR, or why there is none. */
+static struct ib_umem_odp *mr_to_umem_odp(struct ib_mr *mr)
+{
+	struct ib_umem_odp *umem_odp;
+
+	if (!mr->device->ops.mr_odp)
+		return ERR_PTR(-EOPNOTSUPP);
+	umem_odp = mr->device->ops.mr_odp(mr);
+	return umem_odp ?: ERR_PTR(-EINVAL);
+}
+
+static int copy_page_shift(struct uverbs_attr_bundle *attrs, u16 id,
+			   struct ib_mr *mr)
+{
+	struct ib_uverbs_odp_state state;
+	struct ib_umem_odp *umem_odp;
+
+	if (!uverbs_attr_is_valid(attrs, id))
+		return 0;
+	umem_odp = mr_to_umem_odp(mr);
+	if (IS_ERR(umem_odp))
+		return PTR_ERR(umem_odp);
+	ib_umem_odp_get_state(umem_odp, &state);
+	return uverbs_copy_to(attrs, id, &state.page_shift,
+			      sizeof(state.page_shift));
+}
+
+/**
+ * uverbs_reg_mr_odp_check - look at the request before an MR is registered
+ * @attrs: attributes of UVERBS_METHOD_REG_MR
+ * @ib_dev: the device
+ * @access_flags: enum ib_access_flags
+ * @user_va: the MR is plain user memory
+ *
+ * The driver reads the request itself; this makes sure that one which it would
+ * not even look at is no silent success.
+ *
+ * Return: 0 or an error
+ */
+int uverbs_reg_mr_odp_check(struct uverbs_attr_bundle *attrs,
+			    struct ib_device *ib_dev, u32 access_flags,
+			    bool user_va)
+{
+	struct ib_odp_request req;
+	int ret;
+
+	if (!uverbs_attr_is_valid(attrs, UVERBS_ATTR_REG_MR_ODP_REQUEST) &&
+	    !uverbs_attr_is_valid(attrs, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT))
+		return 0;
+	if (!user_va || !(access_flags & IB_ACCESS_ON_DEMAND))
+		return -EINVAL;
+	if (!ib_dev->ops.mr_odp)
+		return -EOPNOTSUPP;
+
+	ret = ib_odp_request_from_attr(attrs, UVERBS_ATTR_REG_MR_ODP_REQUEST,
+				       &req);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	return ib_dev->attrs.odp_caps.page_sizes ? 0 : -EOPNOTSUPP;
+}
+
+/**
+ * uverbs_reg_mr_odp_finish - tell the page shift of a new MR if it was asked for
+ * @attrs: attributes of UVERBS_METHOD_REG_MR
+ * @mr: the MR
+ *
+ * Return: 0 or an error
+ */
+int uverbs_reg_mr_odp_finish(struct uverbs_attr_bundle *attrs,
+			     struct ib_mr *mr)
+{
+	return copy_page_shift(attrs, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+			       mr);
+}
+
+/**
+ * uverbs_query_mr_odp - tell the ODP state of an MR if it was asked for
+ * @attrs: attributes of UVERBS_METHOD_QUERY_MR
+ * @mr: the MR
+ *
+ * Return: 0 or an error
+ */
+int uverbs_query_mr_odp(struct uverbs_attr_bundle *attrs, struct ib_mr *mr)
+{
+	struct ib_uverbs_odp_state state;
+	struct ib_umem_odp *umem_odp;
+
+	if (!uverbs_attr_is_valid(attrs, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE))
+		return 0;
+	umem_odp = mr_to_umem_odp(mr);
+	if (IS_ERR(umem_odp))
+		return PTR_ERR(umem_odp);
+	ib_umem_odp_get_state(umem_odp, &state);
+	return uverbs_copy_to_struct_or_zero(attrs,
+					     UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
+					     &state, sizeof(state));
+}
+
+static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
+	struct uverbs_attr_bundle *attrs)
+{
+	struct ib_mr *mr =
+		uverbs_attr_get_obj(attrs, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE);
+	struct ib_umem_odp *umem_odp;
+	struct ib_odp_request req;
+	int ret;
+
+	ret = ib_odp_request_from_attr(attrs, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST,
+				       &req);
+	if (ret)
+		return ret;
+
+	umem_odp = mr_to_umem_odp(mr);
+	if (IS_ERR(umem_odp))
+		return PTR_ERR(umem_odp);
+	if (!mr->device->ops.modify_mr_odp)
+		return -EOPNOTSUPP;
+
+	ret = mr->device->ops.modify_mr_odp(mr, &req);
+	if (ret)
+		return ret;
+	return copy_page_shift(attrs, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
+			       mr);
+}
+
+static int UVERBS_HANDLER(UVERBS_METHOD_QUERY_ODP_PAGES)(
+	struct uverbs_attr_bundle *attrs)
+{
+	struct ib_uverbs_odp_page_caps ucaps = {};
+	struct ib_ucontext *ucontext;
+	struct ib_odp_caps *caps;
+
+	ucontext = ib_uverbs_get_ucontext(attrs);
+	if (IS_ERR(ucontext))
+		return PTR_ERR(ucontext);
+
+	caps = &ucontext->device->attrs.odp_caps;
+	if (!caps->page_sizes)
+		return -EOPNOTSUPP;
+	ucaps.page_sizes = caps->page_sizes;
+	ucaps.flags = caps->page_flags;
+	return uverbs_copy_to_struct_or_zero(attrs,
+					     UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS,
+					     &ucaps, sizeof(ucaps));
+}
+
+ADD_UVERBS_ATTRIBUTES_SIMPLE(
+	reg_mr_odp,
+	UVERBS_OBJECT_MR,
+	UVERBS_METHOD_REG_MR,
+	UVERBS_ATTR_PTR_IN(UVERBS_ATTR_REG_MR_ODP_REQUEST,
+			   UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_request,
+					      reserved),
+			   UA_OPTIONAL),
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+			    UVERBS_ATTR_TYPE(u32),
+			    UA_OPTIONAL));
+
+static const struct uverbs_attr_def *const query_mr_odp_attrs[] = {
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
+			    UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_state,
+					       renegotiations),
+			    UA_OPTIONAL),
+};
+
+static const struct uverbs_method_def query_mr_odp_method = {
+	.id = UVERBS_METHOD_QUERY_MR,
+	.num_attrs = ARRAY_SIZE(query_mr_odp_attrs),
+	.attrs = &query_mr_odp_attrs,
+};
+
+DECLARE_UVERBS_NAMED_METHOD(
+	UVERBS_METHOD_MR_MODIFY_ODP,
+	UVERBS_ATTR_IDR(UVERBS_ATTR_MR_MODIFY_ODP_HANDLE,
+			UVERBS_OBJECT_MR,
+			UVERBS_ACCESS_READ,
+			UA_MANDATORY),
+	UVERBS_ATTR_PTR_IN(UVERBS_ATTR_MR_MODIFY_ODP_REQUEST,
+			   UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_request,
+					      reserved),
+			   UA_MANDATORY),
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
+			    UVERBS_ATTR_TYPE(u32),
+			    UA_OPTIONAL));
+
+static const struct uverbs_method_def *const mr_odp_methods[] = {
+	&query_mr_odp_method,
+	&UVERBS_METHOD(UVERBS_METHOD_MR_MODIFY_ODP),
+};
+
+static const struct uverbs_object_def mr_odp_object = {
+	.id = UVERBS_OBJECT_MR,
+	.num_methods = ARRAY_SIZE(mr_odp_methods),
+	.methods = &mr_odp_methods,
+};
+
+DECLARE_UVERBS_NAMED_METHOD(
+	UVERBS_METHOD_QUERY_ODP_PAGES,
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS,
+			    UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_page_caps,
+					       reserved),
+			    UA_MANDATORY));
+
+ADD_UVERBS_METHODS(device_odp_object,
+		   UVERBS_OBJECT_DEVICE,
+		   &UVERBS_METHOD(UVERBS_METHOD_QUERY_ODP_PAGES));
+
+const struct uapi_definition uverbs_def_mr_odp[] = {
+	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_MR, &reg_mr_odp),
+	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_MR, &mr_odp_object),
+	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_DEVICE, &device_odp_object),
+	{}
+};

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Page sizes of ODP MRs: what an application accepts, what an MR has.
+ * See drivers/infiniband/core/umem_odp_pages.c.
+ */
+#ifndef IB_ODP_PAGES_H
+#define IB_ODP_PAGES_H
+
+#include <linux/types.h>
+
+struct hmm_dma_map;
+struct ib_device;
+struct ib_mr;
+struct ib_udata;
+struct ib_umem_odp;
+struct uverbs_attr_bundle;
+struct ib_uverbs_odp_state;
+
+/**
+ * struct ib_odp_request - page sizes that an application accepts for an MR
+ * @page_sizes: bit mask in bytes; 0: any size that the device supports
+ * @flags: enum ib_uverbs_odp_flags
+ */
+struct ib_odp_request {
+	u64 page_sizes;
+	u32 flags;
+};
+
+/**
+ * struct ib_odp_pages - the part of an ODP umem that knows about page sizes
+ * @accepted: sizes accepted for the MR that the device supports
+ * @flags: enum ib_uverbs_odp_flags in force
+ * @settled: the MR is past its registration, which may take two steps
+ * @iova: where the MR starts for its users
+ * @blocks_mapped: valid entries in the table
+ * @faults: fault events served
+ * @invalidated: entries that the mm took away
+ * @renegotiations: changes of the page shift
+ *
+ * Written under umem_mutex.
+ */
+struct ib_odp_pages {
+	u64 accepted;
+	u32 flags;
+	bool settled;
+	u64 iova;
+	u64 blocks_mapped;
+	u64 faults;
+	u64 invalidated;
+	u64 renegotiations;
+};
+
+#ifdef CONFIG_INFINIBAND_ON_DEMAND_PAGING
+
+int ib_odp_request_from_attr(const struct uverbs_attr_bundle *attrs, u16 id,
+			     struct ib_odp_request *req);
+int ib_odp_request_from_udata(struct ib_udata *udata,
+			      struct ib_odp_request *req);
+
+int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
+		       const struct ib_odp_request *req);
+int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
+			    const struct ib_odp_request *req);
+int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
+			  unsigned int page_shift);
+int ib_umem_odp_populate(struct ib_umem_odp *umem_odp, bool fault);
+void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound);
+void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp);
+void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
+			   struct ib_uverbs_odp_state *state);
+
+int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp,
+			    struct hmm_dma_map *map, unsigned int page_shift);
+void ib_umem_odp_free_table(struct ib_umem_odp *umem_odp,
+			    struct hmm_dma_map *map);
+
+#endif
+
+#endif
