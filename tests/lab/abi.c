@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The user/kernel interface, by ioctls that no library would send. */
+#include <errno.h>
+#include <string.h>
+
+#include <rdma/ib_user_hugeodp.h>
+
+#include "raw.h"
+#include "scene.h"
+#include "tap.h"
+
+#define LEN (SZ_2M * 2)
+#define ACCESS (ACCESS_ALL | IBV_ACCESS_ON_DEMAND)
+
+/* A struct as the next version of the interface may have it. */
+struct longer_request {
+	struct ib_uverbs_odp_request now;
+	uint64_t later;
+};
+
+struct registration {
+	struct raw raw;
+	uint64_t addr, iova, length;
+	uint32_t access, lkey, rkey, shift, handle;
+	struct ib_uverbs_attr *handle_attr;
+};
+
+/* Everything REG_MR needs but the request. */
+static void prepare_reg(struct registration *r, struct rig *rig, const struct buf *buf,
+			uint32_t access)
+{
+	*r = (struct registration){
+		.raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_REG_MR),
+		.addr = (uintptr_t)buf->mem.addr,
+		.iova = (uintptr_t)buf->mem.addr,
+		.length = buf->mem.len,
+		.access = access,
+	};
+	r->handle_attr = raw_object(&r->raw, UVERBS_ATTR_REG_MR_HANDLE, 0);
+	raw_object(&r->raw, UVERBS_ATTR_REG_MR_PD_HANDLE, rig->pd->handle);
+	raw_in(&r->raw, UVERBS_ATTR_REG_MR_IOVA, &r->iova, sizeof(r->iova));
+	raw_in(&r->raw, UVERBS_ATTR_REG_MR_ADDR, &r->addr, sizeof(r->addr));
+	raw_in(&r->raw, UVERBS_ATTR_REG_MR_LENGTH, &r->length, sizeof(r->length));
+	raw_in(&r->raw, UVERBS_ATTR_REG_MR_ACCESS_FLAGS, &r->access, sizeof(r->access));
+	raw_out(&r->raw, UVERBS_ATTR_REG_MR_RESP_LKEY, &r->lkey, sizeof(r->lkey));
+	raw_out(&r->raw, UVERBS_ATTR_REG_MR_RESP_RKEY, &r->rkey, sizeof(r->rkey));
+}
+
+static int run_reg(struct registration *r, struct rig *rig)
+{
+	int err = raw_ioctl(rig->ctx, &r->raw);
+
+	r->handle = (uint32_t)r->handle_attr->data;
+	return err;
+}
+
+static void destroy(struct rig *rig, uint32_t handle)
+{
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_DESTROY);
+
+	raw_object(&raw, UVERBS_ATTR_DESTROY_MR_HANDLE, handle);
+	is_errno(raw_ioctl(rig->ctx, &raw), 0, "destroy MR");
+}
+
+static int modify(struct rig *rig, uint32_t handle, const void *request, size_t len)
+{
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_MODIFY_ODP);
+
+	raw_object(&raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, handle);
+	raw_in(&raw, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, request, len);
+	return raw_ioctl(rig->ctx, &raw);
+}
+
+static struct raw query_command(uint32_t handle, void *state, size_t len)
+{
+	static uint32_t lkey, rkey;
+	static uint64_t length;
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
+
+	raw_object(&raw, UVERBS_ATTR_QUERY_MR_HANDLE, handle);
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE, state, len);
+	return raw;
+}
+
+static int query(struct rig *rig, uint32_t handle, void *state, size_t len)
+{
+	struct raw raw = query_command(handle, state, len);
+
+	return raw_ioctl(rig->ctx, &raw);
+}
+
+/* Registration in one ioctl, as providers use it that can adopt a kernel MR. */
+static void register_with_request(struct rig *rig, struct buf *buf)
+{
+	struct ib_uverbs_odp_request request = { .page_sizes = SZ_2M };
+	struct ib_uverbs_odp_state state;
+	struct registration r;
+
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &request, sizeof(request));
+	raw_out(&r.raw, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, &r.shift, sizeof(r.shift));
+	if (!is_errno(run_reg(&r, rig), 0, "REG_MR with a request"))
+		return;
+	is_u64(r.shift, 21, "REG_MR: page shift granted");
+	is_errno(query(rig, r.handle, &state, sizeof(state)), 0, "QUERY_MR with the state");
+	is_u64(state.page_shift, 21, "QUERY_MR: page shift");
+	is_u64(state.page_sizes, SZ_2M, "QUERY_MR: accepted sizes");
+	is_u64(state.renegotiations, 0, "QUERY_MR: no renegotiation yet");
+	is_u64(state.table_bytes, LEN / SZ_2M * 8, "QUERY_MR: table bytes");
+	destroy(rig, r.handle);
+
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_out(&r.raw, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, &r.shift, sizeof(r.shift));
+	if (is_errno(run_reg(&r, rig), 0, "REG_MR of ODP, no request but the answer")) {
+		is_u64(r.shift, 12, "REG_MR: page shift without a request");
+		destroy(rig, r.handle);
+	}
+}
+
+/* One REG_MR that must fail with @want. */
+static void refuse_reg(struct rig *rig, struct buf *buf, uint32_t access, const void *request,
+		       size_t len, int want, const char *what)
+{
+	struct registration r;
+
+	prepare_reg(&r, rig, buf, access);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, request, len);
+	if (is_errno(run_reg(&r, rig), want, "REG_MR: %s", what) || r.handle == 0)
+		return;
+	/* it worked where it must not: nothing may stay behind for the other tests */
+	if (!want)
+		destroy(rig, r.handle);
+}
+
+static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base)
+{
+	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
+	struct ib_uverbs_odp_request bad_flag = { .page_sizes = SZ_2M, .flags = 1 << 2 };
+	struct ib_uverbs_odp_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
+	struct ib_uverbs_odp_request bit11 = { .page_sizes = 1 << 11 };
+	struct ib_uverbs_odp_request bit40 = { .page_sizes = 1ULL << 40 };
+	struct ib_uverbs_odp_request bit63 = { .page_sizes = 1ULL << 63 };
+	struct longer_request tail = { .now = good, .later = 1 };
+	struct registration r;
+
+	refuse_reg(rig, buf, ACCESS, &good, sizeof(good) - 1, EINVAL, "truncated request");
+	refuse_reg(rig, buf, ACCESS, &good, 8, EINVAL, "request of 8 bytes");
+	refuse_reg(rig, buf, ACCESS, &tail, sizeof(tail), EOPNOTSUPP, "longer, more than zeroes");
+	refuse_reg(rig, buf, ACCESS, &bad_flag, sizeof(good), EINVAL, "unknown flag");
+	refuse_reg(rig, buf, ACCESS, &reserved, sizeof(good), EINVAL, "reserved is not 0");
+	refuse_reg(rig, buf, ACCESS, &bit11, sizeof(good), EOPNOTSUPP, "2 KiB");
+	refuse_reg(rig, buf, ACCESS, &bit40, sizeof(good), EOPNOTSUPP, "1 TiB");
+	refuse_reg(rig, buf, ACCESS, &bit63, sizeof(good), EOPNOTSUPP, "2^63");
+	refuse_reg(rig, buf, ACCESS_ALL, &good, sizeof(good), EINVAL, "no ODP access");
+	refuse_reg(rig, buf, ACCESS | IBV_ACCESS_HUGETLB, &good, sizeof(good), EINVAL,
+		   "IBV_ACCESS_HUGETLB and a request");
+	refuse_reg(rig, base, ACCESS, &good, sizeof(good), ERANGE, "2M over base pages");
+	refuse_reg(rig, buf, ACCESS, (const void *)8, sizeof(good), EFAULT, "unreadable request");
+
+	tail.later = 0;
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &tail, sizeof(tail));
+	if (is_errno(run_reg(&r, rig), 0, "REG_MR: longer, but zeroes"))
+		destroy(rig, r.handle);
+
+	prepare_reg(&r, rig, buf, ACCESS_ALL);
+	raw_out(&r.raw, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, &r.shift, sizeof(r.shift));
+	is_errno(run_reg(&r, rig), EINVAL, "REG_MR: page shift of a pinned MR");
+
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	r.raw.driver_id = 0;
+	is_errno(run_reg(&r, rig), EINVAL, "REG_MR: wrong driver_id");
+
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	is_errno(run_reg(&r, rig), EINVAL, "REG_MR: the request twice");
+}
+
+static void unknown_attributes(struct rig *rig, struct buf *buf)
+{
+	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
+	struct registration r;
+	uint64_t value = 1;
+
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, 31, &value, sizeof(value))->flags = 0;
+	if (is_errno(run_reg(&r, rig), 0, "REG_MR: unknown attribute, optional"))
+		destroy(rig, r.handle);
+
+	prepare_reg(&r, rig, buf, ACCESS);
+	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, 31, &value, sizeof(value));
+	is_errno(run_reg(&r, rig), EPROTONOSUPPORT, "REG_MR: unknown attribute, mandatory");
+}
+
+static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
+{
+	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
+	struct ib_uverbs_odp_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
+	struct ib_uverbs_odp_request flag = { .page_sizes = SZ_2M, .flags = 1U << 31 };
+	struct longer_request tail = { .now = good, .later = 1 };
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_MODIFY_ODP);
+	uint32_t handle = odp->mr->handle, shift = 0;
+	uint64_t wide;
+
+	is_errno(modify(rig, handle, &good, sizeof(good)), 0, "MODIFY_ODP");
+	is_errno(modify(rig, handle, &good, sizeof(good) - 1), EINVAL, "MODIFY_ODP: truncated");
+	is_errno(modify(rig, handle, &tail, sizeof(tail)), EOPNOTSUPP,
+		 "MODIFY_ODP: longer, more than zeroes");
+	tail.later = 0;
+	is_errno(modify(rig, handle, &tail, sizeof(tail)), 0, "MODIFY_ODP: longer, but zeroes");
+	is_errno(modify(rig, handle, &reserved, sizeof(good)), EINVAL,
+		 "MODIFY_ODP: reserved is not 0");
+	is_errno(modify(rig, handle, &flag, sizeof(good)), EINVAL, "MODIFY_ODP: unknown flag");
+	is_errno(modify(rig, pinned->mr->handle, &good, sizeof(good)), EINVAL,
+		 "MODIFY_ODP: pinned MR");
+	is_errno(modify(rig, 0xfffff, &good, sizeof(good)), ENOENT, "MODIFY_ODP: no such handle");
+
+	raw_object(&raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, handle);
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "MODIFY_ODP: no request");
+	raw_in(&raw, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &good, sizeof(good));
+	raw_out(&raw, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, &shift, sizeof(shift));
+	is_errno(raw_ioctl(rig->ctx, &raw), 0, "MODIFY_ODP with an answer");
+	is_u64(shift, 21, "MODIFY_ODP: page shift granted");
+	raw.attr[2].len = 2;
+	ok(raw_ioctl(rig->ctx, &raw), "MODIFY_ODP: no room for the answer");
+	raw.attr[2].len = sizeof(wide);
+	raw.attr[2].data = (uintptr_t)&wide;
+	wide = ~0ULL;
+	if (!raw_ioctl(rig->ctx, &raw))
+		is_u64(wide, 21, "MODIFY_ODP: a wider answer is filled with zeroes");
+	raw.attr[2].len = sizeof(shift);
+	raw.attr[2].data = 8;
+	is_errno(raw_ioctl(rig->ctx, &raw), EFAULT, "MODIFY_ODP: unwritable answer");
+	raw.attr[2].data = (uintptr_t)&shift;
+	raw.driver_id++;
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "MODIFY_ODP: wrong driver_id");
+	raw.driver_id--;
+	raw.reserved1 = 1;
+	is_errno(raw_ioctl(rig->ctx, &raw), EPROTONOSUPPORT, "MODIFY_ODP: reserved header field");
+}
+
+/* The handle of some other kind of object, under a number that no MR has. */
+static void other_object(struct rig *rig, struct buf *odp)
+{
+	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
+	struct ib_uverbs_odp_state state;
+	struct ibv_cq *cq = ibv_create_cq(rig->ctx, 1, NULL, NULL, 0);
+
+	if (!cq)
+		fatal("ibv_create_cq: %s", strerror(errno));
+	ok(cq->handle != odp->mr->handle, "CQ and MR have different handles");
+	is_errno(modify(rig, cq->handle, &good, sizeof(good)), EINVAL, "MODIFY_ODP: a CQ's handle");
+	is_errno(query(rig, cq->handle, &state, sizeof(state)), EINVAL, "QUERY_MR: a CQ's handle");
+	ibv_destroy_cq(cq);
+}
+
+static void queries(struct rig *rig, struct buf *odp, struct buf *pinned)
+{
+	struct {
+		struct ib_uverbs_odp_state now;
+		uint64_t later;
+	} tail;
+	struct ib_uverbs_odp_state state;
+	uint32_t handle = odp->mr->handle;
+	struct raw raw;
+	int err;
+
+	is_errno(query(rig, handle, &state, sizeof(state)), 0, "QUERY_MR");
+	err = query(rig, handle, &state, sizeof(state) - 8);
+	ok(err == ENOSPC || err == EINVAL, "QUERY_MR: no room for the state (%s)", strerror(err));
+	memset(&tail, 0xff, sizeof(tail));
+	is_errno(query(rig, handle, &tail, sizeof(tail)), 0, "QUERY_MR: room to spare");
+	is_u64(tail.later, 0, "QUERY_MR: room to spare is filled with zeroes");
+	ok(!memcmp(&tail.now, &state, sizeof(state)), "QUERY_MR: the same answer");
+	is_errno(query(rig, pinned->mr->handle, &state, sizeof(state)), EINVAL,
+		 "QUERY_MR: state of a pinned MR");
+	is_errno(query(rig, 0xfffff, &state, sizeof(state)), ENOENT, "QUERY_MR: no such handle");
+	is_errno(query(rig, handle, (void *)8, sizeof(state)), EFAULT, "QUERY_MR: unwritable state");
+	raw = query_command(pinned->mr->handle, &state, sizeof(state));
+	raw.num--;
+	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_MR of a pinned MR without the state");
+}
+
+static void device_query(struct rig *rig)
+{
+	struct {
+		uint64_t page_sizes;
+		uint32_t flags, reserved;
+		uint64_t later;
+	} caps;
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	int err;
+
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: nowhere to answer");
+	memset(&caps, 0xff, sizeof(caps));
+	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_ODP_PAGES: room to spare");
+	ok(caps.page_sizes & SZ_2M && !caps.reserved && !caps.later,
+	   "QUERY_ODP_PAGES: 2M is supported, the rest is zero");
+	raw.attr[0].len = 8;
+	err = raw_ioctl(rig->ctx, &raw);
+	ok(err == ENOSPC || err == EINVAL, "QUERY_ODP_PAGES: no room (%s)", strerror(err));
+	raw.attr[0].len = 16;
+	raw.driver_id = 0;
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: wrong driver_id");
+}
+
+int main(void)
+{
+	struct buf buf, base, odp, pinned;
+	struct rig rig;
+
+	rig_open(&rig);
+	need_series(&rig);
+	need(rig.is_rxe, "the device must be rxe: the ioctls carry its driver_id");
+	buf_open(&buf, &rig, MEM_HUGETLB, LEN);
+	buf_open(&base, &rig, MEM_BASE, LEN);
+	buf_make(&odp, &rig, MEM_HUGETLB, LEN, &mode_odp);
+	buf_make(&pinned, &rig, MEM_BASE, LEN, &mode_pinned);
+	register_with_request(&rig, &buf);
+	bad_registrations(&rig, &buf, &base);
+	unknown_attributes(&rig, &buf);
+	bad_modifies(&rig, &odp, &pinned);
+	other_object(&rig, &odp);
+	queries(&rig, &odp, &pinned);
+	device_query(&rig);
+	buf_close(&buf);
+	buf_close(&base);
+	buf_close(&odp);
+	buf_close(&pinned);
+	rig_close(&rig);
+	return tap_done();
+}

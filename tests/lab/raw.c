@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "raw.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <rdma/ib_user_ioctl_verbs.h>
+
+#include "tap.h"
+
+struct raw raw_command(uint16_t object, uint16_t method)
+{
+	return (struct raw){
+		.object = object,
+		.method = method,
+		.driver_id = RDMA_DRIVER_RXE,
+	};
+}
+
+static struct ib_uverbs_attr *append(struct raw *raw, uint16_t id, size_t len)
+{
+	struct ib_uverbs_attr *attr = &raw->attr[raw->num++];
+
+	if (raw->num > RAW_ATTRS)
+		fatal("too many attributes");
+	*attr = (struct ib_uverbs_attr){
+		.attr_id = id,
+		.len = (uint16_t)len,
+		.flags = UVERBS_ATTR_F_MANDATORY,
+	};
+	return attr;
+}
+
+struct ib_uverbs_attr *raw_in(struct raw *raw, uint16_t id, const void *data, size_t len)
+{
+	struct ib_uverbs_attr *attr = append(raw, id, len);
+
+	/* what fits goes inline */
+	if (len <= sizeof(attr->data))
+		memcpy(&attr->data, data, len);
+	else
+		attr->data = (uintptr_t)data;
+	return attr;
+}
+
+struct ib_uverbs_attr *raw_out(struct raw *raw, uint16_t id, void *data, size_t len)
+{
+	struct ib_uverbs_attr *attr = append(raw, id, len);
+
+	attr->data = (uintptr_t)data;
+	return attr;
+}
+
+struct ib_uverbs_attr *raw_object(struct raw *raw, uint16_t id, uint32_t handle)
+{
+	struct ib_uverbs_attr *attr = append(raw, id, 0);
+
+	attr->data = handle;
+	return attr;
+}
+
+int raw_ioctl(struct ibv_context *ctx, struct raw *raw)
+{
+	size_t attrs = raw->num * sizeof(*raw->attr);
+	struct ib_uverbs_ioctl_hdr *hdr = calloc(1, sizeof(*hdr) + attrs);
+	int err;
+
+	if (!hdr)
+		fatal("out of memory");
+	hdr->length = (uint16_t)(sizeof(*hdr) + attrs);
+	hdr->object_id = raw->object;
+	hdr->method_id = raw->method;
+	hdr->num_attrs = raw->num;
+	hdr->reserved1 = raw->reserved1;
+	hdr->driver_id = raw->driver_id;
+	memcpy(hdr->attrs, raw->attr, attrs);
+	err = ioctl(ctx->cmd_fd, RDMA_VERBS_IOCTL, hdr) ? errno : 0;
+	memcpy(raw->attr, hdr->attrs, attrs);
+	free(hdr);
+	return err;
+}

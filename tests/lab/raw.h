@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* uverbs ioctls built by hand, to be wrong in any way wanted. */
+#ifndef LAB_RAW_H
+#define LAB_RAW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <infiniband/verbs.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+
+#define RAW_ATTRS 16
+
+struct raw {
+	uint16_t object, method;
+	uint32_t driver_id;
+	uint64_t reserved1;
+	uint16_t num;
+	struct ib_uverbs_attr attr[RAW_ATTRS];
+};
+
+/* A command without attributes, with the driver_id of rxe. */
+struct raw raw_command(uint16_t object, uint16_t method);
+
+/* Each appends an attribute, marked mandatory, and returns it. */
+struct ib_uverbs_attr *raw_in(struct raw *raw, uint16_t id, const void *data, size_t len);
+struct ib_uverbs_attr *raw_out(struct raw *raw, uint16_t id, void *data, size_t len);
+struct ib_uverbs_attr *raw_object(struct raw *raw, uint16_t id, uint32_t handle);
+
+/* 0 or an errno value; afterwards the attributes are as the kernel left them. */
+int raw_ioctl(struct ibv_context *ctx, struct raw *raw);
+
+#endif
