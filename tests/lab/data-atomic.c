@@ -10,7 +10,7 @@ int main(void)
 		.open = pair_open,
 		.ops = ops,
 		.nops = sizeof(ops) / sizeof(*ops),
-		.mtus = { 1024, 4096 },
+		.mtus = { 1024 },
 	};
 	struct rig rig;
 

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* SEND into posted receive requests. */
+/* SEND into receive requests: of the QP at the small MTU, of an SRQ at the large one. */
 #include "matrix.h"
 #include "tap.h"
+
+static void open_pair(struct pair *pair, struct rig *rig, unsigned int mtu)
+{
+	if (mtu == 4096)
+		pair_open_srq(pair, rig, mtu);
+	else
+		pair_open(pair, rig, mtu);
+}
 
 int main(void)
 {
 	static const enum op ops[] = { OP_SEND };
 	struct matrix matrix = {
-		.open = pair_open,
+		.open = open_pair,
 		.ops = ops,
-		.nops = sizeof(ops) / sizeof(*ops),
+		.nops = 1,
 		.mtus = { 1024, 4096 },
 	};
 	struct rig rig;

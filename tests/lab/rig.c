@@ -113,7 +113,11 @@ static enum ibv_mtu mtu_enum(unsigned int bytes)
 
 static struct ibv_qp *create_qp(struct pair *pair, enum end end)
 {
-	struct ibv_qp_init_attr init = {
+	struct ibv_qp_init_attr_ex init = {
+		.pd = pair->rig->pd,
+		.comp_mask = IBV_QP_INIT_ATTR_PD |
+			     (pair->send_ops ? IBV_QP_INIT_ATTR_SEND_OPS_FLAGS : 0),
+		.send_ops_flags = pair->send_ops,
 		.send_cq = pair->cq[end],
 		.recv_cq = pair->cq[end],
 		.srq = end == FAR ? pair->srq : NULL,
@@ -131,10 +135,10 @@ static struct ibv_qp *create_qp(struct pair *pair, enum end end)
 		.port_num = PORT,
 	};
 	int mask = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT;
-	struct ibv_qp *qp = ibv_create_qp(pair->rig->pd, &init);
+	struct ibv_qp *qp = ibv_create_qp_ex(pair->rig->ctx, &init);
 
 	if (!qp)
-		fatal("ibv_create_qp: %s", strerror(errno));
+		fatal("ibv_create_qp_ex: %s", strerror(errno));
 	if (pair->type == IBV_QPT_UD) {
 		attr.qkey = QKEY;
 		mask |= IBV_QP_QKEY;

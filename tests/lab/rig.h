@@ -42,6 +42,7 @@ struct pair {
 	enum ibv_qp_type type;
 	unsigned int mtu;	/* bytes */
 	bool use_srq;
+	uint64_t send_ops;	/* for ibv_wr_*(): enum ibv_qp_create_send_ops_flags */
 	struct ibv_srq *srq;	/* of the far end */
 	struct ibv_cq *cq[2];
 	struct ibv_qp *qp[2];

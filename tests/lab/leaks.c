@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Nothing is left behind: thousands of registrations, most of them refused, and
+ * the kernel's counts of MRs, slab objects, vmalloc space and the process's
+ * file descriptors are what they were.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "scene.h"
+#include "tap.h"
+
+#define LEN (SZ_2M * 2)
+#define ROUNDS 1000
+#define WARM_UP 100
+/*
+ * An object leaked each round shows as ROUNDS objects. What the allocator keeps
+ * aside for each processor is well below this.
+ */
+#define SLACK_OBJECTS (ROUNDS / 2)
+#define SLACK_KIB 1024
+#define MAX_CACHES 256
+
+struct cache {
+	char name[64];
+	long active;
+};
+
+struct snapshot {
+	struct cache caches[MAX_CACHES];
+	int ncaches;
+	long vmalloc_kib;
+	long mrs;
+	long fds;
+};
+
+static long count_mrs(const struct rig *rig)
+{
+	char command[128], text[512] = "";
+	long mrs = -1;
+	char *at;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "rdma -j resource show %s",
+		 ibv_get_device_name(rig->ctx->device));
+	f = popen(command, "r");
+	if (!f)
+		fatal("popen: %s", strerror(errno));
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	/* pretty-printed or not, the counts are in a few lines */
+	for (size_t n = strlen(text); fgets(text + n, (int)(sizeof(text) - n), f);)
+		n = strlen(text);
+	pclose(f);
+	at = strstr(text, "\"mr\":");
+	if (at)
+		mrs = strtol(at + 5, NULL, 10);
+	need(mrs >= 0, "'%s' must tell the number of MRs", command);
+	return mrs;
+}
+
+static long count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	long n = 0;
+
+	if (!dir)
+		fatal("/proc/self/fd: %s", strerror(errno));
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static long vmalloc_used(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	char text[128];
+	long kib = 0;
+
+	if (!f)
+		fatal("/proc/meminfo: %s", strerror(errno));
+	while (fgets(text, sizeof(text), f))
+		if (sscanf(text, "VmallocUsed: %ld", &kib) == 1)
+			break;
+	fclose(f);
+	return kib;
+}
+
+static void read_caches(struct snapshot *s)
+{
+	FILE *f = fopen("/proc/slabinfo", "re");
+	char text[512];
+
+	need(f, "/proc/slabinfo must be readable");
+	s->ncaches = 0;
+	while (s->ncaches < MAX_CACHES && fgets(text, sizeof(text), f)) {
+		struct cache *c = &s->caches[s->ncaches];
+
+		if (sscanf(text, "%63s %ld", c->name, &c->active) == 2 &&
+		    !strncmp(c->name, "kmalloc", 7))
+			s->ncaches++;
+	}
+	fclose(f);
+	need(s->ncaches, "/proc/slabinfo must list the kmalloc caches");
+}
+
+static void take(const struct rig *rig, struct snapshot *s)
+{
+	read_caches(s);
+	s->vmalloc_kib = vmalloc_used();
+	s->mrs = count_mrs(rig);
+	s->fds = count_fds();
+}
+
+/* The cache that grew too much, or NULL. */
+static const struct cache *grown(const struct snapshot *before, const struct snapshot *after,
+				 long *by)
+{
+	for (int i = 0; i < before->ncaches && i < after->ncaches; i++) {
+		*by = after->caches[i].active - before->caches[i].active;
+		if (*by > SLACK_OBJECTS)
+			return &after->caches[i];
+	}
+	return NULL;
+}
+
+/* Frees may be delayed (RCU); a leak stays. */
+static void compare(const struct rig *rig, const struct snapshot *before, const char *what)
+{
+	struct snapshot after;
+	long by = 0;
+
+	for (int tries = 0; tries < 100; tries++) {
+		take(rig, &after);
+		if (!grown(before, &after, &by) &&
+		    after.vmalloc_kib <= before->vmalloc_kib + SLACK_KIB)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 50 * 1000 * 1000 }, NULL);
+	}
+	is_u64((uint64_t)after.mrs, (uint64_t)before->mrs, "%s: MRs", what);
+	is_u64((uint64_t)after.fds, (uint64_t)before->fds, "%s: file descriptors", what);
+	if (!ok(!grown(before, &after, &by), "%s: slab objects", what))
+		diag("%s grew by %ld objects", grown(before, &after, &by)->name, by);
+	if (!ok(after.vmalloc_kib <= before->vmalloc_kib + SLACK_KIB, "%s: vmalloc space", what))
+		diag("from %ld to %ld KiB", before->vmalloc_kib, after.vmalloc_kib);
+}
+
+/* One round; false if it did not go as it must. */
+typedef bool (*round_fn)(struct rig *rig, struct buf *buf);
+
+static void repeat(struct rig *rig, enum mem_kind kind, round_fn round, const char *what)
+{
+	struct snapshot before;
+	unsigned int bad = 0;
+	struct buf buf;
+
+	buf_open(&buf, rig, kind, LEN);
+	for (int i = 0; i < WARM_UP; i++)
+		bad += !round(rig, &buf);
+	take(rig, &before);
+	for (int i = 0; i < ROUNDS; i++)
+		bad += !round(rig, &buf);
+	compare(rig, &before, what);
+	is_u64(bad, 0, "%s: rounds that went as they must not", what);
+	buf_close(&buf);
+}
+
+static bool refused_range(struct rig *rig, struct buf *buf)
+{
+	(void)rig;
+	return buf_reg(buf, &mode_strict_2m, 0, LEN) == ERANGE;
+}
+
+static bool refused_flag(struct rig *rig, struct buf *buf)
+{
+	(void)rig;
+	return buf_reg(buf, &mode_hugetlb_flag, 0, LEN) == ERANGE;
+}
+
+static bool refused_populate(struct rig *rig, struct buf *buf)
+{
+	static const struct mode mode = {
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = SZ_4K,
+		.flags = IBV_ODP_POPULATE,
+	};
+	int err;
+
+	(void)rig;
+	mem_punch(&buf->mem, SZ_1M, SZ_4K);
+	err = buf_reg(buf, &mode, 0, LEN);
+	mem_refill(&buf->mem, SZ_1M, SZ_4K);
+	return err == EFAULT;
+}
+
+static bool good_and_gone(struct rig *rig, struct buf *buf)
+{
+	static const struct mode mode = {
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = SZ_2M,
+		.flags = IBV_ODP_POPULATE,
+	};
+	bool right;
+
+	(void)rig;
+	right = !buf_reg(buf, &mode, 0, LEN);
+	if (right)
+		right = !ibv_modify_mr_odp(buf->mr, SZ_4K, IBV_ODP_POPULATE) &&
+			ibv_modify_mr_odp(buf->mr, SZ_1G, 0) == ERANGE &&
+			!ibv_modify_mr_odp(buf->mr, SZ_64K, 0);
+	buf_dereg(buf);
+	return right;
+}
+
+/* A process that ends without deregistering: the kernel cleans up. */
+static bool abandoned(struct rig *rig, struct buf *buf)
+{
+	static const struct mode mode = {
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = SZ_2M | SZ_4K,
+		.flags = IBV_ODP_POPULATE,
+	};
+	struct rig other = {};
+	bool right;
+
+	(void)rig;
+	other.ctx = ibv_open_device(rig->ctx->device);
+	if (!other.ctx)
+		return false;
+	other.pd = ibv_alloc_pd(other.ctx);
+	right = other.pd && mode_reg(&mode, other.pd, buf->mem.addr, LEN,
+				     (uintptr_t)buf->mem.addr, ACCESS_ALL);
+	/* closing the context is all there is: PD and MR go with it */
+	ibv_close_device(other.ctx);
+	return right;
+}
+
+int main(void)
+{
+	struct rig rig;
+
+	rig_open(&rig);
+	need_series(&rig);
+	repeat(&rig, MEM_BASE, refused_range, "2M over base pages refused");
+	repeat(&rig, MEM_BASE, refused_flag, "IBV_ACCESS_HUGETLB over base pages refused");
+	repeat(&rig, MEM_BASE, refused_populate, "hole cannot be populated");
+	repeat(&rig, MEM_HUGETLB, good_and_gone, "registered, modified, deregistered");
+	repeat(&rig, MEM_THP, abandoned, "context closed over a live MR");
+	rig_close(&rig);
+	return tap_done();
+}
