@@ -71,6 +71,15 @@ unlock() {
 	unset "LOCK_FD[$1]"
 }
 
+# cache_use DIR: note that it is in use; true if it is there
+cache_use() { [[ -d $1 ]] && touch -c "$1"; }
+
+# cache_add DIR: DIR.new is complete; siblings that nobody used for two days go
+cache_add() {
+	mv -T "$1.new" "$1"
+	find "$(dirname "$1")" -mindepth 1 -maxdepth 1 -mmin +2880 -exec rm -rf -- {} +
+}
+
 hash_text() { sha256sum | cut -c1-16; }
 
 # hash_files BASE: NUL-separated names on stdin, relative to BASE; names, modes and contents count

@@ -36,7 +36,7 @@ kernel_make() {
 
 kernel_build() {
 	local name=$1 key=$2 out=$3 tree=$CACHE_DIR/kernel/$1 fragments
-	export CCACHE_DIR=$CACHE_DIR/ccache CCACHE_DEPEND=1 CCACHE_MAXSIZE=4G
+	export CCACHE_DIR=$CACHE_DIR/ccache CCACHE_MAXSIZE=4G
 	export KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=hugeodp
 	mkdir -p "$tree"
 	if ! cmp -s "$SOURCE/version" "$tree/version"; then
@@ -70,13 +70,13 @@ kernel_require() {
 	source_require
 	key=$(kernel_key "$name")
 	KERNEL=$CACHE_DIR/image/$name-$key
-	[[ ! -d $KERNEL ]] || return 0
+	cache_use "$KERNEL" && return 0
 	host_require
 	lock "kernel-$name"
 	if [[ ! -d $KERNEL ]]; then
 		mkdir -p "$CACHE_DIR/image"
 		step "building kernel $name" kernel_build "$name" "$key" "$KERNEL.new"
-		mv -T "$KERNEL.new" "$KERNEL"
+		cache_add "$KERNEL"
 	fi
 	unlock "kernel-$name"
 }

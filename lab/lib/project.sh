@@ -51,7 +51,7 @@ project_require() {
 		project_files | hash_files "$TOP_DIR"
 	} | hash_text)
 	STAGE=$CACHE_DIR/stage/$key
-	[[ ! -d $STAGE ]] || return 0
+	cache_use "$STAGE" && return 0
 	lock project
 	if [[ ! -d $STAGE ]]; then
 		mkdir -p "$CACHE_DIR/stage"
@@ -60,7 +60,7 @@ project_require() {
 		else
 			mkdir -p "$STAGE.new"
 		fi
-		mv -T "$STAGE.new" "$STAGE"
+		cache_add "$STAGE"
 	fi
 	unlock project
 }

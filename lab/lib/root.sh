@@ -26,10 +26,14 @@ root_make() {
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
-		--dpkgopt='path-include=/usr/share/doc/python3-pyverbs/*' \
+		--dpkgopt='path-include=/usr/share/doc/rdma-core/tests/*' \
 		--include="$(root_packages | paste -sd,)" \
 		"$ROOT_SUITE" "$new" "$DEBIAN_MIRROR"
 	rm -f -- "$settings"
+	# rdma-core's test suite is shipped as documentation, compressed
+	mkdir "$new/usr/libexec/rdma-core"
+	cp -r "$new/usr/share/doc/rdma-core/tests" "$new/usr/libexec/rdma-core/"
+	gunzip -r "$new/usr/libexec/rdma-core/tests"
 	echo hugeodp >"$new/etc/hostname"
 }
 
@@ -38,13 +42,13 @@ root_require() {
 	local key
 	key=$(root_key)
 	ROOT=$CACHE_DIR/root/$key
-	[[ ! -d $ROOT ]] || return 0
+	cache_use "$ROOT" && return 0
 	host_require
 	lock root
 	if [[ ! -d $ROOT ]]; then
 		mkdir -p "$CACHE_DIR/root"
 		step "making the root file system (Debian $ROOT_SUITE)" root_make "$ROOT.new"
-		mv -T "$ROOT.new" "$ROOT"
+		cache_add "$ROOT"
 	fi
 	unlock root
 }

@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Counting tests. Each result is a line "pass|fail|skip NAME" in $RUN_DIR/tally; every way of
+# running tests has a reader that turns its output into such lines.
+
+tally() {
+	printf '%s %s\n' "$1" "$2" >>"$RUN_DIR/tally"
+	[[ $1 != fail ]] || say "FAILED: $2"
+}
+
+tally_count() { grep -c "^$1 " "$RUN_DIR/tally" || true; }
+
+# tally_check NAME COMMAND...: one test, passed if the command succeeds
+tally_check() {
+	local name=$1 status=0
+	shift
+	"$@" || status=$?
+	if [[ $status == 0 ]]; then
+		tally pass "$name"
+	else
+		tally fail "$name"
+	fi
+}
+
+# tally_tap PART STATUS ALLOWED <OUTPUT: the output of prove -v and its exit status. A skipped
+# test is a failed one unless a line of the file ALLOWED is its name.
+tally_tap() {
+	local part=$1 status=$2 allowed=$3 line file='' name failed=0
+	while IFS= read -r line; do
+		case $line in
+		*.t' ..'*)
+			file=${line%%.t ..*}
+			file=${file##*/}
+			[[ $line != *' skipped: '* ]] || tally_skip "$part/$file" "$allowed" || failed=1
+			continue
+			;;
+		'ok '[0-9]* | 'not ok '[0-9]*) ;;
+		*) continue ;;
+		esac
+		name=$part/$file:${line#*ok }
+		case $line in
+		'not ok '*'# TODO'*) tally skip "$name" ;;
+		'not ok '*)
+			tally fail "$name"
+			failed=1
+			;;
+		*'# '[Ss][Kk][Ii][Pp]*) tally_skip "${name%% #*}" "$allowed" || failed=1 ;;
+		*) tally pass "$name" ;;
+		esac
+	done
+	if [[ $status != 0 && $failed == 0 ]]; then
+		tally fail "$part: ended with status $status"
+	fi
+}
+
+tally_skip() {
+	if grep -qxF -- "$1" "$2" 2>/dev/null; then
+		tally skip "$1"
+	else
+		tally fail "$1 (skipped, and not listed as one that may be)"
+		return 1
+	fi
+}
+
+# tally_junit PART STATUS FILE: ctest's report
+tally_junit() {
+	local part=$1 status=$2 file=$3 name state failed=0
+	while read -r name state; do
+		case $state in
+		run) tally pass "$part/$name" ;;
+		*)
+			tally fail "$part/$name ($state)"
+			failed=1
+			;;
+		esac
+	done < <(sed -nE 's/.*<testcase name="([^"]*)".* status="([^"]*)".*/\1 \2/p' "$file" 2>/dev/null)
+	if [[ $status != 0 && $failed == 0 ]]; then
+		tally fail "$part: ended with status $status"
+	fi
+}
+
+# tally_unittest PART EXPECTED OUTPUT: Python's unittest -v against a sorted list of lines
+# "passed|skipped TEST"; any difference is a failure.
+tally_unittest() {
+	local part=$1 expected=$2 output=$3 state name got
+	got=$RUN_DIR/unittest
+	python3 "$LAB_DIR/lib/unittest_results.py" <"$output" | sort >"$got"
+	while read -r state name; do
+		if grep -qxF "$state $name" "$expected"; then
+			tally "$([[ $state == passed ]] && echo pass || echo skip)" "$part/$name"
+		else
+			tally fail "$part/$name ($state)"
+		fi
+	done <"$got"
+	while read -r state name; do
+		grep -q " $name\$" "$got" || tally fail "$part/$name (did not run)"
+	done <"$expected"
+}

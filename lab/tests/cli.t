@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# A wrong command line gives one sentence and status 2, before anything is built or started.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+source "$(dirname "$0")/tap.sh"
+
+refused() {
+	local name=$1
+	shift
+	lab "$@"
+	is "$name: status" "$STATUS" 2
+	is "$name: one line" "$(wc -l <"$TAP_DIR/err")" 1
+}
+
+refused 'no verb'
+refused 'unknown verb' frobnicate
+refused 'path as a verb' ../lib/common
+refused 'unknown option' run --frobnicate -- true
+refused 'option without a value' run --kernel
+refused 'unknown kernel' run --kernel vanilla -- true
+refused 'unknown device' run --device mlx4 -- true
+refused 'device without its model' run --device mlx5 -- true
+refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
+refused 'memory that is no number' run --mem lots -- true
+refused 'no command' run --
+refused 'shell without a terminal' shell
+refused 'unknown part' test everything
+refused 'demo with an argument' demo now
+
+lab --help
+is 'help: status' "$STATUS" 0
+ok 'help names every verb' test "$(grep -cE '^  (demo|run|shell|test) ' <<<"$OUT")" = 4
+done_testing

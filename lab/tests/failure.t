@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# What goes wrong is told apart, and nothing is left behind.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+source "$(dirname "$0")/tap.sh"
+
+vm() { lab run --device none --mem 1024 --hugepages 0 --kernel stock "$@"; }
+
+vm -- bash -c 'echo "BUG: made up by a test" >/dev/kmsg'
+is 'the kernel complains: status' "$STATUS" 70
+ok 'the line is shown' grep -q 'BUG: made up by a test' <<<"$ERR"
+
+vm -- bash -c 'echo c >/proc/sysrq-trigger'
+is 'a panic: status' "$STATUS" 70
+
+vm -- bash -c 'echo b >/proc/sysrq-trigger; sleep 100'
+is 'the machine is gone: status' "$STATUS" 71
+
+vm --timeout 5 -- sleep 1000
+is 'the time is up: status' "$STATUS" 124
+
+cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
+mounts=$(cat /proc/mounts)
+for signal in INT TERM; do
+	# a process group of its own, as a terminal would make it
+	set -m
+	"$LAB" run --kernel stock -- bash -c 'echo started; exec sleep 1000' >"$TAP_DIR/out" 2>&1 &
+	pid=$!
+	set +m
+	until grep -q started "$TAP_DIR/out"; do
+		kill -0 "$pid"
+	done
+	ok "$signal: the emulator runs" pgrep -f "$cache/run/$pid/" >/dev/null
+	kill "-$signal" -- "-$pid"
+	STATUS=0
+	wait "$pid" || STATUS=$?
+	ok "$signal: status" test "$STATUS" = "$([[ $signal == INT ]] && echo 130 || echo 143)"
+	ok "$signal: no process is left" test -z "$(pgrep -f "$cache/run/$pid/")"
+	ok "$signal: no directory is left" test ! -e "$cache/run/$pid"
+	is "$signal: no mount is left" "$(cat /proc/mounts)" "$mounts"
+done
+done_testing
