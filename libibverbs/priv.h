@@ -8,10 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <infiniband/hugeodp.h>
-/* <rdma/ib_user_verbs.h>, which verbs.h pulls in, has a struct of this name */
-#define ib_uverbs_odp_caps ib_uverbs_odp_page_caps
 #include <rdma/ib_user_hugeodp.h>
-#undef ib_uverbs_odp_caps
 
 #define HUGEODP_EXPORT __attribute__((visibility("default")))
 

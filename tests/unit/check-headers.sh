@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Each public header compiles alone and twice, in C and C++, without a warning.
+# usage: check-headers.sh INCLUDE_DIR KERNEL_HEADERS_DIR CC
+set -euo pipefail
+
+include=$1 kernel_headers=$2 cc=$3
+public=(infiniband/hugeodp.h infiniband/hugeodp_compat.h)
+abi=rdma/ib_user_hugeodp.h
+
+compile() { # compiler option... -- header...
+	local command=()
+	while [ "$1" != -- ]; do
+		command+=("$1")
+		shift
+	done
+	shift
+	# not as system headers, about which a compiler is silent
+	printf '#include <%s>\n' "$@" |
+		"${command[@]}" -Wall -Wextra -Wpedantic -Werror -fsyntax-only \
+			-I"$include" -I"$kernel_headers" -
+	echo "ok: ${command[*]}: $*"
+}
+
+for header in "${public[@]}" "$abi"; do
+	compile "$cc" -x c -std=c11 -- "$header" "$header"
+done
+compile "$cc" -x c -std=c11 -- infiniband/verbs.h "${public[@]}"
+compile "$cc" -x c -std=c11 -- "${public[@]}" infiniband/verbs.h
+
+if command -v c++ >/dev/null; then
+	for header in "${public[@]}" "$abi"; do
+		compile c++ -x c++ -std=c++17 -- "$header" "$header"
+	done
+else
+	echo "NOT CHECKED: C++, for want of a C++ compiler"
+fi
+
+# The ABI header needs no C library, so a compiler that knows -m32 is enough.
+asm=/usr/include/$(gcc -print-multiarch 2>/dev/null || true)
+if echo '#include <asm/types.h>' |
+	"$cc" -m32 -x c -fsyntax-only -idirafter "$asm" - 2>/dev/null; then
+	compile "$cc" -m32 -x c -std=c11 -idirafter "$asm" -- "$abi"
+else
+	echo "NOT CHECKED: 32 bit, which $cc cannot compile for"
+fi

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Install into an empty prefix, then build and run a program in C and one in C++
+# with nothing but what pkg-config says.
+# usage: check-install.sh SOURCE_DIR CMAKE CC
+set -euo pipefail
+
+source=$1 cmake=$2 cc=$3
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+prefix=$dir/prefix
+
+"$cmake" -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_INSTALL_PREFIX="$prefix" \
+	-DHUGEODP_UNIT_TESTS=OFF -DHUGEODP_LAB_TESTS=OFF >"$dir/log" || { cat "$dir/log"; exit 1; }
+"$cmake" --build "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
+"$cmake" --install "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
+
+pc=$(find "$prefix" -name libhugeodp.pc)
+libdir=$(dirname "$(find "$prefix" -name libhugeodp.so)")
+export PKG_CONFIG_PATH=${pc%/*}
+echo "version $(pkg-config --modversion libhugeodp)"
+read -ra flags < <(pkg-config --cflags --libs libhugeodp)
+
+cat >"$dir/consumer.c" <<'PROGRAM'
+#include <infiniband/hugeodp.h>
+#include <errno.h>
+#include <stdio.h>
+
+int main(void)
+{
+	struct ibv_mr_init_attr_odp request = { 0 };
+	struct ibv_pd pd = { 0 };
+
+	/* refused for its missing address, without any device */
+	request.base.comp_mask = IBV_REG_MR_MASK_ODP;
+	request.base.access = IBV_ACCESS_ON_DEMAND;
+	if (ibv_reg_mr_ex(&pd, &request.base) || errno != EINVAL)
+		return 1;
+	if (ibv_query_mr_odp(NULL, NULL, 0) != EINVAL)
+		return 2;
+	if (ibv_query_device_odp(NULL, NULL, 0) != EINVAL)
+		return 3;
+	if (ibv_modify_mr_odp(NULL, 0, 1u << 31) != EINVAL)
+		return 4;
+	puts(ibv_mr_page_shift ? "runs" : "");
+	return 0;
+}
+PROGRAM
+sed 's/{ 0 }/{}/' "$dir/consumer.c" >"$dir/consumer.cc"
+
+"$cc" -std=c11 -Wall -Wextra -Wno-address -Werror -o "$dir/consumer" "$dir/consumer.c" "${flags[@]}"
+LD_LIBRARY_PATH=$libdir "$dir/consumer"
+# the one of this library, although libibverbs may have one of the same name
+nm -D "$dir/consumer" | grep -q ' U ibv_reg_mr_ex@HUGEODP_1\.0$'
+readelf -d "$dir/consumer" | grep -q 'NEEDED.*\[libhugeodp\.so\.1\]'
+echo "ok: C program"
+
+if command -v c++ >/dev/null; then
+	c++ -std=c++17 -Wall -Wextra -Wno-address -Werror -o "$dir/consumer-cc" "$dir/consumer.cc" \
+		"${flags[@]}"
+	LD_LIBRARY_PATH=$libdir "$dir/consumer-cc"
+	echo "ok: C++ program"
+else
+	echo "NOT CHECKED: C++, for want of a C++ compiler"
+fi
+
+# libibverbs alone must be enough: a program never names the library's own needs
+readelf -d "$libdir/libhugeodp.so" | grep -q 'NEEDED.*\[libibverbs\.so\.1\]'
+[ "$(readelf -d "$libdir/libhugeodp.so" | grep -c 'SONAME.*\[libhugeodp\.so\.1\]')" = 1 ]
+echo "ok: library"

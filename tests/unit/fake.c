@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "fake.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <linux/netlink.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/rdma_netlink.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+
+#define FAKE_SOCKET 4712
+
+struct fake fake;
+static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct ibv_device fake_device = { .name = "fake0" };
+struct ibv_context fake_context = { .device = &fake_device, .cmd_fd = FAKE_CMD_FD };
+struct ibv_pd fake_pd = { .context = &fake_context };
+struct ibv_mr fake_mr;
+struct ibv_mr fake_upstream_mr;
+
+int fake_setup(void **state)
+{
+	static unsigned int next_minor = 192;
+
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	fake.driver_id = FAKE_DRIVER_ID;
+	fake.rdev = makedev(231, next_minor++);
+	fake.mode = S_IFCHR | 0666;
+	fake.series = true;
+	fake.mr_is_odp = true;
+	fake.caps.page_sizes = FAKE_4K | FAKE_2M | FAKE_1G;
+	fake.caps.flags = IB_UVERBS_ODP_POPULATE;
+	fake.state = (struct ib_uverbs_odp_state){
+		.page_sizes = FAKE_4K | FAKE_2M,
+		.page_shift = 21,
+		.flags = IB_UVERBS_ODP_POPULATE,
+		.blocks_mapped = 3,
+		.table_bytes = 1ULL << 40,
+		.faults = 5,
+		.pages_invalidated = 6,
+		.renegotiations = 7,
+	};
+	fake.socket_err = EAFNOSUPPORT;
+	fake_context.cmd_fd = FAKE_CMD_FD;
+	memset(&fake_mr, 0, sizeof(fake_mr));
+	fake_mr.context = &fake_context;
+	fake_mr.pd = &fake_pd;
+	fake_mr.handle = FAKE_MR_HANDLE;
+	errno = 0;
+	return 0;
+}
+
+/* ---- uverbs ---- */
+
+enum attr_kind { ATTR_IDR, ATTR_IN, ATTR_OUT };
+
+struct attr_spec {
+	uint16_t id;
+	enum attr_kind kind;
+	uint16_t min_len;
+	bool optional;
+	bool series;
+};
+
+struct method_spec {
+	uint16_t object;
+	uint16_t id;
+	bool series;
+	unsigned int nattrs;
+	struct attr_spec attrs[6];
+};
+
+/* The numbers are literal on purpose: they are what the ABI header promises. */
+static const struct method_spec methods[] = {
+	{
+		.object = 0,
+		.id = 20,
+		.series = true,
+		.nattrs = 1,
+		.attrs = { { 0, ATTR_OUT, 16, false, true } },
+	},
+	{
+		.object = 7,
+		.id = 3,
+		.nattrs = 6,
+		.attrs = {
+			{ 0, ATTR_IDR, 0, false, false },
+			{ 1, ATTR_OUT, 4, false, false },
+			{ 2, ATTR_OUT, 4, false, false },
+			{ 3, ATTR_OUT, 8, false, false },
+			{ 4, ATTR_OUT, 8, true, false },
+			{ 28, ATTR_OUT, 56, true, true },
+		},
+	},
+	{
+		.object = 7,
+		.id = 20,
+		.series = true,
+		.nattrs = 3,
+		.attrs = {
+			{ 0, ATTR_IDR, 0, false, true },
+			{ 1, ATTR_IN, 16, false, true },
+			{ 2, ATTR_OUT, 4, true, true },
+		},
+	},
+};
+
+static const struct method_spec *find_method(const struct ib_uverbs_ioctl_hdr *hdr)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if (methods[i].object == hdr->object_id && methods[i].id == hdr->method_id &&
+		    (fake.series || !methods[i].series))
+			return &methods[i];
+	}
+	return NULL;
+}
+
+static const struct attr_spec *find_attr(const struct method_spec *method, uint16_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < method->nattrs; i++) {
+		if (method->attrs[i].id == id && (fake.series || !method->attrs[i].series))
+			return &method->attrs[i];
+	}
+	return NULL;
+}
+
+static int parse_attr(const struct method_spec *method, const struct ib_uverbs_attr *attr,
+		      struct fake_call *call, uint32_t *seen)
+{
+	const struct attr_spec *spec = find_attr(method, attr->attr_id);
+
+	if (!spec)
+		return attr->flags & UVERBS_ATTR_F_MANDATORY ? EPROTONOSUPPORT : 0;
+	if (*seen & 1u << spec->id || attr->attr_data.reserved)
+		return EINVAL;
+	*seen |= 1u << spec->id;
+	if (spec->kind == ATTR_IDR)
+		return attr->len ? EINVAL : attr->data == FAKE_MR_HANDLE ? 0 : ENOENT;
+	if (attr->len < spec->min_len)
+		return spec->kind == ATTR_OUT ? ENOSPC : EINVAL;
+	if (spec->kind == ATTR_IN && attr->len > sizeof(attr->data)) {
+		assert_true(attr->len <= sizeof(call->in));
+		memcpy(call->in, (void *)(uintptr_t)attr->data, attr->len);
+		call->in_len = attr->len;
+	}
+	return 0;
+}
+
+static void put_out(const struct ib_uverbs_ioctl_hdr *hdr, uint16_t id, const void *data,
+		    size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < hdr->num_attrs; i++) {
+		if (hdr->attrs[i].attr_id != id)
+			continue;
+		memset((void *)(uintptr_t)hdr->attrs[i].data, 0, hdr->attrs[i].len);
+		memcpy((void *)(uintptr_t)hdr->attrs[i].data, data, len);
+	}
+}
+
+static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
+{
+	static const uint64_t length = 1 << 20;
+	static const uint32_t key = 0xabcd;
+	int err;
+
+	if (hdr->object_id == 0) {
+		err = fake.device_method_err[hdr->method_id];
+		if (!err)
+			put_out(hdr, 0, &fake.caps, sizeof(fake.caps));
+		return err;
+	}
+	err = fake.mr_method_err[hdr->method_id];
+	if (err)
+		return err;
+	if (hdr->method_id == 20)
+		return fake.mr_is_odp ? 0 : EINVAL;
+	put_out(hdr, 1, &key, sizeof(key));
+	put_out(hdr, 2, &key, sizeof(key));
+	put_out(hdr, 3, &length, sizeof(length));
+	if (!fake.series)
+		return 0;
+	if (!fake.mr_is_odp)
+		return EINVAL;
+	put_out(hdr, 28, &fake.state, sizeof(fake.state));
+	return 0;
+}
+
+static int do_ioctl(int fd, unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
+{
+	const struct method_spec *method;
+	struct fake_call *call;
+	uint32_t seen = 0;
+	unsigned int i;
+	int err;
+
+	if (fd != FAKE_CMD_FD)
+		return EBADF;
+	if (request != 0xc0181b01)
+		return ENOTTY;
+	assert_true(fake.ncalls < FAKE_MAX_CALLS);
+	call = &fake.calls[fake.ncalls++];
+	assert_true(hdr->length <= sizeof(call->bytes));
+	memcpy(call->bytes, hdr, hdr->length);
+	call->len = hdr->length;
+
+	if (fake.interrupt) {
+		fake.interrupt--;
+		return EINTR;
+	}
+	if (fake.ioctl_err)
+		return fake.ioctl_err;
+	if (hdr->length != sizeof(*hdr) + hdr->num_attrs * sizeof(hdr->attrs[0]))
+		return EINVAL;
+	if (hdr->reserved1 || hdr->reserved2)
+		return EPROTONOSUPPORT;
+	if (hdr->driver_id != fake.driver_id)
+		return EINVAL;
+	method = find_method(hdr);
+	if (!method)
+		return EPROTONOSUPPORT;
+	for (i = 0; i < hdr->num_attrs; i++) {
+		err = parse_attr(method, &hdr->attrs[i], call, &seen);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < method->nattrs; i++) {
+		if (!method->attrs[i].optional && !(seen & 1u << method->attrs[i].id))
+			return EINVAL;
+	}
+	return run_method(hdr);
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	int err;
+
+	pthread_mutex_lock(&fake_lock);
+	err = do_ioctl(fd, request, arg);
+	pthread_mutex_unlock(&fake_lock);
+	if (!err)
+		return 0;
+	errno = err;
+	return -1;
+}
+
+int __wrap_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st)
+{
+	if (fd != FAKE_CMD_FD) {
+		errno = EBADF;
+		return -1;
+	}
+	memset(st, 0, sizeof(*st));
+	st->st_mode = fake.mode;
+	st->st_rdev = fake.rdev;
+	return 0;
+}
+
+static bool is_search(const struct fake_call *call)
+{
+	uint16_t object;
+
+	memcpy(&object, call->bytes + 2, sizeof(object));
+	return object == 0x0fff;
+}
+
+unsigned int fake_real_calls(void)
+{
+	unsigned int real = 0;
+	unsigned int i;
+
+	for (i = 0; i < fake.ncalls; i++)
+		real += !is_search(&fake.calls[i]);
+	return real;
+}
+
+const struct fake_call *fake_last_call(void)
+{
+	assert_true(fake.ncalls > 0);
+	return &fake.calls[fake.ncalls - 1];
+}
+
+static size_t put(unsigned char *to, size_t at, uint64_t value, size_t size)
+{
+	uint16_t value16 = (uint16_t)value;
+	uint32_t value32 = (uint32_t)value;
+
+	memcpy(to + at,
+	       size == 2   ? (void *)&value16
+	       : size == 4 ? (void *)&value32
+			   : (void *)&value,
+	       size);
+	return at + size;
+}
+
+void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t method,
+		      const struct fake_attr *attrs, unsigned int nattrs)
+{
+	unsigned char expect[sizeof(call->bytes)];
+	unsigned char bytes[sizeof(call->bytes)];
+	size_t data_at;
+	unsigned int i;
+	uint64_t data;
+	size_t at = 0;
+
+	memcpy(bytes, call->bytes, sizeof(bytes));
+	at = put(expect, at, 24 + 16 * nattrs, 2);
+	at = put(expect, at, object, 2);
+	at = put(expect, at, method, 2);
+	at = put(expect, at, nattrs, 2);
+	at = put(expect, at, 0, 8);
+	at = put(expect, at, FAKE_DRIVER_ID, 4);
+	at = put(expect, at, 0, 4);
+	for (i = 0; i < nattrs; i++) {
+		at = put(expect, at, attrs[i].id, 2);
+		at = put(expect, at, attrs[i].len, 2);
+		at = put(expect, at, 1, 2);
+		at = put(expect, at, 0, 2);
+		data_at = at;
+		at = put(expect, at, attrs[i].data, 8);
+		if (attrs[i].data != FAKE_POINTER)
+			continue;
+		memcpy(&data, bytes + data_at, sizeof(data));
+		assert_true(data > 4096);
+		memcpy(expect + data_at, &data, sizeof(data));
+	}
+	assert_int_equal(call->len, at);
+	assert_memory_equal(bytes, expect, at);
+}
+
+/* ---- RDMA netlink ---- */
+
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol)
+{
+	assert_int_equal(domain, AF_NETLINK);
+	assert_int_equal(type & ~SOCK_CLOEXEC, SOCK_RAW);
+	assert_true(type & SOCK_CLOEXEC);
+	assert_int_equal(protocol, NETLINK_RDMA);
+	if (fake.socket_err) {
+		errno = fake.socket_err;
+		return -1;
+	}
+	pthread_mutex_lock(&fake_lock);
+	fake.open_sockets++;
+	pthread_mutex_unlock(&fake_lock);
+	return FAKE_SOCKET;
+}
+
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	assert_int_equal(fd, FAKE_SOCKET);
+	pthread_mutex_lock(&fake_lock);
+	fake.open_sockets--;
+	pthread_mutex_unlock(&fake_lock);
+	return 0;
+}
+
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags)
+{
+	(void)flags;
+	assert_int_equal(fd, FAKE_SOCKET);
+	if (fake.send_err) {
+		errno = fake.send_err;
+		return -1;
+	}
+	if (fake.nsent < 2) {
+		assert_true(len <= sizeof(fake.sent[0]));
+		memcpy(fake.sent[fake.nsent], data, len);
+		fake.sent_len[fake.nsent] = len;
+	}
+	fake.nsent++;
+	return (ssize_t)len;
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	const struct fake_datagram *datagram;
+	struct sockaddr_nl from = { .nl_family = AF_NETLINK };
+	size_t len;
+
+	assert_int_equal(fd, FAKE_SOCKET);
+	assert_true(flags & MSG_DONTWAIT);
+	if (fake.interrupt_recv) {
+		fake.interrupt_recv--;
+		errno = EINTR;
+		return -1;
+	}
+	if (fake.next_datagram == fake.ndatagrams) {
+		errno = EAGAIN;
+		return -1;
+	}
+	datagram = &fake.datagrams[fake.next_datagram++];
+	from.nl_pid = datagram->sender;
+	memcpy(msg->msg_name, &from, sizeof(from));
+	len = datagram->len < msg->msg_iov->iov_len ? datagram->len : msg->msg_iov->iov_len;
+	if (len)
+		memcpy(msg->msg_iov->iov_base, datagram->data, len);
+	msg->msg_flags = datagram->msg_flags;
+	return (ssize_t)len;
+}
+
+void fake_msg_start(struct fake_msg *msg, uint16_t type, uint32_t seq)
+{
+	struct nlmsghdr hdr = { .nlmsg_type = type, .nlmsg_seq = seq };
+
+	memset(msg, 0, sizeof(*msg));
+	memcpy(msg->data, &hdr, sizeof(hdr));
+	msg->len = sizeof(hdr);
+}
+
+void fake_msg_attr(struct fake_msg *msg, uint16_t type, const void *data, uint16_t len)
+{
+	struct nlattr attr = { .nla_type = type, .nla_len = NLA_HDRLEN + len };
+
+	assert_true(msg->len + NLA_ALIGN(attr.nla_len) <= sizeof(msg->data));
+	memcpy(msg->data + msg->len, &attr, sizeof(attr));
+	memcpy(msg->data + msg->len + NLA_HDRLEN, data, len);
+	msg->len += NLA_ALIGN(attr.nla_len);
+}
+
+void fake_msg_end(struct fake_msg *msg)
+{
+	struct nlmsghdr *hdr = (struct nlmsghdr *)msg->data;
+
+	hdr->nlmsg_len = (uint32_t)msg->len;
+}
+
+void fake_queue(const void *data, size_t len)
+{
+	assert_true(fake.ndatagrams < FAKE_MAX_DATAGRAMS);
+	fake.datagrams[fake.ndatagrams++] = (struct fake_datagram){ .data = data, .len = len };
+}
+
+void fake_queue_answer(struct fake_answer *answer, const char *name, uint32_t driver_id)
+{
+	const uint64_t chardev = (minor(fake.rdev) & 0xff) | major(fake.rdev) << 8 |
+				 (minor(fake.rdev) & ~0xffu) << 12;
+	const uint32_t index = 77;
+	const uint64_t abi = 1;
+
+	fake.socket_err = 0;
+	fake_msg_start(&answer->devices, 5 << 10 | 1, 1);
+	fake_msg_attr(&answer->devices, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
+	fake_msg_attr(&answer->devices, RDMA_NLDEV_ATTR_DEV_NAME, name,
+		      (uint16_t)(strlen(name) + 1));
+	fake_msg_end(&answer->devices);
+	fake_queue(answer->devices.data, answer->devices.len);
+
+	fake_msg_start(&answer->done, NLMSG_DONE, 1);
+	fake_msg_end(&answer->done);
+	fake_queue(answer->done.data, answer->done.len);
+
+	fake_msg_start(&answer->chardev, 5 << 10 | 15, 2);
+	fake_msg_attr(&answer->chardev, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &driver_id,
+		      sizeof(driver_id));
+	fake_msg_attr(&answer->chardev, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
+	fake_msg_attr(&answer->chardev, RDMA_NLDEV_ATTR_CHARDEV_ABI, &abi, sizeof(abi));
+	fake_msg_attr(&answer->chardev, RDMA_NLDEV_ATTR_CHARDEV_NAME, "uverbs0", 8);
+	fake_msg_end(&answer->chardev);
+	fake_queue(answer->chardev.data, answer->chardev.len);
+}
+
+/* ---- libibverbs ---- */
+
+struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access);
+struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access)
+{
+	fake.nreg++;
+	fake.reg_pd = pd;
+	fake.reg_addr = addr;
+	fake.reg_length = length;
+	fake.reg_iova = iova;
+	fake.reg_access = access;
+	if (fake.reg_err) {
+		errno = fake.reg_err;
+		return NULL;
+	}
+	return &fake_mr;
+}
+
+struct ibv_mr *__wrap_ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size_t length,
+					uint64_t iova, int fd, int access);
+struct ibv_mr *__wrap_ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size_t length,
+					uint64_t iova, int fd, int access)
+{
+	fake.ndmabuf++;
+	fake.reg_pd = pd;
+	fake.dmabuf_offset = offset;
+	fake.reg_length = length;
+	fake.reg_iova = iova;
+	fake.dmabuf_fd = fd;
+	fake.reg_access = (unsigned int)access;
+	return &fake_mr;
+}
+
+int __wrap_ibv_dereg_mr(struct ibv_mr *mr);
+int __wrap_ibv_dereg_mr(struct ibv_mr *mr)
+{
+	assert_ptr_equal(mr, &fake_mr);
+	fake.ndereg++;
+	errno = fake.dereg_err ? fake.dereg_err : EDOM;
+	return fake.dereg_err;
+}
+
+static struct ibv_mr *upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	pthread_mutex_lock(&fake_lock);
+	fake.nupstream++;
+	fake.upstream_pd = pd;
+	fake.upstream_attr = attr;
+	pthread_mutex_unlock(&fake_lock);
+	return &fake_upstream_mr;
+}
+
+static int fake_handle;
+
+void *__wrap_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags)
+{
+	assert_string_equal(name, "libibverbs.so.1");
+	assert_true(flags & RTLD_NOLOAD);
+	pthread_mutex_lock(&fake_lock);
+	fake.ndlopen++;
+	pthread_mutex_unlock(&fake_lock);
+	return fake.no_libibverbs ? NULL : &fake_handle;
+}
+
+void *__real_dlvsym(void *handle, const char *name, const char *version);
+void *__wrap_dlvsym(void *handle, const char *name, const char *version);
+void *__wrap_dlvsym(void *handle, const char *name, const char *version)
+{
+	/* clang links the run time of its sanitizers into the program: not for us */
+	if (handle != &fake_handle)
+		return __real_dlvsym(handle, name, version);
+	assert_string_equal(name, "ibv_reg_mr_ex");
+	assert_string_equal(version, "IBVERBS_1.15");
+	return fake.has_upstream ? (void *)upstream_reg_mr_ex : NULL;
+}
+
+int __wrap_dlclose(void *handle);
+int __wrap_dlclose(void *handle)
+{
+	assert_ptr_equal(handle, &fake_handle);
+	fake.ndlclose++;
+	return 0;
+}

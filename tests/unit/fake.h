@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * A kernel and a libibverbs for the unit tests: system calls and verbs that
+ * libhugeodp makes are wrapped by the linker and end up here. The ioctl side
+ * follows the rules of the kernel's uverbs parser, with and without the series.
+ */
+#ifndef TESTS_UNIT_FAKE_H
+#define TESTS_UNIT_FAKE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include <sys/types.h>
+
+#include "../../libibverbs/priv.h"
+
+#define FAKE_CMD_FD 4711
+#define FAKE_DRIVER_ID 14
+#define FAKE_MR_HANDLE 0x12345678u
+
+#define FAKE_4K (1ULL << 12)
+#define FAKE_2M (1ULL << 21)
+#define FAKE_1G (1ULL << 30)
+
+#define FAKE_MAX_CALLS 256
+#define FAKE_MAX_DATAGRAMS 8
+
+/* One ioctl as it came in. */
+struct fake_call {
+	unsigned char bytes[256];
+	size_t len;
+	/* what the last input attribute too long for inline data pointed to */
+	unsigned char in[64];
+	size_t in_len;
+};
+
+struct fake_datagram {
+	const void *data;
+	size_t len;
+	uint32_t sender;
+	int msg_flags;
+};
+
+struct fake {
+	/* the device and its kernel */
+	uint32_t driver_id;
+	dev_t rdev;
+	mode_t mode;
+	bool series;
+	bool mr_is_odp;
+	struct ib_uverbs_odp_page_caps caps;
+	struct ib_uverbs_odp_state state;
+	/* errno for the method of this number on the MR or DEVICE object */
+	int mr_method_err[32];
+	int device_method_err[32];
+	/* errno for every ioctl */
+	int ioctl_err;
+	/* ioctls that a signal interrupts before one comes through */
+	unsigned int interrupt;
+
+	struct fake_call calls[FAKE_MAX_CALLS];
+	unsigned int ncalls;
+
+	/* RDMA netlink: an answer per datagram, in order */
+	int socket_err;
+	int send_err;
+	struct fake_datagram datagrams[FAKE_MAX_DATAGRAMS];
+	unsigned int ndatagrams;
+	unsigned int next_datagram;
+	unsigned int interrupt_recv;
+	unsigned char sent[2][256];
+	size_t sent_len[2];
+	unsigned int nsent;
+	unsigned int open_sockets;
+
+	/* libibverbs */
+	int reg_err;
+	int dereg_err;
+	unsigned int nreg;
+	unsigned int ndmabuf;
+	unsigned int ndereg;
+	struct ibv_pd *reg_pd;
+	void *reg_addr;
+	size_t reg_length;
+	uint64_t reg_iova;
+	unsigned int reg_access;
+	uint64_t dmabuf_offset;
+	int dmabuf_fd;
+
+	/* upstream's ibv_reg_mr_ex() */
+	bool no_libibverbs;
+	bool has_upstream;
+	unsigned int ndlopen;
+	unsigned int ndlclose;
+	unsigned int nupstream;
+	struct ibv_pd *upstream_pd;
+	struct ibv_mr_init_attr *upstream_attr;
+};
+
+extern struct fake fake;
+extern struct ibv_context fake_context;
+extern struct ibv_pd fake_pd;
+extern struct ibv_mr fake_mr;
+extern struct ibv_mr fake_upstream_mr;
+
+/*
+ * A patched kernel with a device that can do 4 KiB, 2 MiB and 1 GiB, with a
+ * device number of its own so that no test finds another's cache entry.
+ * Without netlink: driver_id is found by asking the character device.
+ */
+int fake_setup(void **state);
+
+/* Calls other than those that only look for driver_id. */
+unsigned int fake_real_calls(void);
+const struct fake_call *fake_last_call(void);
+
+/*
+ * Check an ioctl byte by byte. @attrs: id, length, data for each attribute;
+ * FAKE_POINTER as data stands for any address.
+ */
+#define FAKE_POINTER UINT64_MAX
+struct fake_attr {
+	uint16_t id;
+	uint16_t len;
+	uint64_t data;
+};
+void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t method,
+		      const struct fake_attr *attrs, unsigned int nattrs);
+
+/* RDMA netlink messages. */
+struct fake_msg {
+	_Alignas(8) unsigned char data[512];
+	size_t len;
+};
+void fake_msg_start(struct fake_msg *msg, uint16_t type, uint32_t seq);
+void fake_msg_attr(struct fake_msg *msg, uint16_t type, const void *data, uint16_t len);
+void fake_msg_end(struct fake_msg *msg);
+void fake_queue(const void *data, size_t len);
+
+/* Queue both answers as the kernel gives them for the fake device. */
+struct fake_answer {
+	struct fake_msg devices;
+	struct fake_msg done;
+	struct fake_msg chardev;
+};
+void fake_queue_answer(struct fake_answer *answer, const char *name, uint32_t driver_id);
+
+#endif

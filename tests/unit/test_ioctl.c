@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What goes to the kernel, byte by byte, and what becomes of its answers. */
+#include "fake.h"
+
+static void query_bytes(void **state)
+{
+	static const struct fake_attr attrs[] = {
+		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 28, 56, FAKE_POINTER },
+	};
+	struct ibv_mr_odp_attr attr;
+
+	(void)state;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
+	assert_int_equal(fake_real_calls(), 1);
+	fake_expect_call(fake_last_call(), 7, 3, attrs, 5);
+
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	assert_int_equal(fake_real_calls(), 2);
+	fake_expect_call(fake_last_call(), 7, 3, attrs, 5);
+}
+
+static void modify_bytes(void **state)
+{
+	static const struct fake_attr attrs[] = {
+		{ 0, 0, FAKE_MR_HANDLE },
+		{ 1, 16, FAKE_POINTER },
+	};
+	const struct {
+		uint64_t page_sizes;
+		uint32_t flags;
+		uint32_t reserved;
+	} request = { 0x200000, 2, 0 };
+
+	(void)state;
+	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, IBV_ODP_POPULATE), 0);
+	assert_int_equal(fake_real_calls(), 1);
+	fake_expect_call(fake_last_call(), 7, 20, attrs, 2);
+	assert_int_equal(fake_last_call()->in_len, sizeof(request));
+	assert_memory_equal(fake_last_call()->in, &request, sizeof(request));
+}
+
+static void device_bytes(void **state)
+{
+	static const struct fake_attr attrs[] = { { 0, 16, FAKE_POINTER } };
+	struct ibv_device_odp_attr attr;
+
+	(void)state;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), 0);
+	assert_int_equal(fake_real_calls(), 1);
+	fake_expect_call(fake_last_call(), 0, 20, attrs, 1);
+}
+
+static void interrupted(void **state)
+{
+	(void)state;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	fake.ncalls = 0;
+	fake.interrupt = 3;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	assert_int_equal(fake.ncalls, 4);
+	assert_memory_equal(fake.calls[0].bytes, fake.calls[3].bytes, fake.calls[0].len);
+}
+
+/* A kernel without the series: EPROTONOSUPPORT, which no verbs caller knows. */
+static void old_kernel(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+	struct ibv_device_odp_attr device;
+	unsigned char before[sizeof(attr)];
+
+	(void)state;
+	fake.series = false;
+	memset(&attr, 0x5a, sizeof(attr));
+	memcpy(before, &attr, sizeof(before));
+	errno = 0;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), EOPNOTSUPP);
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_memory_equal(&attr, before, sizeof(before));
+	errno = 0;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EOPNOTSUPP);
+	assert_int_equal(errno, EOPNOTSUPP);
+	errno = 0;
+	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), EOPNOTSUPP);
+	assert_int_equal(errno, EOPNOTSUPP);
+	errno = 0;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &device, sizeof(device)), EOPNOTSUPP);
+	assert_int_equal(errno, EOPNOTSUPP);
+}
+
+/* All other errno values reach the caller as they are. */
+static void kernel_errors(void **state)
+{
+	static const int errors[] = { EINVAL, EOPNOTSUPP, ERANGE, ENOMEM, EFAULT, EIO, ENOENT };
+	struct ibv_mr_odp_attr attr;
+	struct ibv_device_odp_attr device;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake.mr_method_err[3] = errors[i];
+		fake.mr_method_err[20] = errors[i];
+		fake.device_method_err[20] = errors[i];
+		errno = 0;
+		assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), errors[i]);
+		assert_int_equal(errno, errors[i]);
+		errno = 0;
+		assert_int_equal(ibv_mr_page_shift(&fake_mr), -errors[i]);
+		assert_int_equal(errno, errors[i]);
+		errno = 0;
+		assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), errors[i]);
+		assert_int_equal(errno, errors[i]);
+		errno = 0;
+		assert_int_equal(ibv_query_device_odp(&fake_context, &device, sizeof(device)),
+				 errors[i]);
+		assert_int_equal(errno, errors[i]);
+	}
+}
+
+static void success_leaves_errno(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+
+	(void)state;
+	/* the first call looks for driver_id, which may set errno on its way */
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	errno = ENOTTY;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
+	assert_int_equal(ibv_modify_mr_odp(&fake_mr, 0, 0), 0);
+	assert_int_equal(errno, ENOTTY);
+}
+
+/* A handle that the kernel does not know: a stale or damaged struct ibv_mr. */
+static void wrong_handle(void **state)
+{
+	(void)state;
+	fake_mr.handle ^= 1;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -ENOENT);
+	assert_int_equal(ibv_modify_mr_odp(&fake_mr, 0, 0), ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(query_bytes, fake_setup),
+		cmocka_unit_test_setup(modify_bytes, fake_setup),
+		cmocka_unit_test_setup(device_bytes, fake_setup),
+		cmocka_unit_test_setup(interrupted, fake_setup),
+		cmocka_unit_test_setup(old_kernel, fake_setup),
+		cmocka_unit_test_setup(kernel_errors, fake_setup),
+		cmocka_unit_test_setup(success_leaves_errno, fake_setup),
+		cmocka_unit_test_setup(wrong_handle, fake_setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

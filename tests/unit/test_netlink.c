@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* RDMA netlink: the two requests, and answers of every kind. */
+#include "fake.h"
+
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+#include <linux/netlink.h>
+#include <rdma/rdma_netlink.h>
+
+#include "../../libibverbs/rdma_netlink.h"
+
+static int ask(uint32_t *id)
+{
+	int err;
+
+	fake.next_datagram = 0;
+	fake.nsent = 0;
+	*id = 0xdead;
+	err = rdma_netlink_driver_id("fake0", fake.rdev, id);
+	assert_int_equal(fake.open_sockets, 0);
+	if (err)
+		assert_int_equal(*id, 0xdead);
+	return err;
+}
+
+static void requests(void **state)
+{
+	/* nlmsghdr: length, type, flags, sequence, port */
+	const struct {
+		uint32_t len;
+		uint16_t type, flags;
+		uint32_t seq, pid;
+	} dump = { 16, 5 << 10 | 1, 0x301, 1, 0 };
+	const struct {
+		uint32_t len;
+		uint16_t type, flags;
+		uint32_t seq, pid;
+		uint16_t index_len, index_type;
+		uint32_t index;
+		uint16_t type_len, type_type;
+		char name[8];
+	} chardev = { 36,
+		      5 << 10 | 15,
+		      1,
+		      2,
+		      0,
+		      8,
+		      RDMA_NLDEV_ATTR_DEV_INDEX,
+		      77,
+		      11,
+		      RDMA_NLDEV_ATTR_CHARDEV_TYPE,
+		      "uverbs" };
+	struct fake_answer answer;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	assert_int_equal(ask(&id), 0);
+	assert_int_equal(id, FAKE_DRIVER_ID);
+	assert_int_equal(fake.nsent, 2);
+	assert_int_equal(fake.sent_len[0], sizeof(dump));
+	assert_memory_equal(fake.sent[0], &dump, sizeof(dump));
+	assert_int_equal(fake.sent_len[1], sizeof(chardev));
+	assert_memory_equal(fake.sent[1], &chardev, sizeof(chardev));
+}
+
+/* Device numbers as the kernel packs them: 20 bits of minor around the major. */
+static void device_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(rdma_netlink_dev(makedev(231, 192)), 231 << 8 | 192);
+	assert_int_equal(rdma_netlink_dev(makedev(0xfff, 0xfffff)), 0xffffffff);
+	assert_int_equal(rdma_netlink_dev(makedev(1, 0x100)), 1 << 8 | 1 << 20);
+}
+
+static void many_devices(void **state)
+{
+	struct fake_msg first, second, third;
+	unsigned char both[2 * sizeof(first.data)];
+	struct fake_answer answer;
+	uint32_t index = 3;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	/* two in one datagram; names of which the wanted one is the beginning or the end */
+	fake_msg_start(&first, 5 << 10 | 1, 1);
+	fake_msg_attr(&first, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
+	fake_msg_attr(&first, RDMA_NLDEV_ATTR_DEV_NAME, "fake01", 7);
+	fake_msg_end(&first);
+	fake_msg_start(&second, 5 << 10 | 1, 1);
+	fake_msg_attr(&second, RDMA_NLDEV_ATTR_DEV_NAME, "xfake0", 7);
+	fake_msg_attr(&second, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
+	fake_msg_end(&second);
+	/* left over from somebody else's request */
+	fake_msg_start(&third, 5 << 10 | 1, 99);
+	fake_msg_end(&third);
+	memcpy(both, first.data, first.len);
+	memcpy(both + first.len, second.data, second.len);
+	fake.ndatagrams = 0;
+	fake_queue(both, first.len + second.len);
+	fake_queue(third.data, third.len);
+	fake_queue(answer.devices.data, answer.devices.len);
+	fake_queue(answer.done.data, answer.done.len);
+	fake_queue(answer.chardev.data, answer.chardev.len);
+	assert_int_equal(ask(&id), 0);
+	assert_int_equal(id, FAKE_DRIVER_ID);
+}
+
+static void no_such_device(void **state)
+{
+	struct fake_answer answer;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake1", FAKE_DRIVER_ID);
+	assert_int_equal(ask(&id), ENODEV);
+	assert_int_equal(fake.nsent, 1);
+}
+
+/* The name is another device's by now: its character device tells. */
+static void other_device_number(void **state)
+{
+	struct fake_answer answer;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	fake.rdev++;
+	assert_int_equal(ask(&id), ENODEV);
+}
+
+static void unpublished(void **state)
+{
+	const uint32_t chardev = rdma_netlink_dev(fake.rdev);
+	struct fake_answer answer;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	fake_msg_start(&answer.chardev, 5 << 10 | 15, 2);
+	fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
+	fake_msg_end(&answer.chardev);
+	fake.datagrams[2].len = answer.chardev.len;
+	assert_int_equal(ask(&id), ENODATA);
+}
+
+/* The header says u64, the kernel sends u32: either, but no other width. */
+static void widths(void **state)
+{
+	const uint64_t chardev = rdma_netlink_dev(fake.rdev);
+	struct fake_answer answer;
+	uint64_t value = 7;
+	uint16_t len;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", 0);
+	for (len = 0; len <= 8; len++) {
+		fake_msg_start(&answer.chardev, 5 << 10 | 15, 2);
+		fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
+		fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value, len);
+		fake_msg_end(&answer.chardev);
+		fake.datagrams[2].len = answer.chardev.len;
+		assert_int_equal(ask(&id), len == 4 || len == 8 ? 0 : ENODATA);
+		if (len == 4 || len == 8)
+			assert_int_equal(id, 7);
+	}
+	value = 1ULL << 32;
+	fake_msg_start(&answer.chardev, 5 << 10 | 15, 2);
+	fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
+	fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value, sizeof(value));
+	fake_msg_end(&answer.chardev);
+	assert_int_equal(ask(&id), EBADMSG);
+}
+
+static void socket_errors(void **state)
+{
+	struct fake_answer answer;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	fake.socket_err = EPERM;
+	assert_int_equal(ask(&id), EPERM);
+	fake.socket_err = 0;
+	fake.send_err = ECONNREFUSED;
+	assert_int_equal(ask(&id), ECONNREFUSED);
+	fake.send_err = 0;
+	fake.interrupt_recv = 2;
+	assert_int_equal(ask(&id), 0);
+	fake.datagrams[0].msg_flags = MSG_TRUNC;
+	assert_int_equal(ask(&id), EBADMSG);
+	fake.datagrams[0].msg_flags = 0;
+	/* another process must not be able to answer */
+	fake.datagrams[0].sender = 1234;
+	assert_int_equal(ask(&id), EBADMSG);
+	fake.datagrams[0].sender = 0;
+	/* the answer ends early */
+	fake.ndatagrams = 2;
+	assert_int_equal(ask(&id), EAGAIN);
+	fake.ndatagrams = 0;
+	assert_int_equal(ask(&id), EAGAIN);
+	fake_queue(answer.devices.data, 0);
+	assert_int_equal(ask(&id), EBADMSG);
+}
+
+static void kernel_errors(void **state)
+{
+	struct fake_answer answer;
+	struct fake_msg error;
+	int32_t value = -EPERM;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	fake_msg_start(&error, NLMSG_ERROR, 2);
+	fake_msg_end(&error);
+	fake.datagrams[2].data = error.data;
+	fake.datagrams[2].len = error.len;
+	assert_int_equal(ask(&id), EBADMSG);
+
+	memcpy(error.data + error.len, &value, sizeof(value));
+	error.len += sizeof(value);
+	fake_msg_end(&error);
+	fake.datagrams[2].len = error.len;
+	assert_int_equal(ask(&id), EPERM);
+
+	/* an acknowledgement nobody asked for, in place of the answer */
+	value = 0;
+	memcpy(error.data + error.len - sizeof(value), &value, sizeof(value));
+	assert_int_equal(ask(&id), EBADMSG);
+
+	/* all is right, but for the kind of message */
+	answer.chardev.data[4] ^= 1;
+	fake.datagrams[2].data = answer.chardev.data;
+	fake.datagrams[2].len = answer.chardev.len;
+	assert_int_equal(ask(&id), EBADMSG);
+}
+
+/*
+ * What is behind the end of a message must not be read, even where it makes
+ * sense: here the rest of a longer message that came before.
+ */
+static void leftovers(void **state)
+{
+	const uint32_t chardev = rdma_netlink_dev(fake.rdev);
+	struct fake_msg before, message;
+	struct fake_answer answer;
+	const uint32_t driver_id = 7;
+	const int32_t error = -EPERM;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	fake.ndatagrams = 2;
+	fake_queue(before.data, 0);
+	fake_queue(message.data, 0);
+
+	/* an attribute that goes on behind the end */
+	fake_msg_start(&before, 5 << 10 | 15, 99);
+	fake_msg_attr(&before, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
+	fake_msg_attr(&before, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &driver_id, sizeof(driver_id));
+	fake_msg_end(&before);
+	memcpy(&message, &before, sizeof(message));
+	message.data[8] = 2;
+	message.len -= sizeof(driver_id);
+	fake_msg_end(&message);
+	fake.datagrams[2].len = before.len;
+	fake.datagrams[3].len = message.len;
+	assert_int_equal(ask(&id), ENODATA);
+
+	/* the last attribute ends within its padding */
+	fake_msg_start(&before, 5 << 10 | 15, 99);
+	fake_msg_attr(&before, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
+	fake_msg_attr(&before, RDMA_NLDEV_ATTR_CHARDEV_NAME, "", 1);
+	fake_msg_attr(&before, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &driver_id, sizeof(driver_id));
+	fake_msg_end(&before);
+	memcpy(&message, &before, sizeof(message));
+	message.data[8] = 2;
+	message.len = 16 + 8 + 5;
+	fake_msg_end(&message);
+	fake.datagrams[2].len = before.len;
+	fake.datagrams[3].len = message.len;
+	assert_int_equal(ask(&id), ENODATA);
+
+	/* an error without its number */
+	fake_msg_start(&before, NLMSG_ERROR, 99);
+	memcpy(before.data + before.len, &error, sizeof(error));
+	before.len += sizeof(error);
+	fake_msg_end(&before);
+	fake_msg_start(&message, NLMSG_ERROR, 2);
+	fake_msg_end(&message);
+	fake.datagrams[2].len = before.len;
+	fake.datagrams[3].len = message.len;
+	assert_int_equal(ask(&id), EBADMSG);
+
+	/* a message without padding, at the end of a datagram: nothing wrong with it */
+	fake_msg_start(&before, NLMSG_NOOP, 99);
+	before.len++;
+	fake_msg_end(&before);
+	fake.datagrams[2].len = before.len;
+	fake.datagrams[3].data = answer.chardev.data;
+	fake.datagrams[3].len = answer.chardev.len;
+	assert_int_equal(ask(&id), 0);
+}
+
+/*
+ * Each datagram cut off at each length: in memory of just that size, for the
+ * address sanitizer to see a byte too many. Nothing but an error can come out
+ * of it, save where only trailing padding or attributes that nobody reads are
+ * lost; then it is the right number.
+ */
+static void truncated(void **state)
+{
+	struct fake_answer answer;
+	unsigned int which;
+	unsigned char *cut;
+	size_t full;
+	size_t len;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	for (which = 0; which < 3; which++) {
+		const void *whole = fake.datagrams[which].data;
+
+		full = fake.datagrams[which].len;
+		for (len = 0; len < full; len++) {
+			cut = test_malloc(len + 1);
+			memcpy(cut, whole, len);
+			fake.datagrams[which].data = cut;
+			fake.datagrams[which].len = len;
+			assert_int_equal(ask(&id), EBADMSG);
+			/* the same with a header that agrees with the length */
+			if (len >= sizeof(struct nlmsghdr)) {
+				uint32_t len32 = (uint32_t)len;
+
+				memcpy(cut, &len32, sizeof(len32));
+				if (!ask(&id))
+					assert_int_equal(id, FAKE_DRIVER_ID);
+			}
+			test_free(cut);
+		}
+		fake.datagrams[which].data = whole;
+		fake.datagrams[which].len = full;
+	}
+}
+
+/* Each byte of each datagram replaced by each value: no crash, no hang. */
+static void damaged(void **state)
+{
+	struct fake_answer answer;
+	unsigned int which;
+	unsigned int value;
+	unsigned char old;
+	uint32_t id;
+	size_t i;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	for (which = 0; which < 3; which++) {
+		unsigned char *bytes = which == 0   ? answer.devices.data
+				       : which == 1 ? answer.done.data
+						    : answer.chardev.data;
+
+		for (i = 0; i < fake.datagrams[which].len; i++) {
+			old = bytes[i];
+			for (value = 0; value < 256; value++) {
+				bytes[i] = (unsigned char)value;
+				ask(&id);
+			}
+			bytes[i] = old;
+		}
+	}
+	assert_int_equal(ask(&id), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(requests, fake_setup),
+		cmocka_unit_test_setup(device_numbers, fake_setup),
+		cmocka_unit_test_setup(many_devices, fake_setup),
+		cmocka_unit_test_setup(no_such_device, fake_setup),
+		cmocka_unit_test_setup(other_device_number, fake_setup),
+		cmocka_unit_test_setup(unpublished, fake_setup),
+		cmocka_unit_test_setup(widths, fake_setup),
+		cmocka_unit_test_setup(socket_errors, fake_setup),
+		cmocka_unit_test_setup(kernel_errors, fake_setup),
+		cmocka_unit_test_setup(leftovers, fake_setup),
+		cmocka_unit_test_setup(truncated, fake_setup),
+		cmocka_unit_test_setup(damaged, fake_setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

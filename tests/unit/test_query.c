@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Answers, and structs of other sizes than this release's. */
+#include "fake.h"
+
+static void mr_fields(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+
+	(void)state;
+	memset(&attr, 0xff, sizeof(attr));
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
+	assert_int_equal(attr.page_sizes, FAKE_4K | FAKE_2M);
+	assert_int_equal(attr.page_shift, 21);
+	assert_int_equal(attr.flags, IBV_ODP_POPULATE);
+	assert_int_equal(attr.blocks_mapped, 3);
+	assert_int_equal(attr.table_bytes, 1ULL << 40);
+	assert_int_equal(attr.faults, 5);
+	assert_int_equal(attr.pages_invalidated, 6);
+	assert_int_equal(attr.renegotiations, 7);
+	assert_int_equal(attr.source, IBV_ODP_SOURCE_KERNEL);
+	assert_int_equal(attr.reserved, 0);
+}
+
+static void device_fields(void **state)
+{
+	struct ibv_device_odp_attr attr;
+
+	(void)state;
+	memset(&attr, 0xff, sizeof(attr));
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), 0);
+	assert_int_equal(attr.page_sizes, FAKE_4K | FAKE_2M | FAKE_1G);
+	assert_int_equal(attr.flags, IBV_ODP_POPULATE);
+	assert_int_equal(attr.source, IBV_ODP_SOURCE_KERNEL);
+}
+
+#define GUARD 16
+#define LONGER 24
+
+/* Every size: never a byte beyond it, the known part right, the rest zero. */
+static void mr_sizes(void **state)
+{
+	union {
+		struct ibv_mr_odp_attr attr;
+		unsigned char bytes[sizeof(struct ibv_mr_odp_attr) + LONGER + GUARD];
+	} out;
+	struct ibv_mr_odp_attr full;
+	size_t size;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &full, sizeof(full)), 0);
+	for (size = 0; size <= sizeof(full) + LONGER; size++) {
+		memset(&out, 0x5a, sizeof(out));
+		errno = 0;
+		if (size < 12) {
+			assert_int_equal(ibv_query_mr_odp(&fake_mr, &out.attr, size), EINVAL);
+			assert_int_equal(errno, EINVAL);
+			assert_int_equal(out.bytes[0], 0x5a);
+			continue;
+		}
+		assert_int_equal(ibv_query_mr_odp(&fake_mr, &out.attr, size), 0);
+		assert_memory_equal(out.bytes, &full, size < sizeof(full) ? size : sizeof(full));
+		for (i = sizeof(full); i < size; i++)
+			assert_int_equal(out.bytes[i], 0);
+		for (i = size; i < sizeof(out); i++)
+			assert_int_equal(out.bytes[i], 0x5a);
+	}
+}
+
+static void device_sizes(void **state)
+{
+	union {
+		struct ibv_device_odp_attr attr;
+		unsigned char bytes[sizeof(struct ibv_device_odp_attr) + LONGER + GUARD];
+	} out;
+	struct ibv_device_odp_attr full;
+	size_t size;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &full, sizeof(full)), 0);
+	for (size = 0; size <= sizeof(full) + LONGER; size++) {
+		memset(&out, 0x5a, sizeof(out));
+		errno = 0;
+		if (size < 8) {
+			assert_int_equal(ibv_query_device_odp(&fake_context, &out.attr, size),
+					 EINVAL);
+			assert_int_equal(errno, EINVAL);
+			assert_int_equal(out.bytes[0], 0x5a);
+			continue;
+		}
+		assert_int_equal(ibv_query_device_odp(&fake_context, &out.attr, size), 0);
+		assert_memory_equal(out.bytes, &full, size < sizeof(full) ? size : sizeof(full));
+		for (i = sizeof(full); i < size; i++)
+			assert_int_equal(out.bytes[i], 0);
+		for (i = size; i < sizeof(out); i++)
+			assert_int_equal(out.bytes[i], 0x5a);
+	}
+}
+
+static void no_struct(void **state)
+{
+	(void)state;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, NULL, sizeof(struct ibv_mr_odp_attr)), EINVAL);
+	assert_int_equal(
+		ibv_query_device_odp(&fake_context, NULL, sizeof(struct ibv_device_odp_attr)),
+		EINVAL);
+	assert_int_equal(fake.ncalls, 0);
+}
+
+static void not_odp(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+
+	(void)state;
+	fake.mr_is_odp = false;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), EINVAL);
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EINVAL);
+	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), EINVAL);
+}
+
+/* A device without ODP can also be one that supports no size at all. */
+static void device_without_sizes(void **state)
+{
+	struct ibv_device_odp_attr attr;
+
+	(void)state;
+	fake.caps.page_sizes = 0;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), EOPNOTSUPP);
+	assert_int_equal(errno, EOPNOTSUPP);
+}
+
+static void modify_unknown_flag(void **state)
+{
+	int bit;
+
+	(void)state;
+	for (bit = 2; bit < 32; bit++) {
+		errno = 0;
+		assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 1u << bit), EINVAL);
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_int_equal(fake.ncalls, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(mr_fields, fake_setup),
+		cmocka_unit_test_setup(device_fields, fake_setup),
+		cmocka_unit_test_setup(mr_sizes, fake_setup),
+		cmocka_unit_test_setup(device_sizes, fake_setup),
+		cmocka_unit_test_setup(no_struct, fake_setup),
+		cmocka_unit_test_setup(not_odp, fake_setup),
+		cmocka_unit_test_setup(device_without_sizes, fake_setup),
+		cmocka_unit_test_setup(modify_unknown_flag, fake_setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Registration with a page size request. */
+#include "fake.h"
+
+#include <unistd.h>
+
+#define ADDR ((void *)(uintptr_t)0x7f0000200000)
+#define ACCESS (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_ON_DEMAND)
+
+static struct ibv_mr_init_attr_odp good_request(void)
+{
+	return (struct ibv_mr_init_attr_odp){
+		.base = {
+			.length = 64 * FAKE_2M,
+			.access = ACCESS,
+			.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+			.addr = ADDR,
+		},
+		.page_sizes = FAKE_2M,
+	};
+}
+
+/* Refused with this errno before anything was registered. */
+static void expect_refused(struct ibv_mr_init_attr_odp *request, int err)
+{
+	errno = 0;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request->base));
+	assert_int_equal(errno, err);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(fake.ndereg, 0);
+	assert_int_equal(fake.nupstream, 0);
+}
+
+/* The same, and without asking the kernel. */
+static void expect_invalid(struct ibv_mr_init_attr_odp *request, int err)
+{
+	expect_refused(request, err);
+	assert_int_equal(fake.ncalls, 0);
+}
+
+static void registers(void **state)
+{
+	static const struct fake_attr caps_attrs[] = { { 0, 16, FAKE_POINTER } };
+	static const struct fake_attr modify_attrs[] = {
+		{ 0, 0, FAKE_MR_HANDLE },
+		{ 1, 16, FAKE_POINTER },
+	};
+	struct ibv_mr_init_attr_odp request = good_request();
+	const struct {
+		uint64_t page_sizes;
+		uint32_t flags;
+		uint32_t reserved;
+	} expect = { FAKE_2M, 2, 0 };
+
+	(void)state;
+	request.flags = IBV_ODP_POPULATE;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 0);
+	assert_ptr_equal(fake.reg_pd, &fake_pd);
+	assert_ptr_equal(fake.reg_addr, ADDR);
+	assert_int_equal(fake.reg_length, 64 * FAKE_2M);
+	assert_int_equal(fake.reg_iova, (uintptr_t)ADDR);
+	assert_int_equal(fake.reg_access, ACCESS);
+	assert_int_equal(fake_real_calls(), 2);
+	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, 20, caps_attrs, 1);
+	fake_expect_call(fake_last_call(), 7, 20, modify_attrs, 2);
+	assert_memory_equal(fake_last_call()->in, &expect, sizeof(expect));
+}
+
+static void registers_at_iova(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = 0x10000000;
+	request.base.access |= IBV_ACCESS_RELAXED_ORDERING;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_int_equal(fake.reg_iova, 0x10000000);
+	assert_int_equal(fake.reg_access, (unsigned int)ACCESS | IBV_ACCESS_RELAXED_ORDERING);
+}
+
+/* Without its mask bit a member means nothing, whatever it holds. */
+static void unmasked_members(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.iova = 0xfff;
+	request.base.fd = 3;
+	request.base.fd_offset = 1;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_int_equal(fake.reg_iova, (uintptr_t)ADDR);
+}
+
+static void any_size(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.page_sizes = 0;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+}
+
+static void comp_mask(void **state)
+{
+	struct ibv_mr_init_attr_odp request;
+	int bit;
+
+	(void)state;
+	/* 0 IOVA, 1 ADDR, 4 DMAH, 48 ODP */
+	for (bit = 0; bit < 64; bit++) {
+		if (bit == 0 || bit == 1 || bit == 4 || bit == 48)
+			continue;
+		request = good_request();
+		request.base.comp_mask |= 1ULL << bit;
+		expect_invalid(&request, EINVAL);
+	}
+	request = good_request();
+	request.base.comp_mask |= IBV_REG_MR_MASK_DMAH;
+	expect_invalid(&request, EOPNOTSUPP);
+	request = good_request();
+	request.base.comp_mask &= ~(uint64_t)IBV_REG_MR_MASK_ADDR;
+	expect_invalid(&request, EINVAL);
+	/* a dma-buf instead of an address */
+	request.base.comp_mask |=
+		IBV_REG_MR_MASK_FD | IBV_REG_MR_MASK_FD_OFFSET | IBV_REG_MR_MASK_IOVA;
+	expect_invalid(&request, EINVAL);
+}
+
+static void flags_and_reserved(void **state)
+{
+	struct ibv_mr_init_attr_odp request;
+	int bit;
+
+	(void)state;
+	for (bit = 2; bit < 32; bit++) {
+		request = good_request();
+		request.flags = 1u << bit;
+		expect_invalid(&request, EINVAL);
+	}
+	request = good_request();
+	request.reserved = 1;
+	expect_invalid(&request, EINVAL);
+}
+
+static void access_flags(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.access &= ~IBV_ACCESS_ON_DEMAND;
+	expect_invalid(&request, EINVAL);
+	request = good_request();
+	request.base.access |= IBV_ACCESS_HUGETLB;
+	expect_invalid(&request, EINVAL);
+}
+
+static void implicit(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.addr = NULL;
+	request.base.length = SIZE_MAX;
+	expect_invalid(&request, EOPNOTSUPP);
+}
+
+static void ranges(void **state)
+{
+	struct ibv_mr_init_attr_odp request;
+
+	(void)state;
+	request = good_request();
+	request.base.addr = NULL;
+	expect_invalid(&request, EINVAL);
+
+	request = good_request();
+	request.base.length = 0;
+	expect_invalid(&request, EINVAL);
+
+	request = good_request();
+	request.base.length = SIZE_MAX;
+	expect_invalid(&request, EINVAL);
+
+	/* one byte beyond the last address */
+	request = good_request();
+	request.base.length = (size_t)(0 - (uintptr_t)ADDR) + 1;
+	expect_invalid(&request, EINVAL);
+
+	/* and where only the one or the other of address and iova wraps around */
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = 0;
+	expect_invalid(&request, EINVAL);
+
+	request = good_request();
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = 0 - request.base.length + (uint64_t)sysconf(_SC_PAGESIZE);
+	expect_invalid(&request, EINVAL);
+}
+
+/* A range that ends with the last address does not wrap around. */
+static void iova_at_the_end(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = 0 - request.base.length;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+}
+
+static void iova_congruence(void **state)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct ibv_mr_init_attr_odp request;
+	uint64_t off;
+
+	(void)state;
+	for (off = 1; off < page; off <<= 1) {
+		request = good_request();
+		request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+		request.base.iova = (uintptr_t)ADDR + off;
+		expect_invalid(&request, EINVAL);
+		/* both off by the same is fine */
+		request.base.addr = (char *)ADDR + off;
+		fake.nreg = 0;
+		assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+		fake.nreg = 0;
+		fake.ncalls = 0;
+	}
+	/* apart by whole base pages: the kernel's business */
+	request = good_request();
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = (uintptr_t)ADDR + page;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+}
+
+static void kernel_without_series(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	fake.series = false;
+	expect_refused(&request, EOPNOTSUPP);
+}
+
+static void device_cannot(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.page_sizes = 1ULL << 34;
+	expect_refused(&request, EOPNOTSUPP);
+	/* below the base page, and every single bit that is not there */
+	request.page_sizes = ~(FAKE_4K | FAKE_2M | FAKE_1G);
+	expect_refused(&request, EOPNOTSUPP);
+	/* one supported size among others is enough */
+	request.page_sizes = 1ULL << 34 | FAKE_4K;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+
+	fake.nreg = 0;
+	request = good_request();
+	request.flags = IBV_ODP_MIXED;
+	expect_refused(&request, EOPNOTSUPP);
+
+	fake.device_method_err[20] = EOPNOTSUPP;
+	request = good_request();
+	expect_refused(&request, EOPNOTSUPP);
+
+	fake.device_method_err[20] = 0;
+	fake.caps.page_sizes = 0;
+	request.page_sizes = 0;
+	expect_refused(&request, EOPNOTSUPP);
+}
+
+static void provider_fails(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	fake.reg_err = ENOMEM;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 0);
+	assert_int_equal(fake_real_calls(), 1);
+}
+
+/* The MR goes away exactly once, and the caller learns why. */
+static void modify_fails(void **state)
+{
+	static const int errors[] = { ERANGE, EFAULT, ENOMEM, EOPNOTSUPP, EINVAL, EIO };
+	struct ibv_mr_init_attr_odp request = good_request();
+	unsigned int n;
+
+	(void)state;
+	for (n = 0; n < sizeof(errors) / sizeof(errors[0]); n++) {
+		fake.mr_method_err[20] = errors[n];
+		/* that the clean-up fails as well must not hide the reason */
+		fake.dereg_err = n & 1 ? EBUSY : 0;
+		errno = 0;
+		assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+		assert_int_equal(errno, errors[n]);
+		assert_int_equal(fake.nreg, n + 1);
+		assert_int_equal(fake.ndereg, n + 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(registers, fake_setup),
+		cmocka_unit_test_setup(registers_at_iova, fake_setup),
+		cmocka_unit_test_setup(unmasked_members, fake_setup),
+		cmocka_unit_test_setup(any_size, fake_setup),
+		cmocka_unit_test_setup(comp_mask, fake_setup),
+		cmocka_unit_test_setup(flags_and_reserved, fake_setup),
+		cmocka_unit_test_setup(access_flags, fake_setup),
+		cmocka_unit_test_setup(implicit, fake_setup),
+		cmocka_unit_test_setup(ranges, fake_setup),
+		cmocka_unit_test_setup(iova_at_the_end, fake_setup),
+		cmocka_unit_test_setup(iova_congruence, fake_setup),
+		cmocka_unit_test_setup(kernel_without_series, fake_setup),
+		cmocka_unit_test_setup(device_cannot, fake_setup),
+		cmocka_unit_test_setup(provider_fails, fake_setup),
+		cmocka_unit_test_setup(modify_fails, fake_setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
