@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Two connected RC queue pairs (QPs) of one device in one process: the least
+ * that RDMA WRITE and READ need. Nothing here has to do with page sizes.
+ *
+ * All functions end the program with a message if something fails.
+ */
+#ifndef EXAMPLES_RC_PAIR_H
+#define EXAMPLES_RC_PAIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <infiniband/verbs.h>
+
+struct rc_pair {
+	struct ibv_context *ctx;
+	struct ibv_pd *pd;
+	struct ibv_cq *cq;
+	struct ibv_qp *local;	/* posts the requests */
+	struct ibv_qp *remote;	/* the other end */
+	uint8_t port;
+	unsigned int mtu;	/* bytes in a packet */
+};
+
+_Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* On the device of that name, or on the first active one for NULL. */
+void rc_pair_open(struct rc_pair *pair, const char *device);
+void rc_pair_close(struct rc_pair *pair);
+
+/*
+ * Transfers @len bytes between @local and the same offsets of @remote, many
+ * requests at a time, and waits for the end. @opcode is IBV_WR_RDMA_WRITE or
+ * IBV_WR_RDMA_READ.
+ */
+void rc_pair_transfer(struct rc_pair *pair, enum ibv_wr_opcode opcode, const struct ibv_mr *local,
+		      const struct ibv_mr *remote, size_t len);
+
+#endif
