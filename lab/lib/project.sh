@@ -55,11 +55,7 @@ project_require() {
 	lock project
 	if [[ ! -d $STAGE ]]; then
 		mkdir -p "$CACHE_DIR/stage"
-		if [[ -f $TOP_DIR/CMakeLists.txt ]]; then
-			step "building the project" project_build "$STAGE.new"
-		else
-			mkdir -p "$STAGE.new"
-		fi
+		step "building the project" project_build "$STAGE.new"
 		cache_add "$STAGE"
 	fi
 	unlock project

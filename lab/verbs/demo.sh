@@ -6,6 +6,6 @@ verb_demo() {
 	[[ $# == 0 ]] || usage_error "demo takes no arguments"
 	source_require
 	vm_options --share "$SOURCE/archive" --timeout 600 -- \
-		/bin/bash /run/lab/demo "/mnt/share/$SOURCE_PACKAGE.tar.xz"
+		/usr/libexec/hugeodp/examples/demo "/mnt/share/$SOURCE_PACKAGE.tar.xz"
 	vm_run
 }
