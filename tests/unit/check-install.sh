@@ -12,7 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 prefix=$dir/prefix
 
 "$cmake" -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_INSTALL_PREFIX="$prefix" \
-	-DHUGEODP_UNIT_TESTS=OFF -DHUGEODP_LAB_TESTS=OFF >"$dir/log" || { cat "$dir/log"; exit 1; }
+	-DHUGEODP_EXAMPLES=OFF -DHUGEODP_UNIT_TESTS=OFF >"$dir/log" || { cat "$dir/log"; exit 1; }
 "$cmake" --build "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
 "$cmake" --install "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
 
