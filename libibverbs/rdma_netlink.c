@@ -150,7 +150,7 @@ static int exchange(int fd, const struct request *req, message_fn fn, void *arg)
 	/* large enough for what the kernel puts into one part of a dump */
 	_Alignas(struct nlmsghdr) unsigned char buf[16384];
 	const struct nlmsghdr *hdr;
-	size_t left;
+	size_t left = 0;
 	size_t step;
 	int err;
 

@@ -69,3 +69,12 @@ fi
 readelf -d "$libdir/libhugeodp.so" | grep -q 'NEEDED.*\[libibverbs\.so\.1\]'
 [ "$(readelf -d "$libdir/libhugeodp.so" | grep -c 'SONAME.*\[libhugeodp\.so\.1\]')" = 1 ]
 echo "ok: library"
+
+if command -v pandoc >/dev/null; then
+	for page in man3/ibv_reg_mr_ex.3hugeodp man3/ibv_mr_page_shift.3hugeodp man7/hugeodp.7; do
+		[ -s "$(find "$prefix" -path "*/$page")" ]
+	done
+	echo "ok: manual pages"
+else
+	echo "NOT CHECKED: manual pages, for want of pandoc"
+fi
