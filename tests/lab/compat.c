@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Verbs that knew MRs before they had page sizes: rereg, memory windows, atomic write. */
+/* Verbs that knew MRs before they had page sizes: memory windows, atomic write. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,29 +7,6 @@
 #include "tap.h"
 
 #define LEN (SZ_2M * 4)
-
-static void rereg(struct rig *rig)
-{
-	const int on_demand = IBV_ACCESS_ON_DEMAND;
-	struct scene s;
-	int err;
-
-	scene_open(&s, rig, &mode_strict_2m, MEM_HUGETLB, LEN);
-	scene_write(&s, 0, LEN, "before");
-	err = ibv_rereg_mr(s.far.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0,
-			   on_demand | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ);
-	if (!ok(!err, "ibv_rereg_mr() takes remote write away"))
-		diag("%d, %s", err, strerror(errno));
-	scene_write_fails(&s, SZ_2M, SZ_4K, "remote write taken away");
-	scene_read(&s, 0, LEN, "remote write taken away");
-	err = ibv_rereg_mr(s.far.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0,
-			   on_demand | ACCESS_ALL);
-	ok(!err, "ibv_rereg_mr() gives it back");
-	scene_write(&s, 0, LEN, "remote write given back");
-	scene_shift(&s, 21, "at the end");
-	scene_intact(&s, "at the end");
-	scene_close(&s);
-}
 
 /* A window over two halves of blocks of an MR. */
 static void memory_window(struct rig *rig)
@@ -109,7 +86,6 @@ int main(void)
 
 	rig_open(&rig);
 	need_series(&rig);
-	rereg(&rig);
 	memory_window(&rig);
 	atomic_write(&rig);
 	rig_close(&rig);
