@@ -114,7 +114,7 @@ int ib_odp_request_from_attr(const struct uverbs_attr_bundle *attrs, u16 id,
 	struct ib_uverbs_odp_request ureq;
 	int ret;
 
-	ret = uverbs_copy_from(&ureq, attrs, id);
+	ret = uverbs_copy_from_or_zero(&ureq, attrs, id);
 	if (ret)
 		return ret;
 	if (ureq.reserved ||
