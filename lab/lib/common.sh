@@ -74,9 +74,10 @@ unlock() {
 # cache_use DIR: note that it is in use; true if it is there
 cache_use() { [[ -d $1 ]] && touch -c "$1"; }
 
-# cache_add DIR: DIR.new is complete; siblings that nobody used for two days go
+# cache_add DIR: $RUN_DIR/new is complete; siblings that nobody used for two days go
 cache_add() {
-	mv -T "$1.new" "$1"
+	mkdir -p "$(dirname "$1")"
+	mv -T "$RUN_DIR/new" "$1"
 	find "$(dirname "$1")" -mindepth 1 -maxdepth 1 -mmin +2880 -exec rm -rf -- {} +
 }
 

@@ -58,7 +58,6 @@ kernel_build() {
 		die "the kernel's configuration is not the one wanted (named above)"
 	kernel_make "$tree/src" LOCALVERSION="-$name-${key:0:8}" vmlinux
 
-	rm -rf -- "$out"
 	mkdir -p "$out"
 	cp "$tree/src/obj/vmlinux" "$tree/src/obj/.config" "$out/"
 	cp "$tree/src/obj/include/config/kernel.release" "$out/release"
@@ -74,8 +73,8 @@ kernel_require() {
 	host_require
 	lock "kernel-$name"
 	if [[ ! -d $KERNEL ]]; then
-		mkdir -p "$CACHE_DIR/image"
-		step "building kernel $name" kernel_build "$name" "$key" "$KERNEL.new"
+		run_dir_create
+		step "building kernel $name" kernel_build "$name" "$key" "$RUN_DIR/new"
 		cache_add "$KERNEL"
 	fi
 	unlock "kernel-$name"

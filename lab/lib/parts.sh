@@ -64,13 +64,11 @@ part_unit() {
 	unlock project
 }
 
-# part_vm NAME OPTION... -- COMMAND...: output to the terminal and to $RUN_DIR/out
+# part_vm OPTION... -- COMMAND...: output to the terminal and to $RUN_DIR/out
 part_vm() {
-	local status=0
 	vm_options "$@"
-	vm_run > >(tee "$RUN_DIR/out") || status=$?
-	wait "$!" 2>/dev/null || true
-	return "$status"
+	VM_TEE=$RUN_DIR/out
+	vm_run
 }
 
 part_prove() {

@@ -28,9 +28,7 @@ project_sync() {
 
 project_build() {
 	local out=$1 work=$CACHE_DIR/project/${ROOT##*/}
-	mkdir -p "$work/build"
-	rm -rf -- "$out"
-	mkdir -p "$out"
+	mkdir -p "$work/build" "$out"
 	project_sync "$work/src"
 	# shellcheck disable=SC2016 # expanded inside the root
 	root_exec "$work/src:src:ro" "$work/build:build" "$out:stage" -- /bin/bash -euc '
@@ -54,8 +52,8 @@ project_require() {
 	cache_use "$STAGE" && return 0
 	lock project
 	if [[ ! -d $STAGE ]]; then
-		mkdir -p "$CACHE_DIR/stage"
-		step "building the project" project_build "$STAGE.new"
+		run_dir_create
+		step "building the project" project_build "$RUN_DIR/new"
 		cache_add "$STAGE"
 	fi
 	unlock project

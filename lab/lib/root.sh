@@ -18,15 +18,15 @@ root_key() {
 
 root_make() {
 	local new=$1 settings=$1.apt
-	rm -rf -- "$new"
 	apt_host_settings >"$settings"
-	mmdebstrap --mode=root --variant=minbase --arch=amd64 --format=directory \
+	unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+		mmdebstrap --mode=root --variant=minbase --arch=amd64 --format=directory \
 		--aptopt="$settings" --aptopt='APT::Install-Recommends "false"' \
 		--keyring="$DEBIAN_KEYRING" \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
-		--dpkgopt='path-include=/usr/share/doc/rdma-core/tests/*' \
+		--dpkgopt='path-include=/usr/share/doc/rdma-core*' \
 		--include="$(root_packages | paste -sd,)" \
 		"$ROOT_SUITE" "$new" "$DEBIAN_MIRROR"
 	rm -f -- "$settings"
@@ -46,8 +46,8 @@ root_require() {
 	host_require
 	lock root
 	if [[ ! -d $ROOT ]]; then
-		mkdir -p "$CACHE_DIR/root"
-		step "making the root file system (Debian $ROOT_SUITE)" root_make "$ROOT.new"
+		run_dir_create
+		step "making the root file system (Debian $ROOT_SUITE)" root_make "$RUN_DIR/new"
 		cache_add "$ROOT"
 	fi
 	unlock root

@@ -9,7 +9,6 @@ SOURCE_PACKAGE=linux-source-7.3
 
 source_fetch() {
 	local dir=$1 deb version
-	rm -rf -- "$dir"
 	mkdir -p "$dir/archive" "$dir/tree"
 	apt_private "$SOURCE_SUITE"
 	apt-get -q update
@@ -41,13 +40,13 @@ source_unpack() {
 # Sets SOURCE to the directory with archive/, tree/ and version
 source_require() {
 	SOURCE=$CACHE_DIR/source/$SOURCE_PACKAGE
-	[[ ! -d $SOURCE ]] || return 0
+	cache_use "$SOURCE" && return 0
 	host_require
 	lock source
 	if [[ ! -d $SOURCE ]]; then
-		mkdir -p "$CACHE_DIR/source"
-		step "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" source_fetch "$SOURCE.new"
-		mv -T "$SOURCE.new" "$SOURCE"
+		run_dir_create
+		step "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" source_fetch "$RUN_DIR/new"
+		cache_add "$SOURCE"
 	fi
 	unlock source
 }

@@ -13,6 +13,7 @@ vm_defaults() {
 	VM_TIMEOUT=1800
 	VM_CONSOLE=''
 	VM_INTERACTIVE=''
+	VM_TEE=/dev/null
 }
 
 vm_usage() {
@@ -154,7 +155,7 @@ vm_start() {
 
 # vm_boot DIR: runs the machine; VM_STATUS is the emulator's own
 vm_boot() {
-	local dir=$1 out err stty pid
+	local dir=$1 out err stty pids=()
 	VM_STATUS=0
 	if [[ -n $VM_INTERACTIVE ]]; then
 		stty=$(stty -g)
@@ -162,14 +163,15 @@ vm_boot() {
 		wait "$JOB_PID" || VM_STATUS=$?
 		stty "$stty"
 	else
-		exec {out}> >(exec cat)
-		pid=$!
+		exec {out}> >(exec tee -- "$VM_TEE")
+		pids+=("$!")
 		exec {err}> >(exec cat >&2)
+		pids+=("$!")
 		vm_start "${QEMU[@]}" </dev/null >"$dir/qemu.log" 2>&1 4>&"$out" 5>&"$err"
 		exec {out}>&- {err}>&-
 		wait "$JOB_PID" || VM_STATUS=$?
 		# everything the command wrote is out before we speak
-		wait "$pid" "$!" 2>/dev/null || true
+		wait "${pids[@]}" 2>/dev/null || true
 	fi
 	JOB_PID=''
 }

@@ -20,9 +20,13 @@ is 'the machine is gone: status' "$STATUS" 71
 vm --timeout 5 -- sleep 1000
 is 'the time is up: status' "$STATUS" 124
 
+not() { ! "$@"; }
+emulator() { pgrep -f "$cache/run/$pid/" >/dev/null; }
+
 cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
 mounts=$(cat /proc/mounts)
-for signal in INT TERM; do
+for signal in INT:130 TERM:143; do
+	wanted=${signal#*:} signal=${signal%:*}
 	# a process group of its own, as a terminal would make it
 	set -m
 	"$LAB" run --kernel stock -- bash -c 'echo started; exec sleep 1000' >"$TAP_DIR/out" 2>&1 &
@@ -31,12 +35,12 @@ for signal in INT TERM; do
 	until grep -q started "$TAP_DIR/out"; do
 		kill -0 "$pid"
 	done
-	ok "$signal: the emulator runs" pgrep -f "$cache/run/$pid/" >/dev/null
+	ok "$signal: the emulator runs" emulator
 	kill "-$signal" -- "-$pid"
 	STATUS=0
 	wait "$pid" || STATUS=$?
-	ok "$signal: status" test "$STATUS" = "$([[ $signal == INT ]] && echo 130 || echo 143)"
-	ok "$signal: no process is left" test -z "$(pgrep -f "$cache/run/$pid/")"
+	is "$signal: status" "$STATUS" "$wanted"
+	ok "$signal: no process is left" not emulator
 	ok "$signal: no directory is left" test ! -e "$cache/run/$pid"
 	is "$signal: no mount is left" "$(cat /proc/mounts)" "$mounts"
 done

@@ -30,7 +30,7 @@ is() {
 lab() {
 	STATUS=0
 	"$LAB" "$@" >"$TAP_DIR/out" 2>"$TAP_DIR/err" || STATUS=$?
-	OUT=$(cat "$TAP_DIR/out")
+	OUT=$(tr -d "\0" <"$TAP_DIR/out")
 	ERR=$(cat "$TAP_DIR/err")
 }
 
