@@ -48,7 +48,8 @@ static int hello(struct ibv_pd *pd)
 	if (shift < 0)
 		fprintf(stderr, "ibv_mr_page_shift: %s\n", strerror(-shift));
 	else
-		printf("%lu MiB on demand, in pages of %lu KiB\n", LENGTH >> 20, (1UL << shift) >> 10);
+		printf("%lu MiB on demand, in pages of %lu KiB\n", LENGTH >> 20,
+		       (1UL << shift) >> 10);
 	return ibv_dereg_mr(mr) || shift < 0;
 }
 

@@ -43,8 +43,8 @@ struct digest {
 
 struct file {
 	uint8_t *bytes;
-	size_t size;	/* of the file */
-	size_t padded;	/* to whole huge pages, with zeroes */
+	size_t size;   /* of the file */
+	size_t padded; /* to whole huge pages, with zeroes */
 	struct digest digest;
 	struct ibv_mr *mr;
 };
@@ -359,9 +359,15 @@ static bool run(struct rc_pair *pair, const char *path)
 {
 	struct column columns[] = {
 		{ .title = "pinned", .asked = "-", .reg = reg_pinned },
-		{ .title = "ODP 4 KiB", .asked = "-", .reg = reg_odp, .odp = true,
+		{ .title = "ODP 4 KiB",
+		  .asked = "-",
+		  .reg = reg_odp,
+		  .odp = true,
 		  .want_shift = 12 },
-		{ .title = "ODP 2 MiB", .asked = "2M", .reg = reg_strict, .odp = true,
+		{ .title = "ODP 2 MiB",
+		  .asked = "2M",
+		  .reg = reg_strict,
+		  .odp = true,
 		  .want_shift = 21 },
 	};
 	const int n = sizeof(columns) / sizeof(*columns);

@@ -17,10 +17,10 @@ struct rc_pair {
 	struct ibv_context *ctx;
 	struct ibv_pd *pd;
 	struct ibv_cq *cq;
-	struct ibv_qp *local;	/* posts the requests */
-	struct ibv_qp *remote;	/* the other end */
+	struct ibv_qp *local;  /* posts the requests */
+	struct ibv_qp *remote; /* the other end */
 	uint8_t port;
-	unsigned int mtu;	/* bytes in a packet */
+	unsigned int mtu; /* bytes in a packet */
 };
 
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -282,7 +282,8 @@ static void queries(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(query(rig, pinned->mr->handle, &state, sizeof(state)), EINVAL,
 		 "QUERY_MR: state of a pinned MR");
 	is_errno(query(rig, 0xfffff, &state, sizeof(state)), ENOENT, "QUERY_MR: no such handle");
-	is_errno(query(rig, handle, (void *)8, sizeof(state)), EFAULT, "QUERY_MR: unwritable state");
+	is_errno(query(rig, handle, (void *)8, sizeof(state)), EFAULT,
+		 "QUERY_MR: unwritable state");
 	raw = query_command(pinned->mr->handle, &state, sizeof(state));
 	raw.num--;
 	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_MR of a pinned MR without the state");

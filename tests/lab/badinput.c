@@ -35,12 +35,12 @@ static void reg(struct rig *rig, struct ibv_mr_init_attr_odp attr, int want, con
 }
 
 /* One member of the request changed from what is good. */
-#define REG(member, value, want, what)						\
-	do {									\
-		struct ibv_mr_init_attr_odp request = good_request(buf);	\
-										\
-		request.member = (value);					\
-		reg(rig, request, want, what);					\
+#define REG(member, value, want, what) \
+	do { \
+		struct ibv_mr_init_attr_odp request = good_request(buf); \
+\
+		request.member = (value); \
+		reg(rig, request, want, what); \
 	} while (0)
 
 static void masks_and_flags(struct rig *rig, const struct buf *buf)

@@ -46,8 +46,8 @@ static void at_iova(struct rig *rig, struct rng *rng, const struct mode *mode, e
 		 (unsigned long long)base, odd ? ", unaligned" : "");
 	buf_make(&near, rig, MEM_BASE, LEN, &mode_pinned);
 	buf_open(&far, rig, kind, GUARD + LEN + GUARD);
-	err = buf_reg_iova(&far, mode, at, LEN - (odd ? 12345 : 0),
-			   base + (at & (SZ_2M - 1)), ACCESS_ALL);
+	err = buf_reg_iova(&far, mode, at, LEN - (odd ? 12345 : 0), base + (at & (SZ_2M - 1)),
+			   ACCESS_ALL);
 	if (!is_errno(err, 0, "%s: MR", name))
 		goto out;
 	pair_open(&pair, rig, odd ? 1024 : 4096);

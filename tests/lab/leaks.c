@@ -236,8 +236,8 @@ static bool abandoned(struct rig *rig, struct buf *buf)
 	if (!other.ctx)
 		return false;
 	other.pd = ibv_alloc_pd(other.ctx);
-	right = other.pd && mode_reg(&mode, other.pd, buf->mem.addr, LEN,
-				     (uintptr_t)buf->mem.addr, ACCESS_ALL);
+	right = other.pd &&
+		mode_reg(&mode, other.pd, buf->mem.addr, LEN, (uintptr_t)buf->mem.addr, ACCESS_ALL);
 	/* closing the context is all there is: PD and MR go with it */
 	ibv_close_device(other.ctx);
 	return right;

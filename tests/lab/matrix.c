@@ -12,7 +12,7 @@
 #define MR_LEN (SZ_1M * 16)
 #define RANDOM_TRANSFERS 32
 #define RANDOM_MAX (SZ_1M / 8)
-#define ENOUGH_BAD 4	/* wrong transfers after which nothing new is to be learnt */
+#define ENOUGH_BAD 4 /* wrong transfers after which nothing new is to be learnt */
 
 static const struct combo combos[] = {
 	{ &mode_pinned, MEM_BASE, true, true, 0 },
@@ -188,8 +188,10 @@ static void atomics(struct sweep *s)
 	transfer(s, (buf->mr_at + 7) & ~(size_t)7, 8);
 	transfer(s, (mr_end(buf) - 8) & ~(size_t)7, 8);
 	for (int i = 0; i < RANDOM_TRANSFERS; i++)
-		transfer(s, (buf->mr_at + 7 + rng_below(&s->matrix->rng, buf->mr_len - 16)) &
-			 ~(size_t)7, 8);
+		transfer(s,
+			 (buf->mr_at + 7 + rng_below(&s->matrix->rng, buf->mr_len - 16)) &
+				 ~(size_t)7,
+			 8);
 }
 
 unsigned int matrix_transfers(struct matrix *matrix, struct pair *pair, struct buf *near,
@@ -215,8 +217,9 @@ unsigned int matrix_transfers(struct matrix *matrix, struct pair *pair, struct b
 		if (pair->type != IBV_QPT_UD) {
 			size_t border = some_border(&s, SZ_2M);
 
-			transfer(&s, border + SZ_2M < mr_end(s.end[subject]) ?
-				 border - 1 : border - SZ_2M - 1, SZ_2M + 2);
+			if (border + SZ_2M >= mr_end(s.end[subject]))
+				border -= SZ_2M;
+			transfer(&s, border - 1, SZ_2M + 2);
 		}
 	}
 	*total += s.total;
@@ -234,8 +237,8 @@ static void open_subject(struct matrix *matrix, struct buf *buf, const struct co
 		buf_fill(buf, 0, buf->mem.len);
 	err = buf_reg(buf, c->mode, at, len);
 	if (err)
-		diag("%s MR of %zu bytes over %s memory: %s", c->mode->name, len,
-		     mem_name(c->kind), strerror(err));
+		diag("%s MR of %zu bytes over %s memory: %s", c->mode->name, len, mem_name(c->kind),
+		     strerror(err));
 }
 
 static bool shift_is(const struct buf *buf, const struct combo *c)
@@ -251,7 +254,8 @@ static bool shift_is(const struct buf *buf, const struct combo *c)
 }
 
 /* The whole MR in one message, where messages can be that long. */
-static bool whole(struct pair *pair, struct buf *near, struct buf *far, enum end subject, enum op op)
+static bool whole(struct pair *pair, struct buf *near, struct buf *far, enum end subject,
+		  enum op op)
 {
 	const struct buf *buf = subject == NEAR ? near : far;
 	struct xfer x = {
@@ -279,7 +283,8 @@ static void run_side(struct matrix *matrix, const struct combo *c, struct buf *n
 
 		matrix->open(&pair, matrix->rig, matrix->mtus[i]);
 		bad = matrix_transfers(matrix, &pair, near, far, subject, &total);
-		if (i && subject == FAR && pair.type != IBV_QPT_UD && op != OP_FETCH_ADD && op != OP_CMP_SWAP)
+		if (i && subject == FAR && pair.type != IBV_QPT_UD && op != OP_FETCH_ADD &&
+		    op != OP_CMP_SWAP)
 			right = whole(&pair, near, far, subject, op) && right;
 		right = buf_check_all(near) && right;
 		right = buf_check_all(far) && right;

@@ -13,9 +13,9 @@ typedef void (*pair_opener)(struct pair *pair, struct rig *rig, unsigned int mtu
 struct matrix {
 	struct rig *rig;
 	pair_opener open;
-	const enum op *ops;	/* taken in turn */
+	const enum op *ops; /* taken in turn */
 	unsigned int nops;
-	unsigned int mtus[2];	/* 0: no more */
+	unsigned int mtus[2]; /* 0: no more */
 	struct rng rng;
 };
 
@@ -23,9 +23,9 @@ struct matrix {
 struct combo {
 	const struct mode *mode;
 	enum mem_kind kind;
-	bool warm;		/* the CPU wrote it before the MR was made */
-	bool odd;		/* the MR starts and ends inside pages */
-	uint32_t shift;		/* of the page size granted; 0: not asked for */
+	bool warm;	/* the CPU wrote it before the MR was made */
+	bool odd;	/* the MR starts and ends inside pages */
+	uint32_t shift; /* of the page size granted; 0: not asked for */
 };
 
 /* Runs everything, a test point for each combination. */

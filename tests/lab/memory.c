@@ -21,10 +21,8 @@
 const char *mem_name(enum mem_kind kind)
 {
 	static const char *const names[] = {
-		[MEM_BASE] = "base",
-		[MEM_THP] = "thp",
-		[MEM_HUGETLB] = "hugetlb",
-		[MEM_HUGETLB_SHARED] = "hugetlb-shared",
+		[MEM_BASE] = "base",	   [MEM_THP] = "thp",
+		[MEM_HUGETLB] = "hugetlb", [MEM_HUGETLB_SHARED] = "hugetlb-shared",
 		[MEM_SHMEM] = "shmem",
 	};
 
@@ -140,8 +138,8 @@ void mem_punch(struct mem *mem, size_t off, size_t len)
 
 void mem_refill(struct mem *mem, size_t off, size_t len)
 {
-	if (is_shared(mem->kind) && fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					      (off_t)off, (off_t)len))
+	if (is_shared(mem->kind) &&
+	    fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
 		fatal("fallocate: %s", strerror(errno));
 	map_fixed(mem, off, len);
 }

@@ -13,18 +13,18 @@
 #define SZ_1G ((size_t)1 << 30)
 
 enum mem_kind {
-	MEM_BASE,		/* anonymous, kept to base pages */
-	MEM_THP,		/* anonymous, transparent huge pages */
-	MEM_HUGETLB,		/* anonymous, 2 MiB pages of the pool */
-	MEM_HUGETLB_SHARED,	/* a file of 2 MiB pages of the pool, mapped shared */
-	MEM_SHMEM,		/* a memory file of base pages, mapped shared */
+	MEM_BASE,	    /* anonymous, kept to base pages */
+	MEM_THP,	    /* anonymous, transparent huge pages */
+	MEM_HUGETLB,	    /* anonymous, 2 MiB pages of the pool */
+	MEM_HUGETLB_SHARED, /* a file of 2 MiB pages of the pool, mapped shared */
+	MEM_SHMEM,	    /* a memory file of base pages, mapped shared */
 };
 
 struct mem {
 	enum mem_kind kind;
-	uint8_t *addr;		/* 2 MiB aligned; what lies around it is not accessible */
+	uint8_t *addr; /* 2 MiB aligned; what lies around it is not accessible */
 	size_t len;
-	int fd;			/* of the shared kinds, else -1 */
+	int fd; /* of the shared kinds, else -1 */
 };
 
 const char *mem_name(enum mem_kind kind);

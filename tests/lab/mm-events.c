@@ -42,17 +42,17 @@ static void replaced_mapping(struct rig *rig, const struct mode *mode, enum mem_
 	struct scene s;
 
 	scene_open(&s, rig, mode, kind, LEN);
-	scene_write(&s, 0, LEN, "whole MR");
+	scene_write_pieces(&s, "whole MR");
 	mem_punch(&s.far.mem, BLOCK(2), SZ_2M);
 	scene_write_fails(&s, BLOCK(2) + SZ_4K, SZ_4K, "hole");
 	scene_read_fails(&s, BLOCK(2) + SZ_64K, SZ_4K, "hole");
 	/* a page less: the check of a transfer looks a page further than it went */
-	scene_write(&s, BLOCK(1), SZ_2M - SZ_4K, "block before the hole");
-	scene_write(&s, BLOCK(3) + SZ_4K, SZ_2M - SZ_4K, "block behind the hole");
+	scene_write(&s, BLOCK(2) - SZ_64K, SZ_64K - SZ_4K, "block before the hole");
+	scene_write(&s, BLOCK(3) + SZ_4K, SZ_64K, "block behind the hole");
 	mem_refill(&s.far.mem, BLOCK(2), SZ_2M);
 	memset(s.far.shadow + BLOCK(2), 0, SZ_2M);
 	scene_read(&s, BLOCK(2) - 1, SZ_2M + 2, "hole mapped again");
-	scene_write(&s, BLOCK(2) - 1, SZ_2M + 2, "hole mapped again");
+	scene_write_pieces(&s, "hole mapped again");
 	scene_intact(&s, "hole mapped again");
 	scene_close(&s);
 }
@@ -64,14 +64,14 @@ static void moved_mapping(struct rig *rig, const struct mode *mode, enum mem_kin
 	struct scene s;
 
 	scene_open(&s, rig, mode, kind, LEN);
-	scene_write(&s, 0, LEN, "whole MR");
+	scene_write_pieces(&s, "whole MR");
 	mem_map(&other, kind, SZ_2M);
 	pattern_fill(other.addr, ~0ULL, BLOCK(1), SZ_2M);
 	memcpy(s.far.shadow + BLOCK(1), other.addr, SZ_2M);
 	if (mremap(other.addr, SZ_2M, SZ_2M, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   s.far.mem.addr + BLOCK(1)) == MAP_FAILED)
 		fatal("mremap: %s", strerror(errno));
-	scene_read(&s, 0, LEN, "block moved in");
+	scene_read_pieces(&s, "block moved in");
 	scene_write(&s, BLOCK(1) + 77, SZ_64K, "block moved in");
 	scene_intact(&s, "block moved in");
 	scene_close(&s);
@@ -95,7 +95,7 @@ static void copy_on_write(struct rig *rig, const struct mode *mode, enum mem_kin
 	pid_t pid;
 
 	scene_open(&s, rig, mode, kind, LEN);
-	scene_write(&s, 0, LEN, "before fork()");
+	scene_write_pieces(&s, "before fork()");
 	if (pipe(to_child))
 		fatal("pipe: %s", strerror(errno));
 	pid = fork();
@@ -110,14 +110,14 @@ static void copy_on_write(struct rig *rig, const struct mode *mode, enum mem_kin
 	scene_write(&s, BLOCK(1) + 100, SZ_64K, "after fork()");
 	buf_fill(&s.far, BLOCK(2) + 5, SZ_4K);
 	scene_write(&s, BLOCK(2) + SZ_1M, SZ_4K, "after fork()");
-	scene_read(&s, 0, LEN, "after fork() and writes");
+	scene_read_pieces(&s, "after fork() and writes");
 	scene_intact(&s, "after fork() and writes");
-	ok(write(to_child[1], "", 1) == 1 && waitpid(pid, &status, 0) == pid &&
-	   WIFEXITED(status) && !WEXITSTATUS(status),
+	ok(write(to_child[1], "", 1) == 1 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+		   !WEXITSTATUS(status),
 	   "%s: the child has its own pages, as they were", s.name);
 	close(to_child[0]);
 	close(to_child[1]);
-	scene_write(&s, 0, LEN, "child gone");
+	scene_write_pieces(&s, "child gone");
 	scene_close(&s);
 }
 
@@ -132,18 +132,18 @@ static void protection(struct rig *rig, const struct mode *mode, enum mem_kind k
 	struct scene s;
 
 	scene_open(&s, rig, mode, kind, LEN);
-	scene_write(&s, 0, LEN, "whole MR");
+	scene_write_pieces(&s, "whole MR");
 	set_protection(&s, BLOCK(1), SZ_2M, PROT_READ);
 	scene_write_fails(&s, BLOCK(1), SZ_4K, "PROT_READ");
-	scene_read(&s, BLOCK(1), SZ_2M, "PROT_READ");
-	scene_write(&s, BLOCK(2), SZ_2M, "block behind PROT_READ");
+	scene_read(&s, BLOCK(2) - SZ_64K, SZ_64K, "PROT_READ");
+	scene_write(&s, BLOCK(2), SZ_64K, "block behind PROT_READ");
 	set_protection(&s, BLOCK(1), SZ_2M, PROT_NONE);
 	scene_read_fails(&s, BLOCK(2) - SZ_4K, SZ_4K, "PROT_NONE");
 	scene_write_fails(&s, BLOCK(2) - SZ_4K, SZ_4K, "PROT_NONE");
 	set_protection(&s, BLOCK(1), SZ_2M, PROT_READ | PROT_WRITE);
 	scene_intact(&s, "after failed writes");
-	scene_read(&s, 0, LEN, "writable again");
-	scene_write(&s, 0, LEN, "writable again");
+	scene_read_pieces(&s, "writable again");
+	scene_write_pieces(&s, "writable again");
 	scene_close(&s);
 }
 

@@ -141,14 +141,14 @@ static unsigned int change_sizes(struct buf *far, struct traffic *traffic)
 	unsigned int bad = 0;
 
 	for (unsigned int i = 0; i < CHANGES || atomic_load(&traffic[0].done) < TRANSFERS ||
-	     atomic_load(&traffic[1].done) < TRANSFERS; i++) {
+				 atomic_load(&traffic[1].done) < TRANSFERS;
+	     i++) {
 		uint64_t want = sizes[rng_below(&rng, 6)];
-		int err = ibv_modify_mr_odp(far->mr, want,
-					    rng_below(&rng, 4) ? 0 : IBV_ODP_POPULATE);
+		int err =
+			ibv_modify_mr_odp(far->mr, want, rng_below(&rng, 4) ? 0 : IBV_ODP_POPULATE);
 
 		if (err && !bad++)
-			diag("change %u, to %#llx: %s", i, (unsigned long long)want,
-			     strerror(err));
+			diag("change %u, to %#llx: %s", i, (unsigned long long)want, strerror(err));
 	}
 	return bad;
 }

@@ -10,7 +10,7 @@
 
 #define LEN (SZ_2M * 4)
 #define BLOCK(n) (SZ_2M * (n))
-#define HUGETLB_FLAG 1	/* in place of a mask: IBV_ACCESS_HUGETLB and no request */
+#define HUGETLB_FLAG 1 /* in place of a mask: IBV_ACCESS_HUGETLB and no request */
 
 static int reg(struct buf *buf, uint64_t sizes, size_t at, size_t len)
 {
@@ -129,7 +129,8 @@ static void by_range(struct rig *rig)
 	granted(&buf, SZ_2M | SZ_4K, 0, LEN, 12, 0, "with a hole");
 	/* the block around the MR's end reaches into the hole */
 	granted(&buf, SZ_2M, BLOCK(2) + SZ_64K, SZ_1M, 0, ERANGE, "behind a hole, in its block");
-	granted(&buf, SZ_2M | SZ_4K, BLOCK(2) + SZ_64K, SZ_1M, 12, 0, "behind a hole, in its block");
+	granted(&buf, SZ_2M | SZ_4K, BLOCK(2) + SZ_64K, SZ_1M, 12, 0,
+		"behind a hole, in its block");
 	buf_close(&buf);
 }
 

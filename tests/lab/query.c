@@ -8,7 +8,7 @@
 #include "tap.h"
 
 #define LEN (SZ_1M * 16)
-#define ENTRY 8	/* bytes of a table entry for one block */
+#define ENTRY 8 /* bytes of a table entry for one block */
 
 static void device(struct rig *rig)
 {
@@ -185,8 +185,8 @@ static void prefetch(struct rig *rig, const struct mode *mode, enum mem_kind kin
 		.lkey = s.far.mr->lkey,
 	};
 	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1), 0, "%s: ibv_advise_mr()",
-		 s.name);
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+		 0, "%s: ibv_advise_mr()", s.name);
 	before = buf_state(&s.far);
 	is_u64(before.blocks_mapped, blocks, "%s: prefetch maps all blocks", s.name);
 	scene_write(&s, 0, LEN, "prefetched");

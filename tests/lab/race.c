@@ -29,7 +29,7 @@
 #define WORKERS 3
 #define TRANSFERS 250
 #define CANARIES 6
-#define TAG 0x7a6	/* generation of the bytes in volatile blocks */
+#define TAG 0x7a6 /* generation of the bytes in volatile blocks */
 
 /* A block is shared out among the workers, pages between their parts. */
 #define PART (SZ_2M / 4)
@@ -38,8 +38,8 @@
 struct race {
 	struct rig *rig;
 	struct buf mr;
-	bool partial;		/* volatile blocks may lose single pages */
-	bool failures_allowed;	/* a dropped block need not come back huge */
+	bool partial;	       /* volatile blocks may lose single pages */
+	bool failures_allowed; /* a dropped block need not come back huge */
 	atomic_bool stop;
 	atomic_uint failed;
 	atomic_uint wrong;

@@ -147,18 +147,19 @@ static void explain(const struct buf *buf, size_t first, size_t last, size_t wro
 	size_t head = first & ~(size_t)7;
 
 	diag("  %zu wrong bytes, first at %zu of the mapping (MR %+zd, page %zu + %zu, 2M block "
-	     "%zu + %zu), last at %zu", wrong, first, (ssize_t)(first - buf->mr_at),
-	     first / SZ_4K, first % SZ_4K, first / SZ_2M, first % SZ_2M, last);
+	     "%zu + %zu), last at %zu",
+	     wrong, first, (ssize_t)(first - buf->mr_at), first / SZ_4K, first % SZ_4K,
+	     first / SZ_2M, first % SZ_2M, last);
 	if (origin >= 0)
 		diag("  the first one is byte %zd of the message", (ssize_t)first - origin);
 	diag("  there: %02x %02x %02x %02x %02x %02x %02x %02x, want %02x %02x %02x %02x %02x "
 	     "%02x %02x %02x (from %zu)",
 	     buf->mem.addr[head], buf->mem.addr[head + 1], buf->mem.addr[head + 2],
 	     buf->mem.addr[head + 3], buf->mem.addr[head + 4], buf->mem.addr[head + 5],
-	     buf->mem.addr[head + 6], buf->mem.addr[head + 7],
-	     buf->shadow[head], buf->shadow[head + 1], buf->shadow[head + 2],
-	     buf->shadow[head + 3], buf->shadow[head + 4], buf->shadow[head + 5],
-	     buf->shadow[head + 6], buf->shadow[head + 7], head);
+	     buf->mem.addr[head + 6], buf->mem.addr[head + 7], buf->shadow[head],
+	     buf->shadow[head + 1], buf->shadow[head + 2], buf->shadow[head + 3],
+	     buf->shadow[head + 4], buf->shadow[head + 5], buf->shadow[head + 6],
+	     buf->shadow[head + 7], head);
 }
 
 bool buf_check(const struct buf *buf, size_t at, size_t len, ssize_t origin)

@@ -19,15 +19,15 @@
 /* A way to register memory. */
 struct mode {
 	const char *name;
-	int access;		/* in addition to the usual flags */
-	bool request;		/* with the page sizes and flags below */
+	int access;   /* in addition to the usual flags */
+	bool request; /* with the page sizes and flags below */
 	uint64_t page_sizes;
 	uint32_t flags;
 };
 
 extern const struct mode mode_pinned;
-extern const struct mode mode_odp;		/* ODP as it always was */
-extern const struct mode mode_hugetlb_flag;	/* IBV_ACCESS_HUGETLB */
+extern const struct mode mode_odp;	    /* ODP as it always was */
+extern const struct mode mode_hugetlb_flag; /* IBV_ACCESS_HUGETLB */
 extern const struct mode mode_strict_2m;
 extern const struct mode mode_strict_64k;
 extern const struct mode mode_strict_4k;
@@ -48,12 +48,12 @@ struct ibv_mr *mode_reg(const struct mode *mode, struct ibv_pd *pd, void *addr, 
 struct buf {
 	struct rig *rig;
 	struct mem mem;
-	uint8_t *shadow;	/* what must be in the mapping */
+	uint8_t *shadow; /* what must be in the mapping */
 	size_t mr_at;
 	size_t mr_len;
-	uint64_t iova;		/* of the MR's first byte */
+	uint64_t iova; /* of the MR's first byte */
 	struct ibv_mr *mr;
-	uint64_t gen;		/* of the last buf_fill() */
+	uint64_t gen; /* of the last buf_fill() */
 };
 
 void buf_open(struct buf *buf, struct rig *rig, enum mem_kind kind, size_t map_len);

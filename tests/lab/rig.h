@@ -17,12 +17,12 @@ struct rig {
 	struct ibv_context *ctx;
 	struct ibv_pd *pd;
 	struct ibv_port_attr port;
-	uint64_t odp_rc_caps;	/* enum ibv_odp_transport_cap_bits */
+	uint64_t odp_rc_caps; /* enum ibv_odp_transport_cap_bits */
 	uint64_t odp_ud_caps;
 	union ibv_gid gid;
 	uint8_t gid_index;
 	bool is_rxe;
-	bool series;		/* the kernel knows page size requests */
+	bool series; /* the kernel knows page size requests */
 };
 
 /* Opens $HUGEODP_LAB_DEVICE, else rxe0, else the first active device. */
@@ -33,20 +33,20 @@ void rig_close(struct rig *rig);
 void need_series(const struct rig *rig);
 
 enum end {
-	NEAR,	/* posts the requests */
-	FAR,	/* answers them */
+	NEAR, /* posts the requests */
+	FAR,  /* answers them */
 };
 
 struct pair {
 	struct rig *rig;
 	enum ibv_qp_type type;
-	unsigned int mtu;	/* bytes */
+	unsigned int mtu; /* bytes */
 	bool use_srq;
-	uint64_t send_ops;	/* for ibv_wr_*(): enum ibv_qp_create_send_ops_flags */
-	struct ibv_srq *srq;	/* of the far end */
+	uint64_t send_ops;   /* for ibv_wr_*(): enum ibv_qp_create_send_ops_flags */
+	struct ibv_srq *srq; /* of the far end */
 	struct ibv_cq *cq[2];
 	struct ibv_qp *qp[2];
-	struct ibv_ah *ah;	/* UD */
+	struct ibv_ah *ah; /* UD */
 };
 
 /* RC with a path MTU of @mtu bytes; UD always has the port's. */

@@ -18,8 +18,8 @@ void scene_open_unregistered(struct scene *scene, struct rig *rig, enum mem_kind
 	pair_open(&scene->pair, rig, MTU);
 }
 
-void scene_open(struct scene *scene, struct rig *rig, const struct mode *mode,
-		enum mem_kind kind, size_t len)
+void scene_open(struct scene *scene, struct rig *rig, const struct mode *mode, enum mem_kind kind,
+		size_t len)
 {
 	int err;
 
@@ -65,6 +65,33 @@ bool scene_read(struct scene *scene, size_t at, size_t len, const char *what)
 	buf_fill(&scene->near, at, len);
 	return ok(xfer_verify_as_is(&scene->pair, &x), "%s: %s: READ of %zu KiB at %zu",
 		  scene->name, what, len >> 10, at);
+}
+
+#define PIECE (SZ_64K + 4097)
+
+static bool pieces(struct scene *scene, enum op op, const char *what)
+{
+	unsigned int bad = 0;
+
+	for (size_t at = 0; at < scene->far.mem.len; at += SZ_1M) {
+		struct xfer x = between(scene, op, at > PIECE / 2 ? at - PIECE / 2 : at, PIECE);
+
+		if (op == OP_READ)
+			buf_fill(&scene->near, x.near_at, x.len);
+		bad += !(op == OP_READ ? xfer_verify_as_is(&scene->pair, &x)
+				       : xfer_verify(&scene->pair, &x));
+	}
+	return ok(!bad, "%s: %s: %s of pieces of the whole MR", scene->name, what, op_name(op));
+}
+
+bool scene_write_pieces(struct scene *scene, const char *what)
+{
+	return pieces(scene, OP_WRITE, what);
+}
+
+bool scene_read_pieces(struct scene *scene, const char *what)
+{
+	return pieces(scene, OP_READ, what);
 }
 
 static bool fails(struct scene *scene, enum op op, size_t at, size_t len, const char *what)

@@ -10,12 +10,12 @@ struct scene {
 	struct pair pair;
 	struct buf near;
 	struct buf far;
-	char name[64];		/* mode and memory of the far buf */
+	char name[64]; /* mode and memory of the far buf */
 };
 
 /* The far buf is not touched by the CPU. */
-void scene_open(struct scene *scene, struct rig *rig, const struct mode *mode,
-		enum mem_kind kind, size_t len);
+void scene_open(struct scene *scene, struct rig *rig, const struct mode *mode, enum mem_kind kind,
+		size_t len);
 
 /* Without an MR: for a registration that is the test. */
 void scene_open_unregistered(struct scene *scene, struct rig *rig, enum mem_kind kind, size_t len);
@@ -25,6 +25,10 @@ void scene_close(struct scene *scene);
 /* Transfers between the same offset of both bufs; each is a test point. */
 bool scene_write(struct scene *scene, size_t at, size_t len, const char *what);
 bool scene_read(struct scene *scene, size_t at, size_t len, const char *what);
+/* Pieces of the whole MR: over each border of 2 MiB, and one in the middle of each block. */
+bool scene_write_pieces(struct scene *scene, const char *what);
+bool scene_read_pieces(struct scene *scene, const char *what);
+
 bool scene_write_fails(struct scene *scene, size_t at, size_t len, const char *what);
 bool scene_read_fails(struct scene *scene, size_t at, size_t len, const char *what);
 

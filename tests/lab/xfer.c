@@ -8,9 +8,9 @@
 static const struct {
 	const char *name;
 	enum ibv_wr_opcode opcode;
-	bool remote;	/* the far memory is named by address and rkey */
-	bool recv;	/* takes a receive request at the far end */
-	bool pull;	/* the near memory is the target */
+	bool remote; /* the far memory is named by address and rkey */
+	bool recv;   /* takes a receive request at the far end */
+	bool pull;   /* the near memory is the target */
 } ops[] = {
 	[OP_WRITE] = { "WRITE", IBV_WR_RDMA_WRITE, true, false, false },
 	[OP_WRITE_IMM] = { "WRITE_WITH_IMM", IBV_WR_RDMA_WRITE_WITH_IMM, true, true, false },
@@ -136,9 +136,9 @@ struct outcome xfer_run(struct pair *pair, const struct xfer *x)
 static void describe(const struct pair *pair, const struct xfer *x)
 {
 	diag("%s of %zu bytes, %d SGEs, near %zu (page + %zu, block + %zu), far %zu (page + %zu, "
-	     "block + %zu), MTU %u", op_name(x->op), x->len, x->sges ? x->sges : 1, x->near_at,
-	     x->near_at % SZ_4K, x->near_at % SZ_2M, x->far_at, x->far_at % SZ_4K,
-	     x->far_at % SZ_2M, pair->mtu);
+	     "block + %zu), MTU %u",
+	     op_name(x->op), x->len, x->sges ? x->sges : 1, x->near_at, x->near_at % SZ_4K,
+	     x->near_at % SZ_2M, x->far_at, x->far_at % SZ_4K, x->far_at % SZ_2M, pair->mtu);
 }
 
 /* The range and a page on either side of it, as far as the mapping goes. */

@@ -18,19 +18,19 @@ enum op {
 
 struct xfer {
 	enum op op;
-	struct buf *near;	/* local memory of the near end, by lkey */
+	struct buf *near; /* local memory of the near end, by lkey */
 	size_t near_at;
-	struct buf *far;	/* remote memory by rkey, or the receive buffer by lkey */
+	struct buf *far; /* remote memory by rkey, or the receive buffer by lkey */
 	size_t far_at;
 	size_t len;
-	int sges;		/* pieces of the local memory; 0 is 1 */
-	uint64_t operand;	/* added, or swapped in */
+	int sges;	  /* pieces of the local memory; 0 is 1 */
+	uint64_t operand; /* added, or swapped in */
 	uint64_t compare;
 };
 
 struct outcome {
 	enum ibv_wc_status near;
-	enum ibv_wc_status far;	/* of a receive; success where there is none */
+	enum ibv_wc_status far; /* of a receive; success where there is none */
 };
 
 const char *op_name(enum op op);
