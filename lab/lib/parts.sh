@@ -18,50 +18,63 @@ part_shell() {
 	done < <(cd "$TOP_DIR" && git ls-files -zco --exclude-standard) 2>/dev/null
 }
 
-# part_unit_run NAME COMMAND-PREFIX -- CMAKE-OPTION...: configure, build, run ctest
-part_unit_run() {
-	local name=$1 source=$2 build=$3 junit=$4 status=0 prefix=()
-	shift 4
-	while [[ $1 != -- ]]; do
-		prefix+=("$1")
-		shift
-	done
+# unit_build SOURCE BUILD CMAKE-OPTION...
+unit_build() {
+	local source=$1 build=$2
+	shift 2
+	cmake -S "$source" -B "$build" -DHUGEODP_UNIT_TESTS=ON "$@"
+	cmake --build "$build" -j "$(nproc)"
+}
+
+# unit_ctest BUILD
+unit_ctest() {
+	ctest --test-dir "$1" --output-on-failure --output-junit "$1/junit.xml"
+}
+
+# unit_in_root WORK COMMAND...: one of the two above, in the machine's root
+unit_in_root() {
+	local work=$1
 	shift
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	step "building the unit tests ($name)" "${prefix[@]}" /bin/bash -euc '
-		source=$1 build=$2
-		shift 2
-		cmake -S "$source" -B "$build" "$@"
-		cmake --build "$build" -j "$(nproc)"
-	' bash "$source" "$build" -DHUGEODP_UNIT_TESTS=ON "$@"
-	rm -f -- "$junit"
-	"${prefix[@]}" ctest --test-dir "$build" --output-on-failure \
-		--output-junit "$build/junit.xml" || status=$?
-	tally_junit "unit-$name" "$status" "$junit"
+	# shellcheck disable=SC2016 # expanded inside the root
+	root_exec "$UNIT_SOURCE:src:ro" "$work:build" -- /bin/bash -c \
+		"set -eu; $(declare -f "$1")"'; "$@"' bash "$@"
+}
+
+# unit_variant NAME root|host CMAKE-OPTION...: build, run, tally
+unit_variant() {
+	local name=$1 where=$2 work status=0
+	shift 2
+	work=$UNIT_SOURCE-$name
+	mkdir -p "$work"
+	rm -f -- "$work/junit.xml"
+	if [[ $where == root ]]; then
+		step "building the unit tests ($name)" \
+			unit_in_root "$work" unit_build /run/src /run/build "$@"
+		unit_in_root "$work" unit_ctest /run/build || status=$?
+	else
+		step "building the unit tests ($name)" unit_build "$UNIT_SOURCE" "$work" "$@"
+		unit_ctest "$work" || status=$?
+	fi
+	tally_junit "unit-$name" "$status" "$work/junit.xml"
 }
 
 part_unit() {
-	local work compiler
+	local compiler
 	root_require
-	work=$CACHE_DIR/project/${ROOT##*/}
-	lock project
-	project_sync "$work/src"
-	mkdir -p "$work"/{unit,asan,host-gcc,host-clang}
-	part_unit_run testing /run/src /run/build "$work/unit/junit.xml" \
-		root_exec "$work/src:src:ro" "$work/unit:build" -- --
-	part_unit_run sanitizers /run/src /run/build "$work/asan/junit.xml" \
-		root_exec "$work/src:src:ro" "$work/asan:build" -- -- \
-		-DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=address,undefined
-	if pkg-config --exists libibverbs cmocka 2>/dev/null; then
+	lock unit
+	UNIT_SOURCE=$CACHE_DIR/project/${ROOT##*/}/unit
+	project_sync "$UNIT_SOURCE"
+	unit_variant gcc root
+	unit_variant sanitizers root -DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=address,undefined
+	if command -v cmake >/dev/null && pkg-config --exists libibverbs cmocka 2>/dev/null; then
 		for compiler in gcc clang; do
 			command -v "$compiler" >/dev/null || continue
-			part_unit_run "host-$compiler" "$work/src" "$work/host-$compiler" \
-				"$work/host-$compiler/junit.xml" -- -DCMAKE_C_COMPILER="$compiler"
+			unit_variant "host-$compiler" host -DCMAKE_C_COMPILER="$compiler"
 		done
 	else
 		say "no libibverbs-dev and libcmocka-dev on this host: built in the machine's root only"
 	fi
-	unlock project
+	unlock unit
 }
 
 # part_vm OPTION... -- COMMAND...: output to the terminal and to $RUN_DIR/out
