@@ -29,6 +29,23 @@ static void outside(struct pair *pair, struct buf *near, struct buf *far, const 
 	ok(buf_check_all(far), "%s: refused transfers wrote nothing", name);
 }
 
+/* A prefetch names the iova as well; the CPU can see which page it brought in. */
+static void prefetched(struct buf *far, const char *name)
+{
+	struct ibv_sge sge = {
+		.addr = buf_iova(far, far->mr_at + SZ_2M),
+		.length = SZ_2M,
+		.lkey = far->mr->lkey,
+	};
+	uint64_t before = buf_state(far).blocks_mapped, after;
+
+	is_errno(ibv_advise_mr(far->rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+		 0, "%s: prefetch", name);
+	after = buf_state(far).blocks_mapped;
+	ok(after >= before + (SZ_2M >> buf_state(far).page_shift), "%s: 2 MiB prefetched", name);
+}
+
 static void at_iova(struct rig *rig, struct rng *rng, const struct mode *mode, enum mem_kind kind,
 		    uint64_t base, bool odd)
 {
@@ -50,6 +67,8 @@ static void at_iova(struct rig *rig, struct rng *rng, const struct mode *mode, e
 			   ACCESS_ALL);
 	if (!is_errno(err, 0, "%s: MR", name))
 		goto out;
+	if (mode != &mode_pinned)
+		prefetched(&far, name);
 	pair_open(&pair, rig, odd ? 1024 : 4096);
 	matrix.ops = data;
 	matrix.nops = 3;

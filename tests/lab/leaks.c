@@ -6,17 +6,19 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "scene.h"
 #include "tap.h"
 
 #define LEN (SZ_2M * 2)
 #define ROUNDS 1000
-#define WARM_UP 100
 /*
  * An object leaked each round shows as ROUNDS objects. What the allocator keeps
  * aside for each processor is well below this.
@@ -153,17 +155,18 @@ static void compare(const struct rig *rig, const struct snapshot *before, const 
 /* One round; false if it did not go as it must. */
 typedef bool (*round_fn)(struct rig *rig, struct buf *buf);
 
-static void repeat(struct rig *rig, enum mem_kind kind, round_fn round, const char *what)
+static void repeat(struct rig *rig, enum mem_kind kind, round_fn round, int rounds,
+		   const char *what)
 {
 	struct snapshot before;
 	unsigned int bad = 0;
 	struct buf buf;
 
 	buf_open(&buf, rig, kind, LEN);
-	for (int i = 0; i < WARM_UP; i++)
+	for (int i = 0; i < rounds / 10; i++)
 		bad += !round(rig, &buf);
 	take(rig, &before);
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < rounds; i++)
 		bad += !round(rig, &buf);
 	compare(rig, &before, what);
 	is_u64(bad, 0, "%s: rounds that went as they must not", what);
@@ -243,17 +246,61 @@ static bool abandoned(struct rig *rig, struct buf *buf)
 	return right;
 }
 
+/* Traffic of a process of its own, until it is killed. */
+_Noreturn static void child(int started)
+{
+	struct rig rig;
+	struct scene s;
+	struct xfer x = { .op = OP_WRITE, .near = &s.near, .far = &s.far, .len = LEN };
+
+	rig_open(&rig);
+	scene_open(&s, &rig, &mode_2m_4k, MEM_THP, LEN);
+	if (write(started, "", 1) != 1)
+		_exit(1);
+	for (;;) {
+		xfer_run(&s.pair, &x);
+		mem_drop(&s.far.mem, 0, SZ_2M);
+	}
+}
+
+static bool killed(struct rig *rig, struct buf *buf)
+{
+	static struct rng rng = { 0xdead };
+	int started[2], status;
+	char byte;
+	pid_t pid;
+	bool right;
+
+	(void)rig;
+	(void)buf;
+	if (pipe(started))
+		fatal("pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		fatal("fork: %s", strerror(errno));
+	if (!pid)
+		child(started[1]);
+	close(started[1]);
+	right = read(started[0], &byte, 1) == 1;
+	close(started[0]);
+	/* somewhere in a transfer, not always at its start */
+	nanosleep(&(struct timespec){ .tv_nsec = (long)rng_below(&rng, 20 * 1000 * 1000) }, NULL);
+	kill(pid, SIGKILL);
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && right;
+}
+
 int main(void)
 {
 	struct rig rig;
 
 	rig_open(&rig);
 	need_series(&rig);
-	repeat(&rig, MEM_BASE, refused_range, "2M over base pages refused");
-	repeat(&rig, MEM_BASE, refused_flag, "IBV_ACCESS_HUGETLB over base pages refused");
-	repeat(&rig, MEM_BASE, refused_populate, "hole cannot be populated");
-	repeat(&rig, MEM_HUGETLB, good_and_gone, "registered, modified, deregistered");
-	repeat(&rig, MEM_THP, abandoned, "context closed over a live MR");
+	repeat(&rig, MEM_BASE, refused_range, ROUNDS, "2M over base pages refused");
+	repeat(&rig, MEM_BASE, refused_flag, ROUNDS, "IBV_ACCESS_HUGETLB over base pages refused");
+	repeat(&rig, MEM_BASE, refused_populate, ROUNDS, "hole cannot be populated");
+	repeat(&rig, MEM_HUGETLB, good_and_gone, ROUNDS, "registered, modified, deregistered");
+	repeat(&rig, MEM_THP, abandoned, ROUNDS, "context closed over a live MR");
+	repeat(&rig, MEM_BASE, killed, 30, "process killed in a transfer");
 	rig_close(&rig);
 	return tap_done();
 }

@@ -196,6 +196,41 @@ static void prefetch(struct rig *rig, const struct mode *mode, enum mem_kind kin
 	scene_close(&s);
 }
 
+/* What is not there to be fetched is refused, and no more than that happens. */
+static void bad_prefetch(struct rig *rig)
+{
+	struct buf odp, pinned;
+	struct ibv_sge sge;
+
+	buf_make(&odp, rig, MEM_HUGETLB, LEN, &mode_strict_2m);
+	buf_make(&pinned, rig, MEM_BASE, SZ_64K, &mode_pinned);
+	sge = (struct ibv_sge){
+		.addr = buf_iova(&pinned, 0),
+		.length = SZ_4K,
+		.lkey = pinned.mr->lkey,
+	};
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+		 EINVAL, "prefetch of a pinned MR");
+	sge.lkey = odp.mr->lkey;
+	sge.addr = buf_iova(&odp, 0) + LEN - SZ_4K;
+	sge.length = SZ_2M * 2;
+	ok(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
+			 &sge, 1),
+	   "prefetch beyond the end");
+	sge.addr = buf_iova(&odp, 0) - SZ_2M * 2;
+	ok(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
+			 &sge, 1),
+	   "prefetch before the start");
+	sge.lkey ^= 0xff;
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+		 EINVAL, "prefetch with a wrong key");
+	is_u64(buf_state(&odp).blocks_mapped, 0, "bad prefetches map nothing");
+	buf_close(&odp);
+	buf_close(&pinned);
+}
+
 int main(void)
 {
 	struct rig rig;
@@ -217,6 +252,7 @@ int main(void)
 	populate_hole(&rig);
 	prefetch(&rig, &mode_strict_2m, MEM_HUGETLB, LEN / SZ_2M);
 	prefetch(&rig, &mode_odp, MEM_BASE, LEN / SZ_4K);
+	bad_prefetch(&rig);
 	rig_close(&rig);
 	return tap_done();
 }

@@ -39,6 +39,7 @@ struct race {
 	struct rig *rig;
 	struct buf mr;
 	bool partial;	       /* volatile blocks may lose single pages */
+	bool change;	       /* the MR's page size changes all the time */
 	bool failures_allowed; /* a dropped block need not come back huge */
 	atomic_bool stop;
 	atomic_uint failed;
@@ -241,6 +242,47 @@ static void *run_compaction(void *arg)
 	return NULL;
 }
 
+/* Other MRs over the same memory come, change and go. */
+static void *run_churn(void *arg)
+{
+	static const uint64_t sizes[] = { SZ_2M | SZ_4K, SZ_4K, SZ_64K | SZ_4K, 0 };
+	struct race *race = arg;
+	struct rng rng = { 0xc42 };
+
+	while (!atomic_load(&race->stop)) {
+		size_t at = rng_below(&rng, LEN / 2), len = 1 + rng_below(&rng, LEN / 2);
+		struct buf other = race->mr;
+		int err = buf_reg(&other, &mode_2m_4k, at, len);
+
+		for (int i = 0; i < 4 && !err; i++)
+			err = ibv_modify_mr_odp(other.mr, sizes[rng_below(&rng, 4)], 0);
+		if (err) {
+			diag("another MR of %zu bytes at %zu: %s", len, at, strerror(err));
+			atomic_fetch_add(&race->wrong, 1);
+		}
+		buf_dereg(&other);
+	}
+	return NULL;
+}
+
+/* The MR under traffic changes its page size. */
+static void *run_changer(void *arg)
+{
+	static const uint64_t sizes[] = { SZ_2M | SZ_4K, SZ_4K, SZ_64K | SZ_4K, 0 };
+	struct race *race = arg;
+	struct rng rng = { 0xc4a };
+
+	while (race->change && !atomic_load(&race->stop)) {
+		int err = ibv_modify_mr_odp(race->mr.mr, sizes[rng_below(&rng, 4)], 0);
+
+		if (err) {
+			diag("ibv_modify_mr_odp: %s", strerror(err));
+			atomic_fetch_add(&race->wrong, 1);
+		}
+	}
+	return NULL;
+}
+
 static void start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
 	if (pthread_create(thread, NULL, run, arg))
@@ -268,46 +310,60 @@ static void check_after(struct race *race, const char *name)
 	     (unsigned long long)buf_state(&race->mr).faults);
 }
 
-static void run(struct rig *rig, const struct mode *mode, enum mem_kind kind)
+static void open_workers(struct race *race, struct worker *workers)
 {
-	struct race race = {
-		.rig = rig,
-		.partial = kind != MEM_HUGETLB && mode != &mode_strict_2m,
-		.failures_allowed = kind == MEM_THP && mode == &mode_strict_2m,
-	};
-	pthread_t dropper, canaries, compaction;
-	struct worker workers[WORKERS];
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s over %s", mode->name, mem_name(kind));
-	buf_make(&race.mr, rig, kind, LEN, mode);
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		struct worker *w = &workers[i];
 
-		*w = (struct worker){ .race = &race, .number = i, .rng = { 0xace + i } };
-		pair_open(&w->pair, rig, i % 2 ? 1024 : 4096);
-		buf_make(&w->near, rig, MEM_BASE, SZ_64K + SZ_4K * 2, &mode_pinned);
+		*w = (struct worker){ .race = race, .number = i, .rng = { 0xace + i } };
+		pair_open(&w->pair, race->rig, i % 2 ? 1024 : 4096);
+		buf_make(&w->near, race->rig, MEM_BASE, SZ_64K + SZ_4K * 2, &mode_pinned);
 		w->scratch = calloc(1, LEN);
 		if (!w->scratch)
 			fatal("out of memory");
 	}
-	start(&dropper, run_dropper, &race);
-	start(&canaries, run_canaries, &race);
-	start(&compaction, run_compaction, &race);
-	for (unsigned int i = 0; i < WORKERS; i++)
-		start(&workers[i].thread, run_worker, &workers[i]);
-	for (unsigned int i = 0; i < WORKERS; i++)
-		pthread_join(workers[i].thread, NULL);
-	atomic_store(&race.stop, true);
-	pthread_join(dropper, NULL);
-	pthread_join(canaries, NULL);
-	pthread_join(compaction, NULL);
-	check_after(&race, name);
+}
+
+static void close_workers(struct worker *workers)
+{
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		pair_close(&workers[i].pair);
 		buf_close(&workers[i].near);
 		free(workers[i].scratch);
 	}
+}
+
+static void run(struct rig *rig, const struct mode *mode, enum mem_kind kind, bool change)
+{
+	static void *(*const disturbers[])(void *) = {
+		run_dropper, run_canaries, run_compaction, run_churn, run_changer,
+	};
+	const size_t ndisturbers = sizeof(disturbers) / sizeof(*disturbers);
+	struct race race = {
+		.rig = rig,
+		.partial = kind != MEM_HUGETLB && mode != &mode_strict_2m,
+		.change = change,
+		.failures_allowed = kind == MEM_THP && mode == &mode_strict_2m,
+	};
+	pthread_t threads[sizeof(disturbers) / sizeof(*disturbers)];
+	struct worker workers[WORKERS];
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s over %s", mode->name, change ? ", changing," : "",
+		 mem_name(kind));
+	buf_make(&race.mr, rig, kind, LEN, mode);
+	open_workers(&race, workers);
+	for (size_t i = 0; i < ndisturbers; i++)
+		start(&threads[i], disturbers[i], &race);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		start(&workers[i].thread, run_worker, &workers[i]);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		pthread_join(workers[i].thread, NULL);
+	atomic_store(&race.stop, true);
+	for (size_t i = 0; i < ndisturbers; i++)
+		pthread_join(threads[i], NULL);
+	check_after(&race, name);
+	close_workers(workers);
 	buf_close(&race.mr);
 }
 
@@ -318,12 +374,14 @@ int main(void)
 	rig_open(&rig);
 	/* without the series this is no test, but a way to break the kernel */
 	need_series(&rig);
-	run(&rig, &mode_odp, MEM_BASE);
-	run(&rig, &mode_odp, MEM_THP);
-	run(&rig, &mode_2m_4k, MEM_THP);
-	run(&rig, &mode_strict_64k, MEM_HUGETLB);
-	run(&rig, &mode_strict_2m, MEM_HUGETLB);
-	run(&rig, &mode_strict_2m, MEM_THP);
+	run(&rig, &mode_odp, MEM_BASE, false);
+	run(&rig, &mode_odp, MEM_THP, false);
+	run(&rig, &mode_2m_4k, MEM_THP, false);
+	run(&rig, &mode_2m_4k, MEM_THP, true);
+	run(&rig, &mode_strict_64k, MEM_HUGETLB, false);
+	run(&rig, &mode_strict_2m, MEM_HUGETLB, false);
+	run(&rig, &mode_strict_2m, MEM_HUGETLB, true);
+	run(&rig, &mode_strict_2m, MEM_THP, false);
 	rig_close(&rig);
 	return tap_done();
 }
