@@ -135,7 +135,7 @@ step_counter() {
 			printf '\r  %d objects' "$count" >&2
 			;;
 		esac
-	done < <(tail -n +1 -f --pid="$pid" "$log" 2>/dev/null)
+	done < <(tail -n +1 -f -s 0.2 --pid="$pid" "$log" 2>/dev/null)
 	[[ $count == 0 ]] || printf '\r\033[K' >&2
 }
 
