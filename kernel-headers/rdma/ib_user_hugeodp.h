@@ -9,8 +9,7 @@
  * so that 32-bit callers of a 64-bit kernel see the same layout. They may grow
  * at the end. The kernel takes a longer input as long as the bytes it does not
  * know are zero (else EOPNOTSUPP), fills a longer output with zeroes, and
- * refuses any buffer shorter than the first released layout (EINVAL for input,
- * ENOSPC for output).
+ * refuses any buffer shorter than the first released layout (EINVAL).
  */
 #ifndef IB_USER_HUGEODP_H
 #define IB_USER_HUGEODP_H

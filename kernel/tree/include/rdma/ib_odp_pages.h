@@ -30,6 +30,7 @@ struct ib_odp_request {
  * struct ib_odp_pages - the part of an ODP umem that knows about page sizes
  * @accepted: sizes accepted for the MR that the device supports
  * @flags: enum ib_uverbs_odp_flags in force
+ * @generation: counts the tables that the umem has had
  * @settled: the MR is past its registration, which may take two steps
  * @iova: where the MR starts for its users
  * @blocks_mapped: valid entries in the table
@@ -42,6 +43,7 @@ struct ib_odp_request {
 struct ib_odp_pages {
 	u64 accepted;
 	u32 flags;
+	u32 generation;
 	bool settled;
 	u64 iova;
 	u64 blocks_mapped;
@@ -61,8 +63,7 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 		       const struct ib_odp_request *req);
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req);
-int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
-			  unsigned int page_shift);
+int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation);
 int ib_umem_odp_populate(struct ib_umem_odp *umem_odp, bool fault);
 void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound);
 void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp);

@@ -19,6 +19,7 @@
 #include <linux/hugetlb.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include <rdma/ib_odp_pages.h>
@@ -254,6 +255,7 @@ static int odp_set_shift(struct ib_umem_odp *umem_odp, unsigned int page_shift)
 				    ib_umem_end(umem_odp));
 	swap(umem_odp->map, map);
 	umem_odp->page_shift = page_shift;
+	umem_odp->pages.generation++;
 	if (umem_odp->pages.settled)
 		umem_odp->pages.renegotiations++;
 	start = ib_umem_start(umem_odp);
@@ -329,15 +331,16 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_renegotiate);
 /**
  * ib_umem_odp_step_down - go to the next smaller page size that is accepted
  * @umem_odp: the umem
- * @page_shift: the shift for which ib_umem_odp_map_dma_and_lock() failed
+ * @generation: pages.generation as read before ib_umem_odp_map_dma_and_lock()
  *
- * To be called after -ERANGE, without umem_mutex.
+ * To be called after that failed with -ERANGE, without umem_mutex. If the
+ * generation is still the same the failure was one of the present page size;
+ * the page size alone could have changed twice.
  *
  * Return: 0 if it is worth to try again, also because somebody else was here
  *	   first; -ERANGE if no smaller size is accepted, or an error
  */
-int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
-			  unsigned int page_shift)
+int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation)
 {
 	struct mm_struct *mm = umem_odp->umem.owning_mm;
 	u64 sizes;
@@ -346,8 +349,9 @@ int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 	down_write(&umem_odp->resize_sem);
-	if (umem_odp->page_shift == page_shift) {
-		sizes = umem_odp->pages.accepted & (BIT_ULL(page_shift) - 1);
+	if (umem_odp->pages.generation == generation) {
+		sizes = umem_odp->pages.accepted &
+			(BIT_ULL(umem_odp->page_shift) - 1);
 		ret = sizes ? odp_set_shift(umem_odp, fls64(sizes) - 1) :
 			      -ERANGE;
 	}
@@ -373,6 +377,7 @@ int ib_umem_odp_populate(struct ib_umem_odp *umem_odp, bool fault)
 	u64 offset = 0;
 
 	while (offset < umem_odp->umem.length) {
+		u32 generation = READ_ONCE(umem_odp->pages.generation);
 		unsigned int shift = READ_ONCE(umem_odp->page_shift);
 		u64 len = min_t(u64, umem_odp->umem.length - offset,
 				max_t(u64, ODP_POPULATE_STEP, 1ULL << shift));
@@ -381,15 +386,19 @@ int ib_umem_odp_populate(struct ib_umem_odp *umem_odp, bool fault)
 		ret = ib_umem_odp_map_dma_and_lock(umem_odp,
 						   umem_odp->umem.address + offset,
 						   len, access, fault);
-		if (ret >= 0) {
+		if (ret >= 0)
 			mutex_unlock(&umem_odp->umem_mutex);
+		/* Memory that is being invalidated can be faulted in later. */
+		if (ret >= 0 || (ret == -EBUSY && !fault)) {
 			offset += len;
 			cond_resched();
 			continue;
 		}
+		if (ret == -EBUSY && !fatal_signal_pending(current))
+			continue;
 		if (ret != -ERANGE)
 			return ret;
-		ret = ib_umem_odp_step_down(umem_odp, shift);
+		ret = ib_umem_odp_step_down(umem_odp, generation);
 		if (ret)
 			return ret;
 		/* The table has been emptied. */
