@@ -110,6 +110,26 @@ static void small_block(struct rig *rig)
 	scene_close(&s);
 }
 
+/* From inside a block to inside the next one: both are broken, and no more. */
+static void dropped_across(struct rig *rig)
+{
+	const size_t second = BLOCK(1) + SZ_64K * 2, third = second + SZ_64K;
+	struct scene s;
+
+	scene_open(&s, rig, &mode_strict_64k, MEM_THP, LEN);
+	/* once the huge page is mapped by small entries, the kernel names just what goes */
+	scene_write(&s, BLOCK(1), SZ_2M, "whole huge page");
+	buf_drop(&s.far, BLOCK(1) + SZ_64K * 20, SZ_4K);
+	scene_write(&s, BLOCK(1), SZ_64K * 8, "huge page in small entries");
+	buf_drop(&s.far, third - SZ_4K, SZ_4K * 2);
+	scene_write_fails(&s, third, 8, "start of the third block");
+	scene_write_fails(&s, second, 8, "start of the second block");
+	scene_write(&s, BLOCK(1), SZ_64K * 2, "before them");
+	scene_write(&s, third + SZ_64K, SZ_64K * 4, "behind them");
+	scene_intact(&s, "around them");
+	scene_close(&s);
+}
+
 /* A message over a good block and a broken one. */
 static void half_way(struct rig *rig)
 {
@@ -179,6 +199,7 @@ int main(void)
 	one_page_dropped(&rig);
 	one_page_protected(&rig);
 	small_block(&rig);
+	dropped_across(&rig);
 	half_way(&rig);
 	local_side(&rig);
 	rig_close(&rig);
