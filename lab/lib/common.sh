@@ -3,7 +3,7 @@
 #
 # Messages, the cache, locks, and the one place that cleans up.
 
-CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hugeodp}
+CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hugeodp}
 RUN_DIR=''
 JOB_PID=''
 

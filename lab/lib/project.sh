@@ -4,18 +4,20 @@
 # This project, built natively inside the machine's root and installed into a stage directory
 # that the machine lays over it.
 
-# Names of all files of the working copy that the build can see, NUL-separated
-project_files() {
+# Names of all files of the working copy, NUL-separated
+tree_files() {
 	(
 		cd "$TOP_DIR" || exit
 		if git rev-parse --git-dir >/dev/null 2>&1; then
-			git ls-files -zco --exclude-standard -- . ':!lab' ':!kernel' ':!.ci'
+			git ls-files -zco --exclude-standard
 		else
-			find . -type f -not -path './.*/*' -not -path './lab/*' \
-				-not -path './kernel/*' -not -path './build*/*' -printf '%P\0'
+			find . -type f -not -path './.git/*' -not -path './build*/*' -printf '%P\0'
 		fi
 	)
 }
+
+# Those that the build can see
+project_files() { tree_files | grep -zvE '^(lab|kernel|\.ci)/'; }
 
 # project_sync TREE: TREE becomes a copy of those files, time stamps as series_sync keeps them
 project_sync() {
