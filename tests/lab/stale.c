@@ -20,7 +20,7 @@
 #include "scene.h"
 #include "tap.h"
 
-#define LEN (SZ_2M * 4)
+#define LEN (SZ_2M * 2)
 #define CHECKED SZ_64K /* bytes at the start of a larger page that are looked at */
 #define ENOUGH_BAD 3
 
@@ -140,12 +140,12 @@ int main(void)
 	rig_open(&rig);
 	/* without the series this is no test, but a way to break the kernel */
 	need_series(&rig);
-	run(&rig, &mode_odp, MEM_BASE, SZ_4K, true, 100);
-	run(&rig, &mode_odp, MEM_HUGETLB, SZ_2M, true, 100);
-	run(&rig, &mode_strict_2m, MEM_HUGETLB, SZ_2M, false, 100);
-	run(&rig, &mode_strict_64k, MEM_HUGETLB, SZ_2M, true, 100);
-	run(&rig, &mode_2m_4k, MEM_THP, SZ_2M, false, 100);
-	run(&rig, &mode_2m_4k, MEM_BASE, SZ_4K, true, 100);
+	run(&rig, &mode_odp, MEM_BASE, SZ_4K, true, 40);
+	run(&rig, &mode_odp, MEM_HUGETLB, SZ_2M, true, 40);
+	run(&rig, &mode_strict_2m, MEM_HUGETLB, SZ_2M, false, 40);
+	run(&rig, &mode_strict_64k, MEM_HUGETLB, SZ_2M, true, 40);
+	run(&rig, &mode_2m_4k, MEM_THP, SZ_2M, false, 40);
+	run(&rig, &mode_2m_4k, MEM_BASE, SZ_4K, true, 40);
 	rig_close(&rig);
 	return tap_done();
 }

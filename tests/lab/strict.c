@@ -130,6 +130,31 @@ static void dropped_across(struct rig *rig)
 	scene_close(&s);
 }
 
+/* The first block of the MR begins before it, and breaks there. */
+static void broken_outside(struct rig *rig, const struct mode *mode)
+{
+	const size_t at = BLOCK(1) + SZ_1M;
+	struct scene s;
+	int err;
+
+	scene_open_unregistered(&s, rig, MEM_THP, LEN);
+	buf_fill(&s.far, 0, LEN);
+	err = buf_reg(&s.far, mode, at, BLOCK(2));
+	if (err)
+		fatal("MR over parts of blocks: %s", strerror(err));
+	scene_write(&s, at, BLOCK(2), "whole MR");
+	buf_drop(&s.far, BLOCK(1), SZ_4K);
+	if (mode == &mode_strict_2m) {
+		scene_write_fails(&s, at, 8, "block broken outside the MR");
+		scene_write(&s, BLOCK(2), SZ_2M, "next block");
+	} else {
+		scene_write(&s, at, BLOCK(2), "block broken outside the MR");
+		scene_shift(&s, 12, "block broken outside the MR");
+	}
+	scene_intact(&s, "block broken outside the MR");
+	scene_close(&s);
+}
+
 /* A message over a good block and a broken one. */
 static void half_way(struct rig *rig)
 {
@@ -200,6 +225,8 @@ int main(void)
 	one_page_protected(&rig);
 	small_block(&rig);
 	dropped_across(&rig);
+	broken_outside(&rig, &mode_strict_2m);
+	broken_outside(&rig, &mode_2m_4k);
 	half_way(&rig);
 	local_side(&rig);
 	rig_close(&rig);
