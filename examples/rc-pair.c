@@ -2,6 +2,7 @@
 #include "rc-pair.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,9 +192,9 @@ static void wait_for_one(struct rc_pair *pair)
 	struct ibv_wc wc;
 	int n;
 
-	do
-		n = ibv_poll_cq(pair->cq, 1, &wc);
-	while (!n);
+	/* a software device needs the processor to get on */
+	while (!(n = ibv_poll_cq(pair->cq, 1, &wc)))
+		sched_yield();
 	if (n < 0)
 		die("cannot poll the CQ");
 	if (wc.status != IBV_WC_SUCCESS)
