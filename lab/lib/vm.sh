@@ -10,6 +10,7 @@ vm_defaults() {
 	VM_MEM=3072
 	VM_SMP=2
 	VM_HUGEPAGES=256
+	VM_GIGAPAGES=0
 	VM_TIMEOUT=1800
 	VM_CONSOLE=''
 	VM_INTERACTIVE=''
@@ -25,6 +26,7 @@ vm_usage() {
 		  --mem MIB        memory (3072)
 		  --smp N          processors (2)
 		  --hugepages N    2 MiB hugetlb pages (256)
+		  --gigapages N    1 GiB hugetlb pages (0); they want more --mem
 		  --timeout S      wall time before the machine is stopped (1800)
 		  --console        show the kernel's console at the end
 
@@ -34,7 +36,7 @@ vm_usage() {
 }
 
 vm_number() {
-	[[ $2 =~ ^[1-9][0-9]{0,6}$ || ($1 == --hugepages && $2 == 0) ]] ||
+	[[ $2 =~ ^[1-9][0-9]{0,6}$ || ($1 == --*pages && $2 == 0) ]] ||
 		usage_error "$1 wants a number, not '$2'"
 }
 
@@ -54,13 +56,13 @@ vm_options() {
 			shift
 			continue
 			;;
-		--kernel | --device | --share | --mem | --smp | --hugepages | --timeout) ;;
+		--kernel | --device | --share | --mem | --smp | --hugepages | --gigapages | --timeout) ;;
 		-*) usage_error "unknown option '$option'" ;;
 		*) break ;;
 		esac
 		[[ $# -ge 2 ]] || usage_error "$option wants a value"
 		case $option in
-		--mem | --smp | --hugepages | --timeout) vm_number "$option" "$2" ;;
+		--mem | --smp | --hugepages | --gigapages | --timeout) vm_number "$option" "$2" ;;
 		esac
 		case $option in
 		--kernel) VM_KERNEL=$2 ;;
@@ -69,6 +71,7 @@ vm_options() {
 		--mem) VM_MEM=$2 ;;
 		--smp) VM_SMP=$2 ;;
 		--hugepages) VM_HUGEPAGES=$2 ;;
+		--gigapages) VM_GIGAPAGES=$2 ;;
 		--timeout) VM_TIMEOUT=$2 ;;
 		esac
 		shift 2
@@ -117,7 +120,8 @@ vm_command() {
 	append="root=root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=512000 ro"
 	append+=" console=ttyS0 loglevel=7 panic=-1 oops=panic tsc=reliable no_timer_check"
 	append+=" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
-	append+=" hugepages=$VM_HUGEPAGES transparent_hugepage=always init=/bin/sh -- -c $init"
+	append+=" hugepagesz=2M hugepages=$VM_HUGEPAGES hugepagesz=1G hugepages=$VM_GIGAPAGES"
+	append+=" transparent_hugepage=always init=/bin/sh -- -c $init"
 	mapfile -t QEMU < <(
 		printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" \
 			"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" \
