@@ -26,6 +26,8 @@ cleanup() {
 	trap '' INT TERM HUP
 	if [[ -n $JOB_PID ]]; then
 		kill -TERM -- "-$JOB_PID" 2>/dev/null || kill -TERM "$JOB_PID" 2>/dev/null || true
+		# a stopped process would keep the signal for later
+		kill -CONT -- "-$JOB_PID" 2>/dev/null || kill -CONT "$JOB_PID" 2>/dev/null || true
 		wait "$JOB_PID" 2>/dev/null || true
 	fi
 	if [[ -n $RUN_DIR ]]; then
