@@ -23,7 +23,7 @@ host_install() {
 
 host_require() {
 	local missing
-	[[ $(uname -m) == x86_64 ]] || die "the lab builds x86_64 kernels natively: this host is $(uname -m)"
+	[[ $(uname -m) == x86_64 ]] || die "the lab builds for x86_64 natively, this host is $(uname -m)"
 	mapfile -t missing < <(host_missing)
 	if [[ ${#missing[@]} != 0 ]]; then
 		command -v apt-get >/dev/null ||

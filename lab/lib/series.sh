@@ -14,7 +14,8 @@ series_files() {
 }
 
 series_patches() {
-	[[ ! -f $TOP_DIR/kernel/patches/series ]] || grep -v -e '^#' -e '^[[:space:]]*$' "$TOP_DIR/kernel/patches/series"
+	local list=$TOP_DIR/kernel/patches/series
+	[[ ! -f $list ]] || grep -v -e '^#' -e '^[[:space:]]*$' "$list"
 }
 
 # series_apply PRISTINE OUT: OUT gets just the files that differ from the pristine tree

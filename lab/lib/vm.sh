@@ -114,14 +114,14 @@ vm_9p() { # ID PATH
 # Sets QEMU to the command line. The emulator comes from the root file system; it is started
 # with that root's own loader and libraries, no matter which the host has.
 vm_command() {
-	local dir=$1 lib=$ROOT/usr/lib/x86_64-linux-gnu init append
-	# shellcheck disable=SC2089 # the quotes are for the kernel
-	init='"mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000 lab /mnt && exec /bin/bash /mnt/init"'
-	append="root=root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=512000 ro"
+	local dir=$1 lib=$ROOT/usr/lib/x86_64-linux-gnu p9 init append
+	p9=trans=virtio,version=9p2000.L,msize=512000
+	init="mount -t 9p -o ro,$p9 lab /mnt && exec /bin/bash /mnt/init"
+	append="root=root rootfstype=9p rootflags=$p9,cache=loose ro"
 	append+=" console=ttyS0 loglevel=7 panic=-1 oops=panic tsc=reliable no_timer_check"
 	append+=" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 	append+=" hugepagesz=2M hugepages=$VM_HUGEPAGES hugepagesz=1G hugepages=$VM_GIGAPAGES"
-	append+=" transparent_hugepage=always init=/bin/sh -- -c $init"
+	append+=" transparent_hugepage=always init=/bin/sh -- -c \"$init\""
 	mapfile -t QEMU < <(
 		printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" \
 			"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" \
