@@ -39,12 +39,7 @@ static bool is_shared(enum mem_kind kind)
 	return kind == MEM_HUGETLB_SHARED || kind == MEM_SHMEM;
 }
 
-size_t mem_unit(enum mem_kind kind)
-{
-	return is_hugetlb(kind) ? SZ_2M : SZ_4K;
-}
-
-size_t hugetlb_free_pages(void)
+static size_t hugetlb_free_pages(void)
 {
 	static const char path[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
 	FILE *f = fopen(path, "re");

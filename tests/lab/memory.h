@@ -29,9 +29,6 @@ struct mem {
 
 const char *mem_name(enum mem_kind kind);
 
-/* The smallest piece that mem_drop() and munmap() take. */
-size_t mem_unit(enum mem_kind kind);
-
 /* Maps @len bytes, none of them touched. Ends the test if that is not possible. */
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len);
 void mem_unmap(struct mem *mem);
@@ -51,8 +48,5 @@ size_t mem_huge_bytes(const void *addr);
  * ones. Needs root; the setting stays.
  */
 void stop_khugepaged(void);
-
-/* Pages of 2 MiB that can still be had from the pool. */
-size_t hugetlb_free_pages(void);
 
 #endif

@@ -41,7 +41,8 @@ size_t rng_size(struct rng *rng, size_t max)
 	return size < max ? size : max;
 }
 
-uint64_t pattern_word(uint64_t gen, uint64_t pos)
+/* The eight bytes of the word at @pos. */
+static uint64_t pattern_word(uint64_t gen, uint64_t pos)
 {
 	return mix(gen * 0x9e3779b97f4a7c15ULL + (pos >> 3));
 }

@@ -28,7 +28,4 @@ size_t rng_size(struct rng *rng, size_t max);
  */
 void pattern_fill(void *dst, uint64_t gen, uint64_t pos, size_t len);
 
-/* The eight bytes of the word that starts at @pos, a multiple of 8. */
-uint64_t pattern_word(uint64_t gen, uint64_t pos);
-
 #endif

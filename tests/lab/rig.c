@@ -79,8 +79,6 @@ void rig_open(struct rig *rig)
 		fatal("ibv_query_device_ex: %s", strerror(errno));
 	need(attr.odp_caps.general_caps & IBV_ODP_SUPPORT, "%s has no on-demand paging",
 	     ibv_get_device_name(rig->ctx->device));
-	rig->odp_rc_caps = attr.odp_caps.per_transport_caps.rc_odp_caps;
-	rig->odp_ud_caps = attr.odp_caps.per_transport_caps.ud_odp_caps;
 	rig->pd = ibv_alloc_pd(rig->ctx);
 	if (!rig->pd)
 		fatal("ibv_alloc_pd: %s", strerror(errno));

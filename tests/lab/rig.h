@@ -17,8 +17,6 @@ struct rig {
 	struct ibv_context *ctx;
 	struct ibv_pd *pd;
 	struct ibv_port_attr port;
-	uint64_t odp_rc_caps; /* enum ibv_odp_transport_cap_bits */
-	uint64_t odp_ud_caps;
 	union ibv_gid gid;
 	uint8_t gid_index;
 	bool is_rxe;

@@ -10,7 +10,7 @@
 static atomic_uint points;
 static atomic_uint failures;
 
-bool in_lab(void)
+static bool in_lab(void)
 {
 	const char *lab = getenv("HUGEODP_LAB");
 

@@ -34,6 +34,4 @@ _Noreturn void fatal(const char *fmt, ...) TAP_PRINTF(1);
 /* Prints the plan; the program's exit status. */
 int tap_done(void);
 
-bool in_lab(void);
-
 #endif
