@@ -27,19 +27,21 @@ cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p
 mounts=$(cat /proc/mounts)
 for signal in INT:130 TERM:143; do
 	wanted=${signal#*:} signal=${signal%:*}
+	# the word to wait for must not be the one of the round before
+	rm -f -- "$TAP_DIR/out"
 	# a process group of its own, as a terminal would make it
 	set -m
 	"$LAB" run --kernel stock -- bash -c 'echo started; exec sleep 1000' >"$TAP_DIR/out" 2>&1 &
 	pid=$!
 	set +m
-	until grep -q started "$TAP_DIR/out"; do
+	until grep -qs started "$TAP_DIR/out"; do
 		kill -0 "$pid"
 	done
 	ok "$signal: the emulator runs" emulator
 	kill "-$signal" -- "-$pid"
 	STATUS=0
 	wait "$pid" || STATUS=$?
-	is "$signal: status" "$STATUS" "$wanted"
+	is "$signal: status" "$STATUS" "$wanted" || cat "$TAP_DIR/out" >&2
 	ok "$signal: no process is left" not emulator
 	ok "$signal: no directory is left" test ! -e "$cache/run/$pid"
 	is "$signal: no mount is left" "$(cat /proc/mounts)" "$mounts"
