@@ -41,7 +41,7 @@ for signal in INT:130 TERM:143; do
 	kill "-$signal" -- "-$pid"
 	STATUS=0
 	wait "$pid" || STATUS=$?
-	is "$signal: status" "$STATUS" "$wanted" || cat "$TAP_DIR/out" >&2
+	is "$signal: status" "$STATUS" "$wanted"
 	ok "$signal: no process is left" not emulator
 	ok "$signal: no directory is left" test ! -e "$cache/run/$pid"
 	is "$signal: no mount is left" "$(cat /proc/mounts)" "$mounts"
