@@ -28,13 +28,15 @@ mounts=$(cat /proc/mounts)
 for signal in INT:130 TERM:143; do
 	wanted=${signal#*:} signal=${signal%:*}
 	# the word to wait for must not be the one of the round before
-	rm -f -- "$TAP_DIR/out"
-	# a process group of its own, as a terminal would make it
+	started=$TAP_DIR/started-$signal
+	: >"$started"
+	# a process group of its own and no signal ignored, as a terminal would make it
 	set -m
-	"$LAB" run --kernel stock -- bash -c 'echo started; exec sleep 1000' >"$TAP_DIR/out" 2>&1 &
+	env --default-signal "$LAB" run --kernel stock -- \
+		bash -c 'echo started; exec sleep 1000' >"$started" 2>&1 &
 	pid=$!
 	set +m
-	until grep -qs started "$TAP_DIR/out"; do
+	until grep -q started "$started"; do
 		kill -0 "$pid"
 	done
 	ok "$signal: the emulator runs" emulator
