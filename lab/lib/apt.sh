@@ -5,7 +5,18 @@
 # untouched. APT_CONFIG is read beside the host's own configuration, so its proxies and its
 # Check-Valid-Until setting count here as well.
 
-DEBIAN_MIRROR=${HUGEODP_MIRROR:?names a Debian mirror}
+# The mirror that the host itself uses has the other suites as well.
+apt_host_mirror() {
+	local codename
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	# the parentheses are for apt
+	# shellcheck disable=SC2016
+	env -u APT_CONFIG apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+		awk -v release="$codename" '$1 == release && !uri { uri = $2 } END { print uri }'
+}
+
+DEBIAN_MIRROR=${HUGEODP_MIRROR:-$(apt_host_mirror)}
+DEBIAN_MIRROR=${DEBIAN_MIRROR%/}
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 apt_private() {
