@@ -29,9 +29,10 @@ kernel_key() {
 }
 
 # ccache sees the same command lines and relative paths for every name, as the output directory
-# lies inside the source tree; what is the same in stock and hugeodp is compiled once.
+# lies inside the source tree; what is the same in stock and hugeodp is compiled once. It takes what
+# a file includes from the compiler (depend mode): preprocessing each file twice is a quarter of a build.
 kernel_make() {
-	make -C "$1" O=obj -j"$(nproc)" CC='ccache gcc' HOSTCC='ccache gcc' "${@:2}"
+	CCACHE_DEPEND=1 make -C "$1" O=obj -j"$(nproc)" CC='ccache gcc' HOSTCC='ccache gcc' "${@:2}"
 }
 
 kernel_build() {
