@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "resources.h"
 #include "scene.h"
 #include "tap.h"
 
@@ -39,31 +40,6 @@ struct snapshot {
 	long mrs;
 	long fds;
 };
-
-static long count_mrs(const struct rig *rig)
-{
-	char command[128], text[512] = "";
-	long mrs = -1;
-	char *at;
-	FILE *f;
-
-	snprintf(command, sizeof(command), "rdma -j resource show %s",
-		 ibv_get_device_name(rig->ctx->device));
-	f = popen(command, "r");
-	if (!f)
-		fatal("popen: %s", strerror(errno));
-	if (!fgets(text, sizeof(text), f))
-		text[0] = 0;
-	/* pretty-printed or not, the counts are in a few lines */
-	for (size_t n = strlen(text); fgets(text + n, (int)(sizeof(text) - n), f);)
-		n = strlen(text);
-	pclose(f);
-	at = strstr(text, "\"mr\":");
-	if (at)
-		mrs = strtol(at + 5, NULL, 10);
-	need(mrs >= 0, "'%s' must tell the number of MRs", command);
-	return mrs;
-}
 
 static long count_fds(void)
 {
@@ -115,7 +91,7 @@ static void take(const struct rig *rig, struct snapshot *s)
 {
 	read_caches(s);
 	s->vmalloc_kib = vmalloc_used();
-	s->mrs = count_mrs(rig);
+	s->mrs = resource_count(rig, "mr");
 	s->fds = count_fds();
 }
 

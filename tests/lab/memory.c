@@ -70,12 +70,30 @@ static void map_fixed(struct mem *mem, size_t off, size_t len)
 		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
 }
 
-void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
+/* Maps the memory of @mem, between fences. */
+static void map_between_fences(struct mem *mem)
 {
 	/* far below where mmap() looks first, so that nothing settles in a hole made by a test */
 	static atomic_uintptr_t hint = 0x200000000000;
+	size_t len = mem->len;
 	uintptr_t reserve;
 
+	reserve = (uintptr_t)mmap((void *)atomic_fetch_add(&hint, (len + SZ_1G) & ~(SZ_1G - 1)),
+				  len + FENCE * 2 + SZ_2M, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((void *)reserve == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	mem->addr = (uint8_t *)((reserve + FENCE + SZ_2M - 1) & ~(SZ_2M - 1));
+	/* what the alignment left over goes back: the fences are exactly FENCE wide */
+	if ((uintptr_t)mem->addr - FENCE > reserve)
+		munmap((void *)reserve, (uintptr_t)mem->addr - FENCE - reserve);
+	if (reserve + SZ_2M + FENCE > (uintptr_t)mem->addr)
+		munmap(mem->addr + len + FENCE, reserve + SZ_2M + FENCE - (uintptr_t)mem->addr);
+	map_fixed(mem, 0, len);
+}
+
+void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
+{
 	if (is_hugetlb(kind))
 		need(hugetlb_free_pages() >= len / SZ_2M,
 		     "%zu free huge pages of 2 MiB are needed, %zu there", len / SZ_2M,
@@ -91,19 +109,13 @@ void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
 		if (mem->fd < 0 || ftruncate(mem->fd, (off_t)len))
 			fatal("memfd of %zu KiB: %s", len >> 10, strerror(errno));
 	}
+	map_between_fences(mem);
+}
 
-	reserve = (uintptr_t)mmap((void *)atomic_fetch_add(&hint, (len + SZ_1G) & ~(SZ_1G - 1)),
-				  len + FENCE * 2 + SZ_2M, PROT_NONE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if ((void *)reserve == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
-	mem->addr = (uint8_t *)((reserve + FENCE + SZ_2M - 1) & ~(SZ_2M - 1));
-	/* what the alignment left over goes back: the fences are exactly FENCE wide */
-	if ((uintptr_t)mem->addr - FENCE > reserve)
-		munmap((void *)reserve, (uintptr_t)mem->addr - FENCE - reserve);
-	if (reserve + SZ_2M + FENCE > (uintptr_t)mem->addr)
-		munmap(mem->addr + len + FENCE, reserve + SZ_2M + FENCE - (uintptr_t)mem->addr);
-	map_fixed(mem, 0, len);
+void mem_map_file(struct mem *mem, enum mem_kind kind, size_t len, int fd)
+{
+	*mem = (struct mem){ .kind = kind, .len = len, .fd = fd };
+	map_between_fences(mem);
 }
 
 void mem_unmap(struct mem *mem)

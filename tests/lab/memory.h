@@ -33,6 +33,9 @@ const char *mem_name(enum mem_kind kind);
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len);
 void mem_unmap(struct mem *mem);
 
+/* The same for a file of a shared kind that is there already; mem_unmap() closes it. */
+void mem_map_file(struct mem *mem, enum mem_kind kind, size_t len, int fd);
+
 /* Gives the pages of a range back; it reads as zeroes from then on. */
 void mem_drop(struct mem *mem, size_t off, size_t len);
 

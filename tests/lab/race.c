@@ -21,6 +21,7 @@
 
 #include <linux/mman.h>
 
+#include "canary.h"
 #include "scene.h"
 #include "tap.h"
 
@@ -28,7 +29,6 @@
 #define LEN (SZ_2M * BLOCKS)
 #define WORKERS 3
 #define TRANSFERS 250
-#define CANARIES 6
 #define TAG 0x7a6 /* generation of the bytes in volatile blocks */
 
 /* A block is shared out among the workers, pages between their parts. */
@@ -181,53 +181,6 @@ static void *run_dropper(void *arg)
 	return NULL;
 }
 
-static bool canary_lives(const uint8_t *addr, size_t len, uint64_t gen)
-{
-	uint8_t want[SZ_4K];
-
-	for (size_t at = 0; at < len; at += SZ_4K) {
-		pattern_fill(want, gen, at, SZ_4K);
-		if (memcmp(addr + at, want, SZ_4K)) {
-			diag("foreign bytes in page %zu of a canary", at / SZ_4K);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool is_zero(const uint8_t *addr, size_t len)
-{
-	return !addr[0] && !memcmp(addr, addr + 1, len - 1);
-}
-
-/* Takes freed pages into use and looks after them. */
-static void *run_canaries(void *arg)
-{
-	struct race *race = arg;
-	struct mem ring[CANARIES] = {};
-	uint64_t gen = 1ULL << 60;
-
-	for (unsigned int i = 0; !atomic_load(&race->stop); i = (i + 1) % CANARIES) {
-		struct mem *mem = &ring[i];
-
-		if (mem->addr) {
-			if (!canary_lives(mem->addr, mem->len, gen - CANARIES))
-				atomic_fetch_add(&race->wrong, 1);
-			mem_unmap(mem);
-		}
-		mem_map(mem, race->mr.mem.kind, SZ_2M);
-		if (!is_zero(mem->addr, mem->len)) {
-			diag("a new mapping is not zero");
-			atomic_fetch_add(&race->wrong, 1);
-		}
-		pattern_fill(mem->addr, gen++, 0, mem->len);
-	}
-	for (int i = 0; i < CANARIES; i++)
-		if (ring[i].addr)
-			mem_unmap(&ring[i]);
-	return NULL;
-}
-
 /* Has the kernel move pages about, those of stable blocks too. */
 static void *run_compaction(void *arg)
 {
@@ -336,7 +289,7 @@ static void close_workers(struct worker *workers)
 static void run(struct rig *rig, const struct mode *mode, enum mem_kind kind, bool change)
 {
 	static void *(*const disturbers[])(void *) = {
-		run_dropper, run_canaries, run_compaction, run_churn, run_changer,
+		run_dropper, run_compaction, run_churn, run_changer,
 	};
 	const size_t ndisturbers = sizeof(disturbers) / sizeof(*disturbers);
 	struct race race = {
@@ -346,13 +299,16 @@ static void run(struct rig *rig, const struct mode *mode, enum mem_kind kind, bo
 		.failures_allowed = kind == MEM_THP && mode == &mode_strict_2m,
 	};
 	pthread_t threads[sizeof(disturbers) / sizeof(*disturbers)];
+	struct canaries canaries = { .kind = kind };
 	struct worker workers[WORKERS];
+	pthread_t canary_thread;
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s%s over %s", mode->name, change ? ", changing," : "",
 		 mem_name(kind));
 	buf_make(&race.mr, rig, kind, LEN, mode);
 	open_workers(&race, workers);
+	start(&canary_thread, canaries_run, &canaries);
 	for (size_t i = 0; i < ndisturbers; i++)
 		start(&threads[i], disturbers[i], &race);
 	for (unsigned int i = 0; i < WORKERS; i++)
@@ -362,6 +318,9 @@ static void run(struct rig *rig, const struct mode *mode, enum mem_kind kind, bo
 	atomic_store(&race.stop, true);
 	for (size_t i = 0; i < ndisturbers; i++)
 		pthread_join(threads[i], NULL);
+	atomic_store(&canaries.stop, true);
+	pthread_join(canary_thread, NULL);
+	atomic_fetch_add(&race.wrong, atomic_load(&canaries.wrong));
 	check_after(&race, name);
 	close_workers(workers);
 	buf_close(&race.mr);

@@ -14,6 +14,8 @@
 
 #define DEPTH 64
 #define QKEY 0x1ee7
+#define TIMEOUT 18      /* 1 s: nothing is lost on the way, faults can be slow */
+#define TIMEOUT_HALF 16 /* 0.3 s: the other end may be gone */
 
 static struct ibv_context *open_named(struct ibv_device **list, const char *name)
 {
@@ -165,19 +167,19 @@ static struct ibv_ah_attr own_address(const struct rig *rig)
 	};
 }
 
-static void ready_rc(struct pair *pair, struct ibv_qp *qp, struct ibv_qp *peer)
+static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, uint8_t timeout)
 {
 	struct ibv_qp_attr rtr = {
 		.qp_state = IBV_QPS_RTR,
 		.path_mtu = mtu_enum(pair->mtu),
-		.dest_qp_num = peer->qp_num,
+		.dest_qp_num = peer_qpn,
 		.max_dest_rd_atomic = 16,
 		.min_rnr_timer = 1,
 		.ah_attr = own_address(pair->rig),
 	};
 	struct ibv_qp_attr rts = {
 		.qp_state = IBV_QPS_RTS,
-		.timeout = 18, /* 1 s: nothing is lost on the way, faults can be slow */
+		.timeout = timeout,
 		.retry_cnt = 7,
 		.rnr_retry = 7,
 		.max_rd_atomic = 16,
@@ -204,16 +206,20 @@ static void ready_ud(struct ibv_qp *qp)
 		fatal("UD QP to RTS: %s", strerror(errno));
 }
 
+static void create_cq(struct pair *pair, enum end end)
+{
+	pair->cq[end] = ibv_create_cq(pair->rig->ctx, DEPTH * 2, NULL, NULL, 0);
+	if (!pair->cq[end])
+		fatal("ibv_create_cq: %s", strerror(errno));
+}
+
 static void connect_pair(struct pair *pair)
 {
 	struct ibv_srq_init_attr srq = { .attr = { .max_wr = DEPTH, .max_sge = MAX_SGE } };
 	struct ibv_ah_attr to = own_address(pair->rig);
 
-	for (int end = NEAR; end <= FAR; end++) {
-		pair->cq[end] = ibv_create_cq(pair->rig->ctx, DEPTH * 2, NULL, NULL, 0);
-		if (!pair->cq[end])
-			fatal("ibv_create_cq: %s", strerror(errno));
-	}
+	create_cq(pair, NEAR);
+	create_cq(pair, FAR);
 	if (pair->use_srq) {
 		pair->srq = ibv_create_srq(pair->rig->pd, &srq);
 		if (!pair->srq)
@@ -228,8 +234,8 @@ static void connect_pair(struct pair *pair)
 		if (!pair->ah)
 			fatal("ibv_create_ah: %s", strerror(errno));
 	} else {
-		ready_rc(pair, pair->qp[NEAR], pair->qp[FAR]);
-		ready_rc(pair, pair->qp[FAR], pair->qp[NEAR]);
+		ready_rc(pair, pair->qp[NEAR], pair->qp[FAR]->qp_num, TIMEOUT);
+		ready_rc(pair, pair->qp[FAR], pair->qp[NEAR]->qp_num, TIMEOUT);
 	}
 }
 
@@ -257,6 +263,18 @@ void pair_open_ud(struct pair *pair, struct rig *rig)
 	connect_pair(pair);
 }
 
+void pair_open_half(struct pair *pair, struct rig *rig, unsigned int mtu)
+{
+	*pair = (struct pair){ .rig = rig, .type = IBV_QPT_RC, .mtu = mtu };
+	create_cq(pair, NEAR);
+	pair->qp[NEAR] = create_qp(pair, NEAR);
+}
+
+void pair_connect_half(struct pair *pair, uint32_t peer_qpn)
+{
+	ready_rc(pair, pair->qp[NEAR], peer_qpn, TIMEOUT_HALF);
+}
+
 static void check(int ret, const char *what)
 {
 	if (ret)
@@ -268,11 +286,13 @@ void pair_close(struct pair *pair)
 	if (pair->ah)
 		check(ibv_destroy_ah(pair->ah), "ibv_destroy_ah");
 	check(ibv_destroy_qp(pair->qp[NEAR]), "ibv_destroy_qp");
-	check(ibv_destroy_qp(pair->qp[FAR]), "ibv_destroy_qp");
+	if (pair->qp[FAR])
+		check(ibv_destroy_qp(pair->qp[FAR]), "ibv_destroy_qp");
 	if (pair->srq)
 		check(ibv_destroy_srq(pair->srq), "ibv_destroy_srq");
 	check(ibv_destroy_cq(pair->cq[NEAR]), "ibv_destroy_cq");
-	check(ibv_destroy_cq(pair->cq[FAR]), "ibv_destroy_cq");
+	if (pair->cq[FAR])
+		check(ibv_destroy_cq(pair->cq[FAR]), "ibv_destroy_cq");
 }
 
 void pair_renew(struct pair *pair)

@@ -53,6 +53,13 @@ void pair_open_srq(struct pair *pair, struct rig *rig, unsigned int mtu);
 void pair_open_ud(struct pair *pair, struct rig *rig);
 void pair_close(struct pair *pair);
 
+/*
+ * The near end of an RC pair whose other end is in another process. It sends
+ * only what needs no receive request, and cannot be renewed.
+ */
+void pair_open_half(struct pair *pair, struct rig *rig, unsigned int mtu);
+void pair_connect_half(struct pair *pair, uint32_t peer_qpn);
+
 /* A fresh pair in the place of one whose QPs went into the error state. */
 void pair_renew(struct pair *pair);
 

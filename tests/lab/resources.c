@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "resources.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+
+long resource_count(const struct rig *rig, const char *kind)
+{
+	char command[128], word[32], text[512] = "";
+	long count = -1;
+	char *at;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "rdma -j resource show %s",
+		 ibv_get_device_name(rig->ctx->device));
+	f = popen(command, "re");
+	if (!f)
+		fatal("popen: %s", strerror(errno));
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	/* pretty-printed or not, the counts are in a few lines */
+	for (size_t n = strlen(text); fgets(text + n, (int)(sizeof(text) - n), f);)
+		n = strlen(text);
+	pclose(f);
+	snprintf(word, sizeof(word), "\"%s\":", kind);
+	at = strstr(text, word);
+	if (at)
+		count = strtol(at + strlen(word), NULL, 10);
+	need(count >= 0, "'%s' must tell the number of %ss", command, kind);
+	return count;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What the kernel says there is of a device's objects. */
+#ifndef LAB_RESOURCES_H
+#define LAB_RESOURCES_H
+
+#include "rig.h"
+
+/* Objects of all processes; @kind: "mr", "pd", "qp", "cq" and so on. */
+long resource_count(const struct rig *rig, const char *kind);
+
+#endif
