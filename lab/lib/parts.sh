@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core self)
-PARTS_MORE=(debug)
+PARTS_MORE=(debug fuzz)
 
 part_shell() {
 	local file first
@@ -95,11 +95,16 @@ part_prove() {
 
 part_lab() { part_prove lab hugeodp '/usr/libexec/hugeodp/tests/*.t'; }
 
-# Slow, so only when asked for: the same under the kernel's own checkers. kmemleak reports what two
-# scans in a row find; the report is a complaint like any other.
-part_debug() {
-	part_prove debug debug '/usr/libexec/hugeodp/tests/*.t' \
-		'for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys/kernel/debug/kmemleak'
+# kmemleak reports what two scans in a row find; the report is a complaint like any other.
+KMEMLEAK='for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys/kernel/debug/kmemleak'
+
+# Slow, so only when asked for: the same under the kernel's own checkers
+part_debug() { part_prove debug debug '/usr/libexec/hugeodp/tests/*.t' "$KMEMLEAK"; }
+
+# Random ioctls, a million of them or as many as fit into HUGEODP_FUZZ_MINUTES
+part_fuzz() {
+	part_prove fuzz debug "/usr/libexec/hugeodp/stress/fuzz.t ${HUGEODP_FUZZ_MINUTES:+:: --minutes $HUGEODP_FUZZ_MINUTES}" \
+		"$KMEMLEAK"
 }
 
 # The defects must show where they are not fixed: a reproducer that passes there tests nothing
