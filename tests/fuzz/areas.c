@@ -16,9 +16,8 @@
 void areas_map(struct process *process)
 {
 	static const enum mem_kind kinds[] = {
-		[AREA_THP] = MEM_THP,	  [AREA_HUGETLB] = MEM_HUGETLB,
-		[AREA_BASE] = MEM_BASE,	  [AREA_SHMEM] = MEM_SHMEM,
-		[AREA_READ_ONLY] = MEM_THP,
+		[AREA_THP] = MEM_THP,	  [AREA_HUGETLB] = MEM_HUGETLB, [AREA_BASE] = MEM_BASE,
+		[AREA_SHMEM] = MEM_SHMEM, [AREA_READ_ONLY] = MEM_THP,
 	};
 	struct mem *reserved = &process->area[AREA_RESERVED];
 

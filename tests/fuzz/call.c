@@ -150,8 +150,16 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 		0, 1, 4095, SZ_4K, 4097, SZ_64K, SZ_2M - 1, SZ_2M, SZ_2M * 2, SZ_1G, SZ_1G * 4,
 	};
 	static const uint64_t wild[] = {
-		0,	  1,	     1ULL << 46,	    1ULL << 47,	 (1ULL << 47) - SZ_2M,
-		1ULL << 63, ~0ULL, 0xffff888000000000ULL, ~0ULL - SZ_2M, SZ_1G * 64,
+		0,
+		1,
+		1ULL << 46,
+		1ULL << 47,
+		(1ULL << 47) - SZ_2M,
+		1ULL << 63,
+		~0ULL,
+		0xffff888000000000ULL,
+		~0ULL - SZ_2M,
+		SZ_1G * 64,
 	};
 	const struct mem *mem = &c->caller->process->area[rng_below(c->rng, AREAS)];
 	static const uint64_t steps[] = { 1, 8, SZ_4K, SZ_64K, SZ_2M, SZ_2M };
@@ -435,7 +443,7 @@ static void report(const struct call *c, int err, unsigned int broken, const cha
 
 void one_call(struct caller *caller)
 {
-	static void (*const make[METHODS])(struct call *c) = {
+	static void (*const make[METHODS])(struct call * c) = {
 		[REG_MR] = make_reg,	     [QUERY_MR] = make_query,
 		[MODIFY_ODP] = make_modify,  [QUERY_ODP_PAGES] = make_caps,
 		[DESTROY_MR] = make_destroy,

@@ -20,7 +20,8 @@ static void page_out(const struct mem *mem, const char *what)
 {
 	if (madvise(mem->addr, mem->len, MADV_PAGEOUT))
 		fatal("MADV_PAGEOUT: %s", strerror(errno));
-	is_u64(swapped_pages(mem->addr, mem->len), mem->len / SZ_4K, "%s: all pages are in swap", what);
+	is_u64(swapped_pages(mem->addr, mem->len), mem->len / SZ_4K, "%s: all pages are in swap",
+	       what);
 }
 
 static void read_in(const struct mem *mem)
