@@ -108,6 +108,64 @@ struct ibv_device_odp_attr {
 	uint32_t source;
 };
 
+/* What stands in the way of a larger page size. */
+enum ibv_odp_reason {
+	IBV_ODP_REASON_NONE = 0,
+	/* device or kernel do not support the size */
+	IBV_ODP_REASON_DEVICE = 1,
+	/* the range fits into one block of a smaller accepted size */
+	IBV_ODP_REASON_LENGTH = 2,
+	/* address and iova differ below the size */
+	IBV_ODP_REASON_IOVA = 3,
+	/* the start is not aligned, and what lies before it cannot have the size */
+	IBV_ODP_REASON_START = 4,
+	/* the same for the end */
+	IBV_ODP_REASON_END = 5,
+	/* nothing is mapped there */
+	IBV_ODP_REASON_HOLE = 6,
+	/* memory of smaller pages */
+	IBV_ODP_REASON_SMALL_PAGES = 7,
+	/* not eligible for transparent huge pages */
+	IBV_ODP_REASON_NO_THP = 8,
+	/* read-only memory of small pages */
+	IBV_ODP_REASON_READ_ONLY = 9,
+	/* one mapping ends and another one begins inside a block */
+	IBV_ODP_REASON_BORDER = 10,
+	/* memory that cannot be read, or that is a device's */
+	IBV_ODP_REASON_NO_ACCESS = 11,
+};
+
+/* Of a whole range, whatever the page size. */
+enum ibv_odp_range_flags {
+	/* some of it cannot be written: the device will fail to, too */
+	IBV_ODP_RANGE_READ_ONLY = 1 << 0,
+	/* some of it is not mapped or cannot be accessed at all */
+	IBV_ODP_RANGE_HOLE = 1 << 1,
+};
+
+/**
+ * struct ibv_odp_report - what page sizes a range could get
+ * @page_sizes: of the accepted sizes, those that are possible now
+ * @address: where the first thing is that stands in the way; 0 if nothing does
+ * @page_shift: log2 of the largest possible size, 0 if there is none
+ * @blocked_shift: log2 of the next larger accepted size: the one that @reason
+ *                 and @address are about; 0 if there is none
+ * @reason: enum ibv_odp_reason
+ * @flags: enum ibv_odp_range_flags
+ * @source: enum ibv_odp_source
+ * @reserved: 0
+ */
+struct ibv_odp_report {
+	uint64_t page_sizes;
+	uint64_t address;
+	uint32_t page_shift;
+	uint32_t blocked_shift;
+	uint32_t reason;
+	uint32_t flags;
+	uint32_t source;
+	uint32_t reserved;
+};
+
 /**
  * ibv_reg_mr_ex - Register a memory region
  * @pd: protection domain
@@ -184,6 +242,38 @@ int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
  */
 int ibv_query_device_odp(struct ibv_context *context, struct ibv_device_odp_attr *attr,
 			 size_t size);
+
+/**
+ * ibv_probe_odp_range - What page sizes could a range of memory get?
+ * @context: an open device
+ * @addr: first address
+ * @length: in bytes
+ * @page_sizes: accepted page sizes, bit mask in bytes; 0: any that the device
+ *              supports
+ * @report: filled in; of what @size has beyond this release's struct, zeroes
+ * @size: sizeof(*report) as the caller was compiled
+ *
+ * Registers nothing and touches no memory. The answer is for an MR with the iova
+ * equal to the address, and for memory as it is now.
+ *
+ * Return: 0, also if no accepted size is possible, or
+ *   EINVAL      no address, length 0, range that wraps around, @report is NULL,
+ *               or @size too small for page_shift
+ *   EOPNOTSUPP  device without on-demand paging, implicit MR (address NULL,
+ *               length SIZE_MAX)
+ *   ENOMEM      out of memory
+ * and what opening files in /proc gives
+ */
+int ibv_probe_odp_range(struct ibv_context *context, void *addr, size_t length,
+			uint64_t page_sizes, struct ibv_odp_report *report, size_t size);
+
+/**
+ * ibv_odp_reason_str - A reason in words
+ * @reason: enum ibv_odp_reason
+ *
+ * Return: a string that is never freed, also for a reason unknown to this release
+ */
+const char *ibv_odp_reason_str(uint32_t reason);
 
 #ifdef __cplusplus
 }

@@ -197,7 +197,7 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
 	return 0;
 }
 
-static int do_ioctl(int fd, unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
+static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 {
 	const struct method_spec *method;
 	struct fake_call *call;
@@ -205,8 +205,6 @@ static int do_ioctl(int fd, unsigned long request, struct ib_uverbs_ioctl_hdr *h
 	unsigned int i;
 	int err;
 
-	if (fd != FAKE_CMD_FD)
-		return EBADF;
 	if (request != 0xc0181b01)
 		return ENOTTY;
 	assert_true(fake.ncalls < FAKE_MAX_CALLS);
@@ -242,16 +240,110 @@ static int do_ioctl(int fd, unsigned long request, struct ib_uverbs_ioctl_hdr *h
 	return run_method(hdr);
 }
 
+/* ---- /proc ---- */
+
+/* Numbers and places of members as the kernel has them. */
+#define PROCMAP_QUERY_NUMBER 0xc0686611
+#define PAGEMAP_SCAN_NUMBER 0xc0606610
+
+static int procmap_query(uint64_t *arg)
+{
+	const struct fake_vma *vma;
+	unsigned int i;
+
+	fake.nprocmap++;
+	assert_int_equal(arg[0], 104);
+	/* readable, writable, ... and "or the next one" */
+	assert_int_equal(arg[1], 0x10);
+	for (i = 0; i < fake.nvmas; i++) {
+		vma = &fake.vmas[i];
+		if (vma->end <= arg[2])
+			continue;
+		arg[3] = vma->start;
+		arg[4] = vma->end;
+		arg[5] = vma->flags;
+		arg[6] = vma->page_size;
+		arg[7] = 0;
+		arg[8] = vma->inode;
+		return 0;
+	}
+	return ENOENT;
+}
+
+static uint64_t page_state(uint64_t addr, uint64_t *until)
+{
+	const struct fake_vma *vma;
+	unsigned int i;
+
+	for (i = 0; i < fake.nvmas; i++) {
+		vma = &fake.vmas[i];
+		if (addr < vma->start || addr >= vma->end)
+			continue;
+		*until = vma->end;
+		if (vma->small && addr >= vma->small)
+			return 1 << 3;
+		if (vma->small)
+			*until = vma->small;
+		return vma->pages == FAKE_PAGES_HUGE	? 1 << 3 | 1 << 6
+		       : vma->pages == FAKE_PAGES_SMALL ? 1 << 3
+							: 0;
+	}
+	*until = UINT64_MAX;
+	return 0;
+}
+
+static int pagemap_scan(uint64_t *arg, int *found)
+{
+	uint64_t *region = (uint64_t *)(uintptr_t)arg[5];
+	uint64_t addr = arg[2];
+	uint64_t state, until;
+
+	if (fake.pagemap_err)
+		return fake.pagemap_err;
+	assert_int_equal(arg[0], 96);
+	assert_int_equal(arg[1], 0);
+	assert_int_equal(arg[6], 1);
+	assert_int_equal(arg[7], 1);
+	*found = 0;
+	for (; addr < arg[3]; addr = until) {
+		state = page_state(addr, &until);
+		if (((state ^ arg[8]) & arg[9]) != arg[9])
+			continue;
+		region[0] = addr;
+		region[1] = addr + 4096;
+		region[2] = state & arg[11];
+		*found = 1;
+		return 0;
+	}
+	return 0;
+}
+
+static int proc_ioctl(unsigned long request, void *arg, int *ret)
+{
+	*ret = 0;
+	if (!fake.vmas)
+		return ENOTTY;
+	if (request == PROCMAP_QUERY_NUMBER)
+		return procmap_query(arg);
+	if (request == PAGEMAP_SCAN_NUMBER)
+		return pagemap_scan(arg, ret);
+	return ENOTTY;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
+	int ret = 0;
 	int err;
 
 	pthread_mutex_lock(&fake_lock);
-	err = do_ioctl(fd, request, arg);
+	if (fd == FAKE_CMD_FD)
+		err = do_ioctl(request, arg);
+	else
+		err = proc_ioctl(request, arg, &ret);
 	pthread_mutex_unlock(&fake_lock);
 	if (!err)
-		return 0;
+		return ret;
 	errno = err;
 	return -1;
 }
@@ -360,10 +452,12 @@ int __wrap_socket(int domain, int type, int protocol)
 	return FAKE_SOCKET;
 }
 
+int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd)
 {
-	assert_int_equal(fd, FAKE_SOCKET);
+	if (fd != FAKE_SOCKET)
+		return __real_close(fd);
 	pthread_mutex_lock(&fake_lock);
 	fake.open_sockets--;
 	pthread_mutex_unlock(&fake_lock);

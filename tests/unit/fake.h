@@ -29,6 +29,19 @@
 #define FAKE_MAX_CALLS 256
 #define FAKE_MAX_DATAGRAMS 8
 
+/* A mapping as PROCMAP_QUERY and PAGEMAP_SCAN tell of it. */
+enum fake_pages { FAKE_PAGES_ABSENT, FAKE_PAGES_SMALL, FAKE_PAGES_HUGE };
+struct fake_vma {
+	uint64_t start;
+	uint64_t end;
+	uint64_t page_size;
+	uint64_t flags;
+	uint64_t inode;
+	/* from @small on up to the end, pages are small ones */
+	enum fake_pages pages;
+	uint64_t small;
+};
+
 /* One ioctl as it came in. */
 struct fake_call {
 	unsigned char bytes[256];
@@ -64,6 +77,12 @@ struct fake {
 
 	struct fake_call calls[FAKE_MAX_CALLS];
 	unsigned int ncalls;
+
+	/* mappings of the process; none: the kernel does not know these ioctls */
+	const struct fake_vma *vmas;
+	unsigned int nvmas;
+	unsigned int nprocmap;
+	int pagemap_err;
 
 	/* RDMA netlink: an answer per datagram, in order */
 	int socket_err;

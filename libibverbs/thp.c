@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "thp.h"
+
+const char *thp_dir = "/sys/kernel/mm/transparent_hugepage";
+
+static bool read_setting(const char *name, char *text, size_t room)
+{
+	char path[256];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", thp_dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, text, room - 1);
+	close(fd);
+	if (len < 0)
+		return false;
+	text[len] = '\0';
+	return true;
+}
+
+/* The word in brackets. */
+static bool chosen(const char *setting, const char *word)
+{
+	const char *at = strchr(setting, '[');
+
+	return at && !strncmp(at + 1, word, strlen(word)) && at[1 + strlen(word)] == ']';
+}
+
+static enum thp_level level(const char *setting)
+{
+	if (chosen(setting, "always"))
+		return THP_ALWAYS;
+	return chosen(setting, "madvise") ? THP_MADVISE : THP_NEVER;
+}
+
+uint64_t thp_pmd_size(void)
+{
+	char text[32];
+
+	return read_setting("hpage_pmd_size", text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
+}
+
+enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size)
+{
+	enum thp_level system = THP_NEVER;
+	enum thp_level best = THP_NEVER;
+	enum thp_level now;
+	uint64_t at;
+	char text[80];
+	char name[48];
+
+	if (read_setting("enabled", text, sizeof(text)))
+		system = level(text);
+	for (at = pmd_size; at >= size && best != THP_ALWAYS; at >>= 1) {
+		snprintf(name, sizeof(name), "hugepages-%" PRIu64 "kB/enabled", at >> 10);
+		if (read_setting(name, text, sizeof(text)))
+			now = chosen(text, "inherit") ? system : level(text);
+		else
+			/* before Linux 6.8 there was one size, and the one setting for it */
+			now = at == pmd_size ? system : THP_NEVER;
+		best = now > best ? now : best;
+	}
+	return best;
+}
+
+bool thp_shmem_possible(void)
+{
+	char text[128];
+
+	return read_setting("shmem_enabled", text, sizeof(text)) && !chosen(text, "never") &&
+	       !chosen(text, "deny");
+}

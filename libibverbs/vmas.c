@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Linux 6.11 and later answer for one mapping at a time (PROCMAP_QUERY). Before
+ * that, and for what it does not tell, there is smaps, where a process with ten
+ * thousand mappings reads a few megabytes. Where smaps is not built in, maps
+ * tells the least: then nothing counts as huge.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmas.h"
+
+/*
+ * Both ioctls are newer than the kernel headers of some systems that this is
+ * built on.
+ */
+struct procmap_request {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t addr;
+	uint64_t start;
+	uint64_t end;
+	uint64_t vma_flags;
+	uint64_t page_size;
+	uint64_t offset;
+	uint64_t inode;
+	uint32_t dev[2];
+	uint32_t name_size;
+	uint32_t build_id_size;
+	uint64_t name;
+	uint64_t build_id;
+};
+#define PROCMAP_IOCTL _IOWR('f', 17, struct procmap_request)
+#define PROCMAP_READABLE 0x01
+#define PROCMAP_WRITABLE 0x02
+#define PROCMAP_OR_NEXT 0x10
+
+struct pagemap_request {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t start;
+	uint64_t end;
+	uint64_t walk_end;
+	uint64_t regions;
+	uint64_t nregions;
+	uint64_t max_pages;
+	uint64_t inverted;
+	uint64_t mask;
+	uint64_t any_of;
+	uint64_t report;
+};
+struct pagemap_region {
+	uint64_t start;
+	uint64_t end;
+	uint64_t categories;
+};
+#define PAGEMAP_IOCTL _IOWR('f', 16, struct pagemap_request)
+#define PAGEMAP_PRESENT (1 << 3)
+#define PAGEMAP_HUGE (1 << 6)
+
+static int open_below(const char *proc, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", proc, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool procmap_works(int fd)
+{
+	struct procmap_request req = { .size = sizeof(req), .flags = PROCMAP_OR_NEXT };
+
+	return !ioctl(fd, PROCMAP_IOCTL, &req) || errno == ENOENT;
+}
+
+static int text_open(struct vma_text *text, const char *proc)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/smaps", proc);
+	text->file = fopen(path, "re");
+	if (!text->file && errno == ENOENT) {
+		snprintf(path, sizeof(path), "%s/maps", proc);
+		text->file = fopen(path, "re");
+	}
+	return text->file ? 0 : errno;
+}
+
+static void text_close(struct vma_text *text)
+{
+	if (text->file)
+		fclose(text->file);
+	free(text->line);
+	free(text->list);
+	memset(text, 0, sizeof(*text));
+}
+
+int vmas_open(struct vmas *vmas, const char *proc)
+{
+	int err = 0;
+
+	memset(vmas, 0, sizeof(*vmas));
+	vmas->proc = proc;
+	vmas->pagemap = -1;
+	vmas->maps = open_below(proc, "maps");
+	if (vmas->maps >= 0 && !procmap_works(vmas->maps)) {
+		close(vmas->maps);
+		vmas->maps = -1;
+	}
+	if (vmas->maps < 0)
+		err = text_open(&vmas->text, proc);
+	return err;
+}
+
+void vmas_close(struct vmas *vmas)
+{
+	if (vmas->maps >= 0)
+		close(vmas->maps);
+	if (vmas->pagemap >= 0)
+		close(vmas->pagemap);
+	text_close(&vmas->text);
+}
+
+/* The first line of a mapping: the others start with a capital letter. */
+static bool is_header(const char *line)
+{
+	return isdigit((unsigned char)*line) || (*line >= 'a' && *line <= 'f');
+}
+
+static bool parse_header(const char *line, struct vma *vma)
+{
+	unsigned long inode;
+	char perms[5];
+	int name = 0;
+	size_t len;
+
+	memset(vma, 0, sizeof(*vma));
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %lu %n", &vma->start, &vma->end,
+		   perms, &inode, &name) < 4)
+		return false;
+	vma->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (perms[0] == 'r')
+		vma->flags |= VMA_READ;
+	if (perms[1] == 'w')
+		vma->flags |= VMA_WRITE;
+	if (inode)
+		vma->flags |= VMA_FILE;
+	len = strcspn(line + name, "\n");
+	if (len >= sizeof(vma->name))
+		len = sizeof(vma->name) - 1;
+	memcpy(vma->name, line + name, len);
+	return true;
+}
+
+static void parse_vm_flags(const char *flags, struct vma *vma)
+{
+	char flag[3];
+	int len;
+
+	for (; sscanf(flags, " %2s%n", flag, &len) == 1; flags += len) {
+		if (!strcmp(flag, "hg"))
+			vma->flags |= VMA_THP_WANTED;
+		else if (!strcmp(flag, "nh"))
+			vma->flags |= VMA_THP_REFUSED;
+		else if (!strcmp(flag, "io") || !strcmp(flag, "pf"))
+			vma->flags |= VMA_SPECIAL;
+	}
+}
+
+static void parse_field(const char *line, struct vma *vma)
+{
+	uint64_t value;
+
+	if (sscanf(line, "KernelPageSize: %" SCNu64 " kB", &value) == 1)
+		vma->page_size = value << 10;
+	else if (sscanf(line, "Rss: %" SCNu64 " kB", &value) == 1)
+		vma->rss = value << 10;
+	else if (sscanf(line, "AnonHugePages: %" SCNu64 " kB", &value) == 1 ||
+		 sscanf(line, "ShmemPmdMapped: %" SCNu64 " kB", &value) == 1 ||
+		 sscanf(line, "FilePmdMapped: %" SCNu64 " kB", &value) == 1)
+		vma->thp_bytes += value << 10;
+	else if (sscanf(line, "THPeligible: %" SCNu64, &value) == 1 && value)
+		vma->flags |= VMA_THP_ELIGIBLE;
+	else if (!strncmp(line, "VmFlags:", 8)) {
+		vma->flags |= VMA_THP_KNOWN;
+		parse_vm_flags(line + 8, vma);
+	}
+}
+
+static struct vma *text_add(struct vma_text *text)
+{
+	size_t room = text->list_room ? text->list_room * 2 : 64;
+	struct vma *list;
+
+	if (text->count == text->list_room) {
+		list = realloc(text->list, room * sizeof(*list));
+		if (!list)
+			return NULL;
+		text->list = list;
+		text->list_room = room;
+	}
+	return &text->list[text->count];
+}
+
+/* Read one mapping more. Returns 0, ENOENT at the end, or an errno value. */
+static int text_next(struct vma_text *text)
+{
+	struct vma *vma = text_add(text);
+
+	if (!vma)
+		return ENOMEM;
+	if (!text->have_header && getline(&text->line, &text->room, text->file) < 0)
+		return ferror(text->file) ? EIO : ENOENT;
+	text->have_header = false;
+	if (!is_header(text->line) || !parse_header(text->line, vma))
+		return EBADMSG;
+	while (!text->have_header && getline(&text->line, &text->room, text->file) >= 0) {
+		if (is_header(text->line))
+			text->have_header = true;
+		else
+			parse_field(text->line, vma);
+	}
+	if (ferror(text->file))
+		return EIO;
+	text->count++;
+	return 0;
+}
+
+static int text_find(struct vma_text *text, uint64_t addr, struct vma *vma)
+{
+	size_t low = 0, high, middle;
+	int err;
+
+	while (!text->count || text->list[text->count - 1].end <= addr) {
+		err = text_next(text);
+		if (err)
+			return err;
+	}
+	/* the first one that ends behind addr */
+	high = text->count - 1;
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (text->list[middle].end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*vma = text->list[low];
+	return 0;
+}
+
+static int procmap_find(int fd, uint64_t addr, struct vma *vma)
+{
+	struct procmap_request req = {
+		.size = sizeof(req),
+		.flags = PROCMAP_OR_NEXT,
+		.addr = addr,
+	};
+
+	if (ioctl(fd, PROCMAP_IOCTL, &req))
+		return errno;
+	memset(vma, 0, sizeof(*vma));
+	vma->start = req.start;
+	vma->end = req.end;
+	vma->page_size = req.page_size;
+	if (req.vma_flags & PROCMAP_READABLE)
+		vma->flags |= VMA_READ;
+	if (req.vma_flags & PROCMAP_WRITABLE)
+		vma->flags |= VMA_WRITE;
+	if (req.inode)
+		vma->flags |= VMA_FILE;
+	return 0;
+}
+
+int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
+{
+	if (vmas->maps >= 0)
+		return procmap_find(vmas->maps, addr, vma);
+	return text_find(&vmas->text, addr, vma);
+}
+
+int vmas_find_thp(struct vmas *vmas, struct vma *vma)
+{
+	struct vma found;
+	int err;
+
+	if (vma->flags & VMA_THP_KNOWN)
+		return 0;
+	if (!vmas->text.file) {
+		err = text_open(&vmas->text, vmas->proc);
+		if (err)
+			return err;
+	}
+	err = text_find(&vmas->text, vma->start, &found);
+	if (err)
+		return err;
+	/* the mapping may have changed since: then this is all that is known of it */
+	if (found.start <= vma->start && found.end >= vma->end)
+		vma->flags |= found.flags;
+	return 0;
+}
+
+/* The first page of a range that is in none of @inverted and in all of the rest of @mask. */
+static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t inverted,
+		struct pagemap_region *region)
+{
+	struct pagemap_request req = {
+		.size = sizeof(req),
+		.start = start,
+		.end = end,
+		.regions = (uintptr_t)region,
+		.nregions = 1,
+		.max_pages = 1,
+		.inverted = inverted,
+		.mask = mask,
+		.report = PAGEMAP_PRESENT | PAGEMAP_HUGE,
+	};
+
+	return ioctl(fd, PAGEMAP_IOCTL, &req);
+}
+
+enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *small)
+{
+	const uint64_t mask = PAGEMAP_PRESENT | PAGEMAP_HUGE;
+	struct pagemap_region region = { 0 };
+	int found;
+
+	if (vmas->pagemap < 0)
+		vmas->pagemap = open_below(vmas->proc, "pagemap");
+	if (vmas->pagemap < 0)
+		return VMAS_SCAN_UNKNOWN;
+
+	found = scan(vmas->pagemap, start, end, PAGEMAP_HUGE, PAGEMAP_HUGE, &region);
+	if (found < 0)
+		return VMAS_SCAN_UNKNOWN;
+	if (!found)
+		return VMAS_SCAN_HUGE;
+	if (!(region.categories & PAGEMAP_PRESENT)) {
+		found = scan(vmas->pagemap, region.start, end, mask, PAGEMAP_HUGE, &region);
+		if (found < 0)
+			return VMAS_SCAN_UNKNOWN;
+		if (!found)
+			return VMAS_SCAN_ABSENT;
+	}
+	*small = region.start;
+	return VMAS_SCAN_SMALL;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* The mappings of a process, as far as page sizes go. */
+#ifndef HUGEODP_VMAS_H
+#define HUGEODP_VMAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum vma_flags {
+	VMA_READ = 1 << 0,
+	VMA_WRITE = 1 << 1,
+	VMA_FILE = 1 << 2,
+	VMA_THP_KNOWN = 1 << 3,	   /* the next three are filled in */
+	VMA_THP_ELIGIBLE = 1 << 4, /* the kernel says so for at least one size */
+	VMA_THP_WANTED = 1 << 5,   /* MADV_HUGEPAGE */
+	VMA_THP_REFUSED = 1 << 6,  /* MADV_NOHUGEPAGE */
+	VMA_SPECIAL = 1 << 7,	   /* device memory; seen in smaps only */
+};
+
+struct vma {
+	uint64_t start;
+	uint64_t end;
+	uint64_t page_size; /* of what backs it: that of hugetlb, else the base page size */
+	uint32_t flags;
+	/* from smaps only, else 0 */
+	uint64_t rss;
+	uint64_t thp_bytes;
+	char name[64];
+};
+
+/* What has been read of smaps or maps, in order. */
+struct vma_text {
+	FILE *file;
+	char *line;
+	size_t room;
+	bool have_header; /* line is the first one of the next mapping */
+	struct vma *list;
+	size_t count;
+	size_t list_room;
+};
+
+struct vmas {
+	const char *proc; /* "/proc/self" */
+	int maps;	  /* for PROCMAP_QUERY, or -1 */
+	int pagemap;	  /* for PAGEMAP_SCAN, or -1 */
+	struct vma_text text;
+};
+
+/* Returns 0 or an errno value. */
+int vmas_open(struct vmas *vmas, const char *proc);
+void vmas_close(struct vmas *vmas);
+
+/* The mapping that covers @addr, or the next one: 0, ENOENT, or another errno value. */
+int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma);
+
+/*
+ * Fill in what PROCMAP_QUERY does not tell. Costs a look at all mappings of the
+ * process up to this one, once for each vmas_open().
+ */
+int vmas_find_thp(struct vmas *vmas, struct vma *vma);
+
+enum vmas_scan {
+	VMAS_SCAN_HUGE,	   /* all there, and mapped by huge page entries */
+	VMAS_SCAN_SMALL,   /* a small page is there */
+	VMAS_SCAN_ABSENT,  /* no small page, but not all is there */
+	VMAS_SCAN_UNKNOWN, /* the kernel is too old to tell */
+};
+
+/* How a range is mapped now; for a small page, where the first one is. */
+enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *small);
+
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What a probe promises is what a registration gets, and it costs little. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "region.h"
+#include "tap.h"
+
+#define LEN (SZ_2M * 4)
+#define MANY 10000
+#define ROUNDS 200
+
+static struct ibv_odp_report probe(struct rig *rig, void *addr, size_t len, uint64_t sizes)
+{
+	struct ibv_odp_report report;
+
+	if (ibv_probe_odp_range(rig->ctx, addr, len, sizes, &report, sizeof(report)))
+		fatal("ibv_probe_odp_range: %s", strerror(errno));
+	return report;
+}
+
+/* The same answer from the probe and from the kernel's own negotiation. */
+static void agrees(struct rig *rig, const char *name, void *addr, size_t len, uint64_t sizes,
+		   uint32_t reason, void *where)
+{
+	struct ibv_odp_report report = probe(rig, addr, len, sizes);
+	struct mode mode = {
+		.name = name,
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = sizes,
+	};
+	struct ibv_mr *mr;
+
+	is_u64(report.reason, reason, "%s: reason (%s)", name, ibv_odp_reason_str(report.reason));
+	is_u64(report.address, (uintptr_t)where, "%s: address", name);
+	mr = mode_reg(&mode, rig->pd, addr, len, (uintptr_t)addr, ACCESS_ALL);
+	is_u64(report.page_shift, mr ? (uint64_t)ibv_mr_page_shift(mr) : 0,
+	       "%s: the probe's page shift is the registration's", name);
+	if (mr)
+		ibv_dereg_mr(mr);
+}
+
+static void kinds(struct rig *rig)
+{
+	static const struct {
+		enum mem_kind kind;
+		uint32_t reason;
+	} cases[] = {
+		{ MEM_BASE, IBV_ODP_REASON_NO_THP },  { MEM_THP, IBV_ODP_REASON_NONE },
+		{ MEM_HUGETLB, IBV_ODP_REASON_NONE }, { MEM_HUGETLB_SHARED, IBV_ODP_REASON_NONE },
+		{ MEM_SHMEM, IBV_ODP_REASON_NO_THP },
+	};
+	struct mem mem;
+	char name[64];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int touched = 0; touched < 2; touched++) {
+			uint32_t reason = cases[i].reason;
+			void *where;
+
+			mem_map(&mem, cases[i].kind, LEN);
+			if (touched)
+				memset(mem.addr, 1, LEN);
+			/* small pages that are there say more than what could be */
+			if (touched && reason)
+				reason = IBV_ODP_REASON_SMALL_PAGES;
+			where = reason ? mem.addr : NULL;
+			snprintf(name, sizeof(name), "%s, %s", mem_name(cases[i].kind),
+				 touched ? "touched" : "untouched");
+			agrees(rig, name, mem.addr, LEN, SZ_2M | SZ_4K, reason, where);
+			agrees(rig, name, mem.addr, LEN, SZ_2M, reason, where);
+			mem_unmap(&mem);
+		}
+	}
+}
+
+static void obstacles(struct rig *rig)
+{
+	uint64_t sizes = SZ_2M | SZ_4K;
+	struct mem mem;
+
+	mem_map(&mem, MEM_THP, LEN);
+	agrees(rig, "unaligned in its mapping", mem.addr + SZ_4K, LEN - SZ_64K, sizes,
+	       IBV_ODP_REASON_NONE, NULL);
+	agrees(rig, "one small page", mem.addr + SZ_4K, SZ_4K, sizes, IBV_ODP_REASON_LENGTH,
+	       mem.addr + SZ_4K);
+	agrees(rig, "1 GiB of THP", mem.addr, LEN, SZ_1G | sizes, IBV_ODP_REASON_SMALL_PAGES,
+	       mem.addr);
+	agrees(rig, "any size", mem.addr, LEN, 0, IBV_ODP_REASON_SMALL_PAGES, mem.addr);
+	agrees(rig, "a size without a device", mem.addr, LEN, SZ_1G << 4 | sizes,
+	       IBV_ODP_REASON_DEVICE, mem.addr);
+	mem_punch(&mem, LEN - SZ_1M, SZ_1M);
+	agrees(rig, "a hole at the end", mem.addr, LEN, sizes, IBV_ODP_REASON_HOLE,
+	       mem.addr + LEN - SZ_1M);
+	agrees(rig, "the end of a mapping", mem.addr, LEN - SZ_1M, sizes, IBV_ODP_REASON_END,
+	       mem.addr + LEN - SZ_1M);
+	mem_punch(&mem, 0, SZ_4K);
+	agrees(rig, "the start of a mapping", mem.addr + SZ_4K, SZ_2M, sizes, IBV_ODP_REASON_START,
+	       mem.addr + SZ_4K);
+	mem_unmap(&mem);
+
+	mem_map(&mem, MEM_THP, LEN);
+	if (mprotect(mem.addr + SZ_2M + SZ_64K, LEN - SZ_2M - SZ_64K, PROT_READ))
+		fatal("mprotect: %s", strerror(errno));
+	agrees(rig, "two mappings", mem.addr, LEN, sizes, IBV_ODP_REASON_BORDER,
+	       mem.addr + SZ_2M + SZ_64K);
+	is_u64(probe(rig, mem.addr, LEN, sizes).flags, IBV_ODP_RANGE_READ_ONLY,
+	       "two mappings: one is read-only");
+	mem_unmap(&mem);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Nanoseconds for a registration and deregistration, with and without a probe before it. */
+static uint64_t cost(struct rig *rig, struct mem *mem, bool with_probe)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t start = now_ns(), took;
+		struct ibv_mr *mr;
+
+		if (with_probe)
+			probe(rig, mem->addr, mem->len, SZ_2M | SZ_4K);
+		mr = mode_reg(&mode_2m_4k, rig->pd, mem->addr, mem->len, (uintptr_t)mem->addr,
+			      ACCESS_ALL);
+		if (!mr)
+			fatal("registration: %s", strerror(errno));
+		if (ibv_dereg_mr(mr))
+			fatal("ibv_dereg_mr: %s", strerror(errno));
+		took = now_ns() - start;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+static void many_mappings(struct rig *rig)
+{
+	static const enum mem_kind kinds_[] = { MEM_BASE, MEM_THP, MEM_HUGETLB };
+	uint8_t *many;
+
+	/* neighbours of different protection, so that each is a mapping of its own */
+	many = mmap(NULL, MANY * SZ_4K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (many == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	for (size_t i = 0; i < MANY; i += 2) {
+		if (mprotect(many + i * SZ_4K, SZ_4K, PROT_READ | PROT_WRITE))
+			fatal("mprotect: %s", strerror(errno));
+	}
+	for (size_t i = 0; i < sizeof(kinds_) / sizeof(kinds_[0]); i++) {
+		uint64_t without, with;
+		struct mem mem;
+
+		mem_map(&mem, kinds_[i], LEN);
+		memset(mem.addr, 1, LEN);
+		without = cost(rig, &mem, false);
+		with = cost(rig, &mem, true);
+		ok(with <= without * 3,
+		   "%s beside %d mappings: %llu us with a probe, %llu us without",
+		   mem_name(kinds_[i]), MANY, (unsigned long long)with / 1000,
+		   (unsigned long long)without / 1000);
+		mem_unmap(&mem);
+	}
+	munmap(many, MANY * SZ_4K);
+}
+
+int main(void)
+{
+	struct rig rig;
+
+	rig_open(&rig);
+	need_series(&rig);
+	kinds(&rig);
+	obstacles(&rig);
+	many_mappings(&rig);
+	rig_close(&rig);
+	return tap_done();
+}

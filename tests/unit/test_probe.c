@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What page sizes a range could get, from recorded mappings and from a fake kernel's. */
+#include "fake.h"
+
+#include "../../libibverbs/probe.h"
+#include "../../libibverbs/thp.h"
+
+#define M (1ULL << 20)
+#define K (1ULL << 10)
+#define HUGE_AND_SMALL (FAKE_2M | FAKE_4K)
+
+/* Where the recorded program mapped things. */
+#define REC(mib) (0x10000000000ULL + (mib)*M)
+#define THP_THERE REC(0)
+#define THP_ASKED REC(16)
+#define THP_REFUSED REC(32)
+#define PLAIN REC(48)
+#define HUGETLB REC(64)
+#define HUGETLB_SHARED REC(80)
+#define BORDER REC(96)
+#define HOLE REC(112)
+#define NONE REC(128)
+#define SHMEM REC(144)
+#define SHMEM_READ_ONLY REC(176)
+
+static int setup(void **state)
+{
+	probe_proc_self = RECORDED "/linux-7.3";
+	thp_dir = RECORDED "/thp-always";
+	return fake_setup(state);
+}
+
+struct expect {
+	uint32_t shift;
+	uint32_t blocked;
+	uint32_t reason;
+	uint64_t address;
+	uint32_t flags;
+};
+
+static void probe(uint64_t addr, uint64_t length, uint64_t sizes, struct expect expect)
+{
+	const uint64_t supported = sizes ? sizes & fake.caps.page_sizes : fake.caps.page_sizes;
+	struct ibv_odp_report report;
+	uint64_t possible = 0;
+
+	memset(&report, 0xff, sizeof(report));
+	assert_int_equal(ibv_probe_odp_range(&fake_context, (void *)(uintptr_t)addr, length, sizes,
+					     &report, sizeof(report)),
+			 0);
+	if (expect.shift)
+		possible = supported & ((2ULL << expect.shift) - 1);
+	assert_int_equal(report.page_shift, expect.shift);
+	assert_int_equal(report.reason, expect.reason);
+	assert_int_equal(report.blocked_shift, expect.blocked);
+	assert_int_equal(report.address, expect.address);
+	assert_int_equal(report.flags, expect.flags);
+	assert_int_equal(report.page_sizes, possible);
+	assert_int_equal(report.source, IBV_ODP_SOURCE_LIBRARY);
+	assert_int_equal(report.reserved, 0);
+	assert_int_equal(fake.nreg, 0);
+}
+
+#define GRANTED(shift_) ((struct expect){ .shift = shift_ })
+#define BLOCKED(shift_, blocked_, reason_, address_) \
+	((struct expect){ .shift = shift_, \
+			  .blocked = blocked_, \
+			  .reason = IBV_ODP_REASON_##reason_, \
+			  .address = address_ })
+
+static void recorded(void **state)
+{
+	(void)state;
+	probe(THP_THERE, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(HUGETLB_SHARED, 8 * M, FAKE_2M, GRANTED(21));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+	probe(THP_REFUSED, 8 * M, FAKE_2M, BLOCKED(0, 21, NO_THP, THP_REFUSED));
+	probe(SHMEM, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, SHMEM));
+	probe(HUGETLB, 8 * M, FAKE_1G | FAKE_2M, BLOCKED(21, 30, SMALL_PAGES, HUGETLB));
+	probe(THP_THERE, 8 * M, 0, BLOCKED(21, 30, SMALL_PAGES, THP_THERE));
+}
+
+static void recorded_obstacles(void **state)
+{
+	struct expect expect;
+
+	(void)state;
+	probe(BORDER, 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_BORDER, BORDER + 3 * M,
+			       IBV_ODP_RANGE_READ_ONLY });
+	/* the blocks before the border and those behind it can be huge */
+	probe(BORDER, 2 * M, HUGE_AND_SMALL, GRANTED(21));
+	expect = GRANTED(21);
+	expect.flags = IBV_ODP_RANGE_READ_ONLY;
+	probe(BORDER + 4 * M, 4 * M, HUGE_AND_SMALL, expect);
+	/* in a block that the border runs through, but not over it */
+	probe(BORDER, 3 * M, HUGE_AND_SMALL, BLOCKED(12, 21, END, BORDER + 3 * M));
+	expect = BLOCKED(12, 21, START, BORDER + 3 * M);
+	expect.flags = IBV_ODP_RANGE_READ_ONLY;
+	probe(BORDER + 3 * M, 5 * M, HUGE_AND_SMALL, expect);
+
+	probe(HOLE, 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_HOLE, HOLE + 3 * M, IBV_ODP_RANGE_HOLE });
+	probe(HOLE, 8 * M, FAKE_2M,
+	      (struct expect){ 0, 21, IBV_ODP_REASON_HOLE, HOLE + 3 * M, IBV_ODP_RANGE_HOLE });
+	probe(HOLE, 3 * M, HUGE_AND_SMALL, BLOCKED(12, 21, END, HOLE + 3 * M));
+	probe(NONE, 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_NO_ACCESS, NONE, IBV_ODP_RANGE_HOLE });
+	probe(SHMEM_READ_ONLY, 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_READ_ONLY, SHMEM_READ_ONLY,
+			       IBV_ODP_RANGE_READ_ONLY });
+	/* behind the last mapping and before the first one */
+	probe(REC(192), 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_HOLE, REC(192), IBV_ODP_RANGE_HOLE });
+	probe(8 * M, 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_HOLE, 8 * M, IBV_ODP_RANGE_HOLE });
+}
+
+static void alignment(void **state)
+{
+	(void)state;
+	/* what shares the first and the last block is of the same mapping */
+	probe(HUGETLB + 4 * K, 4 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(THP_ASKED + M, 4 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(THP_ASKED + 1, 8 * M - 1, HUGE_AND_SMALL, GRANTED(21));
+	/* one block is enough, and of a size that is not wasted */
+	probe(HUGETLB + 4 * K, 8 * K, HUGE_AND_SMALL, GRANTED(21));
+	probe(HUGETLB + 4 * K, 4 * K, HUGE_AND_SMALL, BLOCKED(12, 21, LENGTH, HUGETLB + 4 * K));
+	probe(HUGETLB + 4 * K, 4 * K, FAKE_2M, GRANTED(21));
+	probe(HUGETLB + 2 * M, 2 * M, FAKE_1G | FAKE_2M | FAKE_4K,
+	      BLOCKED(21, 30, LENGTH, HUGETLB + 2 * M));
+	/* up to the last address */
+	probe(0 - 8 * M, 8 * M, FAKE_4K,
+	      (struct expect){ .reason = IBV_ODP_REASON_END, .blocked = 12 });
+}
+
+static void device_limits(void **state)
+{
+	(void)state;
+	probe(HUGETLB, 8 * M, 1ULL << 34 | HUGE_AND_SMALL, BLOCKED(21, 34, DEVICE, HUGETLB));
+	probe(HUGETLB, 8 * M, 1ULL << 34, BLOCKED(0, 34, DEVICE, HUGETLB));
+	/* larger than a base page is not a reason: below the base page nothing fits */
+	probe(HUGETLB, 8 * M, 1 << 11, BLOCKED(0, 11, DEVICE, HUGETLB));
+}
+
+static void iova(void **state)
+{
+	struct probe_range range = {
+		.addr = HUGETLB,
+		.length = 8 * M,
+		.iova = HUGETLB + 4 * K,
+		.accepted = HUGE_AND_SMALL,
+		.supported = HUGE_AND_SMALL,
+	};
+	struct ibv_odp_report report;
+
+	(void)state;
+	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(report.page_shift, 12);
+	assert_int_equal(report.reason, IBV_ODP_REASON_IOVA);
+	assert_int_equal(report.blocked_shift, 21);
+	range.iova = HUGETLB - 2 * M;
+	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(report.page_shift, 21);
+}
+
+static void hugetlb_only(void **state)
+{
+	struct probe_range range = {
+		.addr = THP_THERE,
+		.length = 8 * M,
+		.iova = THP_THERE,
+		.accepted = HUGE_AND_SMALL,
+		.supported = HUGE_AND_SMALL,
+		.hugetlb_only = true,
+	};
+	struct ibv_odp_report report;
+
+	(void)state;
+	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(report.page_shift, 12);
+	assert_int_equal(report.reason, IBV_ODP_REASON_SMALL_PAGES);
+	range.addr = range.iova = HUGETLB;
+	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(report.page_shift, 21);
+}
+
+static void settings(void **state)
+{
+	(void)state;
+	thp_dir = RECORDED "/thp-madvise";
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
+	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	thp_dir = RECORDED "/thp-never";
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
+	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	thp_dir = RECORDED "/thp-before-6.8";
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	/* no transparent huge pages at all */
+	thp_dir = RECORDED "/maps-only";
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN));
+	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	/* sizes in between */
+	fake.caps.page_sizes |= 64 * K | 128 * K;
+	thp_dir = RECORDED "/thp-64k";
+	probe(PLAIN, 8 * M, 0, BLOCKED(16, 17, NO_THP, PLAIN));
+	thp_dir = RECORDED "/thp-always";
+	probe(PLAIN + 64 * K, 128 * K, FAKE_4K | 64 * K, GRANTED(16));
+}
+
+/* All that maps tells: no page is known to be huge. */
+static void maps_only(void **state)
+{
+	(void)state;
+	probe_proc_self = RECORDED "/maps-only";
+	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, HUGETLB));
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
+	probe(HOLE, 8 * M, HUGE_AND_SMALL,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_NO_THP, HOLE, IBV_ODP_RANGE_HOLE });
+}
+
+/* ---- Linux 6.11 and later ---- */
+
+#define READ_WRITE 3
+
+static const struct fake_vma kernel_vmas[] = {
+	{ THP_THERE, THP_THERE + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_HUGE, 0 },
+	{ THP_ASKED, THP_ASKED + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_ABSENT, 0 },
+	{ THP_REFUSED, THP_REFUSED + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_ABSENT, 0 },
+	/* touched by base pages before the advice: half huge, half small */
+	{ PLAIN, PLAIN + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_HUGE, PLAIN + 4 * M },
+	{ HUGETLB, HUGETLB + 8 * M, 2 * M, READ_WRITE, 9, FAKE_PAGES_ABSENT, 0 },
+	{ HUGETLB + 8 * M, HUGETLB + 10 * M, 1 << 30, 1, 9, FAKE_PAGES_ABSENT, 0 },
+	/* untouched, with one small page at the end */
+	{ BORDER, BORDER + 3 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_ABSENT, BORDER + 2 * M - 4 * K },
+	{ SHMEM, SHMEM + 8 * M, 4 * K, READ_WRITE, 7, FAKE_PAGES_HUGE, 0 },
+};
+
+static void use_kernel(void)
+{
+	fake.vmas = kernel_vmas;
+	fake.nvmas = sizeof(kernel_vmas) / sizeof(kernel_vmas[0]);
+}
+
+static void kernel_answers(void **state)
+{
+	struct expect expect = GRANTED(21);
+
+	(void)state;
+	use_kernel();
+	probe(THP_THERE, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	expect.flags = IBV_ODP_RANGE_READ_ONLY;
+	probe(HUGETLB + 4 * M, 6 * M, HUGE_AND_SMALL, expect);
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN + 4 * M));
+	probe(PLAIN, 4 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(BORDER, 2 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, BORDER + 2 * M - 4 * K));
+	/* mapped by huge entries already, whatever the settings say */
+	probe(SHMEM, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	thp_dir = RECORDED "/thp-never";
+	probe(THP_THERE, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	assert_true(fake.nprocmap > 0);
+}
+
+/* What PROCMAP_QUERY does not tell of untouched memory comes from smaps. */
+static void kernel_answers_with_smaps(void **state)
+{
+	(void)state;
+	use_kernel();
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+	thp_dir = RECORDED "/thp-madvise";
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	thp_dir = RECORDED "/thp-never";
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
+}
+
+/* Linux 6.11 has PAGEMAP_SCAN, but it may not be allowed. */
+static void no_pagemap(void **state)
+{
+	(void)state;
+	use_kernel();
+	fake.pagemap_err = EPERM;
+	probe(THP_THERE, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+}
+
+static void arguments(void **state)
+{
+	struct ibv_odp_report report;
+	void *addr = (void *)(uintptr_t)HUGETLB;
+
+	(void)state;
+	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, M, 0, NULL, sizeof(report)),
+			 EINVAL);
+	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, M, 0, &report, 19), EINVAL);
+	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, 0, 0, &report, sizeof(report)),
+			 EINVAL);
+	assert_int_equal(ibv_probe_odp_range(&fake_context, NULL, M, 0, &report, sizeof(report)),
+			 EINVAL);
+	assert_int_equal(
+		ibv_probe_odp_range(&fake_context, addr, SIZE_MAX, 0, &report, sizeof(report)),
+		EINVAL);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(
+		ibv_probe_odp_range(&fake_context, NULL, SIZE_MAX, 0, &report, sizeof(report)),
+		EOPNOTSUPP);
+	assert_int_equal(fake.ncalls, 0);
+	fake.caps.page_sizes = 0;
+	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, M, 0, &report, sizeof(report)),
+			 EOPNOTSUPP);
+	fake.caps.page_sizes = FAKE_4K;
+	probe_proc_self = RECORDED "/nowhere";
+	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, M, 0, &report, sizeof(report)),
+			 ENOENT);
+}
+
+static void report_sizes(void **state)
+{
+	union {
+		struct ibv_odp_report report;
+		unsigned char bytes[sizeof(struct ibv_odp_report) + 32];
+	} out;
+	struct ibv_odp_report full;
+	size_t size, i;
+
+	(void)state;
+	assert_int_equal(ibv_probe_odp_range(&fake_context, (void *)(uintptr_t)HUGETLB, M, 0, &full,
+					     sizeof(full)),
+			 0);
+	for (size = 20; size <= sizeof(full) + 16; size++) {
+		memset(&out, 0x5a, sizeof(out));
+		assert_int_equal(ibv_probe_odp_range(&fake_context, (void *)(uintptr_t)HUGETLB, M,
+						     0, &out.report, size),
+				 0);
+		assert_memory_equal(out.bytes, &full, size < sizeof(full) ? size : sizeof(full));
+		for (i = sizeof(full); i < size; i++)
+			assert_int_equal(out.bytes[i], 0);
+		for (i = size; i < sizeof(out); i++)
+			assert_int_equal(out.bytes[i], 0x5a);
+	}
+}
+
+static void words(void **state)
+{
+	uint32_t a, b;
+
+	(void)state;
+	for (a = 0; a <= IBV_ODP_REASON_NO_ACCESS + 1; a++) {
+		for (b = 0; b < a; b++)
+			assert_string_not_equal(ibv_odp_reason_str(a), ibv_odp_reason_str(b));
+	}
+	assert_string_equal(ibv_odp_reason_str(UINT32_MAX), "unknown reason");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(recorded, setup),
+		cmocka_unit_test_setup(recorded_obstacles, setup),
+		cmocka_unit_test_setup(alignment, setup),
+		cmocka_unit_test_setup(device_limits, setup),
+		cmocka_unit_test_setup(iova, setup),
+		cmocka_unit_test_setup(hugetlb_only, setup),
+		cmocka_unit_test_setup(settings, setup),
+		cmocka_unit_test_setup(maps_only, setup),
+		cmocka_unit_test_setup(kernel_answers, setup),
+		cmocka_unit_test_setup(kernel_answers_with_smaps, setup),
+		cmocka_unit_test_setup(no_pagemap, setup),
+		cmocka_unit_test_setup(arguments, setup),
+		cmocka_unit_test_setup(report_sizes, setup),
+		cmocka_unit_test_setup(words, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
