@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Huge-page on-demand paging (ODP) for objects of pyverbs.
+
+    import mmap
+    import hugeodp
+    from pyverbs.device import Context
+    from pyverbs.pd import PD
+
+    memory = mmap.mmap(-1, 64 << 20)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    with Context(name="rxe0") as ctx, PD(ctx) as pd:
+        with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,
+                        page_sizes=2 << 20 | 4 << 10) as mr:
+            print(mr.page_shift, mr.odp)
+
+Page sizes are a bit mask in bytes: 2 << 20 is 2 MiB. See hugeodp(7) for the whole picture.
+"""
+
+from ._mr import MR
+from ._types import Access, DeviceCaps, Flags, HugeOdpError, Source, State
+from ._verbs import modify, page_shift, query, query_device
+
+__all__ = [
+    "MR",
+    "Access",
+    "DeviceCaps",
+    "Flags",
+    "HugeOdpError",
+    "Source",
+    "State",
+    "modify",
+    "page_shift",
+    "query",
+    "query_device",
+]

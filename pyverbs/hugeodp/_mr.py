@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Registration."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pyverbs.device import Context
+from pyverbs.mr import MR as PyverbsMR
+from pyverbs.pd import PD
+from pyverbs.pyverbs_error import PyverbsError
+
+from . import _core
+from ._types import Access, Flags, HugeOdpError, State
+from ._verbs import _check_request, modify, page_shift, query, query_device
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
+
+_WRITES = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC
+
+
+def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> None:
+    """Refuse what needs no registration to be refused, as ibv_reg_mr_ex() does."""
+    _check_request(page_sizes, flags)
+    if not access & Access.ON_DEMAND or access & Access.HUGETLB or flags & ~sum(Flags):
+        raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
+    caps = query_device(obj)
+    if (page_sizes and not page_sizes & caps.page_sizes) or flags & ~caps.flags:
+        raise HugeOdpError(errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}")
+
+
+class MR(PyverbsMR):
+    """An ODP MR with a page size request: an MR of pyverbs in all other respects.
+
+    ``buffer`` is what holds the memory: an object with the buffer protocol (mmap, bytearray,
+    memoryview, a NumPy array ...), which stays exported until the MR is closed. Instead of it,
+    ``address`` and ``length`` name memory that the caller looks after; ``length`` alone lets pyverbs
+    allocate some.
+
+    ``page_sizes`` is a bit mask in bytes: one size is a strict request, several are negotiated, 0
+    means any. ``Access.ON_DEMAND`` is added to ``access``.
+
+    >>> memory = mmap.mmap(-1, 64 << 20)
+    >>> memory.madvise(mmap.MADV_HUGEPAGE)
+    >>> with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,
+    ...                 page_sizes=2 << 20 | 4 << 10) as mr:
+    ...     print(mr.page_shift)
+    21
+    """
+
+    def __init__(
+        self,
+        pd: PD,
+        buffer: Buffer | None = None,
+        *,
+        length: int = 0,
+        access: int = 0,
+        address: int | None = None,
+        page_sizes: int = 0,
+        flags: int = 0,
+    ) -> None:
+        access |= Access.ON_DEMAND
+        check(pd, access, page_sizes, flags)
+        held = None
+        if buffer is not None:
+            if length or address is not None:
+                raise TypeError("either a buffer or address and length")
+            held = _core.Buffer(buffer, bool(access & _WRITES))
+            address, length = held.address, held.length
+        if not length or (address is not None and not 0 < address < (1 << 64) - length):
+            raise HugeOdpError(errno.EINVAL, "register MR, no memory")
+        self._held = held
+        try:
+            super().__init__(pd, length, access, address=address)
+            modify(self, page_sizes, flags)
+        except BaseException as e:
+            self.close()
+            if isinstance(e, PyverbsError):
+                code = getattr(e, "error_code", -1)
+                code = code if code > 0 else errno.ENOMEM
+                raise HugeOdpError(code, f"register MR of {length} bytes") from e
+            raise
+
+    def close(self) -> None:
+        """Deregister the MR, then let go of its buffer. Again is fine."""
+        super().close()
+        held = getattr(self, "_held", None)
+        if held is not None:
+            self._held = None
+            held.release()
+
+    def __del__(self) -> None:
+        # while the buffer is still there
+        self.close()
+
+    @property
+    def page_shift(self) -> int:
+        """log2 of the page size in bytes, now."""
+        return page_shift(self)
+
+    @property
+    def odp(self) -> State:
+        """What the MR is made of, now."""
+        return query(self)
+
+    def modify(self, page_sizes: int = 0, flags: int = 0) -> State:
+        """Other page sizes for the live MR; see hugeodp.modify()."""
+        return modify(self, page_sizes, flags)

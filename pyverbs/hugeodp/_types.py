@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Values that go in and come out."""
+
+from __future__ import annotations
+
+import enum
+import os
+from typing import NamedTuple
+
+
+class HugeOdpError(OSError):
+    """What went wrong, and its errno.
+
+    The only exception of this package for what kernel, device or library refuse. ``errno`` is one
+    of those in ibv_reg_mr_ex(3hugeodp): EOPNOTSUPP (kernel or device cannot), ERANGE (no accepted
+    page size fits), EINVAL (wrong arguments), EFAULT, ENOMEM.
+
+    >>> try:
+    ...     hugeodp.MR(pd, buf, access=access, page_sizes=2 << 20)
+    ... except hugeodp.HugeOdpError as e:
+    ...     if e.errno != errno.ERANGE:
+    ...         raise
+    """
+
+    def __init__(self, code: int, doing: str) -> None:
+        super().__init__(code, f"{doing}: {os.strerror(code)}")
+
+
+class Access(enum.IntFlag):
+    """enum ibv_access_flags, which pyverbs has in modules whose names differ between releases."""
+
+    LOCAL_WRITE = 1 << 0
+    REMOTE_WRITE = 1 << 1
+    REMOTE_READ = 1 << 2
+    REMOTE_ATOMIC = 1 << 3
+    MW_BIND = 1 << 4
+    ON_DEMAND = 1 << 6
+    HUGETLB = 1 << 7
+    RELAXED_ORDERING = 1 << 20
+
+
+class Flags(enum.IntFlag):
+    """How an MR is made: enum ibv_odp_flags."""
+
+    #: each block takes the largest accepted size that fits it
+    MIXED = 1
+    #: map the whole MR at once, or fail
+    POPULATE = 2
+
+
+class Source(enum.IntEnum):
+    """Where an answer comes from: enum ibv_odp_source."""
+
+    UNKNOWN = 0
+    KERNEL = 1
+    LIBRARY = 2
+
+
+class DeviceCaps(NamedTuple):
+    """What a device can do."""
+
+    page_sizes: int
+    flags: Flags
+    source: Source
+
+
+class State(NamedTuple):
+    """What an ODP MR is made of now; the words are those of ibv_query_mr_odp(3hugeodp)."""
+
+    page_sizes: int
+    page_shift: int
+    flags: Flags
+    blocks_mapped: int
+    table_bytes: int
+    faults: int
+    pages_invalidated: int
+    renegotiations: int
+    source: Source
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of a block."""
+        return 1 << self.page_shift

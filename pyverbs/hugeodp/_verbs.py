@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""The verbs, for any object of pyverbs."""
+
+from __future__ import annotations
+
+import errno
+import gc
+
+from pyverbs.cmid import CMID
+from pyverbs.device import Context
+from pyverbs.mr import MR as PyverbsMR
+from pyverbs.pd import PD
+
+from . import _core
+from ._types import DeviceCaps, Flags, HugeOdpError, Source, State
+
+
+def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
+    """The Context that an object of pyverbs belongs to.
+
+    pyverbs keeps it to itself, but not from the garbage collector. A closed object has none.
+    """
+    if isinstance(obj, Context):
+        return obj
+    held = gc.get_referents(obj)
+    for kind in (Context, PD, CMID):
+        for other in held:
+            if isinstance(other, kind):
+                return context_of(other)
+    raise HugeOdpError(errno.EINVAL, f"{type(obj).__name__} is closed")
+
+
+def _context_address(obj: Context | PD | PyverbsMR) -> int:
+    context = _core.find_context(context_of(obj))
+    if not context:
+        raise HugeOdpError(errno.EINVAL, "Context is closed")
+    return context
+
+
+def _mr_address(mr: PyverbsMR) -> int:
+    if not isinstance(mr, PyverbsMR):
+        raise TypeError(f"an MR of pyverbs is needed, not {type(mr).__name__}")
+    address = _core.find_mr(mr, _context_address(mr))
+    if not address:
+        raise HugeOdpError(errno.EINVAL, "this release of pyverbs hides its MR")
+    return address
+
+
+def _check_request(page_sizes: int, flags: int) -> None:
+    """What does not fit the C types must not be cut off silently."""
+    if not 0 <= page_sizes < 1 << 64 or not 0 <= flags < 1 << 32:
+        raise HugeOdpError(errno.EINVAL, f"request {page_sizes:#x}, flags {flags:#x}")
+
+
+def query_device(obj: Context | PD | PyverbsMR) -> DeviceCaps:
+    """Page sizes and flags that a device supports.
+
+    >>> with Context(name="rxe0") as ctx:
+    ...     caps = hugeodp.query_device(ctx)
+    ...     print("2 MiB" if caps.page_sizes & 2 << 20 else "no 2 MiB")
+    2 MiB
+    """
+    err, *caps = _core.query_device(_context_address(obj))
+    if err:
+        raise HugeOdpError(err, "query ODP page sizes of the device")
+    page_sizes, flags, source = caps
+    return DeviceCaps(page_sizes, Flags(flags), Source(source))
+
+
+def query(mr: PyverbsMR) -> State:
+    """What an ODP MR is made of now. Works for every MR of pyverbs.
+
+    >>> state = hugeodp.query(mr)
+    >>> state.page_size, state.blocks_mapped, state.faults
+    (2097152, 80, 80)
+    """
+    err, *state = _core.query_mr(_mr_address(mr))
+    if err:
+        raise HugeOdpError(err, "query ODP state of an MR")
+    page_sizes, shift, flags, *counts, source = state
+    return State(page_sizes, shift, Flags(flags), *counts, Source(source))
+
+
+def page_shift(mr: PyverbsMR) -> int:
+    """log2 of the page size of an ODP MR in bytes.
+
+    >>> 1 << hugeodp.page_shift(mr)
+    2097152
+    """
+    shift = _core.page_shift(_mr_address(mr))
+    if shift < 0:
+        raise HugeOdpError(-shift, "query page shift of an MR")
+    return shift
+
+
+def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
+    """Change the page sizes that a live ODP MR may have; traffic may be running.
+
+    With 0, any size will do. Returns what the MR is made of then. If none of the sizes fits
+    (ERANGE), the MR stays as it was.
+
+    >>> hugeodp.modify(mr, 4 << 10).page_shift
+    12
+    >>> hugeodp.modify(mr, 2 << 20 | 4 << 10).page_shift
+    21
+    """
+    _check_request(page_sizes, flags)
+    err = _core.modify_mr(_mr_address(mr), page_sizes, flags)
+    if err:
+        raise HugeOdpError(err, f"change ODP page sizes of an MR to {page_sizes:#x}")
+    return query(mr)

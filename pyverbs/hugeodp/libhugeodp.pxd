@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# What the bindings use of <infiniband/hugeodp.h> and of the public part of <infiniband/verbs.h>.
+from libc.stdint cimport uint32_t, uint64_t
+
+
+cdef extern from "<infiniband/verbs.h>" nogil:
+    struct ibv_device:
+        char name[64]
+
+    struct ibv_context:
+        ibv_device *device
+        int cmd_fd
+
+    struct ibv_mr:
+        ibv_context *context
+        void *addr
+        size_t length
+        uint32_t handle
+        uint32_t lkey
+        uint32_t rkey
+
+
+cdef extern from "<infiniband/hugeodp.h>" nogil:
+    struct ibv_mr_odp_attr:
+        uint64_t page_sizes
+        uint32_t page_shift
+        uint32_t flags
+        uint64_t blocks_mapped
+        uint64_t table_bytes
+        uint64_t faults
+        uint64_t pages_invalidated
+        uint64_t renegotiations
+        uint32_t source
+
+    struct ibv_device_odp_attr:
+        uint64_t page_sizes
+        uint32_t flags
+        uint32_t source
+
+    int ibv_mr_page_shift(ibv_mr *mr)
+    int ibv_query_mr_odp(ibv_mr *mr, ibv_mr_odp_attr *attr, size_t size)
+    int ibv_modify_mr_odp(ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
+    int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)

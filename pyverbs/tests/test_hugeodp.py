@@ -1,0 +1,276 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""The package on a device and a kernel with the series; every byte is compared."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import gc
+import importlib
+import mmap
+import random
+import unittest
+
+import hugeodp
+import rig as r
+from hugeodp import Access, Flags, HugeOdpError, Source
+from pyverbs.device import Context
+from pyverbs.mr import MR, MW
+from pyverbs.pd import PD
+
+K4, K64, M2 = 4 << 10, 64 << 10, 2 << 20
+LENGTH = 8 * M2
+MAP_HUGETLB = 0x40000
+RW = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ
+ODP = RW | Access.ON_DEMAND
+REMOTE_ACCESS_ERROR = 10
+
+
+def memory(kind: str, length: int = LENGTH) -> mmap.mmap:
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    if kind == "hugetlb":
+        flags |= MAP_HUGETLB
+    area = mmap.mmap(-1, length, flags=flags)
+    if kind == "small":
+        area.madvise(mmap.MADV_NOHUGEPAGE)
+    return area
+
+
+def pattern(seed: int, length: int = LENGTH) -> bytes:
+    return random.Random(seed).randbytes(length)
+
+
+class Case(unittest.TestCase):
+    def setUp(self) -> None:
+        self.rig = r.Rig()
+        self.addCleanup(self.rig.close)
+
+    def refused(self, code: int, call, *args, **kwargs) -> HugeOdpError:
+        with self.assertRaises(HugeOdpError) as caught:
+            call(*args, **kwargs)
+        self.assertEqual(errno.errorcode[caught.exception.errno], errno.errorcode[code])
+        return caught.exception
+
+    def mr(self, *args, **kwargs) -> hugeodp.MR:
+        return self.rig.enter_context(hugeodp.MR(self.rig.pd, *args, **kwargs))
+
+
+class Data(Case):
+    """Everything that a transfer touched and everything that it did not."""
+
+    def pair(self, kind: str, sizes: int, shift: int, flags: int = 0) -> None:
+        areas = memory(kind), memory(kind)
+        local = self.mr(areas[0], access=RW, page_sizes=sizes, flags=flags)
+        remote = self.mr(areas[1], access=RW, page_sizes=sizes, flags=flags)
+        self.assertEqual((local.page_shift, remote.page_shift), (shift, shift))
+        want = [bytearray(pattern(1)), bytearray(pattern(2))]
+        for area, data in zip(areas, want):
+            area[:] = bytes(data)
+        rng = random.Random(kind + str(sizes))
+        before = remote.odp
+        for turn in range(8):
+            start = rng.randrange(LENGTH - 1)
+            length = rng.randint(1, LENGTH - start)
+            opcode, source = (r.WRITE, 0) if turn % 2 else (r.READ, 1)
+            statuses = self.rig.transfer(opcode, local, remote, start, length)
+            self.assertEqual(set(statuses), {0})
+            want[1 - source][start : start + length] = want[source][start : start + length]
+            for area, data in zip(areas, want):
+                self.assertTrue(area[:] == bytes(data), f"turn {turn}: wrong bytes")
+            areas[source][:] = want[source][:] = pattern(turn + 3)
+        after = remote.odp
+        self.assertEqual(after.source, Source.KERNEL)
+        self.assertEqual(after.page_size, 1 << shift)
+        if flags & Flags.POPULATE:
+            self.assertEqual(before.blocks_mapped, LENGTH >> shift)
+        else:
+            self.assertGreater(after.faults, before.faults)
+        self.assertLessEqual(after.blocks_mapped, LENGTH >> shift)
+        self.assertGreater(after.blocks_mapped, 0)
+
+    def test_strict_hugetlb(self) -> None:
+        self.pair("hugetlb", M2, 21)
+
+    def test_negotiated_hugetlb(self) -> None:
+        self.pair("hugetlb", M2 | K4, 21)
+
+    def test_negotiated_small(self) -> None:
+        self.pair("small", M2 | K4, 12)
+
+    def test_64k(self) -> None:
+        self.pair("hugetlb", K64, 16)
+
+    def test_any_size_populated(self) -> None:
+        self.pair("hugetlb", 0, 21, Flags.POPULATE)
+
+    def test_live_change(self) -> None:
+        areas = memory("hugetlb"), memory("hugetlb")
+        local = self.mr(areas[0], access=RW, page_sizes=M2)
+        remote = self.mr(areas[1], access=RW, page_sizes=M2 | K4)
+        for turn, (sizes, shift) in enumerate(((K4, 12), (M2, 21), (K64, 16), (0, 21))):
+            areas[0][:] = pattern(turn)
+            self.assertEqual(remote.modify(sizes).page_shift, shift)
+            self.assertEqual(set(self.rig.transfer(r.WRITE, local, remote, 0, LENGTH)), {0})
+            self.assertTrue(areas[0][:] == areas[1][:], f"wrong bytes at shift {shift}")
+        self.assertEqual(remote.odp.renegotiations, 4)
+
+    def test_strict_broken(self) -> None:
+        """A block that is not huge any more: that access fails, and the counters say so."""
+        area = memory("thp")
+        start = -ctypes.addressof(ctypes.c_char.from_buffer(area)) % M2
+        view = memoryview(area)[start : start + LENGTH - M2]
+        local = self.mr(memory("small"), access=RW, page_sizes=K4)
+        remote = self.mr(view, access=RW, page_sizes=M2)
+        area.madvise(mmap.MADV_NOHUGEPAGE)
+        area.madvise(mmap.MADV_DONTNEED)
+        statuses = self.rig.transfer(r.WRITE, local, remote, 0, K4)
+        self.assertEqual(statuses, [REMOTE_ACCESS_ERROR])
+        self.assertEqual(remote.odp.blocks_mapped, 0)
+
+
+class Objects(Case):
+    """MRs of pyverbs that were registered without us."""
+
+    def test_plain_odp(self) -> None:
+        with MR(self.rig.pd, M2, ODP) as mr:
+            state = hugeodp.query(mr)
+            self.assertEqual((state.page_shift, state.page_sizes), (12, K4))
+            self.assertEqual(hugeodp.page_shift(mr), 12)
+            self.assertEqual(hugeodp.modify(mr, K64 | K4).page_sizes, K64 | K4)
+
+    def test_user_address(self) -> None:
+        area = memory("hugetlb")
+        address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+        with MR(self.rig.pd, LENGTH, ODP, address=address) as mr:
+            self.assertEqual(hugeodp.modify(mr, M2).page_shift, 21)
+        mr = self.mr(address=address, length=LENGTH, access=RW, page_sizes=M2)
+        self.assertEqual((mr.buf, mr.length, mr.page_shift), (address, LENGTH, 21))
+
+    def test_own_memory(self) -> None:
+        mr = self.mr(length=K64, access=RW, page_sizes=K4)
+        mr.write(b"abc", 3)
+        self.assertEqual(mr.read(3, 0), b"abc")
+
+    def test_many(self) -> None:
+        """Each Python object leads to its own MR and to no other."""
+        shifts = {12: K4, 16: K64, 21: M2}
+        mrs = [
+            (self.mr(memory("hugetlb", M2), access=RW, page_sizes=size), shift)
+            for _ in range(4)
+            for shift, size in shifts.items()
+        ]
+        self.assertEqual([mr.page_shift for mr, _ in mrs], [shift for _, shift in mrs])
+
+    def test_two_contexts(self) -> None:
+        with Context(name=r.DEVICE) as ctx, PD(ctx) as pd:
+            with hugeodp.MR(pd, memory("hugetlb"), access=RW, page_sizes=M2) as mr:
+                other = self.mr(memory("hugetlb"), access=RW, page_sizes=K4)
+                self.assertEqual((mr.page_shift, other.page_shift), (21, 12))
+
+    def test_device(self) -> None:
+        caps = hugeodp.query_device(self.rig.ctx)
+        self.assertEqual(caps.source, Source.KERNEL)
+        self.assertEqual(caps.page_sizes & (M2 | K4), M2 | K4)
+        self.assertEqual(hugeodp.query_device(self.rig.pd), caps)
+
+    def test_access_values(self) -> None:
+        try:
+            enums = importlib.import_module("pyverbs.libibverbs_enums")
+        except ModuleNotFoundError:
+            enums = importlib.import_module("pyverbs.enums")
+        for flag in Access:
+            self.assertEqual(getattr(enums.ibv_access_flags, "IBV_ACCESS_" + flag.name), flag)
+
+
+class Life(Case):
+    """Who owns what, and for how long."""
+
+    def test_with_keeps_the_buffer(self) -> None:
+        area = memory("thp")
+        with hugeodp.MR(self.rig.pd, area, access=RW, page_sizes=K4):
+            self.assertRaises(BufferError, area.close)
+        area.close()
+
+    def test_closed_with_its_pd(self) -> None:
+        area = memory("thp")
+        pd = PD(self.rig.ctx)
+        mr = hugeodp.MR(pd, area, access=RW, page_sizes=K4)
+        pd.close()
+        self.refused(errno.EINVAL, hugeodp.query, mr)
+        area.close()
+        mr.close()
+
+    def test_collected(self) -> None:
+        area = memory("thp")
+        hugeodp.MR(self.rig.pd, area, access=RW, page_sizes=K4)
+        gc.collect()
+        area.close()
+
+    def test_closed_twice(self) -> None:
+        mr = hugeodp.MR(self.rig.pd, memory("thp"), access=RW)
+        mr.close()
+        mr.close()
+        self.refused(errno.EINVAL, hugeodp.query, mr)
+        self.refused(errno.EINVAL, hugeodp.modify, mr, K4)
+
+    def test_closed_context(self) -> None:
+        with Context(name=r.DEVICE) as ctx:
+            hugeodp.query_device(ctx)
+        self.assertIn("closed", str(self.refused(errno.EINVAL, hugeodp.query_device, ctx)))
+
+    def test_memory_window(self) -> None:
+        with self.assertRaises(TypeError):
+            hugeodp.query(MW(self.rig.pd, 1))
+
+
+class Refusals(Case):
+    """Each errno, and that nothing is left behind."""
+
+    def test_nothing_fits(self) -> None:
+        area = memory("small")
+        self.refused(errno.ERANGE, hugeodp.MR, self.rig.pd, area, access=RW, page_sizes=M2)
+        area.close()
+
+    def test_modify_nothing_fits(self) -> None:
+        mr = self.mr(memory("small"), access=RW, page_sizes=M2 | K4)
+        before = mr.odp
+        self.refused(errno.ERANGE, mr.modify, M2)
+        self.assertEqual(mr.odp, before)
+
+    def test_pinned(self) -> None:
+        with MR(self.rig.pd, K4, RW) as mr:
+            self.refused(errno.EINVAL, hugeodp.query, mr)
+            self.refused(errno.EINVAL, hugeodp.page_shift, mr)
+            self.refused(errno.EINVAL, hugeodp.modify, mr, K4)
+
+    def test_arguments(self) -> None:
+        pd, area = self.rig.pd, memory("thp")
+        for code, wrong in (
+            (errno.EINVAL, {"flags": 1 << 7}),
+            (errno.EINVAL, {"flags": -1}),
+            (errno.EINVAL, {"page_sizes": -1}),
+            (errno.EINVAL, {"page_sizes": 1 << 64}),
+            (errno.EINVAL, {"access": RW | Access.HUGETLB}),
+            (errno.EOPNOTSUPP, {"page_sizes": 1 << 50}),
+        ):
+            with self.subTest(wrong):
+                self.refused(code, hugeodp.MR, pd, area, **{"access": RW, **wrong})
+        self.refused(errno.EINVAL, hugeodp.MR, pd, access=RW)
+        self.refused(errno.EINVAL, hugeodp.MR, pd, address=-1, length=K4, access=RW)
+        self.assertRaises(TypeError, hugeodp.MR, pd, area, length=K4, access=RW)
+        self.assertRaises(TypeError, hugeodp.MR, pd, 17, access=RW)
+        self.assertRaises(TypeError, hugeodp.query, pd)
+        area.close()
+
+    def test_read_only_buffer(self) -> None:
+        with self.assertRaises((BufferError, TypeError)):
+            hugeodp.MR(self.rig.pd, b"constant", access=RW)
+
+    def test_unmapped(self) -> None:
+        self.refused(errno.EFAULT, hugeodp.MR, self.rig.pd, address=1 << 46, length=K4, access=RW,
+                     page_sizes=K4, flags=Flags.POPULATE)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
