@@ -3,7 +3,7 @@
 #
 # The parts of lab/lab test. Each leaves its results with tally.
 
-PARTS=(shell unit lab stock rdma-core self)
+PARTS=(shell unit lab stock rdma-core python self)
 PARTS_MORE=(debug fuzz)
 
 part_shell() {
@@ -120,6 +120,22 @@ part_rdma-core() {
 		[[ $status == [01] ]] || tally fail "rdma-core-$kernel: ended with status $status"
 		tally_unittest "rdma-core-$kernel" "$LAB_DIR/expected/rdma-core.$kernel" "$RUN_DIR/out"
 	done
+}
+
+# The Python package: its own tests, then rdma-core's with a page size request for every ODP MR
+part_python() {
+	local status=0
+	part_vm --timeout 600 -- /bin/bash -c '/usr/libexec/hugeodp/pyverbs/test_hugeodp.py 2>&1' ||
+		status=$?
+	[[ $status == [01] ]] || tally fail "python: ended with status $status"
+	tally_unittest python "$LAB_DIR/expected/python" "$RUN_DIR/out"
+	status=0
+	part_vm --timeout 600 -- /bin/bash -c '
+		cd /usr/libexec/rdma-core
+		exec python3 /usr/libexec/hugeodp/pyverbs/rdma_core.py \
+			tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
+	[[ $status == [01] ]] || tally fail "rdma-core-python: ended with status $status"
+	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.hugeodp" "$RUN_DIR/out"
 }
 
 part_self() {

@@ -35,7 +35,7 @@ project_build() {
 	# shellcheck disable=SC2016 # expanded inside the root
 	root_exec "$work/src:src:ro" "$work/build:build" "$out:stage" -- /bin/bash -euc '
 		cmake -S /run/src -B /run/build -DCMAKE_INSTALL_PREFIX=/usr \
-			-DCMAKE_BUILD_TYPE=RelWithDebInfo -DHUGEODP_LAB_TESTS=ON
+			-DCMAKE_BUILD_TYPE=RelWithDebInfo -DHUGEODP_LAB_TESTS=ON -DHUGEODP_PYTHON=ON
 		cmake --build /run/build -j "$(nproc)"
 		DESTDIR=/run/stage cmake --install /run/build
 	'
