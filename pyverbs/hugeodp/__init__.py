@@ -17,8 +17,18 @@ Page sizes are a bit mask in bytes: 2 << 20 is 2 MiB. See hugeodp(7) for the who
 """
 
 from ._mr import MR
-from ._types import Access, DeviceCaps, Flags, HugeOdpError, Source, State
-from ._verbs import modify, page_shift, query, query_device
+from ._types import (
+    Access,
+    DeviceCaps,
+    Flags,
+    HugeOdpError,
+    RangeFlags,
+    Reason,
+    Report,
+    Source,
+    State,
+)
+from ._verbs import modify, page_shift, probe, query, query_device
 
 __all__ = [
     "MR",
@@ -26,10 +36,14 @@ __all__ = [
     "DeviceCaps",
     "Flags",
     "HugeOdpError",
+    "RangeFlags",
+    "Reason",
+    "Report",
     "Source",
     "State",
     "modify",
     "page_shift",
+    "probe",
     "query",
     "query_device",
 ]

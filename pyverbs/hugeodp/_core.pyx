@@ -17,7 +17,8 @@ from posix.unistd cimport close, read, write
 
 from hugeodp.libhugeodp cimport (
     ibv_context, ibv_device, ibv_device_odp_attr, ibv_modify_mr_odp, ibv_mr, ibv_mr_odp_attr,
-    ibv_mr_page_shift, ibv_query_device_odp, ibv_query_mr_odp)
+    ibv_mr_page_shift, ibv_odp_reason_str, ibv_odp_report, ibv_probe_odp_range,
+    ibv_query_device_odp, ibv_query_mr_odp)
 
 cdef extern from "<fcntl.h>" nogil:
     int O_CLOEXEC
@@ -146,6 +147,27 @@ def modify_mr(mr: int, page_sizes: int, flags: int) -> int:
     with nogil:
         err = ibv_modify_mr_odp(cmr, sizes, bits)
     return err
+
+
+def probe(context: int, address: int, length: int, page_sizes: int) -> tuple:
+    """(errno, page_sizes, address, ... as in the struct)"""
+    cdef ibv_context *ctx = <ibv_context *><uintptr_t>context
+    cdef uintptr_t start = address
+    cdef size_t size = length
+    cdef uint64_t sizes = page_sizes
+    cdef ibv_odp_report report
+    cdef int err
+
+    with nogil:
+        err = ibv_probe_odp_range(ctx, <void *>start, size, sizes, &report, sizeof(report))
+    if err:
+        return (err,)
+    return (0, report.page_sizes, report.address, report.page_shift, report.blocked_shift,
+            report.reason, report.flags, report.source)
+
+
+def reason_str(reason: int) -> str:
+    return ibv_odp_reason_str(reason).decode()
 
 
 cdef class Buffer:

@@ -56,6 +56,32 @@ class Source(enum.IntEnum):
     LIBRARY = 2
 
 
+class Reason(enum.IntEnum):
+    """What stands in the way of a larger page size: enum ibv_odp_reason."""
+
+    NONE = 0
+    DEVICE = 1
+    LENGTH = 2
+    IOVA = 3
+    START = 4
+    END = 5
+    HOLE = 6
+    SMALL_PAGES = 7
+    NO_THP = 8
+    READ_ONLY = 9
+    BORDER = 10
+    NO_ACCESS = 11
+
+
+class RangeFlags(enum.IntFlag):
+    """Of a whole range, whatever the page size: enum ibv_odp_range_flags."""
+
+    #: some of it cannot be written
+    READ_ONLY = 1
+    #: some of it is not mapped or cannot be accessed
+    HOLE = 2
+
+
 class DeviceCaps(NamedTuple):
     """What a device can do."""
 
@@ -81,3 +107,17 @@ class State(NamedTuple):
     def page_size(self) -> int:
         """Bytes of a block."""
         return 1 << self.page_shift
+
+
+class Report(NamedTuple):
+    """What page sizes a range could get; the words are those of ibv_probe_odp_range(3hugeodp)."""
+
+    page_sizes: int
+    address: int
+    page_shift: int
+    blocked_shift: int
+    reason: Reason | int
+    flags: RangeFlags
+    source: Source
+    #: the reason in words
+    text: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import gc
+from typing import TYPE_CHECKING
 
 from pyverbs.cmid import CMID
 from pyverbs.device import Context
@@ -12,7 +13,19 @@ from pyverbs.mr import MR as PyverbsMR
 from pyverbs.pd import PD
 
 from . import _core
-from ._types import DeviceCaps, Flags, HugeOdpError, Source, State
+from ._types import (
+    DeviceCaps,
+    Flags,
+    HugeOdpError,
+    RangeFlags,
+    Reason,
+    Report,
+    Source,
+    State,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
 
 
 def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
@@ -109,3 +122,49 @@ def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
     if err:
         raise HugeOdpError(err, f"change ODP page sizes of an MR to {page_sizes:#x}")
     return query(mr)
+
+
+def _reason(value: int) -> Reason | int:
+    """A later release of the library may have reasons that this one does not know."""
+    try:
+        return Reason(value)
+    except ValueError:
+        return value
+
+
+def probe(
+    obj: Context | PD,
+    buffer: Buffer | None = None,
+    *,
+    address: int = 0,
+    length: int = 0,
+    page_sizes: int = 0,
+) -> Report:
+    """The page sizes that memory could get, and why not larger ones. Registers nothing.
+
+    The memory is that of a buffer, or ``length`` bytes at ``address``. With ``page_sizes`` 0, all
+    sizes of the device are considered.
+
+    >>> report = hugeodp.probe(ctx, memory, page_sizes=2 << 20 | 4 << 10)
+    >>> report.page_shift, report.text, hex(report.address)
+    (12, 'memory of smaller pages', '0x7f2f10600000')
+    """
+    held = None
+    if buffer is not None:
+        if address or length:
+            raise TypeError("either a buffer or address and length")
+        held = _core.Buffer(buffer, False)
+        address, length = held.address, held.length
+    try:
+        _check_request(page_sizes, 0)
+        if not 0 <= address < 1 << 64 or not 0 <= length < 1 << 64:
+            raise HugeOdpError(errno.EINVAL, f"probe {length:#x} bytes at {address:#x}")
+        err, *report = _core.probe(_context_address(obj), address, length, page_sizes)
+    finally:
+        if held is not None:
+            held.release()
+    if err:
+        raise HugeOdpError(err, f"probe {length:#x} bytes at {address:#x}")
+    sizes, at, shift, blocked, reason, flags, source = report
+    return Report(sizes, at, shift, blocked, _reason(reason), RangeFlags(flags), Source(source),
+                  _core.reason_str(reason))

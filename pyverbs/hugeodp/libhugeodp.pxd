@@ -37,7 +37,19 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint32_t flags
         uint32_t source
 
+    struct ibv_odp_report:
+        uint64_t page_sizes
+        uint64_t address
+        uint32_t page_shift
+        uint32_t blocked_shift
+        uint32_t reason
+        uint32_t flags
+        uint32_t source
+
     int ibv_mr_page_shift(ibv_mr *mr)
     int ibv_query_mr_odp(ibv_mr *mr, ibv_mr_odp_attr *attr, size_t size)
     int ibv_modify_mr_odp(ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
     int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)
+    int ibv_probe_odp_range(ibv_context *context, void *addr, size_t length, uint64_t page_sizes,
+                            ibv_odp_report *report, size_t size)
+    const char *ibv_odp_reason_str(uint32_t reason)

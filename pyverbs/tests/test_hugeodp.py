@@ -14,7 +14,7 @@ import unittest
 
 import hugeodp
 import rig as r
-from hugeodp import Access, Flags, HugeOdpError, Source
+from hugeodp import Access, Flags, HugeOdpError, Reason, Source
 from pyverbs.device import Context
 from pyverbs.mr import MR, MW
 from pyverbs.pd import PD
@@ -181,6 +181,35 @@ class Objects(Case):
             enums = importlib.import_module("pyverbs.enums")
         for flag in Access:
             self.assertEqual(getattr(enums.ibv_access_flags, "IBV_ACCESS_" + flag.name), flag)
+
+
+class Probe(Case):
+    """What is foretold is what a registration gets."""
+
+    def test_agrees(self) -> None:
+        for kind, sizes in (("hugetlb", M2 | K4), ("small", M2 | K4), ("hugetlb", K64)):
+            with self.subTest(kind=kind, sizes=sizes):
+                area = memory(kind)
+                report = hugeodp.probe(self.rig.ctx, area, page_sizes=sizes)
+                mr = self.mr(area, access=RW, page_sizes=sizes)
+                self.assertEqual(report.page_shift, mr.page_shift)
+                self.assertEqual(report.source, Source.LIBRARY)
+
+    def test_reason(self) -> None:
+        area = memory("small")
+        report = hugeodp.probe(self.rig.pd, area, page_sizes=M2)
+        self.assertEqual((report.page_sizes, report.page_shift, report.blocked_shift), (0, 0, 21))
+        self.assertNotEqual(report.reason, Reason.NONE)
+        self.assertTrue(report.text)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+        self.assertTrue(address <= report.address < address + LENGTH)
+        self.refused(errno.ERANGE, hugeodp.MR, self.rig.pd, area, access=RW, page_sizes=M2)
+
+    def test_arguments(self) -> None:
+        self.refused(errno.EINVAL, hugeodp.probe, self.rig.ctx)
+        self.refused(errno.EINVAL, hugeodp.probe, self.rig.ctx, address=K4, length=-1)
+        self.refused(errno.EINVAL, hugeodp.probe, self.rig.ctx, address=-K4, length=K4)
+        self.assertRaises(TypeError, hugeodp.probe, self.rig.ctx, b"abc", length=1)
 
 
 class Life(Case):
