@@ -45,6 +45,7 @@ enum ibv_odp_flags {
 enum ibv_odp_source {
 	IBV_ODP_SOURCE_UNKNOWN = 0,
 	IBV_ODP_SOURCE_KERNEL = 1,
+	/* the kernel cannot tell; counters are 0 then */
 	IBV_ODP_SOURCE_LIBRARY = 2,
 };
 
@@ -182,9 +183,9 @@ struct ibv_odp_report {
  *               below the base page size, IBV_ACCESS_ON_DEMAND missing,
  *               IBV_ACCESS_HUGETLB (a request of its own), file descriptor or
  *               other non-ODP memory kind
- *   EOPNOTSUPP  kernel or device without page size requests, no accepted size
- *               or requested flag that the device supports, implicit MR (address
- *               NULL, length SIZE_MAX), DMA handle
+ *   EOPNOTSUPP  device without on-demand paging, no accepted size or requested
+ *               flag that device and kernel support, implicit MR (address NULL,
+ *               length SIZE_MAX), DMA handle
  *   ERANGE      the device supports accepted sizes, but none fits this range
  *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped
  *   ENOMEM      out of memory
@@ -210,7 +211,7 @@ int ibv_mr_page_shift(struct ibv_mr *mr);
  * Return: 0, or
  *   EINVAL      @mr is no ODP MR, @attr is NULL, or @size too small for
  *               page_shift
- *   EOPNOTSUPP  the kernel cannot tell
+ *   EOPNOTSUPP  the kernel cannot tell, and the library does not know the MR
  */
 int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t size);
 
@@ -238,7 +239,7 @@ int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
  *
  * Return: 0, or
  *   EINVAL      @attr is NULL, or @size too small for page_sizes
- *   EOPNOTSUPP  kernel or device without page size requests
+ *   EOPNOTSUPP  device without on-demand paging
  */
 int ibv_query_device_odp(struct ibv_context *context, struct ibv_device_odp_attr *attr,
 			 size_t size);

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <infiniband/verbs.h>
 
+#include "context.h"
 #include "driver_id.h"
 #include "ioctl.h"
 
@@ -62,19 +63,33 @@ int uverbs_cmd_submit(int fd, struct uverbs_cmd *cmd, uint32_t driver_id)
 	return ret ? errno : 0;
 }
 
+int uverbs_driver_id(struct ibv_context *context, uint32_t *driver_id)
+{
+	int err;
+
+	if (context_find_driver_id(context, driver_id))
+		return 0;
+	err = driver_id_get(context, driver_id);
+	if (!err)
+		context_store_driver_id(context, *driver_id);
+	return err;
+}
+
 int uverbs_cmd_exec(struct ibv_context *context, struct uverbs_cmd *cmd)
 {
 	uint32_t driver_id;
 	int err;
 
-	err = driver_id_get(context, &driver_id);
+	err = uverbs_driver_id(context, &driver_id);
 	if (err)
 		return err;
 
 	err = uverbs_cmd_submit(context->cmd_fd, cmd, driver_id);
 	/* EINVAL also means a wrong driver_id: rule that out before believing it. */
-	if (err == EINVAL && driver_id_renew(context, &driver_id))
+	if (err == EINVAL && driver_id_renew(context, &driver_id)) {
+		context_store_driver_id(context, driver_id);
 		err = uverbs_cmd_submit(context->cmd_fd, cmd, driver_id);
+	}
 
 	return err == EPROTONOSUPPORT ? EOPNOTSUPP : err;
 }

@@ -42,6 +42,9 @@ void uverbs_attr_out(struct uverbs_cmd *cmd, uint16_t id, void *data, uint16_t l
  */
 int uverbs_cmd_exec(struct ibv_context *context, struct uverbs_cmd *cmd);
 
+/* The number of the kernel driver. Returns 0 or EOPNOTSUPP. */
+int uverbs_driver_id(struct ibv_context *context, uint32_t *driver_id);
+
 /* The bare system call, with the kernel's own errno values. For driver_id.c. */
 int uverbs_cmd_submit(int fd, struct uverbs_cmd *cmd, uint32_t driver_id);
 

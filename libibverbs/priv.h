@@ -10,6 +10,8 @@
 #include <infiniband/hugeodp.h>
 #include <rdma/ib_user_hugeodp.h>
 
+#include "context.h"
+
 #define HUGEODP_EXPORT __attribute__((visibility("default")))
 
 #define HUGEODP_KNOWN_FLAGS ((uint32_t)(IBV_ODP_MIXED | IBV_ODP_POPULATE))
@@ -47,8 +49,12 @@ static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, 
 	memset((char *)to + both, 0, to_size - both);
 }
 
-/* device.c: ask the kernel what the device can do. */
-int hugeodp_device_caps(struct ibv_context *context, struct ib_uverbs_odp_page_caps *caps);
+/*
+ * device.c: what the device can do, as it was last asked or, in the second one,
+ * as it is. What the kernel does not know the library does.
+ */
+int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps);
+int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps);
 
 /* modify.c: put a request in force on an MR. */
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);

@@ -10,6 +10,7 @@
 
 #include "priv.h"
 #include "probe.h"
+#include "stock.h"
 #include "thp.h"
 #include "vmas.h"
 
@@ -321,7 +322,7 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 		.iova = (uintptr_t)addr,
 		.length = length,
 	};
-	struct ib_uverbs_odp_page_caps caps;
+	struct device_caps caps;
 	struct ibv_odp_report answer;
 	int err;
 
@@ -336,6 +337,10 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 	if (err)
 		return hugeodp_err(err);
 	range.supported = caps.page_sizes;
+	if (caps.source == IBV_ODP_SOURCE_LIBRARY) {
+		range.supported = stock_sizes(&caps, range.addr, range.length);
+		range.hugetlb_only = true;
+	}
 	range.accepted = page_sizes ? page_sizes : caps.page_sizes;
 	err = probe_self(&range, &answer);
 	if (err)

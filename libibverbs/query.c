@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "ioctl.h"
 #include "priv.h"
+#include "stock.h"
 
-static int query(struct ibv_mr *mr, struct ib_uverbs_odp_state *state)
+static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state)
 {
 	/* of no use here, but the method insists on them */
 	uint32_t lkey, rkey;
@@ -19,38 +20,52 @@ static int query(struct ibv_mr *mr, struct ib_uverbs_odp_state *state)
 	return uverbs_cmd_exec(mr->context, &cmd);
 }
 
+static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
+{
+	struct ib_uverbs_odp_state state;
+	int err;
+
+	err = query_kernel(mr, &state);
+	if (err == EOPNOTSUPP)
+		return stock_query(mr, attr);
+	if (err)
+		return err;
+	*attr = (struct ibv_mr_odp_attr){
+		.page_sizes = state.page_sizes,
+		.page_shift = state.page_shift,
+		.flags = state.flags,
+		.blocks_mapped = state.blocks_mapped,
+		.table_bytes = state.table_bytes,
+		.faults = state.faults,
+		.pages_invalidated = state.pages_invalidated,
+		.renegotiations = state.renegotiations,
+		.source = IBV_ODP_SOURCE_KERNEL,
+	};
+	return 0;
+}
+
 HUGEODP_EXPORT int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t size)
 {
-	struct ibv_mr_odp_attr answer = { .source = IBV_ODP_SOURCE_KERNEL };
-	struct ib_uverbs_odp_state state;
+	struct ibv_mr_odp_attr answer;
 	int err;
 
 	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_odp_attr, page_shift))
 		return hugeodp_err(EINVAL);
 
-	err = query(mr, &state);
+	err = query(mr, &answer);
 	if (err)
 		return hugeodp_err(err);
-
-	answer.page_sizes = state.page_sizes;
-	answer.page_shift = state.page_shift;
-	answer.flags = state.flags;
-	answer.blocks_mapped = state.blocks_mapped;
-	answer.table_bytes = state.table_bytes;
-	answer.faults = state.faults;
-	answer.pages_invalidated = state.pages_invalidated;
-	answer.renegotiations = state.renegotiations;
 	hugeodp_copy_out(attr, size, &answer, sizeof(answer));
 	return 0;
 }
 
 HUGEODP_EXPORT int ibv_mr_page_shift(struct ibv_mr *mr)
 {
-	struct ib_uverbs_odp_state state;
+	struct ibv_mr_odp_attr answer;
 	int err;
 
-	err = query(mr, &state);
+	err = query(mr, &answer);
 	if (err)
 		return -hugeodp_err(err);
-	return (int)state.page_shift;
+	return (int)answer.page_shift;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "priv.h"
+#include "stock.h"
 
 static_assert(sizeof(struct ibv_mr_init_attr) <=
 		      sizeof(((struct ibv_mr_init_attr_odp *)0)->base_room),
@@ -49,49 +50,53 @@ static int validate(const struct ibv_mr_init_attr_odp *request)
 	return 0;
 }
 
-/* Ahead of the registration, so that a refusal has nothing to undo. */
-static int check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request)
+static int check_caps(const struct ibv_mr_init_attr_odp *request, const struct device_caps *caps)
 {
-	struct ib_uverbs_odp_page_caps caps;
-	int err;
-
-	err = hugeodp_device_caps(context, &caps);
-	if (err)
-		return err;
-	if (request->page_sizes && !(request->page_sizes & caps.page_sizes))
+	if (request->page_sizes && !(request->page_sizes & caps->page_sizes))
 		return EOPNOTSUPP;
-	if (request->flags & ~caps.flags)
+	if (request->flags & ~caps->flags)
 		return EOPNOTSUPP;
 	return 0;
+}
+
+/* Ahead of the registration, so that a refusal has nothing to undo. */
+static int check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
+			struct device_caps *caps)
+{
+	int err;
+
+	if (context_find_caps(context, caps) && !check_caps(request, caps))
+		return 0;
+	err = hugeodp_device_caps_now(context, caps);
+	return err ? err : check_caps(request, caps);
 }
 
 /*
  * Register through the provider as ever, then put the request in force before
  * anybody else knows of the MR. Works with every provider.
  */
-static struct ibv_mr *register_then_modify(struct ibv_pd *pd,
-					   const struct ibv_mr_init_attr_odp *request)
+static int register_then_modify(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
+				struct ibv_mr **mr)
 {
 	const struct ibv_mr_init_attr *attr = &request->base;
-	struct ibv_mr *mr;
 	int err;
 
-	mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
-			      (unsigned int)attr->access);
-	if (!mr)
-		return NULL;
+	*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
+			       (unsigned int)attr->access);
+	if (!*mr)
+		return errno;
 
-	err = hugeodp_modify(mr, request->page_sizes, request->flags);
-	if (err) {
-		ibv_dereg_mr(mr);
-		return hugeodp_err_ptr(err);
-	}
-	return mr;
+	err = hugeodp_modify(*mr, request->page_sizes, request->flags);
+	if (err)
+		ibv_dereg_mr(*mr);
+	return err;
 }
 
 HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	const struct ibv_mr_init_attr_odp *request;
+	struct device_caps caps;
+	struct ibv_mr *mr;
 	int err;
 
 	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
@@ -101,8 +106,12 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_ini
 	request = (const struct ibv_mr_init_attr_odp *)attr;
 	err = validate(request);
 	if (!err)
-		err = check_device(pd->context, request);
+		err = check_device(pd->context, request, &caps);
 	if (err)
 		return hugeodp_err_ptr(err);
-	return register_then_modify(pd, request);
+	if (caps.source == IBV_ODP_SOURCE_KERNEL)
+		err = register_then_modify(pd, request, &mr);
+	else
+		err = stock_register(pd, request, iova_of(attr), &caps, &mr);
+	return err ? hugeodp_err_ptr(err) : mr;
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <linux/netlink.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/rdma_netlink.h>
@@ -18,10 +19,36 @@ struct fake fake;
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct ibv_device fake_device = { .name = "fake0" };
-struct ibv_context fake_context = { .device = &fake_device, .cmd_fd = FAKE_CMD_FD };
-struct ibv_pd fake_pd = { .context = &fake_context };
+static struct verbs_context contexts[64];
+struct verbs_context *fake_verbs = contexts;
+struct ibv_pd fake_pd;
 struct ibv_mr fake_mr;
 struct ibv_mr fake_upstream_mr;
+
+static int query_device_ex(struct ibv_context *context, const struct ibv_query_device_ex_input *input,
+			   struct ibv_device_attr_ex *attr, size_t size)
+{
+	(void)input;
+	assert_ptr_equal(context, &fake_context);
+	memset(attr, 0, size);
+	attr->odp_caps.general_caps = fake.general_odp_caps;
+	return 0;
+}
+
+/* What libibverbs does for a device that is opened. */
+static void open_context(void)
+{
+	static unsigned int opened;
+
+	assert_true(opened < sizeof(contexts) / sizeof(contexts[0]));
+	fake_verbs = &contexts[opened++];
+	fake_verbs->sz = sizeof(*fake_verbs);
+	fake_verbs->query_device_ex = query_device_ex;
+	fake_context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+	fake_context.device = &fake_device;
+	fake_context.cmd_fd = FAKE_CMD_FD;
+	fake_pd.context = &fake_context;
+}
 
 int fake_setup(void **state)
 {
@@ -47,7 +74,8 @@ int fake_setup(void **state)
 		.renegotiations = 7,
 	};
 	fake.socket_err = EAFNOSUPPORT;
-	fake_context.cmd_fd = FAKE_CMD_FD;
+	fake.release = "7.3.4";
+	open_context();
 	memset(&fake_mr, 0, sizeof(fake_mr));
 	fake_mr.context = &fake_context;
 	fake_mr.pd = &fake_pd;
@@ -207,8 +235,9 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 
 	if (request != 0xc0181b01)
 		return ENOTTY;
-	assert_true(fake.ncalls < FAKE_MAX_CALLS);
-	call = &fake.calls[fake.ncalls++];
+	/* the first ones stay */
+	call = &fake.calls[fake.ncalls < FAKE_MAX_CALLS ? fake.ncalls : FAKE_MAX_CALLS - 1];
+	fake.ncalls++;
 	assert_true(hdr->length <= sizeof(call->bytes));
 	memcpy(call->bytes, hdr, hdr->length);
 	call->len = hdr->length;
@@ -355,6 +384,9 @@ int __wrap_fstat(int fd, struct stat *st)
 		errno = EBADF;
 		return -1;
 	}
+	pthread_mutex_lock(&fake_lock);
+	fake.nfstat++;
+	pthread_mutex_unlock(&fake_lock);
 	memset(st, 0, sizeof(*st));
 	st->st_mode = fake.mode;
 	st->st_rdev = fake.rdev;
@@ -374,6 +406,7 @@ unsigned int fake_real_calls(void)
 	unsigned int real = 0;
 	unsigned int i;
 
+	assert_true(fake.ncalls < FAKE_MAX_CALLS);
 	for (i = 0; i < fake.ncalls; i++)
 		real += !is_search(&fake.calls[i]);
 	return real;
@@ -381,7 +414,7 @@ unsigned int fake_real_calls(void)
 
 const struct fake_call *fake_last_call(void)
 {
-	assert_true(fake.ncalls > 0);
+	assert_true(fake.ncalls > 0 && fake.ncalls < FAKE_MAX_CALLS);
 	return &fake.calls[fake.ncalls - 1];
 }
 
@@ -431,6 +464,14 @@ void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t me
 	}
 	assert_int_equal(call->len, at);
 	assert_memory_equal(bytes, expect, at);
+}
+
+int __wrap_uname(struct utsname *uts);
+int __wrap_uname(struct utsname *uts)
+{
+	memset(uts, 0, sizeof(*uts));
+	strncpy(uts->release, fake.release, sizeof(uts->release) - 1);
+	return 0;
 }
 
 /* ---- RDMA netlink ---- */
@@ -584,8 +625,8 @@ struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len
 	fake.reg_length = length;
 	fake.reg_iova = iova;
 	fake.reg_access = access;
-	if (fake.reg_err) {
-		errno = fake.reg_err;
+	if (fake.reg_err || (access & IBV_ACCESS_HUGETLB && fake.hugetlb_err)) {
+		errno = fake.reg_err ? fake.reg_err : fake.hugetlb_err;
 		return NULL;
 	}
 	return &fake_mr;

@@ -77,12 +77,17 @@ struct fake {
 
 	struct fake_call calls[FAKE_MAX_CALLS];
 	unsigned int ncalls;
+	unsigned int nfstat;
 
 	/* mappings of the process; none: the kernel does not know these ioctls */
 	const struct fake_vma *vmas;
 	unsigned int nvmas;
 	unsigned int nprocmap;
 	int pagemap_err;
+
+	/* what a kernel of any age tells of the device */
+	uint64_t general_odp_caps;
+	const char *release;
 
 	/* RDMA netlink: an answer per datagram, in order */
 	int socket_err;
@@ -98,6 +103,8 @@ struct fake {
 
 	/* libibverbs */
 	int reg_err;
+	/* the kernel's driver does not know IBV_ACCESS_HUGETLB */
+	int hugetlb_err;
 	int dereg_err;
 	unsigned int nreg;
 	unsigned int ndmabuf;
@@ -121,7 +128,9 @@ struct fake {
 };
 
 extern struct fake fake;
-extern struct ibv_context fake_context;
+/* another one for each fake_setup() */
+extern struct verbs_context *fake_verbs;
+#define fake_context (fake_verbs->context)
 extern struct ibv_pd fake_pd;
 extern struct ibv_mr fake_mr;
 extern struct ibv_mr fake_upstream_mr;

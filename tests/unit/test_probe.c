@@ -191,6 +191,13 @@ static void hugetlb_only(void **state)
 static void settings(void **state)
 {
 	(void)state;
+	/* sizes in between */
+	fake.caps.page_sizes |= 64 * K | 128 * K;
+	thp_dir = RECORDED "/thp-64k";
+	probe(PLAIN, 8 * M, 0, BLOCKED(16, 17, NO_THP, PLAIN));
+	thp_dir = RECORDED "/thp-always";
+	probe(PLAIN + 64 * K, 128 * K, FAKE_4K | 64 * K, GRANTED(16));
+
 	thp_dir = RECORDED "/thp-madvise";
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
@@ -204,12 +211,6 @@ static void settings(void **state)
 	thp_dir = RECORDED "/maps-only";
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN));
 	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
-	/* sizes in between */
-	fake.caps.page_sizes |= 64 * K | 128 * K;
-	thp_dir = RECORDED "/thp-64k";
-	probe(PLAIN, 8 * M, 0, BLOCKED(16, 17, NO_THP, PLAIN));
-	thp_dir = RECORDED "/thp-always";
-	probe(PLAIN + 64 * K, 128 * K, FAKE_4K | 64 * K, GRANTED(16));
 }
 
 /* All that maps tells: no page is known to be huge. */

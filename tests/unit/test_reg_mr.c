@@ -265,14 +265,41 @@ static void device_cannot(void **state)
 	request.flags = IBV_ODP_MIXED;
 	expect_refused(&request, EOPNOTSUPP);
 
+	fake_setup(state);
 	fake.device_method_err[20] = EOPNOTSUPP;
 	request = good_request();
 	expect_refused(&request, EOPNOTSUPP);
 
-	fake.device_method_err[20] = 0;
+	fake_setup(state);
 	fake.caps.page_sizes = 0;
 	request.page_sizes = 0;
 	expect_refused(&request, EOPNOTSUPP);
+}
+
+/* Once the device is known, the registration asks for nothing but the page size. */
+static void second_registration(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	fake.ncalls = 0;
+	fake.nfstat = 0;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_int_equal(fake.ncalls, 1);
+	assert_int_equal(fake.nfstat, 0);
+
+	/* a refusal comes from the device as it is now */
+	request.page_sizes = 1ULL << 34;
+	fake.caps.page_sizes |= 1ULL << 34;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_int_equal(fake.ncalls, 3);
+
+	/* closed, and another device opened: its context may be at the same address */
+	fake.caps.page_sizes = FAKE_4K;
+	fake_context.cmd_fd = -1;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, EOPNOTSUPP);
 }
 
 static void provider_fails(void **state)
@@ -324,6 +351,7 @@ int main(void)
 		cmocka_unit_test_setup(iova_congruence, fake_setup),
 		cmocka_unit_test_setup(kernel_without_series, fake_setup),
 		cmocka_unit_test_setup(device_cannot, fake_setup),
+		cmocka_unit_test_setup(second_registration, fake_setup),
 		cmocka_unit_test_setup(provider_fails, fake_setup),
 		cmocka_unit_test_setup(modify_fails, fake_setup),
 	};

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * What is known of open devices, so that a registration asks the kernel for
+ * nothing but the registration. All of it is a guess: a context can be closed and
+ * another one made at its address. A wrong driver_id is noticed by the kernel; of
+ * the rest, a refusal is always checked by asking anew.
+ */
+#ifndef HUGEODP_CONTEXT_H
+#define HUGEODP_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ibv_context;
+
+struct device_caps {
+	uint64_t page_sizes;
+	uint32_t flags;
+	uint32_t source; /* enum ibv_odp_source */
+	/* the kernel has the series: IBV_ACCESS_HUGETLB can be trusted */
+	bool series;
+};
+
+bool context_find_driver_id(const struct ibv_context *context, uint32_t *driver_id);
+void context_store_driver_id(const struct ibv_context *context, uint32_t driver_id);
+
+bool context_find_caps(const struct ibv_context *context, struct device_caps *caps);
+void context_store_caps(const struct ibv_context *context, const struct device_caps *caps);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Page size requests on a kernel that knows none: IBV_ACCESS_HUGETLB and a memory of our own. */
+#ifndef HUGEODP_STOCK_H
+#define HUGEODP_STOCK_H
+
+#include <stdbool.h>
+
+#include "context.h"
+
+struct ibv_mr;
+struct ibv_mr_init_attr_odp;
+struct ibv_mr_odp_attr;
+struct ibv_pd;
+
+/* Adds page_sizes and flags to @caps. Returns 0, or EOPNOTSUPP without on-demand paging. */
+int stock_caps(struct ibv_context *context, struct device_caps *caps);
+
+/* Of the sizes that @caps has, those that the kernel can be trusted with for a range. */
+uint64_t stock_sizes(const struct device_caps *caps, uint64_t addr, uint64_t length);
+
+/*
+ * Register for a request that has been checked against @caps. Returns 0, EOPNOTSUPP
+ * if no accepted size is possible here, or why the registration failed.
+ */
+int stock_register(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
+		   const struct device_caps *caps, struct ibv_mr **mr);
+
+/* What an MR of stock_register() is. Returns 0, or EOPNOTSUPP if it is not known to be one. */
+int stock_query(const struct ibv_mr *mr, struct ibv_mr_odp_attr *attr);
+
+/*
+ * Linux 6.16 and later put the blocks of an MR with IBV_ACCESS_HUGETLB in the
+ * wrong places, all but the first.
+ */
+bool stock_places_blocks_right(const char *release);
+
+#endif

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Page size requests on a kernel without the series. */
+#include "fake.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../libibverbs/probe.h"
+#include "../../libibverbs/stock.h"
+#include "../../libibverbs/thp.h"
+
+#define M (1ULL << 20)
+#define MLX5 1
+#define RXE 14
+#define ACCESS (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_ON_DEMAND)
+#define HUGE_AND_SMALL (FAKE_2M | FAKE_4K)
+
+/* Of the recorded mappings. */
+#define REC(mib) (0x10000000000ULL + (mib)*M)
+#define THP REC(0)
+#define HUGETLB REC(64)
+
+static int setup(void **state)
+{
+	probe_proc_self = RECORDED "/linux-7.3";
+	thp_dir = RECORDED "/thp-always";
+	fake_setup(state);
+	fake.series = false;
+	fake.driver_id = MLX5;
+	fake.general_odp_caps = IBV_ODP_SUPPORT;
+	return 0;
+}
+
+/* As a provider fills it in. */
+static struct ibv_mr *reg(uint64_t addr, uint64_t length, uint64_t page_sizes)
+{
+	struct ibv_mr_init_attr_odp request = {
+		.base = {
+			.length = length,
+			.access = ACCESS,
+			.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+			.addr = (void *)(uintptr_t)addr,
+		},
+		.page_sizes = page_sizes,
+	};
+
+	fake_mr.addr = request.base.addr;
+	fake_mr.length = length;
+	fake_mr.lkey = fake_mr.rkey = 0x1234;
+	fake.nreg = 0;
+	fake.reg_access = 0;
+	errno = 0;
+	return ibv_reg_mr_ex(&fake_pd, &request.base);
+}
+
+static void granted(uint64_t addr, uint64_t length, uint64_t page_sizes, int shift)
+{
+	struct ibv_mr_odp_attr attr;
+	uint64_t device = FAKE_2M | FAKE_4K;
+
+	assert_ptr_equal(reg(addr, length, page_sizes), &fake_mr);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.reg_access, shift == 21 ? ACCESS | IBV_ACCESS_HUGETLB : ACCESS);
+	assert_int_equal(fake.reg_length, length);
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), shift);
+	memset(&attr, 0xff, sizeof(attr));
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
+	assert_int_equal(attr.page_shift, shift);
+	assert_int_equal(attr.page_sizes, page_sizes ? page_sizes & device : device);
+	assert_int_equal(attr.source, IBV_ODP_SOURCE_LIBRARY);
+	assert_int_equal(attr.flags, 0);
+	assert_int_equal(attr.blocks_mapped, 0);
+}
+
+static void refused(uint64_t addr, uint64_t length, uint64_t page_sizes, int err)
+{
+	assert_null(reg(addr, length, page_sizes));
+	assert_int_equal(errno, err);
+	assert_int_equal(fake.ndereg, 0);
+}
+
+static void device(void **state)
+{
+	struct ibv_device_odp_attr attr;
+
+	(void)state;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), 0);
+	assert_int_equal(attr.page_sizes, HUGE_AND_SMALL);
+	assert_int_equal(attr.flags, 0);
+	assert_int_equal(attr.source, IBV_ODP_SOURCE_LIBRARY);
+
+	/* a driver that does not know the flag */
+	setup(state);
+	fake.driver_id = RXE;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), 0);
+	assert_int_equal(attr.page_sizes, FAKE_4K);
+
+	setup(state);
+	fake.general_odp_caps = 0;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), EOPNOTSUPP);
+}
+
+static void one_block(void **state)
+{
+	(void)state;
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+	granted(HUGETLB + 2 * M, 2 * M, HUGE_AND_SMALL, 21);
+	granted(HUGETLB, 2 * M, 0, 21);
+	granted(HUGETLB + 4096, 2 * M - 4096, FAKE_2M, 21);
+	granted(HUGETLB + 4096, 4096, FAKE_2M, 21);
+	granted(HUGETLB, 2 * M, FAKE_4K, 12);
+}
+
+/* The kernel would put the second one in the wrong place. */
+static void two_blocks(void **state)
+{
+	(void)state;
+	refused(HUGETLB, 4 * M, FAKE_2M, EOPNOTSUPP);
+	refused(HUGETLB + 2 * M - 1, 2, FAKE_2M, EOPNOTSUPP);
+	assert_int_equal(fake.nreg, 0);
+	granted(HUGETLB, 4 * M, HUGE_AND_SMALL, 12);
+	granted(HUGETLB + 1 * M, 2 * M, 0, 12);
+
+	fake.release = "6.15.11-amd64";
+	granted(HUGETLB, 4 * M, FAKE_2M, 21);
+	granted(HUGETLB + 4096, 6 * M, HUGE_AND_SMALL, 21);
+	fake.release = "5.14.0-611.5.1.el9_7.x86_64";
+	refused(HUGETLB, 4 * M, FAKE_2M, EOPNOTSUPP);
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+}
+
+static void releases(void **state)
+{
+	static const struct {
+		const char *release;
+		bool right;
+	} cases[] = {
+		{ "6.15.0", true },
+		{ "6.16.0", false },
+		{ "6.16-rc1", false },
+		{ "6.1.0-40-amd64", true },
+		{ "5.15.0-160-generic", true },
+		{ "7.0.0", false },
+		{ "10.0", false },
+		{ "5.14.0-503.el9.x86_64", false },
+		{ "5.15.0-306.177.4.el9uek.x86_64", false },
+		{ "6.4.0-150700.53-default", false },
+		{ "", false },
+		{ "six", false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(stock_places_blocks_right(cases[i].release), cases[i].right);
+}
+
+/* The flag is a promise that only hugetlb keeps. */
+static void memory(void **state)
+{
+	(void)state;
+	refused(THP, 2 * M, FAKE_2M, EOPNOTSUPP);
+	granted(THP, 2 * M, HUGE_AND_SMALL, 12);
+	granted(THP, 8 * M, 0, 12);
+	refused(HUGETLB - 2 * M, 2 * M, FAKE_2M, EOPNOTSUPP);
+	fake.driver_id = RXE;
+	granted(THP, 8 * M, 0, 12);
+}
+
+/* On a kernel that has the series the flag works, although this driver takes no requests. */
+static void series_without_device(void **state)
+{
+	(void)state;
+	fake.series = true;
+	fake.caps.page_sizes = 0;
+	fake.mr_method_err[3] = EOPNOTSUPP;
+	granted(HUGETLB, 8 * M, FAKE_2M, 21);
+}
+
+static void provider_refuses(void **state)
+{
+	(void)state;
+	fake.hugetlb_err = EINVAL;
+	refused(HUGETLB, 2 * M, FAKE_2M, EOPNOTSUPP);
+	assert_ptr_equal(reg(HUGETLB, 2 * M, HUGE_AND_SMALL), &fake_mr);
+	assert_int_equal(fake.nreg, 2);
+	assert_int_equal(fake.reg_access, ACCESS);
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 12);
+	fake.hugetlb_err = ENOMEM;
+	refused(HUGETLB, 2 * M, FAKE_2M, ENOMEM);
+	fake.reg_err = ENOSPC;
+	refused(HUGETLB, 2 * M, HUGE_AND_SMALL, ENOSPC);
+}
+
+static void not_here(void **state)
+{
+	struct ibv_mr_init_attr_odp request = {
+		.base = {
+			.length = 2 * M,
+			.access = ACCESS,
+			.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+			.addr = (void *)(uintptr_t)HUGETLB,
+		},
+	};
+	uint32_t flag;
+
+	(void)state;
+	for (flag = IBV_ODP_MIXED; flag <= IBV_ODP_POPULATE; flag <<= 1) {
+		request.flags = flag;
+		assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+		assert_int_equal(errno, EOPNOTSUPP);
+	}
+	refused(HUGETLB, 2 * M, FAKE_1G, EOPNOTSUPP);
+	assert_int_equal(fake.nreg, 0);
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_4K, 0), EOPNOTSUPP);
+}
+
+/* An MR that somebody else made in the place of one of ours. */
+static void other_mr(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+	struct ibv_mr mine;
+
+	(void)state;
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+	mine = fake_mr;
+	fake_mr.lkey++;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), EOPNOTSUPP);
+	fake_mr = mine;
+	fake_mr.rkey++;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EOPNOTSUPP);
+	fake_mr = mine;
+	fake_mr.length--;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EOPNOTSUPP);
+	fake_mr = mine;
+	fake_mr.addr = &mine;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EOPNOTSUPP);
+	assert_int_equal(ibv_mr_page_shift(&mine), -EOPNOTSUPP);
+	fake_mr = mine;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	/* the same handle again, by us */
+	granted(HUGETLB, 2 * M, FAKE_4K, 12);
+}
+
+static void probe(void **state)
+{
+	struct ibv_odp_report report;
+	void *hugetlb = (void *)(uintptr_t)HUGETLB;
+
+	(void)state;
+	assert_int_equal(ibv_probe_odp_range(&fake_context, hugetlb, 2 * M, HUGE_AND_SMALL, &report,
+					     sizeof(report)),
+			 0);
+	assert_int_equal(report.page_shift, 21);
+	assert_int_equal(ibv_probe_odp_range(&fake_context, hugetlb, 4 * M, HUGE_AND_SMALL, &report,
+					     sizeof(report)),
+			 0);
+	assert_int_equal(report.page_shift, 12);
+	assert_int_equal(report.reason, IBV_ODP_REASON_DEVICE);
+	assert_int_equal(ibv_probe_odp_range(&fake_context, (void *)(uintptr_t)THP, 2 * M,
+					     HUGE_AND_SMALL, &report, sizeof(report)),
+			 0);
+	assert_int_equal(report.page_shift, 12);
+	assert_int_equal(report.reason, IBV_ODP_REASON_SMALL_PAGES);
+}
+
+#define THREADS 8
+#define ROUNDS 200
+
+/* MRs of several threads; @arg: which of them. */
+static void *query_many(void *arg)
+{
+	struct ibv_mr mr = { .context = &fake_context, .handle = FAKE_MR_HANDLE };
+	uintptr_t wrong = 0;
+	int i;
+
+	mr.length = (uintptr_t)arg;
+	for (i = 0; i < ROUNDS; i++)
+		wrong += ibv_mr_page_shift(&mr) != -EOPNOTSUPP;
+	return (void *)wrong;
+}
+
+/* Forks while other threads are in the library: the child must not hang. */
+static void threads_and_fork(void **state)
+{
+	pthread_t threads[THREADS];
+	uintptr_t i;
+	void *wrong;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, query_many, (void *)(i + 1)), 0);
+	for (i = 0; i < 5; i++) {
+		pid = fork();
+		if (!pid) {
+			struct ibv_mr_odp_attr attr;
+
+			alarm(20);
+			_exit(stock_query(&fake_mr, &attr) || attr.page_shift != 21);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	for (i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(device, setup),
+		cmocka_unit_test_setup(one_block, setup),
+		cmocka_unit_test_setup(two_blocks, setup),
+		cmocka_unit_test_setup(releases, setup),
+		cmocka_unit_test_setup(memory, setup),
+		cmocka_unit_test_setup(series_without_device, setup),
+		cmocka_unit_test_setup(provider_refuses, setup),
+		cmocka_unit_test_setup(not_here, setup),
+		cmocka_unit_test_setup(other_mr, setup),
+		cmocka_unit_test_setup(probe, setup),
+		cmocka_unit_test_setup(threads_and_fork, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
