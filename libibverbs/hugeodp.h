@@ -2,9 +2,7 @@
 /*
  * libhugeodp: memory regions on demand (ODP) made of huge pages.
  *
- * Link with `pkg-config --libs libhugeodp`, which puts this library ahead of
- * libibverbs: rdma-core 59 and later have an ibv_reg_mr_ex() too, and it knows
- * nothing of page size requests.
+ * Link with `pkg-config --libs libhugeodp`.
  *
  * Words: a *block* is one translation of a memory region (MR); its size is the
  * *page size* of the MR and the log2 of that the *page shift*. A set of page
@@ -191,7 +189,9 @@ struct ibv_odp_report {
  *   ENOMEM      out of memory
  * and what ibv_reg_mr() returns. Nothing is left behind on failure.
  */
-struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+/* rdma-core 59 and later have the name, too: this way no link order is the wrong one. */
+#define ibv_reg_mr_ex hugeodp_reg_mr_ex
 
 /**
  * ibv_mr_page_shift - Page shift of an ODP MR

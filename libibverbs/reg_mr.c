@@ -92,7 +92,7 @@ static int register_then_modify(struct ibv_pd *pd, const struct ibv_mr_init_attr
 	return err;
 }
 
-HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	const struct ibv_mr_init_attr_odp *request;
 	struct device_caps caps;

@@ -51,10 +51,15 @@ sed 's/{ 0 }/{}/' "$dir/consumer.c" >"$dir/consumer.cc"
 
 "$cc" -std=c11 -Wall -Wextra -Wno-address -Werror -o "$dir/consumer" "$dir/consumer.c" "${flags[@]}"
 LD_LIBRARY_PATH=$libdir "$dir/consumer"
-# the one of this library, although libibverbs may have one of the same name
-nm -D "$dir/consumer" | grep -q ' U ibv_reg_mr_ex@HUGEODP_1\.0$'
+nm -D "$dir/consumer" | grep -q ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$'
 readelf -d "$dir/consumer" | grep -q 'NEEDED.*\[libhugeodp\.so\.1\]'
 echo "ok: C program"
+
+# with the libraries in the other order, and libibverbs' function of the same name in the way
+"$cc" -std=c11 -Wno-address -o "$dir/other-order" "$dir/consumer.c" -libverbs "${flags[@]}"
+LD_LIBRARY_PATH=$libdir "$dir/other-order"
+nm -D "$dir/other-order" | grep -q ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$'
+echo "ok: C program, libibverbs first"
 
 if command -v c++ >/dev/null; then
 	c++ -std=c++17 -Wall -Wextra -Wno-address -Werror -o "$dir/consumer-cc" "$dir/consumer.cc" \

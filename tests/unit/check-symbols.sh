@@ -14,7 +14,9 @@ mapped=$(awk '/^HUGEODP_[0-9.]+ \{/ { node = $1 }
 	/local:/ { node = "" }
 	node && /^\t\t[a-z_0-9]+;/ { sub(/;/, "", $1); print $1, node }' "$map" | sort)
 declared=$(sed 's@/\*.*\*/@@' "$header" | tr '\n' ' ' | sed 's@/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/@@g' |
-	grep -oE '\bibv_[a-z_0-9]+\(' | tr -d '(' | sort -u)
+	grep -oE '\b(ibv|hugeodp)_[a-z_0-9]+\(' | tr -d '(' | sort -u)
+# names that the header gives to functions
+renamed=$(sed -nE 's/^#define (ibv_[a-z_0-9]+) (hugeodp_[a-z_0-9]+)$/\1 \2/p' "$header")
 paged=$(sed -nE '/^# NAME/,/^# /s/^((ibv_[a-z_0-9]+(, )?)+) - .*/\1/p' "$man"/*.3.md |
 	tr -s ', ' '\n' | sort -u)
 
@@ -28,5 +30,8 @@ compare() { # what left right
 
 names=$(echo "$mapped" | cut -d' ' -f1 | sort -u)
 compare "library and map" "$exported" "$mapped"
-compare "map and header" "$names" "$declared"
-compare "map and manual pages" "$names" "$paged"
+compare "map and header" "$names" \
+	"$(printf '%s\n' "$declared" "$(echo "$renamed" | cut -d' ' -f1)" | sort -u)"
+# a page is about the name that programs use
+compare "map and manual pages" "$(comm -23 <(echo "$names") <(echo "$renamed" | cut -d' ' -f2 | sort))" \
+	"$paged"
