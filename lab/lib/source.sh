@@ -22,12 +22,13 @@ source_fetch() {
 	echo "$version" >"$dir/version"
 }
 
-# Without the files that no x86 kernel of ours reads: it is the number of files that costs
+# Without the files that no x86 kernel of ours reads and the series does not touch: it is the number
+# of files that costs
 source_unpack() {
 	local dir=$1
 	tar -xJf "$dir/archive/$SOURCE_PACKAGE.tar.xz" -C "$dir/tree" --strip-components=1 \
 		--wildcards --anchored \
-		--exclude='*/Documentation/*/*' \
+		--exclude='*/Documentation/[!i]*/*' \
 		--exclude='*/arch/[!x]*/*.[chS]' \
 		--exclude='*/arch/[!x]*/*.dts*' \
 		--exclude='*/drivers/gpu/*.[ch]' \
@@ -39,7 +40,7 @@ source_unpack() {
 
 # Sets SOURCE to the directory with archive/, tree/ and version
 source_require() {
-	SOURCE=$CACHE_DIR/source/$SOURCE_PACKAGE
+	SOURCE=$CACHE_DIR/source/$SOURCE_PACKAGE-$(declare -f source_unpack | hash_text)
 	cache_use "$SOURCE" && return 0
 	host_require
 	lock source
