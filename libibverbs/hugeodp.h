@@ -72,15 +72,19 @@ struct ibv_mr_init_attr_odp {
 /**
  * struct ibv_mr_odp_attr - what an ODP MR is made of now
  * @page_sizes: accepted sizes that the device supports, bit mask in bytes
- * @page_shift: log2 of the page size in bytes
+ * @page_shift: log2 of the page size in bytes; of a mixed MR that of its largest
+ *	block, or if it has none of the size that will be tried first
  * @flags: enum ibv_odp_flags in force
  * @blocks_mapped: blocks with a valid translation now
  * @table_bytes: kernel memory of the MR's page table, in bytes
  * @faults: fault events served since registration
  * @pages_invalidated: blocks that the kernel took away since registration
- * @renegotiations: changes of @page_shift since registration
+ * @renegotiations: changes of the page sizes since registration
  * @source: enum ibv_odp_source
  * @reserved: 0
+ * @renegotiations_down: those of @renegotiations that went to smaller pages
+ * @blocks: blocks of each size that have a valid translation now: those of 2^n
+ *	bytes are in element n. All 0 if the library had to work the answer out.
  */
 struct ibv_mr_odp_attr {
 	uint64_t page_sizes;
@@ -93,6 +97,8 @@ struct ibv_mr_odp_attr {
 	uint64_t renegotiations;
 	uint32_t source;
 	uint32_t reserved;
+	uint64_t renegotiations_down;
+	uint64_t blocks[64];
 };
 
 /**

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <string.h>
+
 #include "ioctl.h"
 #include "priv.h"
 #include "stock.h"
 
-static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state)
+static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
+			struct ib_uverbs_odp_blocks *blocks)
 {
 	/* of no use here, but the method insists on them */
 	uint32_t lkey, rkey;
@@ -11,21 +14,25 @@ static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state)
 	struct uverbs_cmd cmd;
 
 	memset(state, 0, sizeof(*state));
+	memset(blocks, 0, sizeof(*blocks));
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
 	uverbs_attr_idr(&cmd, UVERBS_ATTR_QUERY_MR_HANDLE, mr->handle);
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE, state, sizeof(*state));
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, blocks, sizeof(*blocks));
 	return uverbs_cmd_exec(mr->context, &cmd);
 }
 
 static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
 {
+	struct ib_uverbs_odp_blocks blocks;
 	struct ib_uverbs_odp_state state;
 	int err;
 
-	err = query_kernel(mr, &state);
+	_Static_assert(sizeof(attr->blocks) == sizeof(blocks.mapped), "blocks of each size");
+	err = query_kernel(mr, &state, &blocks);
 	if (err == EOPNOTSUPP)
 		return stock_query(mr, attr);
 	if (err)
@@ -40,7 +47,9 @@ static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
 		.pages_invalidated = state.pages_invalidated,
 		.renegotiations = state.renegotiations,
 		.source = IBV_ODP_SOURCE_KERNEL,
+		.renegotiations_down = state.renegotiations_down,
 	};
+	memcpy(attr->blocks, blocks.mapped, sizeof(attr->blocks));
 	return 0;
 }
 

@@ -34,10 +34,12 @@ enum uverbs_attrs_hugeodp_reg_mr {
 	UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = 29,
 };
 
-/* One more attribute of UVERBS_METHOD_QUERY_MR; optional. */
+/* More attributes of UVERBS_METHOD_QUERY_MR; both are optional. */
 enum uverbs_attrs_hugeodp_query_mr {
 	/* out: struct ib_uverbs_odp_state; needs an ODP MR */
 	UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE = 28,
+	/* out: struct ib_uverbs_odp_blocks; needs an ODP MR */
+	UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS = 29,
 };
 
 /* Attributes of UVERBS_METHOD_MR_MODIFY_ODP. */
@@ -80,14 +82,17 @@ struct ib_uverbs_odp_request {
  * struct ib_uverbs_odp_state - what an ODP MR is made of now
  * @page_sizes: (out) sizes accepted for this MR, restricted to what the device
  *              supports, as a bit mask in bytes
- * @page_shift: (out) log2 of the translation size in bytes
+ * @page_shift: (out) log2 of the translation size in bytes; with
+ *              IB_UVERBS_ODP_MIXED of the largest in use, or if there is none of
+ *              the one that will be tried first
  * @flags: (out) enum ib_uverbs_odp_flags in force
- * @blocks_mapped: (out) translations of @page_shift that are valid now
+ * @blocks_mapped: (out) translations that are valid now, of any size
  * @table_bytes: (out) kernel memory of the MR's page table, in bytes
  * @faults: (out) fault events served since registration
  * @pages_invalidated: (out) translations that the mm took away since
  *                     registration, each counted once whatever its size
- * @renegotiations: (out) changes of @page_shift since registration
+ * @renegotiations: (out) changes of the sizes of translations since registration
+ * @renegotiations_down: (out) those of them that made the largest one smaller
  */
 struct ib_uverbs_odp_state {
 	__aligned_u64 page_sizes;
@@ -98,6 +103,15 @@ struct ib_uverbs_odp_state {
 	__aligned_u64 faults;
 	__aligned_u64 pages_invalidated;
 	__aligned_u64 renegotiations;
+	__aligned_u64 renegotiations_down;
+};
+
+/**
+ * struct ib_uverbs_odp_blocks - how many translations of which size an MR has
+ * @mapped: (out) valid ones now; those of 2^n bytes are in element n
+ */
+struct ib_uverbs_odp_blocks {
+	__aligned_u64 mapped[64];
 };
 
 /**
@@ -126,7 +140,7 @@ struct ib_uverbs_odp_page_caps {
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_request) == 16);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, flags) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, reserved) == 12);
-HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_state) == 56);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_state) == 64);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, page_shift) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, flags) == 12);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, blocks_mapped) == 16);
@@ -134,6 +148,8 @@ HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, table_bytes) == 24);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, faults) == 32);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, pages_invalidated) == 40);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations) == 48);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations_down) == 56);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_blocks) == 512);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_page_caps) == 16);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_page_caps, flags) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_page_caps, reserved) == 12);

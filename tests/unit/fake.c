@@ -72,7 +72,10 @@ int fake_setup(void **state)
 		.faults = 5,
 		.pages_invalidated = 6,
 		.renegotiations = 7,
+		.renegotiations_down = 4,
 	};
+	fake.blocks.mapped[12] = 1;
+	fake.blocks.mapped[63] = 2;
 	fake.socket_err = EAFNOSUPPORT;
 	fake.release = "7.3.4";
 	open_context();
@@ -101,7 +104,7 @@ struct method_spec {
 	uint16_t id;
 	bool series;
 	unsigned int nattrs;
-	struct attr_spec attrs[6];
+	struct attr_spec attrs[7];
 };
 
 /* The numbers are literal on purpose: they are what the ABI header promises. */
@@ -116,7 +119,7 @@ static const struct method_spec methods[] = {
 	{
 		.object = 7,
 		.id = 3,
-		.nattrs = 6,
+		.nattrs = 7,
 		.attrs = {
 			{ 0, ATTR_IDR, 0, false, false },
 			{ 1, ATTR_OUT, 4, false, false },
@@ -124,6 +127,7 @@ static const struct method_spec methods[] = {
 			{ 3, ATTR_OUT, 8, false, false },
 			{ 4, ATTR_OUT, 8, true, false },
 			{ 28, ATTR_OUT, 56, true, true },
+			{ 29, ATTR_OUT, 512, true, true },
 		},
 	},
 	{
@@ -222,6 +226,7 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
 	if (!fake.mr_is_odp)
 		return EINVAL;
 	put_out(hdr, 28, &fake.state, sizeof(fake.state));
+	put_out(hdr, 29, &fake.blocks, sizeof(fake.blocks));
 	return 0;
 }
 

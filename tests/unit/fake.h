@@ -67,6 +67,7 @@ struct fake {
 	bool mr_is_odp;
 	struct ib_uverbs_odp_page_caps caps;
 	struct ib_uverbs_odp_state state;
+	struct ib_uverbs_odp_blocks blocks;
 	/* errno for the method of this number on the MR or DEVICE object */
 	int mr_method_err[32];
 	int device_method_err[32];

@@ -27,7 +27,9 @@ AT(ibv_mr_odp_attr, pages_invalidated, 40);
 AT(ibv_mr_odp_attr, renegotiations, 48);
 AT(ibv_mr_odp_attr, source, 56);
 AT(ibv_mr_odp_attr, reserved, 60);
-SIZE(ibv_mr_odp_attr, 64);
+AT(ibv_mr_odp_attr, renegotiations_down, 64);
+AT(ibv_mr_odp_attr, blocks, 72);
+SIZE(ibv_mr_odp_attr, 584);
 
 AT(ibv_device_odp_attr, page_sizes, 0);
 AT(ibv_device_odp_attr, flags, 8);

@@ -6,18 +6,19 @@ static void query_bytes(void **state)
 {
 	static const struct fake_attr attrs[] = {
 		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
-		{ 3, 8, FAKE_POINTER },	  { 28, 56, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 28, 64, FAKE_POINTER },
+		{ 29, 512, FAKE_POINTER },
 	};
 	struct ibv_mr_odp_attr attr;
 
 	(void)state;
 	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
 	assert_int_equal(fake_real_calls(), 1);
-	fake_expect_call(fake_last_call(), 7, 3, attrs, 5);
+	fake_expect_call(fake_last_call(), 7, 3, attrs, 6);
 
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	assert_int_equal(fake_real_calls(), 2);
-	fake_expect_call(fake_last_call(), 7, 3, attrs, 5);
+	fake_expect_call(fake_last_call(), 7, 3, attrs, 6);
 }
 
 static void modify_bytes(void **state)

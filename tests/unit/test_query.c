@@ -17,6 +17,10 @@ static void mr_fields(void **state)
 	assert_int_equal(attr.faults, 5);
 	assert_int_equal(attr.pages_invalidated, 6);
 	assert_int_equal(attr.renegotiations, 7);
+	assert_int_equal(attr.renegotiations_down, 4);
+	assert_int_equal(attr.blocks[12], 1);
+	assert_int_equal(attr.blocks[21], 0);
+	assert_int_equal(attr.blocks[63], 2);
 	assert_int_equal(attr.source, IBV_ODP_SOURCE_KERNEL);
 	assert_int_equal(attr.reserved, 0);
 }

@@ -620,3 +620,69 @@ int hmm_block_best_shift(struct mm_struct *mm, unsigned long start,
 	return ret;
 }
 EXPORT_SYMBOL_GPL(hmm_block_best_shift);
+
+static int hmm_next_pmd(pmd_t *pmdp, unsigned long addr,
+			__always_unused unsigned long end, struct mm_walk *walk)
+{
+	walk->action = ACTION_CONTINUE;
+	if (pmd_none(pmdp_get_lockless(pmdp)))
+		return 0;
+	*(unsigned long *)walk->private = addr;
+	return 1;
+}
+
+static int hmm_next_pud(pud_t *pudp, unsigned long addr,
+			__always_unused unsigned long end, struct mm_walk *walk)
+{
+	if (!pud_trans_huge(pudp_get(pudp)))
+		return 0;
+	*(unsigned long *)walk->private = addr;
+	return 1;
+}
+
+#ifdef CONFIG_HUGETLB_PAGE
+static int hmm_next_hugetlb(pte_t *ptep, __always_unused unsigned long hmask,
+			    unsigned long addr,
+			    __always_unused unsigned long end,
+			    struct mm_walk *walk)
+{
+	if (pte_none(huge_ptep_get(walk->mm, addr, ptep)))
+		return 0;
+	*(unsigned long *)walk->private = addr;
+	return 1;
+}
+#else
+#define hmm_next_hugetlb NULL
+#endif
+
+static const struct mm_walk_ops hmm_next_ops = {
+	.pud_entry	= hmm_next_pud,
+	.pmd_entry	= hmm_next_pmd,
+	.hugetlb_entry	= hmm_next_hugetlb,
+	.walk_lock	= PGWALK_RDLOCK,
+};
+
+/**
+ * hmm_block_next - where memory may be
+ * @mm: the address space; the caller holds a reference to its users
+ * @start: first address
+ * @end: address behind the last one
+ *
+ * Skips what has no page tables, at no cost for its length, so that a large
+ * range of which little is in use can be looked at without faults.
+ *
+ * Return: the first address that may have something, @end if there is none
+ */
+unsigned long hmm_block_next(struct mm_struct *mm, unsigned long start,
+			     unsigned long end)
+{
+	unsigned long next = end;
+
+	if (start >= end)
+		return end;
+	mmap_read_lock(mm);
+	walk_page_range(mm, start, end, &hmm_next_ops, &next);
+	mmap_read_unlock(mm);
+	return next;
+}
+EXPORT_SYMBOL_GPL(hmm_block_next);

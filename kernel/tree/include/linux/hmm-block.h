@@ -27,12 +27,21 @@ enum hmm_block_flags {
 #ifdef CONFIG_HMM_MIRROR
 int hmm_block_best_shift(struct mm_struct *mm, unsigned long start,
 			 unsigned long end, u64 sizes);
+unsigned long hmm_block_next(struct mm_struct *mm, unsigned long start,
+			     unsigned long end);
 #else
 static inline int hmm_block_best_shift(struct mm_struct *mm,
 				       unsigned long start, unsigned long end,
 				       u64 sizes)
 {
 	return sizes & PAGE_SIZE ? PAGE_SHIFT : -ERANGE;
+}
+
+static inline unsigned long hmm_block_next(struct mm_struct *mm,
+					   unsigned long start,
+					   unsigned long end)
+{
+	return start;
 }
 #endif
 

@@ -6,15 +6,23 @@
 #ifndef IB_ODP_PAGES_H
 #define IB_ODP_PAGES_H
 
+#include <linux/hmm-dma.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
-struct hmm_dma_map;
 struct ib_device;
 struct ib_mr;
 struct ib_udata;
 struct ib_umem_odp;
+struct ib_odp_table;
+struct page;
+struct sk_buff;
 struct uverbs_attr_bundle;
+struct ib_uverbs_odp_blocks;
 struct ib_uverbs_odp_state;
+
+/* Bytes that ib_umem_odp_map_and_lock() can do at a time. */
+#define IB_ODP_MAP_MAX SZ_64K
 
 /**
  * struct ib_odp_request - page sizes that an application accepts for an MR
@@ -29,19 +37,23 @@ struct ib_odp_request {
 /**
  * struct ib_odp_pages - the part of an ODP umem that knows about page sizes
  * @accepted: sizes accepted for the MR that the device supports
+ * @sizes: sizes of the blocks that the umem has now
  * @flags: enum ib_uverbs_odp_flags in force
  * @generation: counts the tables that the umem has had
  * @settled: the MR is past its registration, which may take two steps
  * @iova: where the MR starts for its users
- * @blocks_mapped: valid entries in the table
+ * @blocks_mapped: valid entries in the table; a software device has its own
+ *		   count
  * @faults: fault events served
  * @invalidated: entries that the mm took away
- * @renegotiations: changes of the page shift
+ * @renegotiations: changes of @sizes
+ * @renegotiations_down: those that made the largest one smaller
  *
  * Written under umem_mutex.
  */
 struct ib_odp_pages {
 	u64 accepted;
+	u64 sizes;
 	u32 flags;
 	u32 generation;
 	bool settled;
@@ -50,6 +62,17 @@ struct ib_odp_pages {
 	u64 faults;
 	u64 invalidated;
 	u64 renegotiations;
+	u64 renegotiations_down;
+};
+
+/**
+ * struct ib_odp_tables - the table of an ODP umem
+ * @map: what it is for a device that does DMA
+ * @table: what it is for a software device
+ */
+struct ib_odp_tables {
+	struct hmm_dma_map map;
+	struct ib_odp_table *table;
 };
 
 #ifdef CONFIG_INFINIBAND_ON_DEMAND_PAGING
@@ -64,16 +87,30 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req);
 int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation);
-int ib_umem_odp_populate(struct ib_umem_odp *umem_odp, bool fault);
 void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound);
 void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp);
+u64 ib_umem_odp_blocks_mapped(const struct ib_umem_odp *umem_odp);
 void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 			   struct ib_uverbs_odp_state *state);
+void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
+			    struct ib_uverbs_odp_blocks *blocks);
+int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
+int ib_umem_odp_fill_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 
-int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp,
-			    struct hmm_dma_map *map, unsigned int page_shift);
+int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp, u64 sizes,
+			    struct ib_odp_tables *tables);
 void ib_umem_odp_free_table(struct ib_umem_odp *umem_odp,
-			    struct hmm_dma_map *map);
+			    struct ib_odp_tables *tables);
+void ib_umem_odp_set_dirty(unsigned long pfn, unsigned int shift);
+
+/* For software devices, which translate with the table itself. */
+int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
+		     bool write, bool fault);
+int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
+			     bool write);
+bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
+			bool write);
+struct page *ib_umem_odp_page(struct ib_umem_odp *umem_odp, u64 va);
 
 #endif
 

@@ -2,12 +2,12 @@
 /*
  * Page sizes of ODP umems.
  *
- * The table of an ODP umem has one entry for each block of 1 << page_shift
- * bytes. Which shift that is gets negotiated here: when the MR is registered,
- * when the application asks again, and when memory turns out not to be made of
- * blocks of that size any more.
+ * The table of an ODP umem is made of blocks. How large these are gets
+ * negotiated here: when the MR is registered, when the application asks again,
+ * and when memory turns out not to be made of blocks of that size any more.
+ * page_shift is that of the largest ones.
  *
- * Locking: page_shift, the table, and with them ib_umem_start() and
+ * Locking: the sizes, the table, and with them ib_umem_start() and
  * ib_umem_end(), change only with both resize_sem held for write and
  * umem_mutex. Whoever looks at the table needs umem_mutex; a fault, which has
  * to look at the page tables of the mm before it can take umem_mutex, holds
@@ -23,12 +23,10 @@
 #include <linux/slab.h>
 
 #include <rdma/ib_odp_pages.h>
+#include <rdma/ib_odp_table.h>
 #include <rdma/ib_umem_odp.h>
 #include <rdma/ib_user_hugeodp.h>
 #include <rdma/uverbs_ioctl.h>
-
-/* Bytes to populate at a time, if blocks are not larger. */
-#define ODP_POPULATE_STEP SZ_16M
 
 /* The blocks that hold all of the umem. */
 static int odp_bounds(const struct ib_umem_odp *umem_odp,
@@ -72,18 +70,30 @@ static u64 odp_usable_sizes(const struct ib_umem_odp *umem_odp, u64 sizes)
 	return usable;
 }
 
-/* The largest of @sizes that fits the umem as its memory is now, or an error. */
-static int odp_best_shift(const struct ib_umem_odp *umem_odp, u64 sizes)
+/*
+ * The sizes of blocks that the umem gets, as its memory is now: the largest of
+ * @accepted that fits all of it, or, if they may be of different sizes, all that
+ * can be if the smallest one fits.
+ */
+static int odp_choose_sizes(const struct ib_umem_odp *umem_odp, u64 accepted,
+			    u32 flags, u64 *sizes)
 {
 	unsigned long start = umem_odp->umem.address;
+	u64 usable;
+	int shift;
 
 	if (!umem_odp->umem.length)
 		return -EINVAL;
-	sizes = odp_usable_sizes(umem_odp, sizes);
-	if (!sizes)
+	usable = odp_usable_sizes(umem_odp, accepted);
+	if (!usable)
 		return -ERANGE;
-	return hmm_block_best_shift(umem_odp->umem.owning_mm, start,
-				    start + umem_odp->umem.length, sizes);
+	*sizes = flags & IB_UVERBS_ODP_MIXED ? usable & -usable : usable;
+	shift = hmm_block_best_shift(umem_odp->umem.owning_mm, start,
+				     start + umem_odp->umem.length, *sizes);
+	if (shift < 0)
+		return shift;
+	*sizes = flags & IB_UVERBS_ODP_MIXED ? usable : BIT_ULL(shift);
+	return 0;
 }
 
 /* What of a request the device can do; an error if that is not enough. */
@@ -145,7 +155,7 @@ int ib_odp_request_from_udata(struct ib_udata *udata,
 EXPORT_SYMBOL_GPL(ib_odp_request_from_udata);
 
 /**
- * ib_umem_odp_choose - choose the page shift of an ODP umem that is being made
+ * ib_umem_odp_choose - choose the page size of an ODP umem that is being made
  * @umem_odp: the umem; address, length and mm are set, there is no table yet
  * @iova: where the MR starts for its users
  * @access: enum ib_access_flags
@@ -163,6 +173,7 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 
 	pages->iova = iova;
 	pages->accepted = PAGE_SIZE;
+	pages->sizes = PAGE_SIZE;
 	if (access & IB_ACCESS_HUGETLB) {
 		if (req)
 			return -EINVAL;
@@ -179,90 +190,105 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 		return 0;
 	}
 
-	ret = odp_best_shift(umem_odp, pages->accepted);
-	if (ret < 0)
-		return ret;
-	umem_odp->page_shift = ret;
-	return 0;
+	ret = odp_choose_sizes(umem_odp, pages->accepted, pages->flags,
+			       &pages->sizes);
+	if (!ret)
+		umem_odp->page_shift = fls64(pages->sizes) - 1;
+	return ret;
+}
+
+/* The mm is about to take this memory away, and the device may have written. */
+static void odp_dirty_block(const struct ib_odp_block *block)
+{
+	if (block->write)
+		ib_umem_odp_set_dirty(block->pfn, block->shift);
 }
 
 /**
- * ib_umem_odp_alloc_table - allocate the table for a page shift
+ * ib_umem_odp_alloc_table - allocate the table of an ODP umem
  * @umem_odp: the umem
- * @map: gets the table
- * @page_shift: log2 of the size of an entry
+ * @sizes: sizes of its blocks, bit mask in bytes; one for other than software
+ *	   devices
+ * @tables: filled in
  *
  * Return: 0, -EINVAL for a umem of no length, -EOVERFLOW, -ENOMEM, or what
  *	   hmm_dma_map_alloc() returns
  */
-int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp,
-			    struct hmm_dma_map *map, unsigned int page_shift)
+int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp, u64 sizes,
+			    struct ib_odp_tables *tables)
 {
 	struct ib_device *dev = umem_odp->umem.ibdev;
+	unsigned int shift = fls64(sizes) - 1;
 	unsigned long start, end;
-	size_t nr;
 	int ret;
 
-	ret = odp_bounds(umem_odp, page_shift, &start, &end);
+	*tables = (struct ib_odp_tables){};
+	ret = odp_bounds(umem_odp, shift, &start, &end);
 	if (ret)
 		return ret;
-	nr = (end - start) >> page_shift;
-
 	if (!ib_uses_virt_dma(dev))
-		return hmm_dma_map_alloc(dev->dma_device, map, nr,
-					 1UL << page_shift);
+		return hmm_dma_map_alloc(dev->dma_device, &tables->map,
+					 (end - start) >> shift, 1UL << shift);
 
-	map->pfn_list = kvcalloc(nr, sizeof(*map->pfn_list),
-				 GFP_KERNEL | __GFP_NOWARN);
-	return map->pfn_list ? 0 : -ENOMEM;
+	tables->table = ib_odp_table_create(start, end, sizes, odp_dirty_block);
+	return PTR_ERR_OR_ZERO(tables->table);
 }
 
 /**
  * ib_umem_odp_free_table - free what ib_umem_odp_alloc_table() gave
  * @umem_odp: the umem
- * @map: the table
+ * @tables: the tables
  */
 void ib_umem_odp_free_table(struct ib_umem_odp *umem_odp,
-			    struct hmm_dma_map *map)
+			    struct ib_odp_tables *tables)
 {
 	struct ib_device *dev = umem_odp->umem.ibdev;
 
 	if (ib_uses_virt_dma(dev))
-		kvfree(map->pfn_list);
+		ib_odp_table_destroy(tables->table);
 	else
-		hmm_dma_map_free(dev->dma_device, map);
+		hmm_dma_map_free(dev->dma_device, &tables->map);
 }
 
 /*
- * Go over to another shift with an empty table. The caller holds resize_sem for
- * write and a reference to the users of the mm. On error nothing has changed.
+ * Go over to blocks of other sizes with an empty table. The caller holds
+ * resize_sem for write and a reference to the users of the mm. On error nothing
+ * has changed.
  */
-static int odp_set_shift(struct ib_umem_odp *umem_odp, unsigned int page_shift)
+static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
 {
 	struct mmu_interval_notifier *notifier = &umem_odp->notifier;
-	struct hmm_dma_map map = {};
+	struct ib_odp_pages *pages = &umem_odp->pages;
+	struct ib_odp_tables tables;
 	unsigned long start, end;
 	int ret;
 
 	lockdep_assert_held_write(&umem_odp->resize_sem);
 
-	ret = ib_umem_odp_alloc_table(umem_odp, &map, page_shift);
+	if (sizes == pages->sizes)
+		return 0;
+	ret = ib_umem_odp_alloc_table(umem_odp, sizes, &tables);
 	if (ret)
 		return ret;
 
 	mutex_lock(&umem_odp->umem_mutex);
 	ib_umem_odp_unmap_dma_pages(umem_odp, ib_umem_start(umem_odp),
 				    ib_umem_end(umem_odp));
-	swap(umem_odp->map, map);
-	umem_odp->page_shift = page_shift;
-	umem_odp->pages.generation++;
-	if (umem_odp->pages.settled)
-		umem_odp->pages.renegotiations++;
+	swap(umem_odp->map, tables.map);
+	swap(umem_odp->table, tables.table);
+	if (pages->settled) {
+		pages->renegotiations++;
+		if (fls64(sizes) < fls64(pages->sizes))
+			pages->renegotiations_down++;
+	}
+	pages->sizes = sizes;
+	umem_odp->page_shift = fls64(sizes) - 1;
+	pages->generation++;
 	start = ib_umem_start(umem_odp);
 	end = ib_umem_end(umem_odp);
 	mutex_unlock(&umem_odp->umem_mutex);
 
-	ib_umem_odp_free_table(umem_odp, &map);
+	ib_umem_odp_free_table(umem_odp, &tables);
 
 	/*
 	 * Listen to the blocks that the table has now. Meanwhile it is empty
@@ -301,7 +327,7 @@ int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 {
 	struct mm_struct *mm = umem_odp->umem.owning_mm;
 	u64 accepted;
-	int shift;
+	u64 sizes;
 	int ret;
 
 	ret = odp_accept(umem_odp, req, &accepted);
@@ -311,10 +337,9 @@ int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 		return -EFAULT;
 
 	down_write(&umem_odp->resize_sem);
-	shift = odp_best_shift(umem_odp, accepted);
-	ret = shift < 0 ? shift : 0;
-	if (!ret && shift != umem_odp->page_shift)
-		ret = odp_set_shift(umem_odp, shift);
+	ret = odp_choose_sizes(umem_odp, accepted, req->flags, &sizes);
+	if (!ret)
+		ret = odp_set_sizes(umem_odp, sizes);
 	if (!ret) {
 		mutex_lock(&umem_odp->umem_mutex);
 		umem_odp->pages.accepted = accepted;
@@ -331,11 +356,12 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_renegotiate);
 /**
  * ib_umem_odp_step_down - go to the next smaller page size that is accepted
  * @umem_odp: the umem
- * @generation: pages.generation as read before ib_umem_odp_map_dma_and_lock()
+ * @generation: pages.generation as read before memory was looked at
  *
  * To be called after that failed with -ERANGE, without umem_mutex. If the
  * generation is still the same the failure was one of the present page size;
- * the page size alone could have changed twice.
+ * the page size alone could have changed twice. With blocks of different sizes
+ * the smallest accepted one has failed.
  *
  * Return: 0 if it is worth to try again, also because somebody else was here
  *	   first; -ERANGE if no smaller size is accepted, or an error
@@ -351,8 +377,9 @@ int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation)
 	down_write(&umem_odp->resize_sem);
 	if (umem_odp->pages.generation == generation) {
 		sizes = umem_odp->pages.accepted &
-			(BIT_ULL(umem_odp->page_shift) - 1);
-		ret = sizes ? odp_set_shift(umem_odp, fls64(sizes) - 1) :
+			((umem_odp->pages.sizes & -umem_odp->pages.sizes) - 1);
+		ret = sizes ? odp_set_sizes(umem_odp,
+					    BIT_ULL(fls64(sizes) - 1)) :
 			      -ERANGE;
 	}
 	up_write(&umem_odp->resize_sem);
@@ -360,53 +387,6 @@ int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation)
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_step_down);
-
-/**
- * ib_umem_odp_populate - fill the table
- * @umem_odp: the umem
- * @fault: fault memory in; else take what is there
- *
- * For drivers whose translations are the table of the umem itself.
- *
- * Return: 0, or what ib_umem_odp_map_dma_and_lock() returns; -ERANGE if blocks
- *	   are not uniform and no smaller size is accepted
- */
-int ib_umem_odp_populate(struct ib_umem_odp *umem_odp, bool fault)
-{
-	u64 access = umem_odp->umem.writable ? HMM_PFN_WRITE : 0;
-	u64 offset = 0;
-
-	while (offset < umem_odp->umem.length) {
-		u32 generation = READ_ONCE(umem_odp->pages.generation);
-		unsigned int shift = READ_ONCE(umem_odp->page_shift);
-		u64 len = min_t(u64, umem_odp->umem.length - offset,
-				max_t(u64, ODP_POPULATE_STEP, 1ULL << shift));
-		int ret;
-
-		ret = ib_umem_odp_map_dma_and_lock(umem_odp,
-						   umem_odp->umem.address + offset,
-						   len, access, fault);
-		if (ret >= 0)
-			mutex_unlock(&umem_odp->umem_mutex);
-		/* Memory that is being invalidated can be faulted in later. */
-		if (ret >= 0 || (ret == -EBUSY && !fault)) {
-			offset += len;
-			cond_resched();
-			continue;
-		}
-		if (ret == -EBUSY && !fatal_signal_pending(current))
-			continue;
-		if (ret != -ERANGE)
-			return ret;
-		ret = ib_umem_odp_step_down(umem_odp, generation);
-		if (ret)
-			return ret;
-		/* The table has been emptied. */
-		offset = 0;
-	}
-	return 0;
-}
-EXPORT_SYMBOL_GPL(ib_umem_odp_populate);
 
 /**
  * ib_umem_odp_invalidate - take entries out of the table for the mm
@@ -418,10 +398,11 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_populate);
  */
 void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound)
 {
-	u64 mapped = umem_odp->pages.blocks_mapped;
+	u64 mapped = ib_umem_odp_blocks_mapped(umem_odp);
 
 	ib_umem_odp_unmap_dma_pages(umem_odp, virt, bound);
-	umem_odp->pages.invalidated += mapped - umem_odp->pages.blocks_mapped;
+	mapped -= ib_umem_odp_blocks_mapped(umem_odp);
+	umem_odp->pages.invalidated += mapped;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_invalidate);
 
@@ -437,37 +418,3 @@ void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp)
 	umem_odp->pages.settled = true;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_count_fault);
-
-static u64 odp_table_bytes(struct ib_umem_odp *umem_odp)
-{
-	u64 entry = sizeof(*umem_odp->map.pfn_list);
-
-	if (umem_odp->map.dma_list)
-		entry += sizeof(*umem_odp->map.dma_list);
-	return ib_umem_odp_num_pages(umem_odp) * entry;
-}
-
-/**
- * ib_umem_odp_get_state - what an ODP umem is made of now
- * @umem_odp: the umem
- * @state: filled in
- */
-void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
-			   struct ib_uverbs_odp_state *state)
-{
-	struct ib_odp_pages *pages = &umem_odp->pages;
-
-	mutex_lock(&umem_odp->umem_mutex);
-	*state = (struct ib_uverbs_odp_state) {
-		.page_sizes = pages->accepted,
-		.page_shift = umem_odp->page_shift,
-		.flags = pages->flags,
-		.blocks_mapped = pages->blocks_mapped,
-		.table_bytes = odp_table_bytes(umem_odp),
-		.faults = pages->faults,
-		.pages_invalidated = pages->invalidated,
-		.renegotiations = pages->renegotiations,
-	};
-	mutex_unlock(&umem_odp->umem_mutex);
-}
-EXPORT_SYMBOL_GPL(ib_umem_odp_get_state);

@@ -23,10 +23,38 @@ static struct ib_umem_odp *mr_to_umem_odp(struct ib_mr *mr)
 	return umem_odp ?: ERR_PTR(-EINVAL);
 }
 
+/* The state of an MR if the attribute @id is there to take it, else -ENOENT. */
+static int get_state(struct uverbs_attr_bundle *attrs, u16 id,
+		     struct ib_mr *mr, struct ib_uverbs_odp_state *state)
+{
+	struct ib_umem_odp *umem_odp;
+
+	if (!uverbs_attr_is_valid(attrs, id))
+		return -ENOENT;
+	umem_odp = mr_to_umem_odp(mr);
+	if (IS_ERR(umem_odp))
+		return PTR_ERR(umem_odp);
+	ib_umem_odp_get_state(umem_odp, state);
+	return 0;
+}
+
 static int copy_page_shift(struct uverbs_attr_bundle *attrs, u16 id,
 			   struct ib_mr *mr)
 {
 	struct ib_uverbs_odp_state state;
+	int ret;
+
+	ret = get_state(attrs, id, mr, &state);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	return uverbs_copy_to(attrs, id, &state.page_shift,
+			      sizeof(state.page_shift));
+}
+
+static int copy_blocks(struct uverbs_attr_bundle *attrs, u16 id,
+		       struct ib_mr *mr)
+{
+	struct ib_uverbs_odp_blocks blocks;
 	struct ib_umem_odp *umem_odp;
 
 	if (!uverbs_attr_is_valid(attrs, id))
@@ -34,9 +62,9 @@ static int copy_page_shift(struct uverbs_attr_bundle *attrs, u16 id,
 	umem_odp = mr_to_umem_odp(mr);
 	if (IS_ERR(umem_odp))
 		return PTR_ERR(umem_odp);
-	ib_umem_odp_get_state(umem_odp, &state);
-	return uverbs_copy_to(attrs, id, &state.page_shift,
-			      sizeof(state.page_shift));
+	ib_umem_odp_get_blocks(umem_odp, &blocks);
+	return uverbs_copy_to_struct_or_zero(attrs, id, &blocks,
+					     sizeof(blocks));
 }
 
 /**
@@ -97,17 +125,16 @@ int uverbs_reg_mr_odp_finish(struct uverbs_attr_bundle *attrs,
 int uverbs_query_mr_odp(struct uverbs_attr_bundle *attrs, struct ib_mr *mr)
 {
 	struct ib_uverbs_odp_state state;
-	struct ib_umem_odp *umem_odp;
+	int ret;
 
-	if (!uverbs_attr_is_valid(attrs, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE))
-		return 0;
-	umem_odp = mr_to_umem_odp(mr);
-	if (IS_ERR(umem_odp))
-		return PTR_ERR(umem_odp);
-	ib_umem_odp_get_state(umem_odp, &state);
-	return uverbs_copy_to_struct_or_zero(attrs,
-					     UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
-					     &state, sizeof(state));
+	ret = get_state(attrs, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE, mr, &state);
+	if (!ret)
+		ret = uverbs_copy_to_struct_or_zero(attrs,
+						    UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
+						    &state, sizeof(state));
+	if (ret && ret != -ENOENT)
+		return ret;
+	return copy_blocks(attrs, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, mr);
 }
 
 static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
@@ -174,6 +201,10 @@ static const struct uverbs_attr_def *const query_mr_odp_attrs[] = {
 	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
 			    UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_state,
 					       renegotiations),
+			    UA_OPTIONAL),
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS,
+			    UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_blocks,
+					       mapped),
 			    UA_OPTIONAL),
 };
 

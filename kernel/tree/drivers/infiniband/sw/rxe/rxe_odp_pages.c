@@ -4,6 +4,8 @@
  * any power of two will do.
  */
 #include <linux/bits.h>
+#include <linux/err.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 
 #include <rdma/ib_odp_pages.h>
@@ -19,7 +21,8 @@
 void rxe_odp_init_page_caps(struct rxe_dev *rxe)
 {
 	rxe->attr.odp_caps.page_sizes = RXE_ODP_PAGE_SIZES;
-	rxe->attr.odp_caps.page_flags = IB_UVERBS_ODP_POPULATE;
+	rxe->attr.odp_caps.page_flags =
+		IB_UVERBS_ODP_MIXED | IB_UVERBS_ODP_POPULATE;
 }
 
 struct ib_umem_odp *rxe_mr_odp(struct ib_mr *ibmr)
@@ -29,14 +32,67 @@ struct ib_umem_odp *rxe_mr_odp(struct ib_mr *ibmr)
 	return is_odp_mr(mr) ? to_ib_umem_odp(mr->umem) : NULL;
 }
 
-int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
+static bool rxe_odp_implicit(const struct rxe_mr *mr)
 {
-	struct ib_umem_odp *umem_odp = rxe_mr_odp(ibmr);
+	return !mr->umem->address && mr->ibmr.length == U64_MAX;
+}
+
+/*
+ * An implicit MR is one of all the address space. Its table is sparse, so that
+ * this costs next to nothing; without another wish each block of memory has the
+ * largest size that it can.
+ */
+struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
+					 int access,
+					 const struct ib_odp_request *req)
+{
+	const struct ib_odp_request any = { .flags = IB_UVERBS_ODP_MIXED };
+
+	if (iova || (access & IB_ACCESS_HUGETLB))
+		return ERR_PTR(-EINVAL);
+	return ib_umem_odp_get(&rxe->ib_dev, 0, ALIGN(TASK_SIZE, SZ_1G), iova,
+			       access, req ?: &any, &rxe_mn_ops);
+}
+
+/*
+ * Fill the table, or take to it what is there already. Not for all that a
+ * process has, if nobody asked for it.
+ */
+int rxe_odp_populate(struct rxe_mr *mr, u32 flags)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(mr->umem);
+	bool fault = flags & IB_UVERBS_ODP_POPULATE;
 	int ret;
 
-	ret = ib_umem_odp_renegotiate(umem_odp, req);
+	if (rxe_odp_implicit(mr) && !fault)
+		return 0;
+	ret = ib_umem_odp_fill(umem_odp, umem_odp->umem.address,
+			       umem_odp->umem.length, umem_odp->umem.writable,
+			       fault);
+	/* EPERM would be about the caller, not about the memory. */
+	return ret == -EPERM ? -EFAULT : ret;
+}
+
+int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
+{
+	int ret;
+
+	ret = ib_umem_odp_renegotiate(rxe_mr_odp(ibmr), req);
 	if (ret)
 		return ret;
-	return ib_umem_odp_populate(umem_odp,
-				    req->flags & IB_UVERBS_ODP_POPULATE);
+	return rxe_odp_populate(to_rmr(ibmr), req->flags);
+}
+
+int rxe_fill_res_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr)
+{
+	struct ib_umem_odp *umem_odp = rxe_mr_odp(ibmr);
+
+	return umem_odp ? ib_umem_odp_fill_res(msg, umem_odp) : 0;
+}
+
+int rxe_fill_stat_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr)
+{
+	struct ib_umem_odp *umem_odp = rxe_mr_odp(ibmr);
+
+	return umem_odp ? ib_umem_odp_fill_stat(msg, umem_odp) : 0;
 }

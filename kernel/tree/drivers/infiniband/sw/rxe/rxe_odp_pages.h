@@ -2,16 +2,26 @@
 #ifndef RXE_ODP_PAGES_H
 #define RXE_ODP_PAGES_H
 
+#include <linux/types.h>
+
 struct ib_mr;
 struct ib_odp_request;
 struct ib_umem_odp;
 struct rxe_dev;
+struct rxe_mr;
+struct sk_buff;
 
 #ifdef CONFIG_INFINIBAND_ON_DEMAND_PAGING
 
 void rxe_odp_init_page_caps(struct rxe_dev *rxe);
 struct ib_umem_odp *rxe_mr_odp(struct ib_mr *ibmr);
+struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
+					 int access,
+					 const struct ib_odp_request *req);
+int rxe_odp_populate(struct rxe_mr *mr, u32 flags);
 int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
+int rxe_fill_res_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr);
+int rxe_fill_stat_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr);
 
 #else
 

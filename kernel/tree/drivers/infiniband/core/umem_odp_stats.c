@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What ODP umems tell of themselves: to their users, and to RDMA netlink. */
+#include <linux/export.h>
+#include <linux/hmm.h>
+#include <net/netlink.h>
+
+#include <rdma/ib_odp_pages.h>
+#include <rdma/ib_odp_table.h>
+#include <rdma/ib_umem_odp.h>
+#include <rdma/ib_user_hugeodp.h>
+#include <rdma/rdma_netlink.h>
+#include <rdma/restrack.h>
+
+/**
+ * ib_umem_odp_blocks_mapped - how many blocks an ODP umem has mapped
+ * @umem_odp: the umem, its umem_mutex held
+ *
+ * Return: blocks of any size
+ */
+u64 ib_umem_odp_blocks_mapped(const struct ib_umem_odp *umem_odp)
+{
+	lockdep_assert_held(&umem_odp->umem_mutex);
+
+	return umem_odp->table ? umem_odp->table->mapped :
+				 umem_odp->pages.blocks_mapped;
+}
+
+static u64 odp_table_bytes(struct ib_umem_odp *umem_odp)
+{
+	u64 entry = sizeof(*umem_odp->map.pfn_list);
+
+	if (umem_odp->table)
+		return umem_odp->table->bytes;
+	if (umem_odp->map.dma_list)
+		entry += sizeof(*umem_odp->map.dma_list);
+	return ib_umem_odp_num_pages(umem_odp) * entry;
+}
+
+/* The largest block in use, or the one that would be tried first. */
+static unsigned int odp_state_shift(const struct ib_umem_odp *umem_odp)
+{
+	u64 sizes = umem_odp->pages.sizes;
+	int shift;
+
+	if (!umem_odp->table || !umem_odp->table->mapped)
+		return umem_odp->page_shift;
+	for (shift = fls64(sizes) - 1; shift > PAGE_SHIFT; shift--)
+		if (umem_odp->table->mapped_by_shift[shift])
+			break;
+	return shift;
+}
+
+/**
+ * ib_umem_odp_get_state - what an ODP umem is made of now
+ * @umem_odp: the umem
+ * @state: filled in
+ */
+void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
+			   struct ib_uverbs_odp_state *state)
+{
+	struct ib_odp_pages *pages = &umem_odp->pages;
+
+	mutex_lock(&umem_odp->umem_mutex);
+	*state = (struct ib_uverbs_odp_state) {
+		.page_sizes = pages->accepted,
+		.page_shift = odp_state_shift(umem_odp),
+		.flags = pages->flags,
+		.blocks_mapped = ib_umem_odp_blocks_mapped(umem_odp),
+		.table_bytes = odp_table_bytes(umem_odp),
+		.faults = pages->faults,
+		.pages_invalidated = pages->invalidated,
+		.renegotiations = pages->renegotiations,
+		.renegotiations_down = pages->renegotiations_down,
+	};
+	mutex_unlock(&umem_odp->umem_mutex);
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_get_state);
+
+/**
+ * ib_umem_odp_get_blocks - how many blocks of which size an ODP umem has
+ * @umem_odp: the umem
+ * @blocks: filled in; the index is the log2 of the size
+ */
+void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
+			    struct ib_uverbs_odp_blocks *blocks)
+{
+	unsigned int shift;
+
+	*blocks = (struct ib_uverbs_odp_blocks){};
+	mutex_lock(&umem_odp->umem_mutex);
+	blocks->mapped[umem_odp->page_shift] = ib_umem_odp_blocks_mapped(umem_odp);
+	for (shift = 0; umem_odp->table && shift < BITS_PER_LONG; shift++)
+		blocks->mapped[shift] = umem_odp->table->mapped_by_shift[shift];
+	mutex_unlock(&umem_odp->umem_mutex);
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_get_blocks);
+
+/**
+ * ib_umem_odp_fill_res - tell RDMA netlink what an ODP umem is made of
+ * @msg: the message
+ * @umem_odp: the umem
+ *
+ * For drivers' fill_res_mr_entry().
+ *
+ * Return: 0 or -EMSGSIZE
+ */
+int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
+{
+	struct ib_uverbs_odp_state state;
+	struct nlattr *nest;
+
+	ib_umem_odp_get_state(umem_odp, &state);
+	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
+	if (!nest)
+		return -EMSGSIZE;
+	if (rdma_nl_put_driver_u32(msg, "odp_page_shift", state.page_shift) ||
+	    rdma_nl_put_driver_u64_hex(msg, "odp_page_sizes", state.page_sizes) ||
+	    rdma_nl_put_driver_u64(msg, "odp_blocks_mapped",
+				   state.blocks_mapped) ||
+	    rdma_nl_put_driver_u64(msg, "odp_table_bytes", state.table_bytes) ||
+	    rdma_nl_put_driver_u64(msg, "odp_faults", state.faults) ||
+	    rdma_nl_put_driver_u64(msg, "odp_invalidated",
+				   state.pages_invalidated)) {
+		nla_nest_cancel(msg, nest);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(msg, nest);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_fill_res);
+
+/**
+ * ib_umem_odp_fill_stat - tell RDMA netlink the counters of an ODP umem
+ * @msg: the message
+ * @umem_odp: the umem
+ *
+ * For drivers' fill_stat_mr_entry().
+ *
+ * Return: 0 or -EMSGSIZE
+ */
+int ib_umem_odp_fill_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
+{
+	struct ib_uverbs_odp_state state;
+	struct nlattr *nest;
+
+	ib_umem_odp_get_state(umem_odp, &state);
+	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
+	if (!nest)
+		return -EMSGSIZE;
+	if (rdma_nl_stat_hwcounter_entry(msg, "page_faults", state.faults) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "page_invalidations",
+					 state.pages_invalidated) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "blocks_mapped",
+					 state.blocks_mapped) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "table_bytes",
+					 state.table_bytes) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_up",
+					 state.renegotiations -
+					 state.renegotiations_down) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_down",
+					 state.renegotiations_down)) {
+		nla_nest_cancel(msg, nest);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(msg, nest);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_fill_stat);

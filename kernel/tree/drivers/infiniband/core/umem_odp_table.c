@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Sparse tables of blocks of several sizes.
+ *
+ * A tree whose leaves are blocks. The smallest size makes the last level; each
+ * level above it stands for a larger size of the table, or for up to
+ * ODP_CHUNK_ENTRIES entries of the level below where there is no such size. So
+ * a chunk of entries is a page at most, and memory is used for addresses that
+ * have blocks. A block that is larger than an entry, but smaller than one of
+ * the level above, is in each of the entries that it covers.
+ *
+ * Compare the XArray, which would use 8 entries in each node of 64 for a block
+ * of 2 MiB, and does not tell how much memory it has.
+ *
+ * No locking here: in an ODP umem this is umem_mutex. As that is taken in
+ * reclaim, ib_odp_table_set() does not allocate but asks its caller to.
+ */
+#include <linux/align.h>
+#include <linux/bitops.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include <rdma/ib_odp_table.h>
+
+#define ODP_CHUNK_SHIFT		9
+#define ODP_CHUNK_ENTRIES	BIT(ODP_CHUNK_SHIFT)
+
+/*
+ * An entry is 0, a pointer to a chunk of the level below, or a leaf: the first
+ * page frame of its block, the order of the block, ODP_WRITE and ODP_LEAF.
+ */
+#define ODP_LEAF	BIT(0)
+#define ODP_WRITE	BIT(1)
+#define ODP_ORDER	GENMASK(7, 2)
+#define ODP_ORDER_SHIFT	2
+#define ODP_PFN_SHIFT	8
+
+static unsigned long odp_leaf(const struct ib_odp_block *block)
+{
+	return block->pfn << ODP_PFN_SHIFT |
+	       (unsigned long)(block->shift - PAGE_SHIFT) << ODP_ORDER_SHIFT |
+	       (block->write ? ODP_WRITE : 0) | ODP_LEAF;
+}
+
+static void odp_leaf_block(unsigned long leaf, unsigned long addr,
+			   struct ib_odp_block *block)
+{
+	block->shift = PAGE_SHIFT + ((leaf & ODP_ORDER) >> ODP_ORDER_SHIFT);
+	block->addr = ALIGN_DOWN(addr, BIT(block->shift));
+	block->pfn = leaf >> ODP_PFN_SHIFT;
+	block->write = leaf & ODP_WRITE;
+}
+
+/* Entries that follow each other, of one level. */
+struct odp_chunk {
+	unsigned long *entries;
+	unsigned int level;
+	/* the address of the first one, in units of this level */
+	unsigned long first;
+};
+
+static struct odp_chunk odp_root(const struct ib_odp_table *table)
+{
+	return (struct odp_chunk){
+		.entries = table->root,
+		.first = table->start >> table->shift[0],
+	};
+}
+
+/* The chunk that the entry for @addr points to. */
+static struct odp_chunk odp_child(const struct ib_odp_table *table,
+				  const struct odp_chunk *chunk,
+				  unsigned long entry, unsigned long addr)
+{
+	unsigned int level = chunk->level + 1;
+	unsigned long start = ALIGN_DOWN(addr, BIT(table->shift[level - 1]));
+
+	return (struct odp_chunk){
+		.entries = (unsigned long *)entry,
+		.level = level,
+		.first = start >> table->shift[level],
+	};
+}
+
+static unsigned long *odp_slot(const struct ib_odp_table *table,
+			       const struct odp_chunk *chunk,
+			       unsigned long addr)
+{
+	return &chunk->entries[(addr >> table->shift[chunk->level]) -
+			       chunk->first];
+}
+
+/* Bytes of a chunk of a level below the root. */
+static size_t odp_chunk_bytes(const struct ib_odp_table *table,
+			      unsigned int level)
+{
+	return sizeof(*table->root) << (table->shift[level - 1] -
+					table->shift[level]);
+}
+
+static size_t odp_root_entries(const struct ib_odp_table *table)
+{
+	return ((table->end - 1) >> table->shift[0]) -
+	       (table->start >> table->shift[0]) + 1;
+}
+
+/* The level above one of 1 << @shift: the largest size in reach, if any. */
+static unsigned int odp_next_shift(u64 sizes, unsigned int shift)
+{
+	u64 reach = (sizes >> shift) & GENMASK_ULL(ODP_CHUNK_SHIFT, 1);
+
+	return shift + (reach ? fls64(reach) - 1 : ODP_CHUNK_SHIFT);
+}
+
+/* Lay the levels out from the smallest upwards. */
+static int odp_set_levels(struct ib_odp_table *table)
+{
+	unsigned int largest = fls64(table->sizes) - 1;
+	u8 shift[IB_ODP_TABLE_LEVELS];
+	unsigned int n = 0;
+	unsigned int i;
+
+	shift[n++] = __ffs64(table->sizes);
+	while (shift[n - 1] < largest ||
+	       ((table->end - 1) >> shift[n - 1]) -
+			       (table->start >> shift[n - 1]) >=
+		       ODP_CHUNK_ENTRIES) {
+		unsigned int next = odp_next_shift(table->sizes, shift[n - 1]);
+
+		if (next >= BITS_PER_LONG)
+			break;
+		if (WARN_ON_ONCE(n == IB_ODP_TABLE_LEVELS))
+			return -EINVAL;
+		shift[n++] = next;
+	}
+
+	table->nr_levels = n;
+	for (i = 0; i < n; i++)
+		table->shift[i] = shift[n - 1 - i];
+	return 0;
+}
+
+/**
+ * ib_odp_table_create - make an empty table
+ * @start: first address, aligned to the largest size
+ * @end: address behind the last one, aligned too
+ * @sizes: sizes that blocks can have, bit mask in bytes
+ * @drop: called for each block that is taken out, or NULL
+ *
+ * Return: the table, or ERR_PTR() of -EINVAL or -ENOMEM
+ */
+struct ib_odp_table *
+ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
+		    void (*drop)(const struct ib_odp_block *block))
+{
+	struct ib_odp_table *table;
+
+	if (!sizes || (sizes & (PAGE_SIZE - 1)) || end <= start ||
+	    !IS_ALIGNED(start | end, BIT_ULL(fls64(sizes) - 1)))
+		return ERR_PTR(-EINVAL);
+
+	table = kzalloc_obj(*table);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	table->sizes = sizes;
+	table->start = start;
+	table->end = end;
+	table->drop = drop;
+	if (odp_set_levels(table)) {
+		kfree(table);
+		return ERR_PTR(-EINVAL);
+	}
+	table->bytes = odp_root_entries(table) * sizeof(*table->root);
+	table->root = kvzalloc(table->bytes, GFP_KERNEL | __GFP_NOWARN);
+	if (!table->root) {
+		kfree(table);
+		return ERR_PTR(-ENOMEM);
+	}
+	return table;
+}
+EXPORT_SYMBOL_GPL(ib_odp_table_create);
+
+/* Take the block at @addr out of the entries it has; all are in @chunk. */
+static void odp_drop(struct ib_odp_table *table, const struct odp_chunk *chunk,
+		     unsigned long addr, struct ib_odp_block *block)
+{
+	unsigned long *slot = odp_slot(table, chunk, addr);
+	unsigned int shift = table->shift[chunk->level];
+
+	odp_leaf_block(*slot, addr, block);
+	slot = odp_slot(table, chunk, block->addr);
+	memset(slot, 0, sizeof(*slot) << (block->shift - shift));
+	table->mapped--;
+	table->mapped_by_shift[block->shift]--;
+	if (table->drop)
+		table->drop(block);
+}
+
+/* Take out what is in [@start, @end), which is all in @chunk. */
+static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
+		      unsigned long start, unsigned long end)
+{
+	unsigned long size = BIT(table->shift[chunk->level]);
+	unsigned long next;
+
+	for (; start < end; start = next) {
+		unsigned long *slot = odp_slot(table, chunk, start);
+		struct odp_chunk child;
+		size_t bytes;
+
+		/* The last entry may end with the address space. */
+		next = ALIGN_DOWN(start, size) + size;
+		if (next > end || next < start)
+			next = end;
+		if (!*slot)
+			continue;
+		if (*slot & ODP_LEAF) {
+			struct ib_odp_block block;
+
+			odp_drop(table, chunk, start, &block);
+			continue;
+		}
+
+		child = odp_child(table, chunk, *slot, start);
+		odp_clear(table, &child, start, next);
+		bytes = odp_chunk_bytes(table, child.level);
+		if (!memchr_inv(child.entries, 0, bytes)) {
+			kfree(child.entries);
+			*slot = 0;
+			table->bytes -= bytes;
+		}
+	}
+}
+
+/**
+ * ib_odp_table_clear - take blocks out of a table
+ * @table: the table
+ * @start: first address
+ * @end: address behind the last one
+ *
+ * All blocks that have a byte in the range go.
+ */
+void ib_odp_table_clear(struct ib_odp_table *table, unsigned long start,
+			unsigned long end)
+{
+	struct odp_chunk root = odp_root(table);
+
+	start = max(start, table->start);
+	end = min(end, table->end);
+	if (start < end)
+		odp_clear(table, &root, start, end);
+}
+EXPORT_SYMBOL_GPL(ib_odp_table_clear);
+
+/**
+ * ib_odp_table_destroy - take all blocks out of a table and free it
+ * @table: the table, or NULL
+ */
+void ib_odp_table_destroy(struct ib_odp_table *table)
+{
+	if (!table)
+		return;
+	ib_odp_table_clear(table, table->start, table->end);
+	WARN_ON(table->mapped);
+	kvfree(table->root);
+	kfree(table);
+}
+EXPORT_SYMBOL_GPL(ib_odp_table_destroy);
+
+/**
+ * ib_odp_table_get - look an address up
+ * @table: the table
+ * @addr: any address
+ * @block: filled in with the block that it is in
+ *
+ * Return: whether there is one
+ */
+bool ib_odp_table_get(const struct ib_odp_table *table, unsigned long addr,
+		      struct ib_odp_block *block)
+{
+	struct odp_chunk chunk = odp_root(table);
+	unsigned long entry;
+
+	if (addr < table->start || addr >= table->end)
+		return false;
+	for (;;) {
+		entry = *odp_slot(table, &chunk, addr);
+		if (!entry)
+			return false;
+		if (entry & ODP_LEAF)
+			break;
+		chunk = odp_child(table, &chunk, entry, addr);
+	}
+	odp_leaf_block(entry, addr, block);
+	return true;
+}
+EXPORT_SYMBOL_GPL(ib_odp_table_get);
+
+/**
+ * ib_odp_table_set - put a block into a table
+ * @table: the table
+ * @block: the block: of one of the sizes of the table, aligned, and inside
+ * @spare: memory for a chunk
+ *
+ * Whatever is there in its place is taken out. If a chunk is missing for which
+ * @spare is of the wrong size, that size is put there, and the caller has to
+ * replace the memory and to try again. Memory that was used is no longer in
+ * @spare.
+ *
+ * Return: 0, or -ENOMEM
+ */
+int ib_odp_table_set(struct ib_odp_table *table,
+		     const struct ib_odp_block *block,
+		     struct ib_odp_spare *spare)
+{
+	struct odp_chunk chunk = odp_root(table);
+	unsigned long leaf = odp_leaf(block);
+	unsigned long addr = block->addr;
+	unsigned long *slot;
+	unsigned long n;
+
+	for (;;) {
+		slot = odp_slot(table, &chunk, addr);
+		if (block->shift >= table->shift[chunk.level])
+			break;
+		if (*slot & ODP_LEAF) {
+			struct ib_odp_block old;
+
+			odp_drop(table, &chunk, addr, &old);
+		}
+		if (!*slot) {
+			size_t bytes = odp_chunk_bytes(table, chunk.level + 1);
+
+			if (!spare->mem || spare->bytes != bytes) {
+				spare->bytes = bytes;
+				return -ENOMEM;
+			}
+			*slot = (unsigned long)spare->mem;
+			spare->mem = NULL;
+			table->bytes += bytes;
+		}
+		chunk = odp_child(table, &chunk, *slot, addr);
+	}
+
+	if (*slot == leaf)
+		return 0;
+	odp_clear(table, &chunk, addr, addr + BIT(block->shift));
+	for (n = BIT(block->shift - table->shift[chunk.level]); n; n--)
+		*slot++ = leaf;
+	table->mapped++;
+	table->mapped_by_shift[block->shift]++;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_odp_table_set);
