@@ -273,7 +273,8 @@ static void queries(struct rig *rig, struct buf *odp, struct buf *pinned)
 	int err;
 
 	is_errno(query(rig, handle, &state, sizeof(state)), 0, "QUERY_MR");
-	err = query(rig, handle, &state, sizeof(state) - 8);
+	is_errno(query(rig, handle, &state, 56), 0, "QUERY_MR: the first layout");
+	err = query(rig, handle, &state, 48);
 	ok(err == ENOSPC || err == EINVAL, "QUERY_MR: no room for the state (%s)", strerror(err));
 	memset(&tail, 0xff, sizeof(tail));
 	is_errno(query(rig, handle, &tail, sizeof(tail)), 0, "QUERY_MR: room to spare");

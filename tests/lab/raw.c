@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <rdma/ib_user_hugeodp.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 
 #include "tap.h"
@@ -80,4 +81,22 @@ int raw_ioctl(struct ibv_context *ctx, struct raw *raw)
 	memcpy(raw->attr, hdr->attrs, attrs);
 	free(hdr);
 	return err;
+}
+
+void raw_blocks(struct ibv_mr *mr, uint64_t blocks[64])
+{
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
+	uint64_t length, iova;
+	uint32_t lkey, rkey;
+	int err;
+
+	raw_object(&raw, UVERBS_ATTR_QUERY_MR_HANDLE, mr->handle);
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_IOVA, &iova, sizeof(iova));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, blocks, 64 * sizeof(*blocks));
+	err = raw_ioctl(mr->context, &raw);
+	if (err)
+		fatal("QUERY_MR, blocks of each size: %s", strerror(err));
 }

@@ -31,4 +31,7 @@ struct ib_uverbs_attr *raw_object(struct raw *raw, uint16_t id, uint32_t handle)
 /* 0 or an errno value; afterwards the attributes are as the kernel left them. */
 int raw_ioctl(struct ibv_context *ctx, struct raw *raw);
 
+/* The blocks of each size that an MR has mapped; ends the test on error. */
+void raw_blocks(struct ibv_mr *mr, uint64_t blocks[64]);
+
 #endif

@@ -44,6 +44,20 @@ const struct mode mode_any = {
 	.request = true,
 };
 
+const struct mode mode_mixed_2m_4k = {
+	.name = "mixed 2M|4K",
+	.access = IBV_ACCESS_ON_DEMAND,
+	.request = true,
+	.page_sizes = SZ_2M | SZ_4K,
+	.flags = IBV_ODP_MIXED,
+};
+const struct mode mode_mixed_any = {
+	.name = "mixed any",
+	.access = IBV_ACCESS_ON_DEMAND,
+	.request = true,
+	.flags = IBV_ODP_MIXED,
+};
+
 bool mode_needs_series(const struct mode *mode)
 {
 	return mode->request || (mode->access & IBV_ACCESS_HUGETLB);

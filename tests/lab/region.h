@@ -33,6 +33,8 @@ extern const struct mode mode_strict_64k;
 extern const struct mode mode_strict_4k;
 extern const struct mode mode_2m_4k;
 extern const struct mode mode_any;
+extern const struct mode mode_mixed_2m_4k; /* each block by itself */
+extern const struct mode mode_mixed_any;
 
 bool mode_needs_series(const struct mode *mode);
 
