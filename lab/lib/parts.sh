@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python self)
-PARTS_MORE=(debug fuzz)
+PARTS_MORE=(debug fuzz kunit)
 
 part_shell() {
 	local file first
@@ -100,6 +100,9 @@ KMEMLEAK='for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys
 
 # Slow, so only when asked for: the same under the kernel's own checkers
 part_debug() { part_prove debug debug '/usr/libexec/hugeodp/tests/*.t' "$KMEMLEAK"; }
+
+# What the series tests inside of the kernel
+part_kunit() { part_prove kunit debug '/usr/libexec/hugeodp/kunit/*.t' "$KMEMLEAK"; }
 
 # Random ioctls, a million of them or as many as fit into HUGEODP_FUZZ_MINUTES
 part_fuzz() {
