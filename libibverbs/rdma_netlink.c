@@ -15,14 +15,6 @@ struct request {
 	unsigned char attrs[64];
 };
 
-/* The attributes of one message. */
-struct attrs {
-	const unsigned char *data;
-	size_t len;
-};
-
-typedef int (*message_fn)(const struct attrs *attrs, void *arg);
-
 static void request_init(struct request *req, uint32_t seq, uint16_t op, uint16_t flags)
 {
 	memset(req, 0, sizeof(*req));
@@ -42,49 +34,59 @@ static void request_add(struct request *req, uint16_t type, const void *data, ui
 	req->hdr.nlmsg_len += NLA_ALIGN(attr.nla_len);
 }
 
-static const void *find_attr(const struct attrs *attrs, uint16_t type, size_t *len)
+bool nl_next(struct nl_attrs *rest, uint16_t *type, struct nl_attrs *value)
 {
-	const unsigned char *at = attrs->data;
-	size_t left = attrs->len;
 	struct nlattr attr;
 	size_t step;
 
-	while (left >= sizeof(attr)) {
-		memcpy(&attr, at, sizeof(attr));
-		if (attr.nla_len < NLA_HDRLEN || attr.nla_len > left)
-			return NULL;
-		if ((attr.nla_type & NLA_TYPE_MASK) == type) {
-			*len = attr.nla_len - NLA_HDRLEN;
-			return at + NLA_HDRLEN;
-		}
-		step = NLA_ALIGN(attr.nla_len);
-		if (step > left)
-			return NULL;
-		at += step;
-		left -= step;
-	}
-	return NULL;
+	if (rest->len < sizeof(attr))
+		return false;
+	memcpy(&attr, rest->data, sizeof(attr));
+	if (attr.nla_len < NLA_HDRLEN || attr.nla_len > rest->len)
+		return false;
+	*type = attr.nla_type & NLA_TYPE_MASK;
+	value->data = rest->data + NLA_HDRLEN;
+	value->len = attr.nla_len - NLA_HDRLEN;
+	step = NLA_ALIGN(attr.nla_len);
+	if (step > rest->len)
+		step = rest->len;
+	rest->data += step;
+	rest->len -= step;
+	return true;
 }
 
-/* A number of either width: the header file and the kernel do not always agree. */
-static bool find_uint(const struct attrs *attrs, uint16_t type, uint64_t *value)
+bool nl_find(const struct nl_attrs *attrs, uint16_t type, struct nl_attrs *value)
 {
-	uint32_t value32;
-	const void *data;
-	size_t len;
+	struct nl_attrs rest = *attrs;
+	uint16_t found;
 
-	data = find_attr(attrs, type, &len);
-	if (!data)
-		return false;
-	if (len == sizeof(value32)) {
-		memcpy(&value32, data, len);
-		*value = value32;
+	while (nl_next(&rest, &found, value)) {
+		if (found == type)
+			return true;
+	}
+	return false;
+}
+
+bool nl_uint(const struct nl_attrs *value, uint64_t *number)
+{
+	uint32_t number32;
+
+	if (value->len == sizeof(number32)) {
+		memcpy(&number32, value->data, sizeof(number32));
+		*number = number32;
 		return true;
 	}
-	if (len != sizeof(*value))
+	if (value->len != sizeof(*number))
 		return false;
-	memcpy(value, data, len);
+	memcpy(number, value->data, sizeof(*number));
 	return true;
+}
+
+bool nl_find_uint(const struct nl_attrs *attrs, uint16_t type, uint64_t *number)
+{
+	struct nl_attrs value;
+
+	return nl_find(attrs, type, &value) && nl_uint(&value, number);
 }
 
 /*
@@ -118,9 +120,10 @@ static int receive(int fd, void *buf, size_t size, size_t *len)
  * Look at one message. Returns 0 to go on, -1 at the end of the answer, or an
  * errno value.
  */
-static int handle(const struct request *req, const struct nlmsghdr *hdr, message_fn fn, void *arg)
+static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_message_fn fn,
+		  void *arg)
 {
-	struct attrs attrs = {
+	struct nl_attrs attrs = {
 		.data = (const unsigned char *)hdr + NLMSG_HDRLEN,
 		.len = hdr->nlmsg_len - NLMSG_HDRLEN,
 	};
@@ -145,7 +148,7 @@ static int handle(const struct request *req, const struct nlmsghdr *hdr, message
 	return req->hdr.nlmsg_flags & NLM_F_DUMP ? 0 : -1;
 }
 
-static int exchange(int fd, const struct request *req, message_fn fn, void *arg)
+static int exchange(int fd, const struct request *req, nl_message_fn fn, void *arg)
 {
 	/* large enough for what the kernel puts into one part of a dump */
 	_Alignas(struct nlmsghdr) unsigned char buf[16384];
@@ -181,17 +184,16 @@ struct find_index {
 	bool found;
 };
 
-static int find_index(const struct attrs *attrs, void *arg)
+static int find_index(const struct nl_attrs *attrs, void *arg)
 {
 	struct find_index *find = arg;
-	const char *name;
+	struct nl_attrs name;
 	uint64_t index;
-	size_t len;
 
-	name = find_attr(attrs, RDMA_NLDEV_ATTR_DEV_NAME, &len);
-	if (!name || !find_uint(attrs, RDMA_NLDEV_ATTR_DEV_INDEX, &index))
+	if (!nl_find(attrs, RDMA_NLDEV_ATTR_DEV_NAME, &name) ||
+	    !nl_find_uint(attrs, RDMA_NLDEV_ATTR_DEV_INDEX, &index))
 		return EBADMSG;
-	if (len == strlen(find->name) + 1 && !memcmp(name, find->name, len)) {
+	if (name.len == strlen(find->name) + 1 && !memcmp(name.data, find->name, name.len)) {
 		find->index = (uint32_t)index;
 		find->found = true;
 	}
@@ -203,17 +205,17 @@ struct find_driver {
 	uint32_t driver_id;
 };
 
-static int find_driver(const struct attrs *attrs, void *arg)
+static int find_driver(const struct nl_attrs *attrs, void *arg)
 {
 	struct find_driver *find = arg;
 	uint64_t value;
 
-	if (!find_uint(attrs, RDMA_NLDEV_ATTR_CHARDEV, &value))
+	if (!nl_find_uint(attrs, RDMA_NLDEV_ATTR_CHARDEV, &value))
 		return EBADMSG;
 	/* the name may be another device's by now */
 	if (value != rdma_netlink_dev(find->rdev))
 		return ENODEV;
-	if (!find_uint(attrs, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value))
+	if (!nl_find_uint(attrs, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value))
 		return ENODATA;
 	if (value > UINT32_MAX)
 		return EBADMSG;
@@ -221,41 +223,48 @@ static int find_driver(const struct attrs *attrs, void *arg)
 	return 0;
 }
 
-static int ask(int fd, struct find_index *index, struct find_driver *driver)
-{
-	static const char client[] = "uverbs";
-	struct request req;
-	int err;
-
-	request_init(&req, 1, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
-	err = exchange(fd, &req, find_index, index);
-	if (err)
-		return err;
-	if (!index->found)
-		return ENODEV;
-
-	request_init(&req, 2, RDMA_NLDEV_CMD_GET_CHARDEV, 0);
-	request_add(&req, RDMA_NLDEV_ATTR_DEV_INDEX, &index->index, sizeof(index->index));
-	request_add(&req, RDMA_NLDEV_ATTR_CHARDEV_TYPE, client, sizeof(client));
-	return exchange(fd, &req, find_driver, driver);
-}
-
-int rdma_netlink_driver_id(const char *ibdev, dev_t rdev, uint32_t *driver_id)
+/* Find the device, then ask about it; @client: whose character device, or NULL. */
+static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *client, nl_message_fn fn,
+	       void *arg)
 {
 	struct find_index index = { .name = ibdev };
-	struct find_driver driver = { .rdev = rdev };
+	struct request req;
 	int err;
 	int fd;
 
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
 	if (fd < 0)
 		return errno;
-	err = ask(fd, &index, &driver);
+	request_init(&req, 1, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
+	err = exchange(fd, &req, find_index, &index);
+	if (!err && !index.found)
+		err = ENODEV;
+	if (!err) {
+		request_init(&req, 2, op, flags);
+		request_add(&req, RDMA_NLDEV_ATTR_DEV_INDEX, &index.index, sizeof(index.index));
+		if (client)
+			request_add(&req, RDMA_NLDEV_ATTR_CHARDEV_TYPE, client,
+				    (uint16_t)(strlen(client) + 1));
+		err = exchange(fd, &req, fn, arg);
+	}
 	close(fd);
-	if (err)
-		return err;
-	*driver_id = driver.driver_id;
-	return 0;
+	return err;
+}
+
+int rdma_netlink_driver_id(const char *ibdev, dev_t rdev, uint32_t *driver_id)
+{
+	struct find_driver driver = { .rdev = rdev };
+	int err;
+
+	err = ask(ibdev, RDMA_NLDEV_CMD_GET_CHARDEV, 0, "uverbs", find_driver, &driver);
+	if (!err)
+		*driver_id = driver.driver_id;
+	return err;
+}
+
+int rdma_netlink_mrs(const char *ibdev, nl_message_fn fn, void *arg)
+{
+	return ask(ibdev, RDMA_NLDEV_CMD_RES_MR_GET, NLM_F_DUMP, NULL, fn, arg);
 }
 
 uint32_t rdma_netlink_dev(dev_t rdev)
