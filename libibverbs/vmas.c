@@ -101,13 +101,17 @@ static void text_close(struct vma_text *text)
 	memset(text, 0, sizeof(*text));
 }
 
+int vmas_open_text(struct vmas *vmas, const char *proc)
+{
+	*vmas = (struct vmas){ .proc = proc, .maps = -1, .pagemap = -1 };
+	return text_open(&vmas->text, proc);
+}
+
 int vmas_open(struct vmas *vmas, const char *proc)
 {
 	int err = 0;
 
-	memset(vmas, 0, sizeof(*vmas));
-	vmas->proc = proc;
-	vmas->pagemap = -1;
+	*vmas = (struct vmas){ .proc = proc, .pagemap = -1 };
 	vmas->maps = open_below(proc, "maps");
 	if (vmas->maps >= 0 && !procmap_works(vmas->maps)) {
 		close(vmas->maps);

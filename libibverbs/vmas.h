@@ -50,6 +50,8 @@ struct vmas {
 
 /* Returns 0 or an errno value. */
 int vmas_open(struct vmas *vmas, const char *proc);
+/* The same from smaps, which tells more. */
+int vmas_open_text(struct vmas *vmas, const char *proc);
 void vmas_close(struct vmas *vmas);
 
 /* The mapping that covers @addr, or the next one: 0, ENOENT, or another errno value. */

@@ -75,8 +75,17 @@ readelf -d "$libdir/libhugeodp.so" | grep -q 'NEEDED.*\[libibverbs\.so\.1\]'
 [ "$(readelf -d "$libdir/libhugeodp.so" | grep -c 'SONAME.*\[libhugeodp\.so\.1\]')" = 1 ]
 echo "ok: library"
 
+preload=$libdir/hugeodp/libhugeodp-preload.so
+[ "$("$prefix/bin/hugeodp" run -- env | sed -n 's/^LD_PRELOAD=//p' | xargs realpath)" = \
+	"$(realpath "$preload")" ]
+# just what it wraps, and without a version, as programs name libibverbs' versions
+[ "$(nm -D --defined-only "$preload" | awk '{ print $NF }' | sort | tr '\n' ' ')" = \
+	"ibv_dereg_mr ibv_reg_mr ibv_reg_mr_ex ibv_reg_mr_iova ibv_reg_mr_iova2 " ]
+[ -s "$prefix/share/bash-completion/completions/hugeodp" ]
+echo "ok: hugeodp command and preloaded library"
+
 if command -v pandoc >/dev/null; then
-	for page in man3/ibv_reg_mr_ex.3hugeodp man3/ibv_mr_page_shift.3hugeodp man7/hugeodp.7; do
+	for page in man1/hugeodp.1 man3/ibv_reg_mr_ex.3hugeodp man3/ibv_mr_page_shift.3hugeodp man7/hugeodp.7; do
 		[ -s "$(find "$prefix" -path "*/$page")" ]
 	done
 	echo "ok: manual pages"

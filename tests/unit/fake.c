@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,7 +26,8 @@ struct ibv_pd fake_pd;
 struct ibv_mr fake_mr;
 struct ibv_mr fake_upstream_mr;
 
-static int query_device_ex(struct ibv_context *context, const struct ibv_query_device_ex_input *input,
+static int query_device_ex(struct ibv_context *context,
+			   const struct ibv_query_device_ex_input *input,
 			   struct ibv_device_attr_ex *attr, size_t size)
 {
 	(void)input;
@@ -176,8 +178,11 @@ static int parse_attr(const struct method_spec *method, const struct ib_uverbs_a
 	if (*seen & 1u << spec->id || attr->attr_data.reserved)
 		return EINVAL;
 	*seen |= 1u << spec->id;
-	if (spec->kind == ATTR_IDR)
+	if (spec->kind == ATTR_IDR) {
+		if (fake.many_mrs && attr->data > FAKE_MR_HANDLE)
+			return attr->len ? EINVAL : 0;
 		return attr->len ? EINVAL : attr->data == FAKE_MR_HANDLE ? 0 : ENOENT;
+	}
 	if (attr->len < spec->min_len)
 		return spec->kind == ATTR_OUT ? ENOSPC : EINVAL;
 	if (spec->kind == ATTR_IN && attr->len > sizeof(attr->data)) {
@@ -619,10 +624,23 @@ void fake_queue_answer(struct fake_answer *answer, const char *name, uint32_t dr
 
 /* ---- libibverbs ---- */
 
-struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
-				       unsigned int access);
-struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
-				       unsigned int access)
+/* As a provider fills it in. */
+static struct ibv_mr *new_mr(void)
+{
+	struct ibv_mr *mr = calloc(1, sizeof(*mr));
+
+	assert_non_null(mr);
+	mr->context = fake.reg_pd->context;
+	mr->pd = fake.reg_pd;
+	mr->addr = fake.reg_addr;
+	mr->length = fake.reg_length;
+	mr->handle = FAKE_MR_HANDLE + 1 + fake.next_mr++;
+	mr->lkey = mr->rkey = mr->handle << 8 | (fake.next_mr & 0xff);
+	return mr;
+}
+
+static struct ibv_mr *reg_mr(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+			     unsigned int access)
 {
 	fake.nreg++;
 	fake.reg_pd = pd;
@@ -634,7 +652,20 @@ struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len
 		errno = fake.reg_err ? fake.reg_err : fake.hugetlb_err;
 		return NULL;
 	}
-	return &fake_mr;
+	return fake.many_mrs ? new_mr() : &fake_mr;
+}
+
+struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access);
+struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access)
+{
+	struct ibv_mr *mr;
+
+	pthread_mutex_lock(&fake_lock);
+	mr = reg_mr(pd, addr, length, iova, access);
+	pthread_mutex_unlock(&fake_lock);
+	return mr;
 }
 
 struct ibv_mr *__wrap_ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size_t length,
@@ -655,8 +686,12 @@ struct ibv_mr *__wrap_ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size
 int __wrap_ibv_dereg_mr(struct ibv_mr *mr);
 int __wrap_ibv_dereg_mr(struct ibv_mr *mr)
 {
-	assert_ptr_equal(mr, &fake_mr);
+	pthread_mutex_lock(&fake_lock);
+	assert_true(fake.many_mrs || mr == &fake_mr);
 	fake.ndereg++;
+	pthread_mutex_unlock(&fake_lock);
+	if (mr != &fake_mr)
+		free(mr);
 	errno = fake.dereg_err ? fake.dereg_err : EDOM;
 	return fake.dereg_err;
 }
@@ -688,6 +723,8 @@ void *__real_dlvsym(void *handle, const char *name, const char *version);
 void *__wrap_dlvsym(void *handle, const char *name, const char *version);
 void *__wrap_dlvsym(void *handle, const char *name, const char *version)
 {
+	if (handle == RTLD_NEXT && fake.next && !strncmp(name, "ibv_", 4))
+		return fake.next(name, version);
 	/* clang links the run time of its sanitizers into the program: not for us */
 	if (handle != &fake_handle)
 		return __real_dlvsym(handle, name, version);

@@ -107,6 +107,9 @@ struct fake {
 	/* the kernel's driver does not know IBV_ACCESS_HUGETLB */
 	int hugetlb_err;
 	int dereg_err;
+	/* a new MR for each registration instead of fake_mr */
+	bool many_mrs;
+	unsigned int next_mr;
 	unsigned int nreg;
 	unsigned int ndmabuf;
 	unsigned int ndereg;
@@ -117,6 +120,9 @@ struct fake {
 	unsigned int reg_access;
 	uint64_t dmabuf_offset;
 	int dmabuf_fd;
+
+	/* what a preloaded library finds behind itself */
+	void *(*next)(const char *name, const char *version);
 
 	/* upstream's ibv_reg_mr_ex() */
 	bool no_libibverbs;

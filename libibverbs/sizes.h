@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Sets of page sizes as people write them: "2M|4K", "any". */
+#ifndef HUGEODP_SIZES_H
+#define HUGEODP_SIZES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest text of sizes_text(). */
+#define SIZES_TEXT 256
+
+/* "any" and "" are 0. Sizes are separated by '|' or ','. */
+bool sizes_parse(const char *text, uint64_t *sizes);
+
+/* Three neighbours or more become a range: "4K..1G". Returns @text. */
+const char *sizes_text(uint64_t sizes, char *text, size_t room);
+
+#endif

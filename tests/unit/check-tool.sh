@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The hugeodp command as far as it needs no device: command lines, exit statuses,
+# help, JSON, a process explained, a program run.
+# usage: check-tool.sh HUGEODP TOOLS_DIR
+set -euo pipefail
+
+hugeodp=$1 tools=$2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+check() { # what condition...
+	local what=$1
+	shift
+	if "$@"; then
+		echo "ok: $what"
+	else
+		echo "not ok: $what"
+		failed=1
+	fi
+}
+
+# exits STATUS ARGUMENT...: output to $dir/out and $dir/err
+exits() {
+	local want=$1 got=0
+	shift
+	"$hugeodp" "$@" >"$dir/out" 2>"$dir/err" </dev/null || got=$?
+	check "hugeodp $*: exit status $want" [ "$got" = "$want" ]
+}
+
+said() { check "... says '$2'" grep -qF -- "$2" "$dir/$1"; }
+
+json() { # expression of the parsed value "v"
+	check "... JSON: $1" python3 -c '
+import json, sys
+v = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$dir/out" "$1"
+}
+
+exits 0 --help
+for command in info explain mr run; do
+	said out "  $command "
+	"$hugeodp" $command --help >"$dir/help"
+	check "help of $command" grep -q "^usage: hugeodp $command" "$dir/help"
+	check "... in its manual page" grep -q "\*\*$command\*\*" "$tools/man/hugeodp.1.md"
+	check "... in the completion" grep -q "\b$command\b" "$tools/hugeodp.bash"
+	while read -r option; do
+		check "... $option in the manual page" \
+			grep -qE -- "\\*\\*\\\\$option\\*\\*" "$tools/man/hugeodp.1.md"
+		check "... $option in the completion or general" \
+			grep -qE -- "$option|--version" "$tools/hugeodp.bash"
+	done < <(grep -oE -- '--[a-z]+' "$dir/help" | sort -u)
+done
+exits 0 --version
+said out "hugeodp "
+
+exits 2
+exits 2 frob
+said err "no such command: frob"
+exits 2 --frob
+exits 2 info extra
+exits 2 info --all
+said err "not for this command"
+exits 2 explain
+exits 2 explain abc
+exits 2 explain 1 2
+exits 2 explain --sizes 3M 1
+said err "not a list of page sizes: 3M"
+exits 2 explain --sizes "2M|" 1
+exits 2 explain --sizes 99999999T 1
+exits 2 explain --min any 1
+exits 2 run
+exits 2 info --color sometimes
+exits 3 info --device nowhere
+said err "no RDMA device"
+exits 3 info --json --device nowhere
+json 'v["devices"] == [] and v["system"]["base_page_size"] >= 4096'
+exits 3 mr --device nowhere
+exits 3 explain 99999999
+
+exits 0 explain --color always --min 4K $$
+check "... colour where asked for" grep -q $'\033' "$dir/out"
+exits 0 explain --min 4K $$
+check "... none in a file" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
+exits 0 explain --json --min 4K --sizes "2M|4K" $$
+json 'v["pid"] == '$$
+json 'len(v["mappings"]) > 5'
+json 'all(m["page_shift"] in (12, 21) for m in v["mappings"])'
+json 'all(("reason" in m) == (m["page_shift"] == 12) for m in v["mappings"])'
+json 'any(m["name"].endswith("bash") for m in v["mappings"])'
+json 'v["bytes"] >= sum(m["end"] - m["start"] for m in v["mappings"])'
+
+if [ -z "${NO_PRELOAD-}" ]; then
+	exits 0 run -- true
+	exits 7 run bash -c 'exit 7'
+	exits 127 run -- "$dir/nothing"
+	exits 126 run -- "$dir"
+	LD_PRELOAD='' exits 0 run --sizes "2M|4K" --all --report="$dir/rep.%p" -- env
+	said out libhugeodp-preload.so
+	said out "HUGEODP_PRELOAD_SIZES=4K|2M"
+	said out "HUGEODP_PRELOAD_ALL=1"
+	check "... no report where nothing was registered" [ -z "$(find "$dir" -name 'rep.*')" ]
+	exits 0 explain -- env
+	said out "HUGEODP_PRELOAD_MODE=explain"
+fi
+status=0
+"$hugeodp" --help >/dev/full 2>/dev/null || status=$?
+check "a full disk is an error" [ "$status" = 1 ]
+
+completion() { # word...: what is offered for the last one
+	bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hugeodp
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$tools/hugeodp.bash" "$@"
+}
+check "completion of a command" [ "$(completion hugeodp ex)" = explain ]
+check "completion of an option" [ "$(completion hugeodp run --rep)" = --report ]
+check "completion of a value" [ "$(completion hugeodp info --color a | tr '\n' ' ')" = "auto always " ]
+exit "$failed"

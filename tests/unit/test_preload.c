@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * libhugeodp-preload.so: whatever happens, the program gets what it would have got,
+ * or better. The mode, as it is read once, is the test's argument.
+ */
+#include "fake.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../libibverbs/probe.h"
+#include "../../libibverbs/sizes.h"
+#include "../../libibverbs/thp.h"
+
+#undef ibv_reg_mr
+#undef ibv_reg_mr_iova
+#undef ibv_reg_mr_ex
+
+#define M (1ULL << 20)
+#define HUGETLB ((void *)(uintptr_t)(0x10000000000ULL + 64 * M))
+#define PINNED (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
+#define ODP (PINNED | IBV_ACCESS_ON_DEMAND)
+
+/* What is tested; the linker has these names for the functions of the fake. */
+struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
+struct ibv_mr *ibv_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+			       int access);
+struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+struct ibv_mr *__real_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access);
+int __real_ibv_dereg_mr(struct ibv_mr *mr);
+
+/* libibverbs behind it */
+struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access);
+int __wrap_ibv_dereg_mr(struct ibv_mr *mr);
+
+static unsigned int reg_mr_calls, iova_calls, ex_calls;
+
+/* As rdma-core does: through its own exported function, which comes back here. */
+static struct ibv_mr *real_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	reg_mr_calls++;
+	return __real_ibv_reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
+}
+
+static struct ibv_mr *real_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       int access)
+{
+	iova_calls++;
+	return __real_ibv_reg_mr_iova2(pd, addr, length, iova, (unsigned int)access);
+}
+
+static struct ibv_mr *real_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	ex_calls++;
+	return __wrap_ibv_reg_mr_iova2(pd, attr->addr, attr->length, attr->iova,
+				       (unsigned int)attr->access);
+}
+
+static void *next(const char *name, const char *version)
+{
+	static const struct {
+		const char *name, *version;
+		void *function;
+	} functions[] = {
+		{ "ibv_reg_mr", "IBVERBS_1.1", (void *)real_reg_mr },
+		{ "ibv_reg_mr_iova", "IBVERBS_1.7", (void *)real_reg_mr_iova },
+		{ "ibv_reg_mr_iova2", "IBVERBS_1.8", (void *)__wrap_ibv_reg_mr_iova2 },
+		{ "ibv_reg_mr_ex", "IBVERBS_1.15", (void *)real_reg_mr_ex },
+		{ "ibv_dereg_mr", "IBVERBS_1.1", (void *)__wrap_ibv_dereg_mr },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		if (!strcmp(functions[i].name, name)) {
+			assert_string_equal(version, functions[i].version);
+			return functions[i].function;
+		}
+	}
+	fail();
+	return NULL;
+}
+
+static int setup(void **state)
+{
+	probe_proc_self = RECORDED "/linux-7.3";
+	thp_dir = RECORDED "/thp-always";
+	fake_setup(state);
+	fake.next = next;
+	fake.general_odp_caps = IBV_ODP_SUPPORT;
+	reg_mr_calls = iova_calls = ex_calls = 0;
+	return 0;
+}
+
+/* Requests that the kernel got for an MR. */
+static unsigned int modifications(void)
+{
+	unsigned int n = 0, i;
+	uint16_t id[2];
+
+	for (i = 0; i < fake.ncalls; i++) {
+		memcpy(id, fake.calls[i].bytes + 2, sizeof(id));
+		n += id[0] == 7 && id[1] == 20;
+	}
+	return n;
+}
+
+static void upgrades(void **state)
+{
+	struct {
+		uint64_t page_sizes;
+		uint32_t flags;
+		uint32_t reserved;
+	} request = { FAKE_4K | FAKE_2M | FAKE_1G, 0, 0 };
+	unsigned int i;
+
+	(void)state;
+	errno = EDOM;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+	assert_int_equal(errno, EDOM);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(reg_mr_calls, 1);
+	assert_int_equal(fake.reg_access, ODP);
+	assert_int_equal(modifications(), 1);
+	for (i = 0; fake.calls[i].in_len == 0; i++)
+		;
+	assert_memory_equal(fake.calls[i].in, &request, sizeof(request));
+
+	assert_ptr_equal(ibv_reg_mr_iova(&fake_pd, HUGETLB, 8 * M, 0x1000, ODP), &fake_mr);
+	assert_int_equal(iova_calls, 1);
+	assert_int_equal(fake.reg_iova, 0x1000);
+	assert_int_equal(modifications(), 2);
+	assert_ptr_equal(__real_ibv_reg_mr_iova2(&fake_pd, HUGETLB, 8 * M, 0, ODP), &fake_mr);
+	assert_int_equal(modifications(), 3);
+	assert_int_equal(fake.nreg, 3);
+	assert_int_equal(fake.ndereg, 0);
+	assert_int_equal(__real_ibv_dereg_mr(&fake_mr), 0);
+	assert_int_equal(fake.ndereg, 1);
+}
+
+/* Mixed where the device can; where that fails after all, without. */
+static void mixed(void **state)
+{
+	(void)state;
+	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+	assert_int_equal(modifications(), 1);
+	fake.mr_method_err[20] = ENOMEM;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+	assert_int_equal(modifications(), 3);
+}
+
+static void request_fails(void **state)
+{
+	static const int errors[] = { ERANGE, ENOMEM, EOPNOTSUPP, EINVAL, EIO };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake.mr_method_err[20] = errors[i];
+		errno = EDOM;
+		assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+		assert_int_equal(errno, EDOM);
+	}
+	/* the MR that there was, and not another one in its place */
+	assert_int_equal(fake.nreg, i);
+	assert_int_equal(fake.ndereg, 0);
+}
+
+static void registration_fails(void **state)
+{
+	(void)state;
+	fake.reg_err = EPERM;
+	assert_null(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP));
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(modifications(), 0);
+}
+
+/* Nothing but the call itself. */
+static void expect_plain(void *addr, size_t length, int access)
+{
+	fake.nreg = 0;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, addr, length, access), &fake_mr);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.reg_access, access);
+	assert_int_equal(modifications(), 0);
+}
+
+static void left_alone(void **state)
+{
+	(void)state;
+	expect_plain(HUGETLB, 8 * M, PINNED);
+	expect_plain(NULL, SIZE_MAX, ODP);
+	expect_plain(HUGETLB, 8 * M, ODP | IBV_ACCESS_HUGETLB);
+	assert_int_equal(fake.ncalls, 0);
+
+	fake.series = false;
+	fake.general_odp_caps = 0;
+	expect_plain(HUGETLB, 8 * M, ODP);
+}
+
+static void other_memory(void **state)
+{
+	struct ibv_mr_init_attr attr = {
+		.addr = HUGETLB,
+		.length = 8 * M,
+		.access = ODP,
+		.comp_mask = IBV_REG_MR_MASK_FD | IBV_REG_MR_MASK_FD_OFFSET | IBV_REG_MR_MASK_IOVA,
+	};
+
+	(void)state;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &attr), &fake_mr);
+	assert_int_equal(fake.ncalls, 0);
+	attr.comp_mask = IBV_REG_MR_MASK_ADDR;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &attr), &fake_mr);
+	assert_int_equal(ex_calls, 2);
+	assert_int_equal(modifications(), 1);
+}
+
+static void stock_kernel(void **state)
+{
+	(void)state;
+	fake.series = false;
+	fake.driver_id = 1;
+	/* one block is safe, two are not */
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 2 * M, ODP), &fake_mr);
+	assert_int_equal(fake.reg_access, ODP | IBV_ACCESS_HUGETLB);
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 4 * M, ODP), &fake_mr);
+	assert_int_equal(fake.reg_access, ODP);
+	fake.hugetlb_err = EINVAL;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 2 * M, ODP), &fake_mr);
+	assert_int_equal(fake.reg_access, ODP);
+	fake.reg_err = ENOMEM;
+	assert_null(ibv_reg_mr(&fake_pd, HUGETLB, 2 * M, ODP));
+	assert_int_equal(errno, ENOMEM);
+}
+
+static void explains(void **state)
+{
+	(void)state;
+	expect_plain(HUGETLB, 8 * M, ODP);
+	expect_plain(HUGETLB, 8 * M, PINNED);
+	fake.series = false;
+	fake.driver_id = 1;
+	expect_plain(HUGETLB, 2 * M, ODP);
+}
+
+static void makes_on_demand(void **state)
+{
+	(void)state;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, PINNED), &fake_mr);
+	assert_int_equal(fake.reg_access, ODP);
+	assert_int_equal(modifications(), 1);
+	fake.ncalls = 0;
+	expect_plain(NULL, SIZE_MAX, PINNED);
+}
+
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t sizes;
+		const char *again;
+	} cases[] = {
+		{ "any", true, 0, "none" },
+		{ "", true, 0, "none" },
+		{ "2M|4K", true, FAKE_2M | FAKE_4K, "4K|2M" },
+		{ "4k,2m,1g", true, FAKE_4K | FAKE_2M | FAKE_1G, "4K|2M|1G" },
+		{ "4096", true, FAKE_4K, "4K" },
+		{ "4K|8K|16K", true, 7 * FAKE_4K, "4K..16K" },
+		{ "4K|8K", true, 3 * FAKE_4K, "4K|8K" },
+		{ "8E", true, 1ULL << 63, "8E" },
+		{ "3M", false, 0, NULL },
+		{ "2M|", false, 0, NULL },
+		{ "|2M", false, 0, NULL },
+		{ "2MB", false, 0, NULL },
+		{ "-2M", false, 0, NULL },
+		{ "16E", false, 0, NULL },
+		{ "0", false, 0, NULL },
+		{ "M", false, 0, NULL },
+	};
+	char text[SIZES_TEXT];
+	uint64_t value;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(sizes_parse(cases[i].text, &value), cases[i].good);
+		if (!cases[i].good)
+			continue;
+		assert_int_equal(value, cases[i].sizes);
+		assert_string_equal(sizes_text(value, text, sizeof(text)), cases[i].again);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest upgrade_tests[] = {
+		cmocka_unit_test_setup(upgrades, setup),
+		cmocka_unit_test_setup(mixed, setup),
+		cmocka_unit_test_setup(request_fails, setup),
+		cmocka_unit_test_setup(registration_fails, setup),
+		cmocka_unit_test_setup(left_alone, setup),
+		cmocka_unit_test_setup(other_memory, setup),
+		cmocka_unit_test_setup(stock_kernel, setup),
+		cmocka_unit_test_setup(sizes, setup),
+	};
+	const struct CMUnitTest explain_tests[] = {
+		cmocka_unit_test_setup(explains, setup),
+	};
+	const struct CMUnitTest all_tests[] = {
+		cmocka_unit_test_setup(makes_on_demand, setup),
+	};
+	const char *mode = argc > 1 ? argv[1] : "upgrade";
+
+	setenv("HUGEODP_PRELOAD_REPORT", "/dev/null", 1);
+	if (!strcmp(mode, "explain")) {
+		setenv("HUGEODP_PRELOAD_MODE", mode, 1);
+		return cmocka_run_group_tests(explain_tests, NULL, NULL);
+	}
+	if (!strcmp(mode, "all")) {
+		setenv("HUGEODP_PRELOAD_ALL", "1", 1);
+		return cmocka_run_group_tests(all_tests, NULL, NULL);
+	}
+	return cmocka_run_group_tests(upgrade_tests, NULL, NULL);
+}

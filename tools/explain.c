@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* hugeodp explain: each mapping of a process, taken as a range to register. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <infiniband/hugeodp.h>
+
+#include "../libibverbs/probe.h"
+#include "../libibverbs/sizes.h"
+#include "../libibverbs/thp.h"
+#include "../libibverbs/vmas.h"
+#include "tool.h"
+
+struct totals {
+	uint64_t mappings;
+	uint64_t bytes;
+	uint64_t huge_bytes;
+	uint64_t reasons[IBV_ODP_REASON_NO_ACCESS + 1];
+};
+
+static uint64_t largest(uint64_t sizes)
+{
+	return sizes ? 1ULL << (63 - __builtin_clzll(sizes)) : 0;
+}
+
+static void print_mapping(const struct tool *tool, const struct vma *vma,
+			  const struct ibv_odp_report *report)
+{
+	char size[SIZES_TEXT], blocked[SIZES_TEXT];
+
+	sizes_text(report->page_shift ? 1ULL << report->page_shift : 0, size, sizeof(size));
+	printf("%012" PRIx64 "-%012" PRIx64 " %9" PRIu64 "K  %s%-5s%s ", vma->start, vma->end,
+	       (vma->end - vma->start) >> 10, report->reason ? bad(tool) : good(tool), size,
+	       normal(tool));
+	if (report->reason)
+		printf("no %s: %s, at %#" PRIx64 "  ",
+		       sizes_text(1ULL << report->blocked_shift, blocked, sizeof(blocked)),
+		       ibv_odp_reason_str(report->reason), report->address);
+	printf("%s\n", vma->name);
+}
+
+static void json_mapping(struct json *json, const struct vma *vma,
+			 const struct ibv_odp_report *report)
+{
+	json_open(json, NULL, '{');
+	json_number(json, "start", vma->start);
+	json_number(json, "end", vma->end);
+	json_string(json, "name", vma->name);
+	json_number(json, "rss", vma->rss);
+	json_number(json, "page_shift", report->page_shift);
+	json_sizes(json, "page_sizes", report->page_sizes);
+	if (report->reason) {
+		json_number(json, "blocked_shift", report->blocked_shift);
+		json_string(json, "reason", ibv_odp_reason_str(report->reason));
+		json_number(json, "address", report->address);
+	}
+	json_close(json, '}');
+}
+
+static void print_totals(const struct tool *tool, const struct totals *totals, uint64_t size)
+{
+	char text[SIZES_TEXT];
+	uint32_t i;
+
+	printf("%s%" PRIu64 " mappings, %" PRIu64 " MiB; pages of %s possible in %" PRIu64
+	       " MiB%s\n",
+	       bold(tool), totals->mappings, totals->bytes >> 20,
+	       sizes_text(size, text, sizeof(text)), totals->huge_bytes >> 20, normal(tool));
+	for (i = 1; i <= IBV_ODP_REASON_NO_ACCESS; i++) {
+		if (totals->reasons[i])
+			printf("  %" PRIu64 " MiB: %s\n", totals->reasons[i] >> 20,
+			       ibv_odp_reason_str(i));
+	}
+}
+
+static void count(struct totals *totals, const struct vma *vma, const struct ibv_odp_report *report,
+		  uint64_t size)
+{
+	uint64_t bytes = vma->end - vma->start;
+
+	totals->mappings++;
+	totals->bytes += bytes;
+	if (report->page_shift && 1ULL << report->page_shift >= size)
+		totals->huge_bytes += bytes;
+	else
+		totals->reasons[report->reason] += bytes;
+}
+
+/* Mappings come from smaps, as names and what is resident are of interest, too. */
+static int explain(const struct tool *tool, const char *proc, uint64_t sizes, struct json *json,
+		   struct totals *totals)
+{
+	uint64_t min = tool->min ? tool->min : largest(sizes);
+	struct vmas list, vmas;
+	struct vma vma;
+	uint64_t at;
+	int err;
+
+	err = vmas_open_text(&list, proc);
+	if (!err)
+		err = vmas_open(&vmas, proc);
+	if (err) {
+		vmas_close(&list);
+		return err;
+	}
+	for (at = 0; !(err = vmas_find(&list, at, &vma)); at = vma.end) {
+		struct probe_range range = {
+			.addr = vma.start,
+			.iova = vma.start,
+			.length = vma.end - vma.start,
+			.accepted = sizes,
+			.supported = sizes,
+		};
+		struct ibv_odp_report report;
+
+		/* the kernel's own page for system calls of old times lies at the other end */
+		if (vma.end - vma.start < min || vma.end <= vma.start)
+			continue;
+		err = probe_vmas(&range, &vmas, &report);
+		if (err)
+			break;
+		count(totals, &vma, &report, largest(sizes));
+		if (tool->json)
+			json_mapping(json, &vma, &report);
+		else
+			print_mapping(tool, &vma, &report);
+	}
+	vmas_close(&vmas);
+	vmas_close(&list);
+	return err == ENOENT ? 0 : err;
+}
+
+static int explain_pid(const struct tool *tool, const char *pid)
+{
+	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t sizes = tool->sizes ? tool->sizes : base | thp_pmd_size();
+	struct json json = { .out = stdout };
+	struct totals totals = { 0 };
+	char proc[32];
+	int err;
+
+	snprintf(proc, sizeof(proc), "/proc/%s", pid);
+	if (access(proc, F_OK)) {
+		complain("no process %s", pid);
+		return TOOL_NOTHING;
+	}
+	if (tool->json) {
+		json_open(&json, NULL, '{');
+		json_number(&json, "pid", strtoull(pid, NULL, 10));
+		json_sizes(&json, "sizes", sizes);
+		json_open(&json, "mappings", '[');
+	}
+	err = explain(tool, proc, sizes, &json, &totals);
+	if (tool->json) {
+		json_close(&json, ']');
+		json_number(&json, "bytes", totals.bytes);
+		json_number(&json, "huge_bytes", totals.huge_bytes);
+		json_close(&json, '}');
+		json_end(&json);
+	} else if (!err) {
+		print_totals(tool, &totals, largest(sizes));
+	}
+	if (err)
+		complain("process %s: %s", pid, strerror(err));
+	return err ? TOOL_FAILED : TOOL_OK;
+}
+
+int explain_run(const struct tool *tool, int argc, char **argv)
+{
+	struct tool program = *tool;
+	const char *at;
+
+	if (!argc) {
+		complain("explain wants the number of a process, or -- and a program");
+		return TOOL_USAGE;
+	}
+	if (!strcmp(argv[-1], "--")) {
+		program.report = "-";
+		return run_program(&program, "explain", argv);
+	}
+	for (at = argv[0]; isdigit((unsigned char)*at); at++)
+		;
+	if (argc > 1 || *at || at == argv[0] || at - argv[0] > 10) {
+		complain("explain: not a process: %s; before a program, write --", argv[argc > 1]);
+		return TOOL_USAGE;
+	}
+	return explain_pid(tool, argv[0]);
+}

@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# Completion of hugeodp(1) for bash.
+
+_hugeodp() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command='' i words
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		info | mr | explain | run)
+			command=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+	case $prev in
+	--color) words='auto always never' ;;
+	-d | --device) words=$(cd /sys/class/infiniband 2>/dev/null && echo *) ;;
+	-s | --sizes) words='any 2M 2M|4K 1G|2M|4K' ;;
+	--min) words='2M 1G' ;;
+	*)
+		words='--json --color --help'
+		case $command in
+		'') words+=' --version info mr explain run' ;;
+		info | mr) words+=' --device' ;;
+		explain) words+=" --sizes --min $(cd /proc && echo [0-9]*)" ;;
+		run)
+			words+=' --sizes --all --report'
+			if [[ $cur != -* ]]; then
+				mapfile -t COMPREPLY < <(compgen -A command -A file -- "$cur")
+				return
+			fi
+			;;
+		esac
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -F _hugeodp hugeodp

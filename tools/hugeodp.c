@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The hugeodp command: looks at page sizes of devices, memory and memory regions. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../libibverbs/sizes.h"
+#include "tool.h"
+
+static const struct command commands[] = {
+	{ "info", "", "devices, page sizes and what kernel and system have for them", "d",
+	  info_run },
+	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
+	  "which memory could have huge pages, and why the rest could not", "sm", explain_run },
+	{ "mr", "", "memory regions of the devices, with page sizes where the kernel tells them",
+	  "d", mr_run },
+	{ "run", "[--] PROGRAM [ARGUMENT...]", "run a program with huge pages for its ODP regions",
+	  "sar", run_run },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct option options[] = {
+	{ "all", no_argument, NULL, 'a' },	    { "color", required_argument, NULL, 'c' },
+	{ "device", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
+	{ "json", no_argument, NULL, 'j' },	    { "min", required_argument, NULL, 'm' },
+	{ "report", optional_argument, NULL, 'r' }, { "sizes", required_argument, NULL, 's' },
+	{ "version", no_argument, NULL, 'V' },	    { 0 },
+};
+
+static const struct {
+	char letter;
+	const char *text;
+} option_help[] = {
+	{ 'a',
+	  "      --all            registrations without on-demand paging, too: this changes what\n"
+	  "                       the program gets, see hugeodp(1)\n" },
+	{ 'd', "  -d, --device NAME    this RDMA device alone\n" },
+	{ 'm', "      --min SIZE       leave out shorter mappings (the largest of --sizes)\n" },
+	{ 'r',
+	  "  -r, --report[=FILE]  tell at the end what was done, on stderr or at the end of FILE;\n"
+	  "                       %p in its name is the process's number\n" },
+	{ 's', "  -s, --sizes LIST     page sizes, for example \"2M|4K\" or any\n" },
+};
+
+static void help_options(const char *letters)
+{
+	size_t i;
+
+	puts("\noptions:");
+	for (i = 0; i < sizeof(option_help) / sizeof(option_help[0]); i++) {
+		if (strchr(letters, option_help[i].letter))
+			fputs(option_help[i].text, stdout);
+	}
+	puts("  -j, --json           JSON in place of text\n"
+	     "      --color WHEN     always, never, or auto: on a terminal (auto)\n"
+	     "  -h, --help           this text\n"
+	     "  -V, --version        the version");
+}
+
+static void help(const struct command *command)
+{
+	size_t i;
+
+	if (command) {
+		printf("usage: hugeodp %s [OPTION...] %s\n\n%s\n", command->name,
+		       command->arguments, command->summary);
+		help_options(command->options);
+		return;
+	}
+	puts("usage: hugeodp COMMAND [OPTION...] [ARGUMENT...]\n\n"
+	     "Huge pages for on-demand paging (ODP) of RDMA devices.\n\ncommands:");
+	for (i = 0; i < COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	help_options("");
+	puts("\nhugeodp COMMAND --help has more. Exit status: 0; 1 if something failed; 2 for a "
+	     "wrong\n"
+	     "command line; 3 if there is no such device, process or memory region; that of the\n"
+	     "program for those that run one, 126 or 127 if it cannot be run.");
+}
+
+static int usage_error(const char *what, const char *value)
+{
+	complain("%s%s%s", what, value ? ": " : "", value ? value : "");
+	fputs("Try hugeodp --help.\n", stderr);
+	return TOOL_USAGE;
+}
+
+static bool set_color(struct tool *tool, const char *when)
+{
+	if (!strcmp(when, "auto"))
+		tool->color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	else if (!strcmp(when, "always") || !strcmp(when, "never"))
+		tool->color = *when == 'a';
+	else
+		return false;
+	return true;
+}
+
+/* Returns -1 to go on, or an exit status. */
+static int take_option(struct tool *tool, const struct command *command, int option)
+{
+	switch (option) {
+	case 'a':
+		tool->all = true;
+		return -1;
+	case 'c':
+		return set_color(tool, optarg) ? -1 : usage_error("no such colour setting", optarg);
+	case 'd':
+		tool->device = optarg;
+		return -1;
+	case 'j':
+		tool->json = true;
+		return -1;
+	case 'm':
+		return sizes_parse(optarg, &tool->min) && tool->min
+			       ? -1
+			       : usage_error("not a size", optarg);
+	case 'r':
+		tool->report = optarg ? optarg : "-";
+		return -1;
+	case 's':
+		tool->sizes_given = true;
+		return sizes_parse(optarg, &tool->sizes)
+			       ? -1
+			       : usage_error("not a list of page sizes", optarg);
+	case 'h':
+		help(command);
+		return TOOL_OK;
+	case 'V':
+		puts("hugeodp " HUGEODP_VERSION);
+		return TOOL_OK;
+	default:
+		fputs("Try hugeodp --help.\n", stderr);
+		return TOOL_USAGE;
+	}
+}
+
+static int take_options(struct tool *tool, const struct command *command, int argc, char **argv)
+{
+	/* a program's name ends the options; a process's number need not */
+	bool stop = !command || command->run == run_run;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, stop ? "+d:hjr::s:V" : "d:hjr::s:V", options,
+				     NULL)) != -1) {
+		if (strchr("adrms", option) && !(command && strchr(command->options, option)))
+			return usage_error("option not for this command", argv[optind - 1]);
+		status = take_option(tool, command, option);
+		if (status >= 0)
+			return status;
+	}
+	return -1;
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int finish(int status)
+{
+	/* a full disk must not look like success */
+	if (fflush(stdout) || ferror(stdout)) {
+		complain("writing: %s", strerror(errno));
+		return status ? status : TOOL_FAILED;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	struct tool tool = { 0 };
+	int status;
+
+	set_color(&tool, "auto");
+	status = take_options(&tool, NULL, argc, argv);
+	if (status >= 0)
+		return finish(status);
+	if (optind == argc)
+		return usage_error("no command", NULL);
+	command = find_command(argv[optind]);
+	if (!command)
+		return usage_error("no such command", argv[optind]);
+	argc -= optind;
+	argv += optind;
+	optind = 1;
+	status = take_options(&tool, command, argc, argv);
+	if (status >= 0)
+		return finish(status);
+	return finish(command->run(&tool, argc - optind, argv + optind));
+}

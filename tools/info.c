@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* hugeodp info: what is there, what is missing, and how to get it. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <infiniband/hugeodp.h>
+
+#include "../libibverbs/sizes.h"
+#include "../libibverbs/stock.h"
+#include "../libibverbs/thp.h"
+#include "tool.h"
+
+struct device {
+	const char *name;
+	int open_error;
+	bool odp;
+	int query_error;
+	struct ibv_odp_caps caps;
+	struct ibv_device_odp_attr pages;
+};
+
+struct pool {
+	uint64_t size;
+	uint64_t pages;
+	uint64_t free;
+};
+
+static const char *const levels[] = { "never", "madvise", "always" };
+
+static void look_at(struct ibv_device *ibdev, struct device *device)
+{
+	struct ibv_context *context;
+	struct ibv_device_attr_ex attr = { 0 };
+
+	*device = (struct device){ .name = ibv_get_device_name(ibdev) };
+	context = ibv_open_device(ibdev);
+	if (!context) {
+		device->open_error = errno ? errno : EIO;
+		return;
+	}
+	if (!ibv_query_device_ex(context, NULL, &attr))
+		device->caps = attr.odp_caps;
+	device->odp = device->caps.general_caps & IBV_ODP_SUPPORT;
+	device->query_error = ibv_query_device_odp(context, &device->pages, sizeof(device->pages));
+	ibv_close_device(context);
+}
+
+static uint64_t read_number(const char *dir, const char *name)
+{
+	uint64_t value = 0;
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/%s", dir, name);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu", (unsigned long *)&value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
+static size_t read_pools(struct pool *pools, size_t room)
+{
+	DIR *dir = opendir("/sys/kernel/mm/hugepages");
+	unsigned long kib;
+	struct dirent *entry;
+	size_t n = 0;
+
+	if (!dir)
+		return 0;
+	while (n < room && (entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "hugepages-%lukB", &kib) != 1)
+			continue;
+		pools[n++] = (struct pool){
+			.size = (uint64_t)kib << 10,
+			.pages = read_number(entry->d_name, "nr_hugepages"),
+			.free = read_number(entry->d_name, "free_hugepages"),
+		};
+	}
+	closedir(dir);
+	return n;
+}
+
+static const char *source_text(uint32_t source)
+{
+	return source == IBV_ODP_SOURCE_KERNEL ? "kernel" : "library";
+}
+
+static void transports_text(const struct ibv_odp_caps *caps, char *text, size_t room)
+{
+	snprintf(text, room, "%s%s%s", caps->per_transport_caps.rc_odp_caps ? " RC" : "",
+		 caps->per_transport_caps.uc_odp_caps ? " UC" : "",
+		 caps->per_transport_caps.ud_odp_caps ? " UD" : "");
+}
+
+static const char *advice(const struct device *device)
+{
+	if (device->open_error)
+		return "check that you may open /dev/infiniband/uverbs*";
+	if (!device->odp)
+		return "nothing to be done: the device has no on-demand paging";
+	if (device->pages.source != IBV_ODP_SOURCE_KERNEL)
+		return "boot a kernel with the hugeodp series for page size requests";
+	return NULL;
+}
+
+static void print_device(const struct tool *tool, const struct device *device)
+{
+	char text[SIZES_TEXT];
+
+	printf("%s%s%s\n", bold(tool), device->name, normal(tool));
+	if (device->open_error) {
+		printf("  cannot be opened: %s\n", strerror(device->open_error));
+	} else {
+		transports_text(&device->caps, text, sizeof(text));
+		printf("  on-demand paging    %s%s%s%s%s\n", device->odp ? good(tool) : bad(tool),
+		       device->odp ? "yes" : "no", normal(tool), device->odp ? "," : "", text);
+	}
+	if (device->odp && !device->query_error) {
+		printf("  page sizes          %s\n",
+		       sizes_text(device->pages.page_sizes, text, sizeof(text)));
+		printf("  mixed page sizes    %s\n",
+		       device->pages.flags & IBV_ODP_MIXED ? "yes" : "no");
+		printf("  populate            %s\n",
+		       device->pages.flags & IBV_ODP_POPULATE ? "yes" : "no");
+		printf("  page size requests  %s%s%s\n",
+		       device->pages.source == IBV_ODP_SOURCE_KERNEL ? good(tool) : bad(tool),
+		       device->pages.source == IBV_ODP_SOURCE_KERNEL
+			       ? "by the kernel"
+			       : "not by the kernel: the library does what is safe",
+		       normal(tool));
+	}
+	if (advice(device))
+		printf("  to get more         %s\n", advice(device));
+}
+
+static void json_device(struct json *json, const struct device *device)
+{
+	json_open(json, NULL, '{');
+	json_string(json, "name", device->name);
+	if (device->open_error) {
+		json_string(json, "error", strerror(device->open_error));
+	} else {
+		json_bool(json, "odp", device->odp);
+		json_bool(json, "odp_implicit",
+			  device->caps.general_caps & IBV_ODP_SUPPORT_IMPLICIT);
+		json_number(json, "odp_rc", device->caps.per_transport_caps.rc_odp_caps);
+		json_number(json, "odp_uc", device->caps.per_transport_caps.uc_odp_caps);
+		json_number(json, "odp_ud", device->caps.per_transport_caps.ud_odp_caps);
+	}
+	if (device->odp && !device->query_error) {
+		json_sizes(json, "page_sizes", device->pages.page_sizes);
+		json_bool(json, "mixed", device->pages.flags & IBV_ODP_MIXED);
+		json_bool(json, "populate", device->pages.flags & IBV_ODP_POPULATE);
+		json_string(json, "source", source_text(device->pages.source));
+	}
+	if (advice(device))
+		json_string(json, "advice", advice(device));
+	json_close(json, '}');
+}
+
+/* The memory side of it: the same for all devices. */
+static void print_system(const struct tool *tool, const struct utsname *uts)
+{
+	uint64_t pmd = thp_pmd_size();
+	struct pool pools[16];
+	char text[SIZES_TEXT];
+	size_t n, i;
+
+	printf("%ssystem%s\n  kernel              %s\n", bold(tool), normal(tool), uts->release);
+	printf("  base pages          %s\n",
+	       sizes_text((uint64_t)sysconf(_SC_PAGESIZE), text, sizeof(text)));
+	if (pmd)
+		printf("  transparent         %s, %s\n", sizes_text(pmd, text, sizeof(text)),
+		       levels[thp_anon_level(pmd, pmd)]);
+	else
+		printf("  transparent         none in this kernel\n");
+	n = read_pools(pools, sizeof(pools) / sizeof(pools[0]));
+	for (i = 0; i < n; i++)
+		printf("  hugetlb             %s: %lu pages, %lu free\n",
+		       sizes_text(pools[i].size, text, sizeof(text)), (unsigned long)pools[i].pages,
+		       (unsigned long)pools[i].free);
+	if (!stock_places_blocks_right(uts->release))
+		printf("  IBV_ACCESS_HUGETLB  safe for more than one page with the hugeodp series "
+		       "only\n");
+}
+
+static void json_system(struct json *json, const struct utsname *uts)
+{
+	uint64_t pmd = thp_pmd_size();
+	struct pool pools[16];
+	size_t n, i;
+
+	json_open(json, "system", '{');
+	json_string(json, "kernel", uts->release);
+	json_number(json, "base_page_size", (uint64_t)sysconf(_SC_PAGESIZE));
+	json_number(json, "thp_size", pmd);
+	json_string(json, "thp_enabled", levels[pmd ? thp_anon_level(pmd, pmd) : THP_NEVER]);
+	json_open(json, "hugetlb", '[');
+	n = read_pools(pools, sizeof(pools) / sizeof(pools[0]));
+	for (i = 0; i < n; i++) {
+		json_open(json, NULL, '{');
+		json_number(json, "page_size", pools[i].size);
+		json_number(json, "pages", pools[i].pages);
+		json_number(json, "free", pools[i].free);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	json_bool(json, "stock_places_blocks_right", stock_places_blocks_right(uts->release));
+	json_close(json, '}');
+}
+
+int info_run(const struct tool *tool, int argc, char **argv)
+{
+	struct json json = { .out = stdout };
+	struct ibv_device **list;
+	struct device device;
+	struct utsname uts;
+	int shown = 0;
+	int n = 0, i;
+
+	if (argc) {
+		complain("info takes no argument, such as %s", argv[0]);
+		return TOOL_USAGE;
+	}
+	uname(&uts);
+	list = ibv_get_device_list(&n);
+	if (tool->json) {
+		json_open(&json, NULL, '{');
+		json_system(&json, &uts);
+		json_open(&json, "devices", '[');
+	} else {
+		print_system(tool, &uts);
+	}
+	for (i = 0; list && i < n; i++) {
+		if (tool->device && strcmp(tool->device, ibv_get_device_name(list[i])) != 0)
+			continue;
+		look_at(list[i], &device);
+		shown++;
+		if (tool->json)
+			json_device(&json, &device);
+		else
+			print_device(tool, &device);
+	}
+	if (tool->json) {
+		json_close(&json, ']');
+		json_close(&json, '}');
+		json_end(&json);
+	}
+	if (list)
+		ibv_free_device_list(list);
+	if (!shown)
+		complain(tool->device ? "no RDMA device %s"
+				      : "no RDMA device; is rdma-core set up?",
+			 tool->device);
+	return shown ? TOOL_OK : TOOL_NOTHING;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "tool.h"
+
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("hugeodp: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+const char *good(const struct tool *tool)
+{
+	return tool->color ? "\033[32m" : "";
+}
+
+const char *bad(const struct tool *tool)
+{
+	return tool->color ? "\033[33m" : "";
+}
+
+const char *bold(const struct tool *tool)
+{
+	return tool->color ? "\033[1m" : "";
+}
+
+const char *normal(const struct tool *tool)
+{
+	return tool->color ? "\033[0m" : "";
+}
+
+static void quote(FILE *out, const char *text)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else if (c < ' ' || c >= 0x7f)
+			/* names of files and processes need not be UTF-8 */
+			fprintf(out, "\\u%04x", c);
+		else
+			fputc(c, out);
+	}
+	fputc('"', out);
+}
+
+static void next(struct json *json, const char *name)
+{
+	if (json->more)
+		fputs(", ", json->out);
+	json->more = true;
+	if (name) {
+		quote(json->out, name);
+		fputs(": ", json->out);
+	}
+}
+
+void json_open(struct json *json, const char *name, char bracket)
+{
+	next(json, name);
+	fputc(bracket, json->out);
+	json->more = false;
+}
+
+void json_close(struct json *json, char bracket)
+{
+	fputc(bracket, json->out);
+	json->more = true;
+}
+
+void json_string(struct json *json, const char *name, const char *value)
+{
+	next(json, name);
+	quote(json->out, value);
+}
+
+void json_number(struct json *json, const char *name, uint64_t value)
+{
+	next(json, name);
+	fprintf(json->out, "%" PRIu64, value);
+}
+
+void json_bool(struct json *json, const char *name, bool value)
+{
+	next(json, name);
+	fputs(value ? "true" : "false", json->out);
+}
+
+void json_sizes(struct json *json, const char *name, uint64_t sizes)
+{
+	int shift;
+
+	json_open(json, name, '[');
+	for (shift = 0; shift < 64; shift++) {
+		if (sizes >> shift & 1)
+			json_number(json, NULL, 1ULL << shift);
+	}
+	json_close(json, ']');
+}
+
+void json_end(struct json *json)
+{
+	fputc('\n', json->out);
+}

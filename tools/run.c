@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* hugeodp run: a program with libhugeodp-preload.so ahead of libibverbs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../libibverbs/sizes.h"
+#include "tool.h"
+
+static const char library[] = "libhugeodp-preload.so";
+
+/* Where it is installed or, in a build directory, where it was built. */
+static bool find_library(char *path, size_t room)
+{
+	static const char *const below[] = { HUGEODP_PRELOAD_BELOW_PREFIX, "libibverbs" };
+	char self[4096];
+	ssize_t len;
+	size_t i;
+
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (len > 0) {
+		self[len] = '\0';
+		*strrchr(self, '/') = '\0';
+		for (i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+			snprintf(path, room, "%s/../%s/%s", self, below[i], library);
+			if (!access(path, R_OK))
+				return true;
+		}
+	}
+	snprintf(path, room, HUGEODP_PRELOAD_DIR "/%s", library);
+	return !access(path, R_OK);
+}
+
+static void set(const char *name, const char *value)
+{
+	if (value ? setenv(name, value, 1) : unsetenv(name)) {
+		complain("environment: %s", strerror(errno));
+		exit(TOOL_FAILED);
+	}
+}
+
+/* Ahead of what is preloaded anyway. */
+static void set_preload(const char *path)
+{
+	const char *before = getenv("LD_PRELOAD");
+	char *both;
+
+	if (!before || !*before) {
+		set("LD_PRELOAD", path);
+		return;
+	}
+	if (asprintf(&both, "%s:%s", path, before) < 0) {
+		complain("out of memory");
+		exit(TOOL_FAILED);
+	}
+	set("LD_PRELOAD", both);
+	free(both);
+}
+
+/* The program may change its directory before the report is written. */
+static const char *absolute(const char *path, char *room, size_t size)
+{
+	char directory[4096];
+
+	if (!path || !strcmp(path, "-") || *path == '/' || !getcwd(directory, sizeof(directory)))
+		return path;
+	snprintf(room, size, "%s/%s", directory, path);
+	return room;
+}
+
+int run_program(const struct tool *tool, const char *mode, char **argv)
+{
+	char path[8192], sizes[SIZES_TEXT] = "any";
+	uint64_t rest = tool->sizes;
+	size_t len = 0;
+
+	if (!find_library(path, sizeof(path))) {
+		complain("%s is not there", path);
+		return TOOL_CANNOT;
+	}
+	/* one by one: the text for people has ranges */
+	for (; rest; rest &= rest - 1) {
+		char one[16];
+
+		sizes_text(rest & -rest, one, sizeof(one));
+		len += (size_t)snprintf(sizes + len, sizeof(sizes) - len, "%s%s", len ? "|" : "",
+					one);
+	}
+	set_preload(path);
+	set("HUGEODP_PRELOAD_MODE", mode);
+	set("HUGEODP_PRELOAD_SIZES", sizes);
+	set("HUGEODP_PRELOAD_ALL", tool->all ? "1" : NULL);
+	set("HUGEODP_PRELOAD_REPORT", absolute(tool->report, path, sizeof(path)));
+	set("HUGEODP_PRELOAD_JSON", tool->json ? "1" : NULL);
+	execvp(argv[0], argv);
+	complain("%s: %s", argv[0], strerror(errno));
+	return errno == ENOENT ? TOOL_NO_COMMAND : TOOL_CANNOT;
+}
+
+int run_run(const struct tool *tool, int argc, char **argv)
+{
+	struct tool program = *tool;
+
+	if (!argc) {
+		complain("run wants a program");
+		return TOOL_USAGE;
+	}
+	if (tool->json && !tool->report)
+		program.report = "-";
+	return run_program(&program, "upgrade", argv);
+}
