@@ -6,6 +6,7 @@
 CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hugeodp}
 RUN_DIR=''
 JOB_PID=''
+HELPER_PID=''
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 
@@ -19,8 +20,8 @@ usage_error() {
 	exit 2
 }
 
-# Everything with a life of its own is a process group led by JOB_PID, everything on disk that
-# must not outlive us is in RUN_DIR.
+# Everything with a life of its own is a process group led by JOB_PID, or the one process
+# HELPER_PID that serves it; everything on disk that must not outlive us is in RUN_DIR.
 cleanup() {
 	local status=$?
 	trap '' INT TERM HUP
@@ -29,6 +30,10 @@ cleanup() {
 		# a stopped process would keep the signal for later
 		kill -CONT -- "-$JOB_PID" 2>/dev/null || kill -CONT "$JOB_PID" 2>/dev/null || true
 		wait "$JOB_PID" 2>/dev/null || true
+	fi
+	if [[ -n $HELPER_PID ]]; then
+		kill -KILL "$HELPER_PID" 2>/dev/null || true
+		wait "$HELPER_PID" 2>/dev/null || true
 	fi
 	if [[ -n $RUN_DIR ]]; then
 		rm -rf -- "$RUN_DIR"

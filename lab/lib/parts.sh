@@ -37,7 +37,7 @@ unit_in_root() {
 	local work=$1
 	shift
 	# shellcheck disable=SC2016 # expanded inside the root
-	root_exec "$UNIT_SOURCE:src:ro" "$work:build" -- /bin/bash -c \
+	root_exec "$UNIT_SOURCE:src:ro" "$work:build" "$SOURCE/tree:kernel:ro" -- /bin/bash -c \
 		"set -eu; $(declare -f "$1")"'; "$@"' bash "$@"
 }
 
@@ -50,10 +50,12 @@ unit_variant() {
 	rm -f -- "$work/junit.xml"
 	if [[ $where == root ]]; then
 		step "building the unit tests ($name)" \
-			unit_in_root "$work" unit_build /run/src /run/build "$@"
+			unit_in_root "$work" unit_build /run/src /run/build \
+			-DHUGEODP_KERNEL_SOURCE=/run/kernel "$@"
 		unit_in_root "$work" unit_ctest /run/build || status=$?
 	else
-		step "building the unit tests ($name)" unit_build "$UNIT_SOURCE" "$work" "$@"
+		step "building the unit tests ($name)" unit_build "$UNIT_SOURCE" "$work" \
+			-DHUGEODP_KERNEL_SOURCE="$SOURCE/tree" "$@"
 		unit_ctest "$work" || status=$?
 	fi
 	tally_junit "unit-$name" "$status" "$work/junit.xml"
@@ -62,6 +64,7 @@ unit_variant() {
 part_unit() {
 	local compiler
 	root_require
+	source_require
 	lock unit
 	UNIT_SOURCE=$CACHE_DIR/project/${ROOT##*/}/unit
 	project_sync "$UNIT_SOURCE"

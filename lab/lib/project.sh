@@ -17,7 +17,7 @@ tree_files() {
 }
 
 # Those that the build can see
-project_files() { tree_files | grep -zvE '^(lab|kernel|\.ci)/'; }
+project_files() { tree_files | grep -zvP '^(lab/(?!mlx5/)|kernel/|\.ci/)'; }
 
 # project_sync TREE: TREE becomes a copy of those files, time stamps as series_sync keeps them
 project_sync() {
@@ -33,9 +33,11 @@ project_build() {
 	mkdir -p "$work/build" "$out"
 	project_sync "$work/src"
 	# shellcheck disable=SC2016 # expanded inside the root
-	root_exec "$work/src:src:ro" "$work/build:build" "$out:stage" -- /bin/bash -euc '
+	root_exec "$work/src:src:ro" "$work/build:build" "$out:stage" "$SOURCE/tree:kernel:ro" -- \
+		/bin/bash -euc '
 		cmake -S /run/src -B /run/build -DCMAKE_INSTALL_PREFIX=/usr \
-			-DCMAKE_BUILD_TYPE=RelWithDebInfo -DHUGEODP_LAB_TESTS=ON -DHUGEODP_PYTHON=ON
+			-DCMAKE_BUILD_TYPE=RelWithDebInfo -DHUGEODP_LAB_TESTS=ON -DHUGEODP_PYTHON=ON \
+			-DHUGEODP_KERNEL_SOURCE=/run/kernel
 		cmake --build /run/build -j "$(nproc)"
 		DESTDIR=/run/stage cmake --install /run/build
 	'
@@ -45,8 +47,10 @@ project_build() {
 project_require() {
 	local key
 	root_require
+	source_require
 	key=$({
 		echo "${ROOT##*/}"
+		cat "$SOURCE/version"
 		sed -n '/^project_build/,/^}/p' "$LAB_DIR/lib/project.sh"
 		project_files | hash_files "$TOP_DIR"
 	} | hash_text)

@@ -15,13 +15,16 @@ vm_defaults() {
 	VM_CONSOLE=''
 	VM_INTERACTIVE=''
 	VM_TEE=/dev/null
+	mlx5_defaults
 }
 
 vm_usage() {
 	cat <<-END
 		options of run and shell:
 		  --kernel NAME    stock, hugeodp (default) or debug
-		  --device NAME    rxe (default) or none
+		  --device NAME    rxe (default), mlx5 (a software model) or none
+		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
+		                   scheme=memory, strict, delay=SEED, trace, log=FILE
 		  --share DIR      DIR read-only at /mnt/share
 		  --mem MIB        memory (3072)
 		  --smp N          processors (2)
@@ -56,7 +59,7 @@ vm_options() {
 			shift
 			continue
 			;;
-		--kernel | --device | --share | --mem | --smp | --hugepages | --gigapages | --timeout) ;;
+		--kernel | --device | --mlx5 | --share | --mem | --smp | --hugepages | --gigapages | --timeout) ;;
 		-*) usage_error "unknown option '$option'" ;;
 		*) break ;;
 		esac
@@ -67,6 +70,7 @@ vm_options() {
 		case $option in
 		--kernel) VM_KERNEL=$2 ;;
 		--device) VM_DEVICE=$2 ;;
+		--mlx5) mlx5_options "$2" ;;
 		--share) VM_SHARE=$2 ;;
 		--mem) VM_MEM=$2 ;;
 		--smp) VM_SMP=$2 ;;
@@ -79,9 +83,8 @@ vm_options() {
 	VM_ARGV=("$@")
 	kernel_check_name "$VM_KERNEL"
 	case $VM_DEVICE in
-	rxe | none) ;;
-	mlx5) usage_error "--device mlx5 needs the device model, which this lab does not have yet" ;;
-	*) usage_error "unknown device '$VM_DEVICE': there are rxe and none" ;;
+	rxe | mlx5 | none) ;;
+	*) usage_error "unknown device '$VM_DEVICE': there are rxe, mlx5 and none" ;;
 	esac
 	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
 }
@@ -136,6 +139,7 @@ vm_command() {
 			vm_9p lab "$dir/lab"
 			[[ -z $VM_SHARE ]] || vm_9p share "$(realpath "$VM_SHARE")"
 		} | sed 's/ /\n/'
+		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu "$dir"
 		printf '%s\n' -chardev "file,id=status,path=$dir/status" \
 			-device virtserialport,chardev=status,nr=1,name=lab.status
 		if [[ -n $VM_INTERACTIVE ]]; then
@@ -157,6 +161,14 @@ vm_start() {
 	JOB_PID=$!
 }
 
+vm_wait() {
+	if [[ -n $HELPER_PID ]]; then
+		mlx5_watch
+	else
+		wait "$JOB_PID" || VM_STATUS=$?
+	fi
+}
+
 # vm_boot DIR: runs the machine; VM_STATUS is the emulator's own
 vm_boot() {
 	local dir=$1 out err stty pids=()
@@ -164,7 +176,7 @@ vm_boot() {
 	if [[ -n $VM_INTERACTIVE ]]; then
 		stty=$(stty -g)
 		vm_start "${QEMU[@]}" <&0 2>"$dir/qemu.log"
-		wait "$JOB_PID" || VM_STATUS=$?
+		vm_wait
 		stty "$stty"
 	else
 		exec {out}> >(exec tee -- "$VM_TEE")
@@ -173,7 +185,7 @@ vm_boot() {
 		pids+=("$!")
 		vm_start "${QEMU[@]}" </dev/null >"$dir/qemu.log" 2>&1 4>&"$out" 5>&"$err"
 		exec {out}>&- {err}>&-
-		wait "$JOB_PID" || VM_STATUS=$?
+		vm_wait
 		# everything the command wrote is out before we speak
 		wait "${pids[@]}" 2>/dev/null || true
 	fi
@@ -216,6 +228,12 @@ vm_run() {
 	: >"$dir/status"
 	vm_write_lab_share "$dir/lab"
 	vm_command "$dir"
-	vm_boot "$dir"
+	if [[ $VM_DEVICE == mlx5 ]]; then
+		mlx5_start "$dir"
+		vm_boot "$dir"
+		mlx5_finish "$dir" || return 71
+	else
+		vm_boot "$dir"
+	fi
 	vm_verdict "$dir"
 }

@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The mlx5 device model beside the machine: a process that QEMU talks to through a socket. It ends
+# when QEMU does; if it ends before, the machine has lost its device and is of no use.
+
+mlx5_defaults() {
+	MLX5_ARGV=()
+	MLX5_LOG=''
+}
+
+# mlx5_options LIST: what follows --mlx5
+mlx5_options() {
+	local option list=()
+	IFS=, read -ra list <<<"$1"
+	for option in "${list[@]}"; do
+		case $option in
+		scheme=transport | scheme=memory) MLX5_ARGV+=(--scheme "${option#*=}") ;;
+		delay=*)
+			[[ ${option#*=} =~ ^[1-9][0-9]{0,8}$ ]] ||
+				usage_error "--mlx5 delay= wants a number, not '${option#*=}'"
+			MLX5_ARGV+=(--delay "${option#*=}")
+			;;
+		strict | trace) MLX5_ARGV+=("--$option") ;;
+		log=?*) MLX5_LOG=${option#*=} ;;
+		*) usage_error "unknown --mlx5 option '$option'" ;;
+		esac
+	done
+}
+
+# mlx5_qemu DIR: QEMU's arguments. The model needs the guest's memory, so that is in a memfd.
+mlx5_qemu() {
+	printf '%s\n' -object "memory-backend-memfd,id=memory,size=${VM_MEM}M,share=on" \
+		-machine memory-backend=memory -device \
+		"{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"$1/mlx5\"}}"
+}
+
+# mlx5_start DIR: sets HELPER_PID
+mlx5_start() {
+	local dir=$1
+	setpriv --pdeathsig KILL "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
+		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" \
+		"$STAGE/usr/libexec/hugeodp/hugeodp-mlx5-model" --socket "$dir/mlx5" \
+		--stats "$dir/mlx5.stats" "${MLX5_ARGV[@]}" >"$dir/mlx5.log" 2>&1 </dev/null &
+	HELPER_PID=$!
+	until [[ -S $dir/mlx5 ]]; do
+		kill -0 "$HELPER_PID" 2>/dev/null ||
+			die "the mlx5 device model does not start: $(tail -n 3 "$dir/mlx5.log")"
+	done
+}
+
+# mlx5_watch: waits as vm_wait does, for the model as well; a machine without its device is stopped
+mlx5_watch() {
+	local ended='' status=0
+	wait -n -p ended "$JOB_PID" "$HELPER_PID" || status=$?
+	if [[ $ended == "$JOB_PID" ]]; then
+		VM_STATUS=$status
+		return 0
+	fi
+	HELPER_PID=''
+	# QEMU on its way out closes the socket before it is gone
+	if [[ $status != 0 ]] || ! timeout 10 tail --pid="$JOB_PID" -f /dev/null; then
+		MLX5_LOST=$status
+		kill -TERM "$JOB_PID" 2>/dev/null || true
+	fi
+	wait "$JOB_PID" || VM_STATUS=$?
+}
+
+# mlx5_finish DIR: the model is over, its log where the caller wants it; false: it was lost
+mlx5_finish() {
+	local dir=$1 status=0
+	if [[ -n $HELPER_PID ]]; then
+		wait "$HELPER_PID" || status=$?
+		HELPER_PID=''
+		[[ $status == 0 ]] || MLX5_LOST=$status
+	fi
+	if [[ -n $MLX5_LOG ]]; then
+		cat "$dir/mlx5.log" "$dir/mlx5.stats" >"$MLX5_LOG" 2>/dev/null ||
+			say "no log of the mlx5 device model at $MLX5_LOG"
+	fi
+	grep -m 20 '^mlx5: strict: ' "$dir/mlx5.log" >&2 || true
+	[[ -n ${MLX5_LOST-} ]] || return 0
+	say "the mlx5 device model died (status $MLX5_LOST), and the machine with it; its last words:"
+	tail -n 20 "$dir/mlx5.log" >&2
+	return 1
+}

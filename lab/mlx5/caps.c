@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "caps.h"
+
+/*
+ * A capability is on only if the model does what the drivers then ask for. IB link layer, no
+ * Ethernet, and of the optional features those with a reason: see README.md.
+ */
+static void caps_general(uint8_t *caps)
+{
+#define CAP(field, value) IFC_SET(cmd_hca_cap, caps, field, value)
+	/* the driver need not give pages to the device */
+	CAP(page_request_disable, 1);
+	CAP(num_ports, 1);
+	CAP(port_type, 0);
+	CAP(ib_virt, 1);
+	CAP(log_pg_sz, 12);
+	CAP(log_bf_reg_size, 9);
+	CAP(device_frequency_khz, 1000000);
+	CAP(device_frequency_mhz, 1000);
+
+	CAP(log_max_eq, CAPS_LOG_MAX_EQ);
+	CAP(log_max_eq_sz, 16);
+	CAP(log_max_qp, CAPS_LOG_MAX_QP);
+	CAP(log_max_qp_sz, CAPS_LOG_MAX_QP_SZ);
+	CAP(log_max_cq, CAPS_LOG_MAX_CQ);
+	CAP(log_max_cq_sz, CAPS_LOG_MAX_CQ_SZ);
+	CAP(log_max_srq, CAPS_LOG_MAX_SRQ);
+	CAP(log_max_srq_sz, CAPS_LOG_MAX_SRQ_SZ);
+	CAP(log_max_mkey, CAPS_LOG_MAX_MKEY);
+	CAP(log_max_pd, CAPS_LOG_MAX_PD);
+	CAP(log_max_xrcd, CAPS_LOG_MAX_XRCD);
+	CAP(log_max_uctx, CAPS_LOG_MAX_CONTEXT);
+	CAP(log_max_umem, CAPS_LOG_MAX_UMEM);
+	CAP(log_max_msg, 30);
+	CAP(log_max_mrw_sz, 64);
+	CAP(log_max_ra_req_qp, 4);
+	CAP(log_max_ra_res_qp, 4);
+	CAP(log_max_klm_list_size, 16);
+	CAP(max_indirection, CAPS_MAX_INDIRECTION);
+	CAP(max_wqe_sz_sq, CAPS_MAX_SQ_WQE);
+	CAP(max_wqe_sz_rq, CAPS_MAX_RQ_WQE);
+
+	CAP(rc, 1);
+	CAP(uc, 1);
+	CAP(ud, 1);
+	CAP(xrc, 1);
+	CAP(atomic, 1);
+	CAP(cq_oi, 1);
+	CAP(cq_resize, 1);
+	CAP(cq_moderation, 1);
+
+	/* ODP, and what implicit MRs need */
+	CAP(pg, 1);
+	CAP(fixed_buffer_size, 1);
+	CAP(null_mkey, 1);
+	CAP(terminate_scatter_list_mkey, 1);
+	CAP(umr_extended_translation_offset, 1);
+#undef CAP
+}
+
+static void caps_odp_scheme(uint8_t *scheme)
+{
+#define ALL(service)                                                             \
+	do {                                                                     \
+		IFC_SET(odp_scheme_cap, scheme, service.send, 1);                \
+		IFC_SET(odp_scheme_cap, scheme, service.receive, 1);             \
+		IFC_SET(odp_scheme_cap, scheme, service.write, 1);               \
+		IFC_SET(odp_scheme_cap, scheme, service.read, 1);                \
+		IFC_SET(odp_scheme_cap, scheme, service.atomic, 1);              \
+		IFC_SET(odp_scheme_cap, scheme, service.srq_receive, 1);         \
+	} while (0)
+	ALL(rc_odp_caps);
+	ALL(xrc_odp_caps);
+#undef ALL
+	IFC_SET(odp_scheme_cap, scheme, ud_odp_caps.send, 1);
+	IFC_SET(odp_scheme_cap, scheme, page_prefetch, 1);
+}
+
+static void caps_odp(struct dev *dev)
+{
+	caps_odp_scheme(IFC_AT(odp_cap, dev->caps_odp, transport_page_fault_scheme_cap));
+	if (dev->options.scheme != SCHEME_MEMORY)
+		return;
+	caps_odp_scheme(IFC_AT(odp_cap, dev->caps_odp, memory_page_fault_scheme_cap));
+	IFC_SET(odp_cap, dev->caps_odp, mem_page_fault, 1);
+}
+
+static void caps_atomic(uint8_t *caps)
+{
+	IFC_SET(atomic_caps, caps, supported_atomic_req_8B_endianness_mode_1, 1);
+	IFC_SET(atomic_caps, caps, atomic_operations, 3); /* compare and swap, fetch and add */
+	IFC_SET(atomic_caps, caps, atomic_size_qp, 8);
+}
+
+void caps_init(struct dev *dev)
+{
+	memset(dev->caps_general, 0, sizeof(dev->caps_general));
+	memset(dev->caps_odp, 0, sizeof(dev->caps_odp));
+	memset(dev->caps_atomic, 0, sizeof(dev->caps_atomic));
+	caps_general(dev->caps_general);
+	caps_odp(dev);
+	caps_atomic(dev->caps_atomic);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What the device says of itself. Limits that the code enforces are here and nowhere else. */
+#ifndef MLX5_MODEL_CAPS_H
+#define MLX5_MODEL_CAPS_H
+
+#include "dev.h"
+
+#define CAPS_LOG_MAX_EQ 6
+#define CAPS_LOG_MAX_QP 16
+#define CAPS_LOG_MAX_QP_SZ 15
+#define CAPS_LOG_MAX_CQ 16
+#define CAPS_LOG_MAX_CQ_SZ 22
+#define CAPS_LOG_MAX_SRQ 16
+#define CAPS_LOG_MAX_SRQ_SZ 15
+#define CAPS_LOG_MAX_MKEY 20
+#define CAPS_LOG_MAX_PD 16
+#define CAPS_LOG_MAX_XRCD 16
+#define CAPS_LOG_MAX_CONTEXT 8
+#define CAPS_LOG_MAX_UMEM 10
+#define CAPS_MAX_INDIRECTION 4
+#define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes: what the ds field can say */
+#define CAPS_MAX_RQ_WQE 512
+
+void caps_init(struct dev *dev);
+
+#endif

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "cmd.h"
+
+#include "eq.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define CMD_TYPE 7
+#define CMD_INLINE 16
+#define CMD_BLOCK 512
+#define CMD_LENGTH_MAX (16u << 20)
+
+#define CMD(op, type, handler) \
+	{ MLX5_CMD_OP_##op, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), handler }
+
+static const struct cmd_entry cmd_table[] = {
+	CMD(QUERY_HCA_CAP, query_hca_cap, hca_query_cap),
+	CMD(QUERY_ADAPTER, query_adapter, hca_query_adapter),
+	CMD(INIT_HCA, init_hca, hca_nothing),
+	CMD(TEARDOWN_HCA, teardown_hca, hca_nothing),
+	CMD(ENABLE_HCA, enable_hca, hca_enable),
+	CMD(DISABLE_HCA, disable_hca, hca_disable),
+	CMD(QUERY_PAGES, query_pages, hca_nothing),
+	CMD(SET_HCA_CAP, set_hca_cap, hca_set_cap),
+	CMD(QUERY_ISSI, query_issi, hca_query_issi),
+	CMD(CREATE_MKEY, create_mkey, mkey_create),
+	CMD(QUERY_MKEY, query_mkey, mkey_query),
+	CMD(DESTROY_MKEY, destroy_mkey, mkey_destroy),
+	CMD(QUERY_SPECIAL_CONTEXTS, query_special_contexts, hca_query_special_contexts),
+	CMD(PAGE_FAULT_RESUME, page_fault_resume, fault_resume),
+	CMD(CREATE_EQ, create_eq, eq_create),
+	CMD(DESTROY_EQ, destroy_eq, eq_destroy),
+	CMD(CREATE_CQ, create_cq, cq_create),
+	CMD(DESTROY_CQ, destroy_cq, cq_destroy),
+	CMD(QUERY_CQ, query_cq, cq_query),
+	CMD(MODIFY_CQ, modify_cq, cq_modify),
+	CMD(CREATE_QP, create_qp, qp_create),
+	CMD(DESTROY_QP, destroy_qp, qp_destroy),
+	CMD(RST2INIT_QP, rst2init_qp, qp_modify),
+	CMD(INIT2RTR_QP, init2rtr_qp, qp_modify),
+	CMD(RTR2RTS_QP, rtr2rts_qp, qp_modify),
+	CMD(RTS2RTS_QP, rts2rts_qp, qp_modify),
+	CMD(2ERR_QP, qp_2err, qp_modify),
+	CMD(2RST_QP, qp_2rst, qp_modify),
+	CMD(INIT2INIT_QP, init2init_qp, qp_modify),
+	CMD(QUERY_QP, query_qp, qp_query),
+	CMD(CREATE_SRQ, create_srq, srq_create),
+	CMD(DESTROY_SRQ, destroy_srq, srq_destroy),
+	CMD(QUERY_SRQ, query_srq, srq_query),
+	CMD(ARM_RQ, arm_rq, srq_arm),
+	CMD(QUERY_HCA_VPORT_CONTEXT, query_hca_vport_context, port_query_context),
+	CMD(MODIFY_HCA_VPORT_CONTEXT, modify_hca_vport_context, hca_nothing),
+	CMD(QUERY_HCA_VPORT_GID, query_hca_vport_gid, port_query_gid),
+	CMD(QUERY_HCA_VPORT_PKEY, query_hca_vport_pkey, port_query_pkey),
+	CMD(ALLOC_PD, alloc_pd, res_alloc_pd),
+	CMD(DEALLOC_PD, dealloc_pd, res_dealloc_pd),
+	CMD(ALLOC_UAR, alloc_uar, res_alloc_uar),
+	CMD(DEALLOC_UAR, dealloc_uar, res_dealloc_uar),
+	CMD(ACCESS_REG, access_register, port_access_register),
+	CMD(MAD_IFC, mad_ifc, hca_nothing),
+	CMD(NOP, nop, hca_nothing),
+	CMD(ALLOC_XRCD, alloc_xrcd, res_alloc_xrcd),
+	CMD(DEALLOC_XRCD, dealloc_xrcd, res_dealloc_xrcd),
+	CMD(CREATE_UCTX, create_uctx, res_create_context),
+	CMD(DESTROY_UCTX, destroy_uctx, res_destroy_context),
+	CMD(CREATE_UMEM, create_umem, res_create_umem),
+	CMD(DESTROY_UMEM, destroy_umem, res_destroy_umem),
+};
+
+static const struct cmd_entry *cmd_find(uint16_t opcode)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(cmd_table) / sizeof(cmd_table[0]); i++)
+		if (cmd_table[i].opcode == opcode)
+			return &cmd_table[i];
+	return NULL;
+}
+
+const uint8_t *cmd_tail(const struct cmd *cmd, size_t offset, size_t *length)
+{
+	*length = cmd->in_length > offset ? cmd->in_length - offset : 0;
+	return cmd->in + offset;
+}
+
+static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, const uint8_t *in,
+			       size_t in_length, uint8_t *out, size_t out_length)
+{
+	struct cmd cmd = { .in_length = in_length, .out_length = out_length };
+	size_t out_size = out_length > entry->out_size ? out_length : entry->out_size;
+	uint8_t *buffer, *reply;
+	enum cmd_status status = CMD_NO_RESOURCES;
+
+	/* a handler reads and writes its whole struct, however little the driver gave */
+	buffer = calloc(1, in_length > entry->in_size ? in_length : entry->in_size);
+	reply = calloc(1, out_size);
+	if (buffer && reply) {
+		memcpy(buffer, in, in_length);
+		cmd.in = buffer;
+		cmd.out = reply;
+		status = entry->handler(dev, &cmd);
+		memcpy(out, reply, out_length);
+	}
+	free(buffer);
+	free(reply);
+	return status;
+}
+
+void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, size_t out_length)
+{
+	const struct cmd_entry *entry;
+	enum cmd_status status;
+	uint16_t opcode = 0, modifier = 0;
+
+	memset(out, 0, out_length);
+	if (in_length >= 8) {
+		opcode = get_be16(in);
+		modifier = get_be16(in + 6);
+	}
+	entry = cmd_find(opcode);
+	if (!entry)
+		status = CMD_BAD_OP;
+	else if (in_length < 8)
+		status = CMD_BAD_INPUT_LENGTH;
+	else if (out_length < 8)
+		status = CMD_BAD_OUTPUT_LENGTH;
+	else
+		status = cmd_run(dev, entry, in, in_length, out, out_length);
+	dev->stats.commands++;
+	dev->stats.commands_failed += status != CMD_OK;
+	trace(dev, "command %#x %s modifier %#x: status %#x", opcode, entry ? entry->name : "?",
+	      modifier, status);
+	/* the status is the first byte of every reply */
+	if (out_length)
+		out[0] = status;
+}
+
+/* Bytes beyond the inline ones are in a chain of blocks; to the guest if write */
+static bool cmd_mailbox(struct dev *dev, uint64_t block, uint8_t *data, size_t length, bool write)
+{
+	uint8_t next[8];
+
+	while (length) {
+		size_t n = length < CMD_BLOCK ? length : CMD_BLOCK;
+
+		if (!(write ? guest_write(&dev->guest, block, data, n) :
+			      guest_read(&dev->guest, block, data, n)))
+			return false;
+		data += n;
+		length -= n;
+		if (!length)
+			break;
+		if (!guest_read(&dev->guest, block + IFC_OFFSET(cmd_if_box, next_pointer_63_32),
+				next, sizeof(next)))
+			return false;
+		block = get_be64(next) & ~(uint64_t)0x3ff;
+	}
+	return true;
+}
+
+static uint64_t cmd_pointer(const uint8_t *high_and_low)
+{
+	return get_be64(high_and_low) & ~(uint64_t)0x1ff;
+}
+
+static bool cmd_input(struct dev *dev, const uint8_t *slot, uint8_t *data, size_t length)
+{
+	size_t n = length < CMD_INLINE ? length : CMD_INLINE;
+
+	memcpy(data, IFC_AT_CONST(cmd_queue_entry, slot, command_input_inline_data), n);
+	return cmd_mailbox(dev,
+			   cmd_pointer(IFC_AT_CONST(cmd_queue_entry, slot,
+						    input_mailbox_pointer_63_32)),
+			   data + n, length - n, false);
+}
+
+static bool cmd_output(struct dev *dev, uint8_t *slot, uint8_t *data, size_t length)
+{
+	size_t n = length < CMD_INLINE ? length : CMD_INLINE;
+
+	memcpy(IFC_AT(cmd_queue_entry, slot, command_output_inline_data), data, n);
+	return cmd_mailbox(dev,
+			   cmd_pointer(IFC_AT_CONST(cmd_queue_entry, slot,
+						    output_mailbox_pointer_63_32)),
+			   data + n, length - n, true);
+}
+
+/* True: the slot was the device's, and is the driver's again */
+static bool cmd_slot(struct dev *dev, uint64_t address)
+{
+	uint8_t slot[IFC_SIZE(cmd_queue_entry)];
+	size_t in_length, out_length, last = sizeof(slot) - 1;
+	uint8_t *in = NULL, *out = NULL;
+
+	if (!guest_read(&dev->guest, address, slot, sizeof(slot)) ||
+	    IFC_GET(cmd_queue_entry, slot, type) != CMD_TYPE || !(slot[last] & 1))
+		return false;
+	in_length = IFC_GET(cmd_queue_entry, slot, input_length);
+	out_length = IFC_GET(cmd_queue_entry, slot, output_length);
+	if (in_length <= CMD_LENGTH_MAX && out_length <= CMD_LENGTH_MAX) {
+		in = calloc(1, in_length + 1);
+		out = calloc(1, out_length + 1);
+	}
+	/* the last byte: 7 bits of delivery status, then the owner */
+	slot[last] = 0;
+	if (!in || !out || !cmd_input(dev, slot, in, in_length)) {
+		slot[last] = CMD_BAD_INPUT_LENGTH << 1;
+	} else {
+		cmd_execute(dev, in, in_length, out, out_length);
+		if (!cmd_output(dev, slot, out, out_length))
+			slot[last] = CMD_BAD_OUTPUT_LENGTH << 1;
+	}
+	free(in);
+	free(out);
+	if (!guest_write(&dev->guest, address, slot, last))
+		return false;
+	atomic_thread_fence(memory_order_release);
+	return guest_write(&dev->guest, address + last, slot + last, 1);
+}
+
+void cmd_doorbell(struct dev *dev, uint32_t slots)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1u << CMD_LOG_SLOTS; i++) {
+		uint8_t data[EQE_DATA] = { 0 };
+		bool with_event = eq_for_event(dev, EVENT_COMMAND) != NULL;
+
+		if (!(slots & 1u << i) ||
+		    !cmd_slot(dev, dev->command_queue + ((uint64_t)i << CMD_LOG_STRIDE)))
+			continue;
+		/* not for the command that makes the queue: its driver still polls */
+		put_be32(data, 1u << i);
+		if (with_event)
+			eq_event(dev, EVENT_COMMAND, 0, data);
+	}
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The device: its objects and what they share. Objects refer to each other by number only, so none
+ * can outlive what it points to.
+ */
+#ifndef MLX5_MODEL_DEV_H
+#define MLX5_MODEL_DEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "guest.h"
+#include "ifc.h"
+#include "stats.h"
+#include "table.h"
+
+#define DEV_VECTORS 8
+#define DEV_LID 1
+#define DEV_GIDS 8
+#define DEV_MAX_MSG (1u << 30)
+
+/* Keys with a meaning of their own; mkey indexes that CREATE_MKEY gives out come after them */
+#define KEY_TERMINATE 0x100u
+#define KEY_NULL 0x200u
+#define KEY_RESD 0x300u
+#define MKEY_FIRST 16
+
+enum dev_scheme { SCHEME_TRANSPORT, SCHEME_MEMORY };
+
+struct dev_options {
+	enum dev_scheme scheme;
+	bool strict;
+	bool trace;
+	uint64_t delay_seed; /* 0: events are not delayed */
+};
+
+/* A queue in the guest's memory: pages of equal size that need not be contiguous */
+struct queue {
+	uint64_t *pages;
+	uint32_t page_count;
+	unsigned int page_shift;
+	uint64_t offset;
+	uint64_t size;
+};
+
+struct eq {
+	uint32_t number;
+	struct queue queue;
+	unsigned int log_size;
+	uint32_t producer;
+	uint32_t consumer; /* as last told by the driver */
+	unsigned int vector;
+	bool armed;
+	uint64_t events[4]; /* word 0 has types 0 to 63 */
+};
+
+struct cq {
+	uint32_t number;
+	uint8_t context[IFC_SIZE(cqc)];
+	struct queue queue;
+	unsigned int log_size;
+	unsigned int entry_size;
+	uint32_t eqn;
+	uint64_t doorbell;
+	uint32_t producer;
+	uint32_t solicited; /* producer after the last solicited entry */
+	bool any_solicited;
+	bool armed;
+	bool armed_solicited;
+	bool failed;
+};
+
+struct srq {
+	uint32_t number;
+	uint8_t context[IFC_SIZE(srqc)];
+	struct queue queue;
+	unsigned int stride_shift;
+	unsigned int log_size;
+	uint32_t pd;
+	uint32_t cqn;
+	uint32_t xrcd;
+	uint64_t doorbell;
+	uint16_t head;	   /* index of the next WQE in the driver's list */
+	uint16_t consumed; /* against the doorbell record's count */
+	uint16_t limit;	   /* 0: not armed */
+};
+
+enum mkey_mode { MKEY_PA = 0, MKEY_MTT = 1, MKEY_KLM = 2, MKEY_KSM = 3 };
+
+struct mkey {
+	uint32_t index;
+	uint8_t context[IFC_SIZE(mkc)];
+	/* what translation reads for every segment, taken from context by mkey_refresh() */
+	uint32_t key;
+	enum mkey_mode mode;
+	bool free;
+	bool length64;
+	uint32_t pd;
+	uint32_t qpn;
+	uint64_t start;
+	uint64_t length;
+	unsigned int page_shift;
+	bool always_present; /* made without page-fault support: entries need no permission bits */
+	uint64_t xlt_size;   /* bytes */
+	uint8_t *xlt;
+};
+
+/* A receive WQE that was taken, and what it takes to complete it */
+struct receive {
+	bool held;
+	uint32_t srqn; /* 0: the queue pair's own queue */
+	uint16_t index;
+};
+
+enum stall { STALL_NONE, STALL_FAULT, STALL_RNR, STALL_TIMEOUT };
+
+/* How a page fault that could not be resolved ends */
+enum fault_side { FAULT_LOCAL, FAULT_REMOTE, FAULT_RECEIVE };
+
+struct qp {
+	uint32_t number;
+	uint8_t context[IFC_SIZE(qpc)];
+	struct queue queue;
+	unsigned int service;
+	unsigned int state;
+	uint32_t pd;
+	uint32_t rq_stride_shift;
+	uint32_t log_rq_size;
+	bool has_rq;
+	uint32_t log_sq_size; /* in 64-byte blocks */
+	bool has_sq;
+	uint64_t sq_offset;
+	uint32_t srqn;
+	uint64_t doorbell;
+	uint16_t sq_head;
+	uint16_t rq_head;
+	struct receive receive;
+
+	enum stall stall;
+	uint64_t fault_token;
+	enum fault_side fault_side;
+	bool fault_failed;   /* the WQE at the head ends with an error */
+	uint32_t fault_peer; /* the responder, if the fault is in its receive WQE */
+	uint64_t wake;	     /* when a wait ends, in ns */
+	unsigned int retries;
+	uint64_t polled; /* what nobody rings a doorbell for is looked at from then on */
+	bool ready;	 /* in the run list */
+	struct qp *next;
+};
+
+struct dev {
+	struct dev_options options;
+	struct guest guest;
+	struct stats stats;
+
+	void (*interrupt)(void *context, unsigned int vector);
+	void *interrupt_context;
+
+	uint8_t config[256];
+	uint64_t command_queue;
+	uint32_t command_queue_high;
+	uint32_t health_counter;
+	bool hca_enabled;
+
+	uint8_t caps_general[IFC_SIZE(cmd_hca_cap)];
+	uint8_t caps_odp[IFC_SIZE(odp_cap)];
+	uint8_t caps_atomic[IFC_SIZE(atomic_caps)];
+	uint8_t node_description[64];
+
+	struct table eqs, cqs, srqs, qps, mkeys;
+	struct table pds, uars, xrcds, contexts, umems;
+	uint64_t xlt_allocated;
+
+	uint64_t next_token;
+	struct qp *run_first, *run_last;
+	uint64_t random;
+	struct delayed_event *delayed;
+};
+
+int dev_init(struct dev *dev, const struct dev_options *options);
+/* As after power-on; the guest's memory stays mapped */
+void dev_reset(struct dev *dev);
+void dev_destroy(struct dev *dev);
+
+uint64_t dev_now(void);
+uint64_t dev_random(struct dev *dev);
+/* Work that no message of the guest starts. Returns ms until it is due again, -1: nothing is. */
+int dev_work(struct dev *dev);
+
+void trace(const struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Something that hardware would pass over in silence: said and counted in strict mode */
+void strict_report(struct dev *dev, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "engine.h"
+
+#include "job.h"
+#include "recv.h"
+
+#define ENGINE_BATCH 64
+#define ENGINE_POLL_NS 2000000u
+
+static void engine_advance(struct qp *qp, const struct wqe *wqe)
+{
+	qp->sq_head += wqe->blocks;
+	qp->retries = 0;
+}
+
+static void engine_complete(struct job *job, enum cqe_opcode opcode)
+{
+	struct completion completion = {
+		.opcode = opcode,
+		.syndrome = job->syndrome,
+		.qpn = job->qp->number,
+		.wqe_opcode = job->wqe.opcode,
+		.wqe_counter = job->wqe.index,
+		.byte_count = job->byte_count,
+	};
+
+	cq_complete(job->dev, IFC_GET(qpc, job->qp->context, cqn_snd), &completion);
+}
+
+/* The error state: everything posted ends, whether it was to be signaled or not */
+static void engine_flush(struct dev *dev, struct qp *qp)
+{
+	struct job job = { .dev = dev, .qp = qp, .syndrome = SYNDROME_FLUSHED };
+	uint16_t posted;
+
+	recv_flush(dev, qp);
+	while (qp_posted(dev, qp, true, &posted) && posted) {
+		wqe_read(dev, qp, &job.wqe);
+		if (job.wqe.blocks > posted)
+			job.wqe.blocks = posted;
+		engine_complete(&job, CQE_REQUESTER_ERROR);
+		engine_advance(qp, &job.wqe);
+	}
+}
+
+static enum job_result engine_execute(struct job *job)
+{
+	struct qp *qp = job->qp;
+	enum fault_side side = qp->fault_side;
+
+	if (qp->fault_failed) {
+		qp->fault_failed = false;
+		return job_fault_failed(job, side, qp->fault_peer);
+	}
+	return qp_is_datagram(qp) ? ud_execute(job) : rc_execute(job);
+}
+
+/* True: the WQE at the head ended, well or not */
+static bool engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
+{
+	struct job job = { .dev = dev, .qp = qp };
+	enum job_result result;
+
+	if (!wqe_read(dev, qp, &job.wqe) || job.wqe.blocks > posted)
+		result = job_failed(&job, SYNDROME_LOCAL_OPERATION);
+	else
+		result = engine_execute(&job);
+	sg_release(&job.local);
+	sg_release(&job.remote);
+	if (result == JOB_WAIT)
+		return false;
+	trace(dev, "QP %#x: WQE %#x opcode %#x: syndrome %#x", qp->number, job.wqe.index,
+	      job.wqe.opcode, job.syndrome);
+	dev->stats.wqes++;
+	engine_advance(qp, &job.wqe);
+	if (result == JOB_FAILED) {
+		engine_complete(&job, CQE_REQUESTER_ERROR);
+		qp_fail(dev, qp);
+	} else if (job.wqe.signaled) {
+		engine_complete(&job, CQE_REQUESTER);
+	}
+	return true;
+}
+
+bool engine_run(struct dev *dev, struct qp *qp)
+{
+	unsigned int i;
+	uint16_t posted;
+
+	for (i = 0; i < ENGINE_BATCH && qp->state == QP_RTS && qp->stall == STALL_NONE; i++) {
+		if (!qp_posted(dev, qp, true, &posted)) {
+			qp_fail(dev, qp);
+			break;
+		}
+		if (!posted || !engine_step(dev, qp, posted))
+			return false;
+	}
+	if (qp->state == QP_ERROR) {
+		engine_flush(dev, qp);
+		return false;
+	}
+	return qp->state == QP_RTS && qp->stall == STALL_NONE;
+}
+
+/*
+ * Nobody rings when a receive WQE is posted, nor when something is posted to a queue pair in the
+ * error state: look now and then.
+ */
+uint64_t engine_wake(struct dev *dev)
+{
+	uint64_t now = dev_now(), next = UINT64_MAX;
+	uint32_t number;
+	struct qp *qp;
+
+	table_for_each(&dev->qps, number, qp) {
+		uint64_t due = UINT64_MAX;
+
+		if (qp->state == QP_ERROR) {
+			due = qp->polled + ENGINE_POLL_NS;
+			if (due <= now) {
+				engine_flush(dev, qp);
+				qp->polled = now;
+				due = now + ENGINE_POLL_NS;
+			}
+		} else if (qp->stall == STALL_RNR || qp->stall == STALL_TIMEOUT) {
+			due = qp->wake;
+			if (due <= now) {
+				qp->stall = STALL_NONE;
+				qp_schedule(dev, qp);
+				continue;
+			}
+		}
+		next = due < next ? due : next;
+	}
+	return next == UINT64_MAX ? next : next - now;
+}

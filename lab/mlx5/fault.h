@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Page faults. A queue pair whose WQE meets an entry that is not present stops there, an event
+ * tells the driver, and PAGE_FAULT_RESUME lets the WQE run again from its start. Nothing was
+ * moved before, so running it again repeats nothing.
+ */
+#ifndef MLX5_MODEL_FAULT_H
+#define MLX5_MODEL_FAULT_H
+
+#include "xlate.h"
+
+enum fault_wq { FAULT_WQ_SRQ = 0, FAULT_WQ_REQUESTER = 1, FAULT_WQ_RECEIVE = 2, FAULT_WQ_READ = 3 };
+
+struct fault {
+	enum fault_side side;
+	struct xlate_miss miss;
+	/* FAULT_LOCAL, FAULT_RECEIVE: the WQE */
+	enum fault_wq wq;
+	uint32_t wq_number;
+	uint16_t wqe_index;
+	uint32_t peer; /* FAULT_RECEIVE: the queue pair that receives */
+	/* FAULT_REMOTE: the whole operation */
+	uint32_t key;
+	uint64_t address;
+	uint32_t length;
+	bool write;
+};
+
+void fault_raise(struct dev *dev, struct qp *qp, const struct fault *fault);
+/* The queue pair went away, or its state changed: a resume that comes later means nothing. */
+void fault_drop(struct dev *dev, struct qp *qp);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The guest's memory: the only place that maps it, and the only way to it. An address that is not
+ * the guest's is an error here and nowhere else.
+ */
+#ifndef MLX5_MODEL_GUEST_H
+#define MLX5_MODEL_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct guest_region {
+	uint64_t address;
+	uint64_t size;
+	uint8_t *host;
+	void *mapping;
+	size_t mapping_size;
+	bool writable;
+};
+
+struct guest {
+	struct guest_region *regions;
+	unsigned int count;
+	unsigned int last;
+};
+
+/* Negative errno values. A map without fd is a hole: known, but not for DMA. */
+int guest_map(struct guest *guest, uint64_t address, uint64_t size, int fd, uint64_t offset,
+	      bool writable);
+int guest_unmap(struct guest *guest, uint64_t address, uint64_t size);
+void guest_unmap_all(struct guest *guest);
+
+/* Where address is in this process; *length is cut to what is contiguous. NULL: not there. */
+uint8_t *guest_at(struct guest *guest, uint64_t address, size_t *length, bool write);
+
+/* All or an error (which may come after a part) */
+bool guest_read(struct guest *guest, uint64_t address, void *data, size_t length);
+bool guest_write(struct guest *guest, uint64_t address, const void *data, size_t length);
+bool guest_read_be32(struct guest *guest, uint64_t address, uint32_t *value);
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Commands on the function as a whole. */
+#include "caps.h"
+#include "cmd.h"
+
+enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3 };
+
+#define ADAPTER_VENDOR 0x2c9
+#define ADAPTER_PSID "HUGEODP_LAB_0001"
+
+/* Success with a reply of zeros is all there is to it */
+enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
+{
+	(void)dev;
+	(void)cmd;
+	return CMD_OK;
+}
+
+enum cmd_status hca_enable(struct dev *dev, const struct cmd *cmd)
+{
+	(void)cmd;
+	dev->hca_enabled = true;
+	return CMD_OK;
+}
+
+enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
+{
+	(void)cmd;
+	dev->hca_enabled = false;
+	return CMD_OK;
+}
+
+/* Interface step 0 alone: there a basic SRQ is an SRQ and not a receive memory pool */
+enum cmd_status hca_query_issi(struct dev *dev, const struct cmd *cmd)
+{
+	(void)dev;
+	IFC_SET(query_issi_out, cmd->out, supported_issi_dw0, 1);
+	return CMD_OK;
+}
+
+static uint8_t *hca_caps(struct dev *dev, unsigned int type, size_t *size)
+{
+	switch (type) {
+	case CAP_GENERAL:
+		*size = sizeof(dev->caps_general);
+		return dev->caps_general;
+	case CAP_ODP:
+		*size = sizeof(dev->caps_odp);
+		return dev->caps_odp;
+	case CAP_ATOMIC:
+		*size = sizeof(dev->caps_atomic);
+		return dev->caps_atomic;
+	}
+	return NULL;
+}
+
+enum cmd_status hca_query_cap(struct dev *dev, const struct cmd *cmd)
+{
+	unsigned int modifier = IFC_GET(query_hca_cap_in, cmd->in, op_mod);
+	size_t size;
+	const uint8_t *caps = hca_caps(dev, modifier >> 1, &size);
+
+	/* a group that no capability announces is empty */
+	if (caps)
+		memcpy(IFC_AT(query_hca_cap_out, cmd->out, capability), caps, size);
+	return CMD_OK;
+}
+
+/*
+ * The driver may choose only the endianness of atomics; the other capabilities that it sets
+ * are those that it read.
+ */
+enum cmd_status hca_set_cap(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *caps = IFC_AT_CONST(set_hca_cap_in, cmd->in, capability);
+
+	if (IFC_GET(set_hca_cap_in, cmd->in, op_mod) >> 1 == CAP_ATOMIC)
+		IFC_COPY(atomic_caps, dev->caps_atomic, caps, atomic_req_8B_endianness_mode);
+	return CMD_OK;
+}
+
+enum cmd_status hca_query_adapter(struct dev *dev, const struct cmd *cmd)
+{
+	uint8_t *block = IFC_AT(query_adapter_out, cmd->out, query_adapter_struct);
+
+	(void)dev;
+	IFC_SET(query_adapter_param_block, block, ieee_vendor_id, ADAPTER_VENDOR);
+	memcpy(IFC_AT(query_adapter_param_block, block, vsd_contd_psid), ADAPTER_PSID, 16);
+	return CMD_OK;
+}
+
+enum cmd_status hca_query_special_contexts(struct dev *dev, const struct cmd *cmd)
+{
+	(void)dev;
+	IFC_SET(query_special_contexts_out, cmd->out, resd_lkey, KEY_RESD);
+	IFC_SET(query_special_contexts_out, cmd->out, null_mkey, KEY_NULL);
+	IFC_SET(query_special_contexts_out, cmd->out, terminate_scatter_list_mkey, KEY_TERMINATE);
+	return CMD_OK;
+}

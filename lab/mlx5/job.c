@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "job.h"
+
+#include "eq.h"
+#include "fault.h"
+#include "recv.h"
+
+#define JOB_POLL_NS 500000u
+#define JOB_TIMEOUT_MAX_NS 500000000u
+#define JOB_RNR_FOREVER 7
+
+enum job_result job_failed(struct job *job, enum syndrome syndrome)
+{
+	job->syndrome = syndrome;
+	return JOB_FAILED;
+}
+
+static enum job_result job_fault_local(struct job *job, struct fault *fault)
+{
+	bool reads = job->wqe.opcode == WQE_READ || job->wqe.opcode == WQE_COMPARE_SWAP ||
+		     job->wqe.opcode == WQE_FETCH_ADD;
+
+	fault->side = FAULT_LOCAL;
+	fault->wq = reads ? FAULT_WQ_READ : FAULT_WQ_REQUESTER;
+	fault->wq_number = job->qp->number;
+	fault->wqe_index = job->wqe.index;
+	fault_raise(job->dev, job->qp, fault);
+	return JOB_WAIT;
+}
+
+enum job_result job_local(struct job *job, bool write)
+{
+	struct xlate_origin origin = qp_origin(job->qp);
+	struct wqe *wqe = &job->wqe;
+	struct wqe_segment segment;
+	struct fault fault = { 0 };
+
+	while (wqe_next_segment(wqe->data, wqe->length, &wqe->offset, &segment)) {
+		if (job->local.length + segment.length > DEV_MAX_MSG)
+			return job_failed(job, SYNDROME_LOCAL_LENGTH);
+		if (segment.inline_data) {
+			if (write || !sg_add(&job->local, (uint8_t *)(uintptr_t)segment.inline_data,
+					     segment.length))
+				return job_failed(job, SYNDROME_LOCAL_OPERATION);
+			continue;
+		}
+		switch (xlate(job->dev, &origin, segment.key, segment.address, segment.length,
+			      write ? XLATE_LOCAL_WRITE : XLATE_LOCAL_READ, &job->local,
+			      &fault.miss)) {
+		case XLATE_OK:
+			break;
+		case XLATE_FAULT:
+			return job_fault_local(job, &fault);
+		case XLATE_DENIED:
+			return job_failed(job, SYNDROME_LOCAL_PROTECTION);
+		}
+	}
+	/* a segment that the WQE cuts off */
+	return wqe->offset == wqe->length ? JOB_DONE : job_failed(job, SYNDROME_LOCAL_OPERATION);
+}
+
+/* The responder refuses: it goes to the error state as well, and its owner hears of it */
+static enum job_result job_refused(struct job *job, enum syndrome syndrome)
+{
+	if (job->qp->service == QP_UC)
+		return JOB_DONE;
+	eq_object_event(job->dev,
+			syndrome == SYNDROME_REMOTE_INVALID ? EVENT_QP_REQUEST_ERROR :
+							      EVENT_QP_ACCESS_ERROR,
+			job->peer->number);
+	qp_fail(job->dev, job->peer);
+	return job_failed(job, syndrome);
+}
+
+static bool job_peer_allows(const struct job *job, enum xlate_access access)
+{
+	const uint8_t *c = job->peer->context;
+
+	switch (access) {
+	case XLATE_REMOTE_READ:
+		return IFC_GET(qpc, c, rre);
+	case XLATE_REMOTE_WRITE:
+		return IFC_GET(qpc, c, rwe);
+	case XLATE_ATOMIC:
+		return IFC_GET(qpc, c, rae);
+	default:
+		return false;
+	}
+}
+
+enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint64_t length,
+			   enum xlate_access access)
+{
+	struct xlate_origin origin = qp_origin(job->peer);
+	struct fault fault = {
+		.side = FAULT_REMOTE,
+		.key = key,
+		.address = address,
+		.length = length,
+		.write = access != XLATE_REMOTE_READ,
+	};
+
+	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % length))
+		return job_refused(job, SYNDROME_REMOTE_INVALID);
+	switch (xlate(job->dev, &origin, key, address, length, access, &job->remote, &fault.miss)) {
+	case XLATE_OK:
+		return JOB_DONE;
+	case XLATE_FAULT:
+		fault_raise(job->dev, job->qp, &fault);
+		return JOB_WAIT;
+	case XLATE_DENIED:
+		break;
+	}
+	return job_refused(job, SYNDROME_REMOTE_ACCESS);
+}
+
+static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
+{
+	job->qp->stall = stall;
+	job->qp->wake = dev_now() + ns;
+	job->qp->retries++;
+	return JOB_WAIT;
+}
+
+enum job_result job_no_answer(struct job *job)
+{
+	const uint8_t *c = job->qp->context;
+	unsigned int timeout = IFC_GET(qpc, c, primary_address_path.ack_timeout);
+	uint64_t ns = (4096ull << timeout) * (IFC_GET(qpc, c, retry_count) + 1);
+
+	if (job->qp->service == QP_UC)
+		return JOB_DONE;
+	/* no timeout: nothing ends the wait but an answer */
+	if (!timeout)
+		return job_stall(job, STALL_TIMEOUT, JOB_TIMEOUT_MAX_NS / 10);
+	if (job->qp->retries)
+		return job_failed(job, SYNDROME_RETRY);
+	return job_stall(job, STALL_TIMEOUT, ns < JOB_TIMEOUT_MAX_NS ? ns : JOB_TIMEOUT_MAX_NS);
+}
+
+/* What the code of a minimal RNR timer means, in units of 10 us */
+static const uint32_t job_rnr_timer[32] = {
+	65536, 1,   2,	 3,   4,   6,	8,    12,   16,	  24,	32,   48,   64,	  96,	128,   192,
+	256,   384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,
+};
+
+enum job_result job_not_ready(struct job *job)
+{
+	unsigned int retry = IFC_GET(qpc, job->qp->context, rnr_retry);
+	uint64_t ns = job_rnr_timer[IFC_GET(qpc, job->peer->context, min_rnr_nak)] * 10000ull;
+
+	if (job->qp->service == QP_UC)
+		return JOB_DONE;
+	job->dev->stats.rnr_waits++;
+	if (retry == JOB_RNR_FOREVER)
+		return job_stall(job, STALL_RNR, JOB_POLL_NS);
+	if (job->qp->retries >= retry)
+		return job_failed(job, SYNDROME_RNR_RETRY);
+	return job_stall(job, STALL_RNR, ns);
+}
+
+enum job_result job_receive(struct job *job, uint64_t length)
+{
+	struct fault fault = { 0 };
+
+	switch (recv_prepare(job->dev, job->peer, job->xrc_srqn, length, &job->remote, &fault)) {
+	case RECV_OK:
+		return JOB_DONE;
+	case RECV_NONE:
+		return job_not_ready(job);
+	case RECV_SHORT:
+		recv_fail(job->dev, job->peer, SYNDROME_LOCAL_LENGTH);
+		return job->qp->service == QP_UC ? JOB_DONE :
+						   job_failed(job, SYNDROME_REMOTE_INVALID);
+	case RECV_FAULT:
+		fault_raise(job->dev, job->qp, &fault);
+		return JOB_WAIT;
+	case RECV_DENIED:
+		break;
+	}
+	recv_fail(job->dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+	return job->qp->service == QP_UC ? JOB_DONE : job_failed(job, SYNDROME_REMOTE_OPERATION);
+}
+
+enum job_result job_fault_failed(struct job *job, enum fault_side side, uint32_t peer)
+{
+	switch (side) {
+	case FAULT_REMOTE:
+		job->peer = table_get(&job->dev->qps, IFC_GET(qpc, job->qp->context, remote_qpn));
+		if (job->peer)
+			return job_refused(job, SYNDROME_REMOTE_ACCESS);
+		return job_failed(job, SYNDROME_REMOTE_ACCESS);
+	case FAULT_RECEIVE:
+		job->peer = table_get(&job->dev->qps, peer);
+		if (job->peer)
+			recv_fail(job->dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+		return job_failed(job, SYNDROME_REMOTE_OPERATION);
+	case FAULT_LOCAL:
+		break;
+	}
+	return job_failed(job, SYNDROME_LOCAL_PROTECTION);
+}

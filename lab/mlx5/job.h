@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* One attempt at one send WQE. */
+#ifndef MLX5_MODEL_JOB_H
+#define MLX5_MODEL_JOB_H
+
+#include "qp.h"
+#include "sg.h"
+#include "wqe.h"
+
+enum job_result {
+	JOB_DONE,
+	JOB_WAIT,   /* the queue pair stalls, the WQE stays */
+	JOB_FAILED, /* with job->syndrome */
+};
+
+struct job {
+	struct dev *dev;
+	struct qp *qp;
+	struct qp *peer;
+	struct wqe wqe;
+	struct sg local;
+	struct sg remote;
+	enum syndrome syndrome;
+	uint32_t byte_count; /* for the completion */
+	uint32_t xrc_srqn;
+};
+
+enum job_result job_failed(struct job *job, enum syndrome syndrome);
+/* The segments from here to the end of the WQE */
+enum job_result job_local(struct job *job, bool write);
+/* length bytes of the peer's memory; the operation as a whole */
+enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint64_t length,
+			   enum xlate_access access);
+/* Nobody answers; until the retries are over */
+enum job_result job_no_answer(struct job *job);
+/* The peer has no receive WQE */
+enum job_result job_not_ready(struct job *job);
+/* Room for length bytes in the peer's next receive WQE, into job->remote */
+enum job_result job_receive(struct job *job, uint64_t length);
+
+/* By kind of queue pair, in rc.c and ud.c */
+enum job_result rc_execute(struct job *job);
+enum job_result ud_execute(struct job *job);
+/* A page fault of this WQE that the driver could not resolve */
+enum job_result job_fault_failed(struct job *job, enum fault_side side, uint32_t peer);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "mkey.h"
+
+#include "cmd.h"
+#include "xlate.h"
+
+#include <stdlib.h>
+
+#define MKEY_XLT_MAX (1ull << 30)
+#define MKEY_XLT_TOTAL_MAX (4ull << 30)
+
+void mkey_refresh(struct mkey *mkey)
+{
+	const uint8_t *c = mkey->context;
+
+	mkey->key = mkey->index << 8 | IFC_GET(mkc, c, mkey_7_0);
+	mkey->mode = IFC_GET(mkc, c, access_mode_4_2) << 2 | IFC_GET(mkc, c, access_mode_1_0);
+	mkey->free = IFC_GET(mkc, c, free);
+	mkey->length64 = IFC_GET(mkc, c, length64);
+	mkey->pd = IFC_GET(mkc, c, pd);
+	mkey->qpn = IFC_GET(mkc, c, qpn);
+	mkey->start = IFC_GET(mkc, c, start_addr);
+	mkey->length = IFC_GET(mkc, c, len);
+	mkey->page_shift = IFC_GET(mkc, c, log_page_size);
+}
+
+size_t mkey_entry_size(const struct mkey *mkey)
+{
+	return mkey->mode == MKEY_MTT ? sizeof(uint64_t) : MKEY_OCTWORD;
+}
+
+static bool mkey_entry_present(const struct mkey *mkey, const uint8_t *entry)
+{
+	uint32_t key;
+
+	if (mkey->mode == MKEY_MTT)
+		return get_be64(entry) & (XLATE_PRESENT_READ | XLATE_PRESENT_WRITE);
+	key = get_be32(entry + 4);
+	return key && key != KEY_NULL;
+}
+
+void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8_t *data,
+		uint64_t length)
+{
+	size_t size = mkey_entry_size(mkey);
+	uint64_t i, zapped = 0;
+
+	if (offset >= mkey->xlt_size)
+		return;
+	if (length > mkey->xlt_size - offset)
+		length = mkey->xlt_size - offset;
+	for (i = 0; i + size <= length; i += size)
+		zapped += mkey_entry_present(mkey, mkey->xlt + offset + i) &&
+			  !mkey_entry_present(mkey, data + i);
+	memcpy(mkey->xlt + offset, data, length);
+	dev->stats.xlt_entries_written += length / size;
+	dev->stats.xlt_bytes_written += length;
+	dev->stats.zapped_entries += zapped;
+	dev->stats.zaps += zapped != 0;
+}
+
+void mkey_release(void *object)
+{
+	struct mkey *mkey = object;
+
+	free(mkey->xlt);
+	free(mkey);
+}
+
+static enum cmd_status mkey_alloc_xlt(struct dev *dev, struct mkey *mkey)
+{
+	mkey->xlt_size = IFC_GET(mkc, mkey->context, translations_octword_size) * MKEY_OCTWORD;
+	if (mkey->mode == MKEY_PA)
+		mkey->xlt_size = 0;
+	if (mkey->xlt_size > MKEY_XLT_MAX ||
+	    dev->stats.mkey_xlt_bytes + mkey->xlt_size > MKEY_XLT_TOTAL_MAX)
+		return CMD_NO_RESOURCES;
+	mkey->xlt = calloc(1, mkey->xlt_size + 1);
+	return mkey->xlt ? CMD_OK : CMD_NO_RESOURCES;
+}
+
+static enum cmd_status mkey_fill(struct dev *dev, struct mkey *mkey, const struct cmd *cmd)
+{
+	size_t list_length;
+	const uint8_t *list = CMD_TAIL(cmd, create_mkey_in, klm_pas_mtt, &list_length);
+	uint64_t length = IFC_GET(create_mkey_in, cmd->in, translations_octword_actual_size) *
+			  MKEY_OCTWORD;
+
+	/* a driver may say how much of an empty table there will be and give none of it */
+	if (length > list_length)
+		length = list_length;
+	if (length > mkey->xlt_size)
+		return CMD_BAD_PARAM;
+	mkey_write(dev, mkey, 0, list, length);
+	return CMD_OK;
+}
+
+enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
+{
+	struct mkey *mkey;
+	enum cmd_status status;
+
+	if (IFC_GET(create_mkey_in, cmd->in, mkey_umem_valid))
+		return CMD_BAD_PARAM;
+	mkey = calloc(1, sizeof(*mkey));
+	if (!mkey)
+		return CMD_NO_RESOURCES;
+	memcpy(mkey->context, IFC_AT_CONST(create_mkey_in, cmd->in, memory_key_mkey_entry),
+	       sizeof(mkey->context));
+	mkey->always_present = !IFC_GET(create_mkey_in, cmd->in, pg_access);
+	mkey_refresh(mkey);
+	if (mkey->mode > MKEY_KSM) {
+		mkey_release(mkey);
+		return CMD_BAD_PARAM;
+	}
+	status = mkey_alloc_xlt(dev, mkey);
+	if (status == CMD_OK)
+		status = mkey_fill(dev, mkey, cmd);
+	if (status == CMD_OK) {
+		mkey->index = table_add(&dev->mkeys, mkey);
+		status = mkey->index ? CMD_OK : CMD_LIMIT;
+	}
+	if (status != CMD_OK) {
+		mkey_release(mkey);
+		return status;
+	}
+	mkey_refresh(mkey);
+	dev->stats.mkeys++;
+	dev->stats.mkey_xlt_bytes += mkey->xlt_size;
+	if (dev->stats.mkey_xlt_bytes > dev->stats.mkey_xlt_bytes_peak)
+		dev->stats.mkey_xlt_bytes_peak = dev->stats.mkey_xlt_bytes;
+	IFC_SET(create_mkey_out, cmd->out, mkey_index, mkey->index);
+	return CMD_OK;
+}
+
+enum cmd_status mkey_query(struct dev *dev, const struct cmd *cmd)
+{
+	struct mkey *mkey = mkey_get(dev, IFC_GET(query_mkey_in, cmd->in, mkey_index) << 8);
+	size_t offset = IFC_OFFSET(query_mkey_out, bsf0_klm0_pas_mtt0_1);
+	size_t room;
+
+	if (!mkey)
+		return CMD_BAD_RESOURCE;
+	memcpy(IFC_AT(query_mkey_out, cmd->out, memory_key_mkey_entry), mkey->context,
+	       sizeof(mkey->context));
+	room = cmd->out_length > offset ? cmd->out_length - offset : 0;
+	memcpy(cmd->out + offset, mkey->xlt, room < mkey->xlt_size ? room : mkey->xlt_size);
+	return CMD_OK;
+}
+
+enum cmd_status mkey_destroy(struct dev *dev, const struct cmd *cmd)
+{
+	struct mkey *mkey = table_take(&dev->mkeys, IFC_GET(destroy_mkey_in, cmd->in, mkey_index));
+
+	if (!mkey)
+		return CMD_BAD_RESOURCE;
+	dev->stats.mkeys--;
+	dev->stats.mkey_xlt_bytes -= mkey->xlt_size;
+	mkey_release(mkey);
+	return CMD_OK;
+}

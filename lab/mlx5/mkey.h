@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef MLX5_MODEL_MKEY_H
+#define MLX5_MODEL_MKEY_H
+
+#include "dev.h"
+
+#define MKEY_OCTWORD 16
+#define MKEY_QPN_ANY 0xffffffu
+
+/* By its index; the low byte of a key is a version that the caller compares */
+static inline struct mkey *mkey_get(struct dev *dev, uint32_t key)
+{
+	return table_get(&dev->mkeys, key >> 8);
+}
+
+/* After the context changed */
+void mkey_refresh(struct mkey *mkey);
+/* Entries [offset, offset + length) in bytes become data; what lies beyond the table is cut off. */
+void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8_t *data,
+		uint64_t length);
+/* Size of one entry in the table */
+size_t mkey_entry_size(const struct mkey *mkey);
+void mkey_release(void *mkey);
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef MLX5_MODEL_PORT_H
+#define MLX5_MODEL_PORT_H
+
+#include "dev.h"
+
+/* Fills in the GID of this index (16 bytes); all zero beyond the ones in use */
+void port_gid(unsigned int index, uint8_t *gid);
+
+#endif

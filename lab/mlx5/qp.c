@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Queue pairs as objects: what the driver makes of them by commands. engine.c runs them. */
+#include "qp.h"
+
+#include "caps.h"
+#include "cmd.h"
+#include "eq.h"
+#include "fault.h"
+#include "queue.h"
+#include "recv.h"
+
+#include <stdlib.h>
+
+#define QP_RQ_STRIDE_SHIFT_MIN 4
+#define QP_DOORBELL_RECEIVE 0
+#define QP_DOORBELL_SEND 4
+
+enum qp_rq_type { RQ_OWN = 0, RQ_SRQ = 1, RQ_NONE = 3 };
+
+/* Optional parameters of the modify commands */
+enum qp_optional {
+	OPTIONAL_RRE = 1 << 1,
+	OPTIONAL_RAE = 1 << 2,
+	OPTIONAL_RWE = 1 << 3,
+	OPTIONAL_PKEY_INDEX = 1 << 4,
+	OPTIONAL_Q_KEY = 1 << 5,
+	OPTIONAL_RNR_TIMEOUT = 1 << 6,
+	OPTIONAL_PRIMARY_PATH = 1 << 7,
+	OPTIONAL_SRA_MAX = 1 << 8,
+	OPTIONAL_RRA_MAX = 1 << 9,
+	OPTIONAL_PM_STATE = 1 << 10,
+	OPTIONAL_RETRY_COUNT = 1 << 12,
+	OPTIONAL_RNR_RETRY = 1 << 13,
+	OPTIONAL_ACK_TIMEOUT = 1 << 14,
+	OPTIONAL_PORT = 1 << 16,
+};
+
+struct xlate_origin qp_origin(const struct qp *qp)
+{
+	return (struct xlate_origin){
+		.qpn = qp->number,
+		.pd = qp->pd,
+		.any_pd = qp->service == QP_REG_UMR,
+	};
+}
+
+void qp_schedule(struct dev *dev, struct qp *qp)
+{
+	if (qp->ready)
+		return;
+	qp->ready = true;
+	qp->next = NULL;
+	if (dev->run_last)
+		dev->run_last->next = qp;
+	else
+		dev->run_first = qp;
+	dev->run_last = qp;
+}
+
+static void qp_unschedule(struct dev *dev, struct qp *qp)
+{
+	struct qp **link = &dev->run_first, *last = NULL;
+
+	if (!qp->ready)
+		return;
+	for (; *link && *link != qp; link = &(*link)->next)
+		last = *link;
+	*link = qp->next;
+	if (dev->run_last == qp)
+		dev->run_last = last;
+	qp->ready = false;
+}
+
+bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count)
+{
+	uint32_t producer;
+	uint64_t record = qp->doorbell + (send ? QP_DOORBELL_SEND : QP_DOORBELL_RECEIVE);
+
+	*count = 0;
+	if (send ? !qp->has_sq : !qp->has_rq)
+		return true;
+	if (!guest_read_be32(&dev->guest, record, &producer)) {
+		dev->stats.bad_dma++;
+		return false;
+	}
+	*count = (uint16_t)producer - (send ? qp->sq_head : qp->rq_head);
+	return *count <= 1u << (send ? qp->log_sq_size : qp->log_rq_size);
+}
+
+static void qp_set_state(struct dev *dev, struct qp *qp, unsigned int state)
+{
+	qp->state = state;
+	IFC_SET(qpc, qp->context, state, state);
+	if (state == QP_RTS || state == QP_ERROR)
+		qp_schedule(dev, qp);
+}
+
+/* Other queue pairs that wait for this one's receive WQE to be there look again */
+static void qp_drop_faults(struct dev *dev, struct qp *qp)
+{
+	uint32_t number;
+	struct qp *other;
+
+	fault_drop(dev, qp);
+	table_for_each(&dev->qps, number, other)
+		if (other->stall == STALL_FAULT && other->fault_peer == qp->number)
+			fault_drop(dev, other);
+}
+
+void qp_fail(struct dev *dev, struct qp *qp)
+{
+	if (qp->state == QP_ERROR)
+		return;
+	trace(dev, "QP %#x: error state", qp->number);
+	qp_drop_faults(dev, qp);
+	qp_set_state(dev, qp, QP_ERROR);
+	recv_flush_held(dev, qp);
+	if (qp->srqn)
+		eq_object_event(dev, EVENT_SRQ_LAST_WQE, qp->number);
+}
+
+static void qp_reset(struct dev *dev, struct qp *qp)
+{
+	qp_drop_faults(dev, qp);
+	qp_unschedule(dev, qp);
+	qp_set_state(dev, qp, QP_RESET);
+	qp->sq_head = 0;
+	qp->rq_head = 0;
+	qp->receive.held = false;
+	qp->retries = 0;
+}
+
+void qp_doorbell(struct dev *dev, uint32_t number)
+{
+	struct qp *qp = table_get(&dev->qps, number);
+
+	if (qp && (qp->state == QP_RTS || qp->state == QP_ERROR))
+		qp_schedule(dev, qp);
+}
+
+void qp_release(void *object)
+{
+	struct qp *qp = object;
+
+	queue_release(&qp->queue);
+	free(qp);
+}
+
+/* Receive queue first, then the send queue */
+static void qp_set_sizes(struct qp *qp)
+{
+	unsigned int type = IFC_GET(qpc, qp->context, rq_type);
+
+	qp->has_rq = type == RQ_OWN;
+	qp->srqn = type == RQ_SRQ ? IFC_GET(qpc, qp->context, srqn_rmpn_xrqn) : 0;
+	qp->log_rq_size = IFC_GET(qpc, qp->context, log_rq_size);
+	qp->rq_stride_shift = IFC_GET(qpc, qp->context, log_rq_stride) + QP_RQ_STRIDE_SHIFT_MIN;
+	qp->has_sq = !IFC_GET(qpc, qp->context, no_sq);
+	qp->log_sq_size = IFC_GET(qpc, qp->context, log_sq_size);
+	qp->sq_offset = qp->has_rq ? 1ull << (qp->log_rq_size + qp->rq_stride_shift) : 0;
+}
+
+static bool qp_service_known(unsigned int service)
+{
+	switch (service) {
+	case QP_RC:
+	case QP_UC:
+	case QP_UD:
+	case QP_XRC:
+	case QP_MANAGEMENT:
+	case QP_GENERAL:
+	case QP_REG_UMR:
+		return true;
+	}
+	return false;
+}
+
+enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
+	size_t pages_length;
+	const uint8_t *pages = CMD_TAIL(cmd, create_qp_in, pas, &pages_length);
+	struct qp *qp;
+	uint64_t size;
+
+	if (!qp_service_known(IFC_GET(qpc, context, st)) ||
+	    IFC_GET(create_qp_in, cmd->in, wq_umem_valid))
+		return CMD_BAD_PARAM;
+	qp = calloc(1, sizeof(*qp));
+	if (!qp)
+		return CMD_NO_RESOURCES;
+	memcpy(qp->context, context, sizeof(qp->context));
+	IFC_SET(qpc, qp->context, state, QP_RESET);
+	qp->service = IFC_GET(qpc, context, st);
+	qp->pd = IFC_GET(qpc, context, pd);
+	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
+	qp_set_sizes(qp);
+	size = qp->sq_offset;
+	if (qp->has_sq)
+		size += 1ull << (qp->log_sq_size + QP_BLOCK_SHIFT);
+	if (!queue_init(&qp->queue, pages, pages_length, IFC_GET(qpc, context, log_page_size),
+			IFC_GET(qpc, context, page_offset), size)) {
+		qp_release(qp);
+		return CMD_BAD_PARAM;
+	}
+	qp->number = table_add(&dev->qps, qp);
+	if (!qp->number) {
+		qp_release(qp);
+		return CMD_LIMIT;
+	}
+	IFC_SET(create_qp_out, cmd->out, qpn, qp->number);
+	return CMD_OK;
+}
+
+enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
+{
+	uint32_t number = IFC_GET(destroy_qp_in, cmd->in, qpn);
+	struct qp *qp = table_get(&dev->qps, number);
+
+	if (!qp)
+		return CMD_BAD_RESOURCE;
+	qp_reset(dev, qp);
+	table_take(&dev->qps, number);
+	qp_release(qp);
+	return CMD_OK;
+}
+
+/* What the command must give, by transition */
+static void qp_take_required(struct qp *qp, uint16_t opcode, const uint8_t *c)
+{
+	uint8_t *to = qp->context;
+
+	switch (opcode) {
+	case MLX5_CMD_OP_RST2INIT_QP:
+		IFC_COPY(qpc, to, c, pm_state);
+		IFC_COPY(qpc, to, c, log_msg_max);
+		IFC_COPY(qpc, to, c, rre);
+		IFC_COPY(qpc, to, c, rwe);
+		IFC_COPY(qpc, to, c, rae);
+		IFC_COPY(qpc, to, c, atomic_mode);
+		IFC_COPY(qpc, to, c, q_key);
+		IFC_COPY(qpc, to, c, primary_address_path.pkey_index);
+		IFC_COPY(qpc, to, c, primary_address_path.vhca_port_num);
+		break;
+	case MLX5_CMD_OP_INIT2RTR_QP:
+		memcpy(IFC_AT(qpc, to, primary_address_path),
+		       IFC_AT_CONST(qpc, c, primary_address_path), IFC_SIZE(ads));
+		IFC_COPY(qpc, to, c, mtu);
+		IFC_COPY(qpc, to, c, log_msg_max);
+		IFC_COPY(qpc, to, c, remote_qpn);
+		IFC_COPY(qpc, to, c, next_rcv_psn);
+		IFC_COPY(qpc, to, c, log_rra_max);
+		IFC_COPY(qpc, to, c, min_rnr_nak);
+		break;
+	case MLX5_CMD_OP_RTR2RTS_QP:
+		IFC_COPY(qpc, to, c, next_send_psn);
+		IFC_COPY(qpc, to, c, log_sra_max);
+		IFC_COPY(qpc, to, c, retry_count);
+		IFC_COPY(qpc, to, c, rnr_retry);
+		IFC_COPY(qpc, to, c, log_ack_req_freq);
+		IFC_COPY(qpc, to, c, primary_address_path.ack_timeout);
+		break;
+	}
+}
+
+static void qp_take_optional(struct qp *qp, uint32_t mask, const uint8_t *c)
+{
+	uint8_t *to = qp->context;
+
+#define OPTIONAL(bit, field)                           \
+	do {                                           \
+		if (mask & (bit))                      \
+			IFC_COPY(qpc, to, c, field);   \
+	} while (0)
+	OPTIONAL(OPTIONAL_RRE, rre);
+	OPTIONAL(OPTIONAL_RAE, rae);
+	OPTIONAL(OPTIONAL_RAE, atomic_mode);
+	OPTIONAL(OPTIONAL_RWE, rwe);
+	OPTIONAL(OPTIONAL_PKEY_INDEX, primary_address_path.pkey_index);
+	OPTIONAL(OPTIONAL_Q_KEY, q_key);
+	OPTIONAL(OPTIONAL_RNR_TIMEOUT, min_rnr_nak);
+	OPTIONAL(OPTIONAL_SRA_MAX, log_sra_max);
+	OPTIONAL(OPTIONAL_RRA_MAX, log_rra_max);
+	OPTIONAL(OPTIONAL_PM_STATE, pm_state);
+	OPTIONAL(OPTIONAL_RETRY_COUNT, retry_count);
+	OPTIONAL(OPTIONAL_RNR_RETRY, rnr_retry);
+	OPTIONAL(OPTIONAL_ACK_TIMEOUT, primary_address_path.ack_timeout);
+	OPTIONAL(OPTIONAL_PORT, primary_address_path.vhca_port_num);
+#undef OPTIONAL
+	if (mask & OPTIONAL_PRIMARY_PATH)
+		memcpy(IFC_AT(qpc, to, primary_address_path),
+		       IFC_AT_CONST(qpc, c, primary_address_path), IFC_SIZE(ads));
+}
+
+/* From which state a command leads to which; -1: any */
+static const struct {
+	uint16_t opcode;
+	int from;
+	unsigned int to;
+} qp_transitions[] = {
+	{ MLX5_CMD_OP_RST2INIT_QP, QP_RESET, QP_INIT },
+	{ MLX5_CMD_OP_INIT2INIT_QP, QP_INIT, QP_INIT },
+	{ MLX5_CMD_OP_INIT2RTR_QP, QP_INIT, QP_RTR },
+	{ MLX5_CMD_OP_RTR2RTS_QP, QP_RTR, QP_RTS },
+	{ MLX5_CMD_OP_RTS2RTS_QP, QP_RTS, QP_RTS },
+	{ MLX5_CMD_OP_2ERR_QP, -1, QP_ERROR },
+	{ MLX5_CMD_OP_2RST_QP, -1, QP_RESET },
+};
+
+enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
+{
+	uint16_t opcode = IFC_GET(rst2init_qp_in, cmd->in, opcode);
+	struct qp *qp = table_get(&dev->qps, IFC_GET(rst2init_qp_in, cmd->in, qpn));
+	const uint8_t *context;
+	size_t i;
+
+	if (!qp)
+		return CMD_BAD_RESOURCE;
+	for (i = 0; qp_transitions[i].opcode != opcode; i++)
+		;
+	if (qp_transitions[i].from >= 0 && (unsigned int)qp_transitions[i].from != qp->state)
+		return CMD_BAD_STATE;
+	switch (qp_transitions[i].to) {
+	case QP_ERROR:
+		qp_fail(dev, qp);
+		return CMD_OK;
+	case QP_RESET:
+		qp_reset(dev, qp);
+		return CMD_OK;
+	}
+	/* the other commands have one layout */
+	context = IFC_AT_CONST(rst2init_qp_in, cmd->in, qpc);
+	qp_take_required(qp, opcode, context);
+	qp_take_optional(qp, IFC_GET(rst2init_qp_in, cmd->in, opt_param_mask), context);
+	qp_set_state(dev, qp, qp_transitions[i].to);
+	return CMD_OK;
+}
+
+enum cmd_status qp_query(struct dev *dev, const struct cmd *cmd)
+{
+	struct qp *qp = table_get(&dev->qps, IFC_GET(query_qp_in, cmd->in, qpn));
+	uint8_t *context = IFC_AT(query_qp_out, cmd->out, qpc);
+
+	if (!qp)
+		return CMD_BAD_RESOURCE;
+	memcpy(context, qp->context, sizeof(qp->context));
+	IFC_SET(qpc, context, hw_sq_wqebb_counter, qp->sq_head);
+	IFC_SET(qpc, context, hw_rq_counter, qp->rq_head);
+	return CMD_OK;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef MLX5_MODEL_QP_H
+#define MLX5_MODEL_QP_H
+
+#include "cq.h"
+#include "xlate.h"
+
+enum qp_state {
+	QP_RESET = 0,
+	QP_INIT = 1,
+	QP_RTR = 2,
+	QP_RTS = 3,
+	QP_ERROR = 6,
+};
+
+enum qp_service {
+	QP_RC = 0x0,
+	QP_UC = 0x1,
+	QP_UD = 0x2,
+	QP_XRC = 0x3,
+	QP_MANAGEMENT = 0x7, /* QP0 */
+	QP_GENERAL = 0x8,    /* QP1 */
+	QP_REG_UMR = 0xc,
+};
+
+#define QP_BLOCK_SHIFT 6 /* of the send queue */
+
+static inline bool qp_is_datagram(const struct qp *qp)
+{
+	return qp->service == QP_UD || qp->service == QP_MANAGEMENT || qp->service == QP_GENERAL;
+}
+
+static inline bool qp_receives(const struct qp *qp)
+{
+	return qp->state == QP_RTR || qp->state == QP_RTS;
+}
+
+struct xlate_origin qp_origin(const struct qp *qp);
+/* Into the run list of dev_work() */
+void qp_schedule(struct dev *dev, struct qp *qp);
+/* To the error state: what is posted is flushed from now on */
+void qp_fail(struct dev *dev, struct qp *qp);
+/* UAR doorbell of the send queue */
+void qp_doorbell(struct dev *dev, uint32_t number);
+/* Of the doorbell record: posted and not yet taken. False: nonsense, or not there */
+bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count);
+void qp_release(void *qp);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef MLX5_MODEL_QUEUE_H
+#define MLX5_MODEL_QUEUE_H
+
+#include "dev.h"
+
+/*
+ * From the page list of a command: log_page_size is relative to 4 KiB, page_offset in 1/64 pages.
+ * False: the list is too short for size, or the numbers are impossible.
+ */
+bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
+		unsigned int log_page_size, unsigned int page_offset, uint64_t size);
+void queue_release(struct queue *queue);
+bool queue_read(struct dev *dev, const struct queue *queue, uint64_t offset, void *data,
+		size_t length);
+bool queue_write(struct dev *dev, const struct queue *queue, uint64_t offset, const void *data,
+		 size_t length);
+
+#endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Connected queue pairs: RC, UC and XRC. */
+#include "job.h"
+
+#include "recv.h"
+#include "umr.h"
+
+#define RADDR_SEGMENT 16
+#define ATOMIC_SEGMENT 16
+#define ATOMIC_SIZE 8
+#define XRC_SEGMENT 16
+
+static enum job_result rc_find_peer(struct job *job)
+{
+	const uint8_t *c = job->qp->context;
+	struct qp *peer = table_get(&job->dev->qps, IFC_GET(qpc, c, remote_qpn));
+
+	/* there is one port on this wire */
+	if (!peer || peer->service != job->qp->service || !qp_receives(peer) ||
+	    IFC_GET(qpc, c, primary_address_path.rlid) != DEV_LID ||
+	    IFC_GET(qpc, peer->context, remote_qpn) != job->qp->number)
+		return job_no_answer(job);
+	job->peer = peer;
+	return JOB_DONE;
+}
+
+static void rc_receive_completion(struct job *job, enum cqe_opcode opcode, uint64_t length)
+{
+	struct completion completion = {
+		.opcode = opcode,
+		.byte_count = length,
+		.immediate = job->wqe.immediate,
+		.flags_source = job->qp->number,
+		.source_lid = DEV_LID,
+		.solicited = job->wqe.solicited,
+	};
+
+	recv_complete(job->dev, job->peer, &completion);
+}
+
+static enum job_result rc_send(struct job *job)
+{
+	static const struct {
+		uint8_t wqe;
+		enum cqe_opcode cqe;
+	} opcodes[] = {
+		{ WQE_SEND_IMM, CQE_RECEIVE_SEND_IMM },
+		{ WQE_SEND_INVALIDATE, CQE_RECEIVE_SEND_INVALIDATE },
+		{ WQE_SEND, CQE_RECEIVE_SEND },
+	};
+	struct xlate_origin origin;
+	enum job_result result = job_local(job, false);
+	size_t i;
+
+	if (result == JOB_DONE)
+		result = rc_find_peer(job);
+	if (result != JOB_DONE || !job->peer)
+		return result;
+	result = job_receive(job, job->local.length);
+	if (result != JOB_DONE || !job->peer->receive.held)
+		return result;
+	origin = qp_origin(job->peer);
+	if (job->wqe.opcode == WQE_SEND_INVALIDATE &&
+	    !umr_invalidate(job->dev, &origin, job->wqe.immediate)) {
+		recv_fail(job->dev, job->peer, SYNDROME_LOCAL_OPERATION);
+		return job_failed(job, SYNDROME_REMOTE_OPERATION);
+	}
+	sg_copy(&job->remote, 0, &job->local);
+	job->dev->stats.bytes_sent += job->local.length;
+	for (i = 0; opcodes[i].wqe != job->wqe.opcode; i++)
+		;
+	rc_receive_completion(job, opcodes[i].cqe, job->local.length);
+	return JOB_DONE;
+}
+
+static enum job_result rc_write(struct job *job)
+{
+	const uint8_t *raddr = wqe_take(&job->wqe, RADDR_SEGMENT);
+	bool immediate = job->wqe.opcode == WQE_WRITE_IMM;
+	struct sg target;
+	enum job_result result;
+
+	if (!raddr)
+		return job_failed(job, SYNDROME_LOCAL_OPERATION);
+	result = job_local(job, false);
+	if (result == JOB_DONE)
+		result = rc_find_peer(job);
+	if (result != JOB_DONE || !job->peer)
+		return result;
+	if (job->local.length)
+		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), job->local.length,
+				    XLATE_REMOTE_WRITE);
+	if (result != JOB_DONE || job->remote.length != job->local.length)
+		return result;
+	if (immediate) {
+		/* takes a receive WQE, and none of its memory */
+		target = job->remote;
+		memset(&job->remote, 0, sizeof(job->remote));
+		result = job_receive(job, 0);
+		job->remote = target;
+		if (result != JOB_DONE || !job->peer->receive.held)
+			return result;
+	}
+	sg_copy(&job->remote, 0, &job->local);
+	job->dev->stats.bytes_written += job->local.length;
+	if (immediate)
+		rc_receive_completion(job, CQE_RECEIVE_WRITE_IMM, job->local.length);
+	return JOB_DONE;
+}
+
+static enum job_result rc_read(struct job *job)
+{
+	const uint8_t *raddr = wqe_take(&job->wqe, RADDR_SEGMENT);
+	enum job_result result;
+
+	if (!raddr || job->qp->service == QP_UC)
+		return job_failed(job, SYNDROME_LOCAL_OPERATION);
+	result = job_local(job, true);
+	if (result == JOB_DONE)
+		result = rc_find_peer(job);
+	if (result == JOB_DONE && job->local.length)
+		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), job->local.length,
+				    XLATE_REMOTE_READ);
+	if (result != JOB_DONE)
+		return result;
+	sg_copy(&job->local, 0, &job->remote);
+	job->dev->stats.bytes_read += job->local.length;
+	job->byte_count = job->local.length;
+	return JOB_DONE;
+}
+
+/* Values are the host's own, as the driver asks by the endianness mode; the WQE is big-endian */
+static enum job_result rc_atomic(struct job *job)
+{
+	const uint8_t *raddr = wqe_take(&job->wqe, RADDR_SEGMENT);
+	const uint8_t *operands = wqe_take(&job->wqe, ATOMIC_SEGMENT);
+	struct sg old = { 0 };
+	uint64_t before = 0, after;
+	enum job_result result;
+
+	if (!raddr || !operands || job->qp->service == QP_UC)
+		return job_failed(job, SYNDROME_LOCAL_OPERATION);
+	result = job_local(job, true);
+	if (result == JOB_DONE && job->local.length != ATOMIC_SIZE)
+		return job_failed(job, SYNDROME_LOCAL_LENGTH);
+	if (result == JOB_DONE)
+		result = rc_find_peer(job);
+	if (result == JOB_DONE)
+		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), ATOMIC_SIZE,
+				    XLATE_ATOMIC);
+	if (result != JOB_DONE)
+		return result;
+	sg_add(&old, (uint8_t *)&before, sizeof(before));
+	sg_copy(&old, 0, &job->remote);
+	sg_release(&old);
+	after = le64toh(before);
+	if (job->wqe.opcode == WQE_FETCH_ADD)
+		after += get_be64(operands);
+	else if (after == get_be64(operands + 8))
+		after = get_be64(operands);
+	after = htole64(after);
+	sg_put(&job->remote, 0, &after, sizeof(after));
+	sg_put(&job->local, 0, &before, sizeof(before));
+	job->dev->stats.atomics++;
+	job->byte_count = ATOMIC_SIZE;
+	return JOB_DONE;
+}
+
+static enum job_result rc_umr(struct job *job)
+{
+	struct xlate_origin origin = qp_origin(job->qp);
+	struct xlate_miss miss;
+
+	/* the list of a UMR is in pinned memory; anything else is an error and no fault */
+	if (umr_execute(job->dev, &origin, job->wqe.immediate, job->wqe.data + job->wqe.offset,
+			job->wqe.length - job->wqe.offset, &job->syndrome, &miss) == XLATE_OK)
+		return JOB_DONE;
+	return JOB_FAILED;
+}
+
+enum job_result rc_execute(struct job *job)
+{
+	const uint8_t *xrc;
+
+	if (job->wqe.opcode == WQE_NOP)
+		return JOB_DONE;
+	if (job->wqe.opcode == WQE_UMR)
+		return rc_umr(job);
+	if (job->qp->service == QP_REG_UMR)
+		return job_failed(job, SYNDROME_LOCAL_OPERATION);
+	if (job->qp->service == QP_XRC) {
+		xrc = wqe_take(&job->wqe, XRC_SEGMENT);
+		if (!xrc)
+			return job_failed(job, SYNDROME_LOCAL_OPERATION);
+		job->xrc_srqn = get_be32(xrc) & 0xffffff;
+	}
+	switch (job->wqe.opcode) {
+	case WQE_SEND:
+	case WQE_SEND_IMM:
+	case WQE_SEND_INVALIDATE:
+		return rc_send(job);
+	case WQE_WRITE:
+	case WQE_WRITE_IMM:
+		return rc_write(job);
+	case WQE_READ:
+		return rc_read(job);
+	case WQE_COMPARE_SWAP:
+	case WQE_FETCH_ADD:
+		return rc_atomic(job);
+	}
+	return job_failed(job, SYNDROME_LOCAL_OPERATION);
+}

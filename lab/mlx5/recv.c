@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "recv.h"
+
+#include "queue.h"
+#include "srq.h"
+#include "wqe.h"
+
+#define RECV_WQE_MAX 2048
+
+static struct srq *recv_srq(struct dev *dev, const struct qp *qp)
+{
+	return table_get(&dev->srqs, qp->receive.srqn);
+}
+
+/* Sets qp->receive; false: nothing is posted */
+static bool recv_take(struct dev *dev, struct qp *qp, uint32_t xrc_srqn)
+{
+	uint32_t srqn = qp->service == QP_XRC ? xrc_srqn : qp->srqn;
+	struct srq *srq;
+	uint16_t posted;
+
+	if (qp->receive.held) {
+		if (!qp->receive.srqn || recv_srq(dev, qp))
+			return true;
+		qp->receive.held = false;
+	}
+	if (srqn) {
+		srq = table_get(&dev->srqs, srqn);
+		if (!srq || !srq_take(dev, srq, &qp->receive.index))
+			return false;
+	} else {
+		if (!qp_posted(dev, qp, false, &posted) || !posted)
+			return false;
+		qp->receive.index = qp->rq_head;
+	}
+	qp->receive.srqn = srqn;
+	qp->receive.held = true;
+	return true;
+}
+
+/* The data segments of the WQE in hand */
+static bool recv_read(struct dev *dev, const struct qp *qp, uint8_t *wqe, size_t *length)
+{
+	const struct srq *srq = recv_srq(dev, qp);
+	uint32_t slot;
+
+	if (qp->receive.srqn) {
+		if (!srq || srq->stride_shift > 11)
+			return false;
+		*length = (1u << srq->stride_shift) - SRQ_WQE_NEXT;
+		return queue_read(dev, &srq->queue,
+				  ((uint64_t)qp->receive.index << srq->stride_shift) + SRQ_WQE_NEXT,
+				  wqe, *length);
+	}
+	slot = qp->receive.index & ((1u << qp->log_rq_size) - 1);
+	*length = 1u << qp->rq_stride_shift;
+	return queue_read(dev, &qp->queue, (uint64_t)slot << qp->rq_stride_shift, wqe, *length);
+}
+
+static void recv_describe(const struct qp *qp, const struct srq *srq, struct fault *fault)
+{
+	fault->side = FAULT_RECEIVE;
+	fault->wq = srq ? FAULT_WQ_SRQ : FAULT_WQ_RECEIVE;
+	fault->wq_number = srq ? srq->number : qp->number;
+	fault->wqe_index = qp->receive.index;
+	fault->peer = qp->number;
+}
+
+enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t length,
+			      struct sg *sg, struct fault *fault)
+{
+	struct xlate_origin origin = qp_origin(qp);
+	const struct srq *srq;
+	uint8_t wqe[RECV_WQE_MAX];
+	struct wqe_segment segment;
+	size_t size, offset = 0;
+
+	if (!recv_take(dev, qp, xrc_srqn))
+		return RECV_NONE;
+	if (!recv_read(dev, qp, wqe, &size))
+		return RECV_DENIED;
+	srq = recv_srq(dev, qp);
+	if (srq)
+		origin.pd = srq->pd;
+	while (length && wqe_next_segment(wqe, size, &offset, &segment)) {
+		uint64_t n = segment.length < length ? segment.length : length;
+
+		if (wqe_segment_ends_list(&segment))
+			break;
+		if (segment.inline_data)
+			return RECV_DENIED;
+		switch (xlate(dev, &origin, segment.key, segment.address, n, XLATE_LOCAL_WRITE, sg,
+			      &fault->miss)) {
+		case XLATE_OK:
+			break;
+		case XLATE_FAULT:
+			recv_describe(qp, srq, fault);
+			return RECV_FAULT;
+		case XLATE_DENIED:
+			return RECV_DENIED;
+		}
+		length -= n;
+	}
+	return length ? RECV_SHORT : RECV_OK;
+}
+
+static void recv_report(struct dev *dev, struct qp *qp, struct completion *completion)
+{
+	const struct srq *srq = recv_srq(dev, qp);
+	uint32_t cqn = IFC_GET(qpc, qp->context, cqn_rcv);
+
+	completion->qpn = qp->number;
+	completion->wqe_counter = qp->receive.index;
+	if (qp->receive.srqn) {
+		completion->srqn = qp->receive.srqn;
+		if (srq && qp->service == QP_XRC)
+			cqn = srq->cqn;
+	} else {
+		qp->rq_head++;
+	}
+	qp->receive.held = false;
+	cq_complete(dev, cqn, completion);
+}
+
+void recv_complete(struct dev *dev, struct qp *qp, struct completion *completion)
+{
+	if (qp->receive.held)
+		recv_report(dev, qp, completion);
+}
+
+void recv_fail(struct dev *dev, struct qp *qp, enum syndrome syndrome)
+{
+	struct completion completion = { .opcode = CQE_RECEIVE_ERROR, .syndrome = syndrome };
+
+	recv_complete(dev, qp, &completion);
+	qp_fail(dev, qp);
+}
+
+void recv_flush_held(struct dev *dev, struct qp *qp)
+{
+	struct completion completion = {
+		.opcode = CQE_RECEIVE_ERROR,
+		.syndrome = SYNDROME_FLUSHED,
+	};
+
+	/* what is still in the queue pair's own queue is flushed with the rest of it */
+	if (qp->receive.held && qp->receive.srqn)
+		recv_complete(dev, qp, &completion);
+	qp->receive.held = false;
+}
+
+void recv_flush(struct dev *dev, struct qp *qp)
+{
+	struct completion completion = {
+		.opcode = CQE_RECEIVE_ERROR,
+		.syndrome = SYNDROME_FLUSHED,
+	};
+	uint16_t posted;
+
+	if (!qp_posted(dev, qp, false, &posted))
+		return;
+	for (; posted; posted--) {
+		qp->receive.srqn = 0;
+		qp->receive.index = qp->rq_head;
+		recv_report(dev, qp, &completion);
+	}
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * What the device counts. The guest reads the numbers as the last BAR: one record of 64 bytes each,
+ * a name of 56 bytes and a little-endian value of 8.
+ */
+#ifndef MLX5_MODEL_STATS_H
+#define MLX5_MODEL_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define STATS_LIST(S)                                                      \
+	S(commands)		  /* commands executed */                  \
+	S(commands_failed)	  /* of these, with a status other than 0 */\
+	S(events)		  /* event queue entries written */        \
+	S(interrupts)		  /* raised */                             \
+	S(completions)		  /* completion queue entries written */   \
+	S(completion_errors)	  /* of these, with an error */            \
+	S(wqes)			  /* send WQEs that ended */               \
+	S(bytes_sent)		  /* SEND */                               \
+	S(bytes_written)	  /* RDMA WRITE */                         \
+	S(bytes_read)		  /* RDMA READ */                          \
+	S(atomics)		  /* */                                    \
+	S(rnr_waits)		  /* attempts that met no receive WQE */   \
+	S(umr_posts)		  /* UMR WQEs that ended well */           \
+	S(xlt_entries_written)	  /* translation entries, by UMR and CREATE_MKEY */ \
+	S(xlt_bytes_written)	  /* */                                    \
+	S(zaps)			  /* UMRs that took present entries away */\
+	S(zapped_entries)	  /* */                                    \
+	S(mkeys)		  /* mkeys now */                          \
+	S(mkey_xlt_bytes)	  /* bytes of translation now allocated */ \
+	S(mkey_xlt_bytes_peak)	  /* */                                    \
+	S(lookups_4k)		  /* leaf translations by page size */     \
+	S(lookups_64k)		  /* above 4 KiB, up to 64 KiB */          \
+	S(lookups_2m)		  /* above 64 KiB, up to 2 MiB */          \
+	S(lookups_1g)		  /* above 2 MiB */                        \
+	S(page_faults)		  /* page-fault events */                  \
+	S(page_faults_requester)  /* WQE, requester */                     \
+	S(page_faults_receive)	  /* WQE, receive queue or SRQ */          \
+	S(page_faults_rdma)	  /* remote address */                     \
+	S(page_faults_memory)	  /* memory scheme */                      \
+	S(page_faults_resumed)	  /* */                                    \
+	S(page_faults_failed)	  /* resumed with error */                 \
+	S(page_faults_dropped)	  /* the queue pair went away first */     \
+	S(strict_reports)	  /* things that hardware would mask */    \
+	S(bad_dma)		  /* addresses that are not the guest's */
+
+struct stats {
+#define STATS_FIELD(name) uint64_t name;
+	STATS_LIST(STATS_FIELD)
+#undef STATS_FIELD
+};
+
+#define STATS_RECORD 64
+
+/* The BAR's bytes at offset; what lies beyond the last record reads as zero */
+void stats_read(const struct stats *stats, uint64_t offset, uint8_t *data, size_t length);
+void stats_print(const struct stats *stats, FILE *file);
+
+#endif

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "umr.h"
+
+#include "mkey.h"
+
+#include <stdlib.h>
+
+#define UMR_CONTROL 48
+#define UMR_OCTWORDS 4
+#define UMR_OFFSET 6
+#define UMR_MASK 8
+#define UMR_OFFSET_HIGH 16
+#define UMR_HEADER (UMR_CONTROL + IFC_SIZE(mkc))
+#define UMR_DATA_SEGMENT 16
+
+enum umr_flags {
+	UMR_OFFSET_VALID = 0x10,
+	UMR_FAIL_IF_USED = 0x20,
+	UMR_FAIL_IF_FREE = 0x40,
+	UMR_INLINE = 0x80,
+};
+
+enum umr_mask {
+	UMR_MASK_LENGTH = 0,
+	UMR_MASK_PAGE_SIZE = 1,
+	UMR_MASK_START = 6,
+	UMR_MASK_PD = 7,
+	UMR_MASK_EN_RINVAL = 8,
+	UMR_MASK_KEY = 13,
+	UMR_MASK_QPN = 14,
+	UMR_MASK_LR = 17,
+	UMR_MASK_LW = 18,
+	UMR_MASK_RR = 19,
+	UMR_MASK_RW = 20,
+	UMR_MASK_A = 21,
+	UMR_MASK_RO_WRITE = 25,
+	UMR_MASK_FREE = 29,
+	UMR_MASK_PAGE_SIZE_5 = 42,
+	UMR_MASK_RO_READ = 47,
+};
+
+struct umr {
+	unsigned int flags;
+	uint64_t mask;
+	uint64_t offset; /* bytes */
+	uint64_t length; /* bytes */
+	const uint8_t *context;
+	uint8_t *list;
+};
+
+static void umr_parse(struct umr *umr, const uint8_t *wqe)
+{
+	umr->flags = wqe[0];
+	umr->mask = get_be64(wqe + UMR_MASK);
+	umr->length = (uint64_t)get_be16(wqe + UMR_OCTWORDS) * MKEY_OCTWORD;
+	if (umr->flags & UMR_OFFSET_VALID)
+		umr->offset = ((uint64_t)get_be32(wqe + UMR_OFFSET_HIGH) << 16 |
+			       get_be16(wqe + UMR_OFFSET)) *
+			      MKEY_OCTWORD;
+	umr->context = wqe + UMR_CONTROL;
+}
+
+/* The list is in the WQE, or in memory where the one data segment says */
+static enum xlate_result umr_list(struct dev *dev, const struct xlate_origin *origin,
+				  struct umr *umr, const uint8_t *data, size_t length,
+				  struct xlate_miss *miss)
+{
+	enum xlate_result result;
+	struct sg from = { 0 }, to = { 0 };
+	uint64_t n;
+
+	if (!umr->length)
+		return XLATE_OK;
+	umr->list = calloc(1, umr->length);
+	if (!umr->list)
+		return XLATE_DENIED;
+	if (umr->flags & UMR_INLINE) {
+		memcpy(umr->list, data, length < umr->length ? length : umr->length);
+		return length < umr->length ? XLATE_DENIED : XLATE_OK;
+	}
+	if (length < UMR_DATA_SEGMENT)
+		return XLATE_DENIED;
+	n = get_be32(data);
+	if (n < umr->length)
+		return XLATE_DENIED;
+	result = xlate(dev, origin, get_be32(data + 4), get_be64(data + 8), umr->length,
+		       XLATE_LOCAL_READ, &from, miss);
+	if (result == XLATE_OK) {
+		sg_add(&to, umr->list, umr->length);
+		sg_copy(&to, 0, &from);
+	}
+	sg_release(&from);
+	sg_release(&to);
+	return result;
+}
+
+static void umr_update_context(struct mkey *mkey, const struct umr *umr)
+{
+#define COPY(bit, field)                     \
+	do {                                 \
+		if (umr->mask >> (bit) & 1)  \
+			IFC_COPY(mkc, mkey->context, umr->context, field); \
+	} while (0)
+	COPY(UMR_MASK_LENGTH, len);
+	COPY(UMR_MASK_LENGTH, length64);
+	COPY(UMR_MASK_START, start_addr);
+	COPY(UMR_MASK_PD, pd);
+	COPY(UMR_MASK_EN_RINVAL, en_rinval);
+	COPY(UMR_MASK_KEY, mkey_7_0);
+	COPY(UMR_MASK_QPN, qpn);
+	COPY(UMR_MASK_LR, lr);
+	COPY(UMR_MASK_LW, lw);
+	COPY(UMR_MASK_RR, rr);
+	COPY(UMR_MASK_RW, rw);
+	COPY(UMR_MASK_A, a);
+	COPY(UMR_MASK_RO_WRITE, relaxed_ordering_write);
+	COPY(UMR_MASK_RO_READ, relaxed_ordering_read);
+	COPY(UMR_MASK_FREE, free);
+#undef COPY
+	/* the sixth bit of the page size has a mask bit of its own */
+	if (umr->mask >> UMR_MASK_PAGE_SIZE & 1) {
+		unsigned int shift = IFC_GET(mkc, umr->context, log_page_size);
+
+		if (!(umr->mask >> UMR_MASK_PAGE_SIZE_5 & 1))
+			shift = (shift & 31) | (IFC_GET(mkc, mkey->context, log_page_size) & 32);
+		IFC_SET(mkc, mkey->context, log_page_size, shift);
+	}
+	mkey_refresh(mkey);
+}
+
+static bool umr_allowed(const struct mkey *mkey, const struct xlate_origin *origin,
+			const struct umr *umr)
+{
+	if (!IFC_GET(mkc, mkey->context, umr_en))
+		return false;
+	if ((umr->flags & UMR_FAIL_IF_USED && !mkey->free) ||
+	    (umr->flags & UMR_FAIL_IF_FREE && mkey->free))
+		return false;
+	/* a user's queue changes keys of its own protection domain, and leaves them there */
+	return origin->any_pd ||
+	       (mkey->pd == origin->pd && !(umr->mask >> UMR_MASK_PD & 1 &&
+					    IFC_GET(mkc, umr->context, pd) != origin->pd));
+}
+
+enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
+			      const uint8_t *wqe, size_t length, enum syndrome *syndrome,
+			      struct xlate_miss *miss)
+{
+	struct mkey *mkey = mkey_get(dev, key);
+	struct umr umr = { 0 };
+	enum xlate_result result;
+
+	*syndrome = SYNDROME_LOCAL_OPERATION;
+	if (length < UMR_HEADER)
+		return XLATE_DENIED;
+	umr_parse(&umr, wqe);
+	*syndrome = SYNDROME_MW_BIND;
+	if (!mkey || !umr_allowed(mkey, origin, &umr)) {
+		strict_report(dev, "UMR of key %#x with flags %#x refused", key, umr.flags);
+		return XLATE_DENIED;
+	}
+	result = umr_list(dev, origin, &umr, wqe + UMR_HEADER, length - UMR_HEADER, miss);
+	*syndrome = SYNDROME_LOCAL_PROTECTION;
+	if (result == XLATE_OK) {
+		if (umr.length) {
+			mkey->always_present = false;
+			mkey_write(dev, mkey, umr.offset, umr.list, umr.length);
+		}
+		umr_update_context(mkey, &umr);
+		dev->stats.umr_posts++;
+		*syndrome = SYNDROME_OK;
+	}
+	free(umr.list);
+	return result;
+}
+
+bool umr_invalidate(struct dev *dev, const struct xlate_origin *origin, uint32_t key)
+{
+	struct mkey *mkey = mkey_get(dev, key);
+
+	if (!mkey || mkey->key != key || mkey->free || mkey->pd != origin->pd ||
+	    !IFC_GET(mkc, mkey->context, umr_en))
+		return false;
+	IFC_SET(mkc, mkey->context, free, 1);
+	mkey_refresh(mkey);
+	return true;
+}

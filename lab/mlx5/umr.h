@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* UMR: a send WQE that changes an mkey. */
+#ifndef MLX5_MODEL_UMR_H
+#define MLX5_MODEL_UMR_H
+
+#include "cq.h"
+#include "xlate.h"
+
+/* wqe is what follows the control segment; XLATE_FAULT if the list itself is not there */
+enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
+			      const uint8_t *wqe, size_t length, enum syndrome *syndrome,
+			      struct xlate_miss *miss);
+/* A remote peer ends the use of a key (SEND with invalidate); false: it may not */
+bool umr_invalidate(struct dev *dev, const struct xlate_origin *origin, uint32_t key);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* The vfio-user protocol (server side): messages on a UNIX socket, of which QEMU sends these. */
+#ifndef MLX5_MODEL_VFU_H
+#define MLX5_MODEL_VFU_H
+
+#include "dev.h"
+
+#define VFU_HEADER 16
+#define VFU_TRANSFER_MAX 65536
+#define VFU_MESSAGE_MAX (VFU_TRANSFER_MAX + 64)
+#define VFU_FDS_MAX 16
+
+struct vfu {
+	struct dev *dev;
+	int socket;
+	int vectors[DEV_VECTORS]; /* eventfds, -1: none */
+};
+
+struct vfu_message {
+	uint16_t id;
+	uint16_t command;
+	uint32_t flags;
+	const uint8_t *payload;
+	size_t length;
+	int fds[VFU_FDS_MAX];
+	unsigned int fd_count;
+};
+
+void vfu_init(struct vfu *vfu, struct dev *dev, int socket);
+void vfu_destroy(struct vfu *vfu);
+/*
+ * One message; reply has room for VFU_MESSAGE_MAX bytes. Returns the size of the reply, 0 if none
+ * is wanted. Descriptors that the message brought are closed or kept, but gone.
+ */
+size_t vfu_handle(struct vfu *vfu, struct vfu_message *message, uint8_t *reply);
+/* Reads, handles, answers one message. False: the peer is gone, or talks nonsense. */
+bool vfu_serve(struct vfu *vfu);
+
+#endif

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "wqe.h"
+
+#include "qp.h"
+#include "queue.h"
+
+#define WQE_CONTROL 16
+#define WQE_UNITS_MASK 0x3f
+#define WQE_FLAG_SOLICITED 2
+#define WQE_FLAG_SIGNALED 8
+#define WQE_BLOCK (1u << QP_BLOCK_SHIFT)
+#define SEGMENT_INLINE (1u << 31)
+#define SEGMENT_INLINE_LENGTH 0x3ff
+#define SEGMENT_SIZE 16
+#define SEGMENT_ZERO_MEANS (1ull << 31)
+
+/* The send queue is a ring of blocks; a WQE may go on at its beginning. */
+static bool wqe_read_blocks(struct dev *dev, const struct qp *qp, uint16_t index, uint8_t *data,
+			    size_t length)
+{
+	uint64_t size = 1ull << (qp->log_sq_size + QP_BLOCK_SHIFT);
+	uint64_t offset = ((uint64_t)index << QP_BLOCK_SHIFT) & (size - 1);
+	size_t n = length < size - offset ? length : size - offset;
+
+	return length <= size && queue_read(dev, &qp->queue, qp->sq_offset + offset, data, n) &&
+	       queue_read(dev, &qp->queue, qp->sq_offset, data + n, length - n);
+}
+
+bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe)
+{
+	const uint8_t *c = wqe->data;
+
+	wqe->index = qp->sq_head;
+	wqe->blocks = 1;
+	wqe->opcode = WQE_NOP;
+	if (!wqe_read_blocks(dev, qp, wqe->index, wqe->data, WQE_CONTROL))
+		return false;
+	wqe->opcode = c[3];
+	wqe->length = (get_be32(c + 4) & WQE_UNITS_MASK) * WQE_UNIT;
+	wqe->signaled = c[11] & WQE_FLAG_SIGNALED;
+	wqe->solicited = c[11] & WQE_FLAG_SOLICITED;
+	wqe->immediate = get_be32(c + 12);
+	wqe->offset = WQE_CONTROL;
+	if (wqe->length < WQE_CONTROL)
+		return false;
+	wqe->blocks = (wqe->length + WQE_BLOCK - 1) / WQE_BLOCK;
+	return wqe_read_blocks(dev, qp, wqe->index, wqe->data, wqe->length);
+}
+
+const uint8_t *wqe_take(struct wqe *wqe, size_t size)
+{
+	const uint8_t *data = wqe->data + wqe->offset;
+
+	if (size > wqe->length - wqe->offset)
+		return NULL;
+	wqe->offset += size;
+	return data;
+}
+
+bool wqe_next_segment(const uint8_t *data, size_t length, size_t *offset,
+		      struct wqe_segment *segment)
+{
+	const uint8_t *s = data + *offset;
+	uint32_t count;
+	size_t size;
+
+	memset(segment, 0, sizeof(*segment));
+	if (length - *offset < 4)
+		return false;
+	count = get_be32(s);
+	if (count & SEGMENT_INLINE) {
+		segment->length = count & SEGMENT_INLINE_LENGTH;
+		segment->inline_data = s + 4;
+		size = (4 + segment->length + WQE_UNIT - 1) / WQE_UNIT * WQE_UNIT;
+		if (4 + segment->length > length - *offset)
+			return false;
+		*offset = size < length - *offset ? *offset + size : length;
+		return true;
+	}
+	if (length - *offset < SEGMENT_SIZE)
+		return false;
+	segment->length = count ? count : SEGMENT_ZERO_MEANS;
+	segment->key = get_be32(s + 4);
+	segment->address = get_be64(s + 8);
+	*offset += SEGMENT_SIZE;
+	return true;
+}
+
+bool wqe_segment_ends_list(const struct wqe_segment *segment)
+{
+	return !segment->inline_data && segment->key == KEY_TERMINATE &&
+	       segment->length == SEGMENT_ZERO_MEANS;
+}

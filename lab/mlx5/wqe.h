@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Send WQEs and data segments as they stand in a queue. */
+#ifndef MLX5_MODEL_WQE_H
+#define MLX5_MODEL_WQE_H
+
+#include "dev.h"
+
+enum wqe_opcode {
+	WQE_NOP = 0x00,
+	WQE_SEND_INVALIDATE = 0x01,
+	WQE_WRITE = 0x08,
+	WQE_WRITE_IMM = 0x09,
+	WQE_SEND = 0x0a,
+	WQE_SEND_IMM = 0x0b,
+	WQE_READ = 0x10,
+	WQE_COMPARE_SWAP = 0x11,
+	WQE_FETCH_ADD = 0x12,
+	WQE_UMR = 0x25,
+};
+
+#define WQE_UNIT 16
+#define WQE_MAX (63 * WQE_UNIT)
+
+struct wqe {
+	uint16_t index; /* in blocks */
+	unsigned int blocks;
+	uint8_t opcode;
+	bool signaled;
+	bool solicited;
+	uint32_t immediate; /* or key */
+	uint8_t data[WQE_MAX];
+	size_t length;
+	size_t offset; /* of what comes next */
+};
+
+struct wqe_segment {
+	uint64_t length;
+	uint32_t key;
+	uint64_t address;
+	const uint8_t *inline_data;
+};
+
+/* False: no sense can be made of it */
+bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe);
+/* The next size bytes, or NULL if there are not as many */
+const uint8_t *wqe_take(struct wqe *wqe, size_t size);
+bool wqe_next_segment(const uint8_t *data, size_t length, size_t *offset,
+		      struct wqe_segment *segment);
+/* In a receive WQE, whose size is fixed */
+bool wqe_segment_ends_list(const struct wqe_segment *segment);
+
+#endif

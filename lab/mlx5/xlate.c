@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "xlate.h"
+
+#include "caps.h"
+#include "mkey.h"
+
+#include <inttypes.h>
+
+#define MTT_FLAGS 7ull
+#define KSM_KEY 4
+#define KSM_ADDRESS 8
+#define WALK_BUDGET (1u << 26)
+
+/* A repeated pattern: this entry, then entries of {stride, bytes, key, address} */
+#define KLM_REPEAT_KEY 0x400u
+
+struct walk {
+	struct dev *dev;
+	struct sg *sg;
+	struct xlate_miss *miss;
+	bool write;
+	unsigned int *budget; /* entries to look at: tables that refer to each other can be endless */
+};
+
+static enum xlate_result walk_key(const struct walk *walk, uint32_t key, uint64_t address,
+				  uint64_t length, unsigned int depth);
+
+static enum xlate_result walk_miss(const struct walk *walk, uint32_t key, uint64_t address,
+				   uint64_t length)
+{
+	walk->miss->key = key;
+	walk->miss->address = address;
+	walk->miss->length = length;
+	return XLATE_FAULT;
+}
+
+static bool walk_spend(const struct walk *walk)
+{
+	return *walk->budget && (*walk->budget)--;
+}
+
+static void walk_count(struct dev *dev, unsigned int page_shift)
+{
+	if (page_shift <= 12)
+		dev->stats.lookups_4k++;
+	else if (page_shift <= 16)
+		dev->stats.lookups_64k++;
+	else if (page_shift <= 21)
+		dev->stats.lookups_2m++;
+	else
+		dev->stats.lookups_1g++;
+}
+
+static bool walk_within(const struct mkey *mkey, uint64_t address, uint64_t length)
+{
+	uint64_t offset = address - mkey->start;
+
+	if (mkey->length64)
+		return length <= UINT64_MAX - address;
+	return address >= mkey->start && offset <= mkey->length && length <= mkey->length - offset;
+}
+
+/* Bytes from address to the end of its block, and the block's number in the table */
+static uint64_t walk_block(const struct mkey *mkey, uint64_t address, uint64_t *index)
+{
+	uint64_t size = 1ull << mkey->page_shift;
+	uint64_t first = mkey->start & ~(size - 1);
+
+	*index = (address - first) >> mkey->page_shift;
+	return size - (address & (size - 1));
+}
+
+static enum xlate_result walk_mtt(const struct walk *walk, const struct mkey *mkey,
+				  uint64_t address, uint64_t length)
+{
+	struct dev *dev = walk->dev;
+	uint64_t mask = (1ull << mkey->page_shift) - 1;
+	uint64_t needed = walk->write ? XLATE_PRESENT_WRITE : XLATE_PRESENT_READ;
+
+	while (length) {
+		uint64_t index, entry, n = walk_block(mkey, address, &index);
+
+		if (index >= mkey->xlt_size / sizeof(entry) || !walk_spend(walk))
+			return XLATE_DENIED;
+		if (n > length)
+			n = length;
+		entry = get_be64(mkey->xlt + index * sizeof(entry));
+		if (!mkey->always_present && !(entry & needed))
+			return walk_miss(walk, mkey->key, address, length);
+		entry &= ~MTT_FLAGS;
+		if (entry & mask)
+			strict_report(dev,
+				      "mkey %#x: entry %" PRIu64 " is %#" PRIx64
+				      ", not aligned to its page size of 2^%u",
+				      mkey->key, index, entry, mkey->page_shift);
+		walk_count(dev, mkey->page_shift);
+		if (!sg_add_guest(dev, walk->sg, (entry & ~mask) + (address & mask), n,
+				  walk->write))
+			return XLATE_DENIED;
+		address += n;
+		length -= n;
+	}
+	return XLATE_OK;
+}
+
+static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mkey,
+				  uint64_t address, uint64_t length, unsigned int depth)
+{
+	uint64_t mask = (1ull << mkey->page_shift) - 1;
+
+	while (length) {
+		uint64_t index, n = walk_block(mkey, address, &index);
+		enum xlate_result result;
+		const uint8_t *entry;
+
+		if (index >= mkey->xlt_size / MKEY_OCTWORD || !walk_spend(walk))
+			return XLATE_DENIED;
+		entry = mkey->xlt + index * MKEY_OCTWORD;
+		if (n > length)
+			n = length;
+		result = walk_key(walk, get_be32(entry + KSM_KEY),
+				  get_be64(entry + KSM_ADDRESS) + (address & mask), n, depth + 1);
+		if (result != XLATE_OK)
+			return result;
+		address += n;
+		length -= n;
+	}
+	return XLATE_OK;
+}
+
+/* Entries one after the other, each with a length of its own; offset is from the first */
+static enum xlate_result walk_klm(const struct walk *walk, const struct mkey *mkey,
+				  uint64_t offset, uint64_t length, unsigned int depth)
+{
+	const uint8_t *entry = mkey->xlt, *end = mkey->xlt + mkey->xlt_size;
+
+	for (; length && entry < end; entry += MKEY_OCTWORD) {
+		uint64_t n = get_be32(entry);
+		enum xlate_result result;
+
+		if (!walk_spend(walk))
+			return XLATE_DENIED;
+		if (offset >= n) {
+			offset -= n;
+			continue;
+		}
+		n -= offset;
+		if (n > length)
+			n = length;
+		result = walk_key(walk, get_be32(entry + KSM_KEY),
+				  get_be64(entry + KSM_ADDRESS) + offset, n, depth + 1);
+		if (result != XLATE_OK)
+			return result;
+		offset = 0;
+		length -= n;
+	}
+	return length ? XLATE_DENIED : XLATE_OK;
+}
+
+/* Each cycle takes some bytes of every entry, each of which then moves on by its stride */
+static enum xlate_result walk_repeat(const struct walk *walk, const struct mkey *mkey,
+				     uint64_t offset, uint64_t length, unsigned int depth)
+{
+	const uint8_t *head = mkey->xlt;
+	uint32_t cycle_bytes = get_be32(head), cycles = get_be32(head + 8);
+	unsigned int entries = get_be16(head + 14), i;
+	uint64_t cycle;
+
+	if (!cycle_bytes || (entries + 1ull) * MKEY_OCTWORD > mkey->xlt_size)
+		return XLATE_DENIED;
+	cycle = offset / cycle_bytes;
+	offset %= cycle_bytes;
+	for (; length && cycle < cycles; cycle++) {
+		for (i = 0; length && i < entries; i++) {
+			const uint8_t *entry = head + (i + 1) * MKEY_OCTWORD;
+			uint64_t n = get_be16(entry + 2);
+			enum xlate_result result;
+
+			if (!walk_spend(walk))
+				return XLATE_DENIED;
+			if (offset >= n) {
+				offset -= n;
+				continue;
+			}
+			n -= offset;
+			if (n > length)
+				n = length;
+			result = walk_key(walk, get_be32(entry + KSM_KEY),
+					  get_be64(entry + KSM_ADDRESS) +
+						  cycle * get_be16(entry) + offset,
+					  n, depth + 1);
+			if (result != XLATE_OK)
+				return result;
+			offset = 0;
+			length -= n;
+		}
+		if (offset)
+			return XLATE_DENIED;
+	}
+	return length ? XLATE_DENIED : XLATE_OK;
+}
+
+static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *mkey,
+				   uint64_t address, uint64_t length, unsigned int depth)
+{
+	if (!walk_within(mkey, address, length))
+		return XLATE_DENIED;
+	switch (mkey->mode) {
+	case MKEY_PA:
+		return sg_add_guest(walk->dev, walk->sg, address, length, walk->write) ?
+			       XLATE_OK :
+			       XLATE_DENIED;
+	case MKEY_MTT:
+		return walk_mtt(walk, mkey, address, length);
+	case MKEY_KSM:
+		return walk_ksm(walk, mkey, address, length, depth);
+	case MKEY_KLM:
+		if (mkey->xlt_size >= MKEY_OCTWORD && get_be32(mkey->xlt + KSM_KEY) == KLM_REPEAT_KEY)
+			return walk_repeat(walk, mkey, address - mkey->start, length, depth);
+		return walk_klm(walk, mkey, address - mkey->start, length, depth);
+	}
+	return XLATE_DENIED;
+}
+
+static enum xlate_result walk_key(const struct walk *walk, uint32_t key, uint64_t address,
+				  uint64_t length, unsigned int depth)
+{
+	const struct mkey *mkey = mkey_get(walk->dev, key);
+
+	if (depth > CAPS_MAX_INDIRECTION)
+		return XLATE_DENIED;
+	/* a hole in an implicit MR */
+	if (key == KEY_NULL)
+		return walk_miss(walk, key, address, length);
+	if (!mkey || mkey->key != key || mkey->free)
+		return XLATE_DENIED;
+	return walk_mkey(walk, mkey, address, length, depth);
+}
+
+static bool xlate_allowed(const struct mkey *mkey, enum xlate_access access)
+{
+	const uint8_t *c = mkey->context;
+
+	return (!(access & XLATE_LOCAL_READ) || IFC_GET(mkc, c, lr)) &&
+	       (!(access & XLATE_LOCAL_WRITE) || IFC_GET(mkc, c, lw)) &&
+	       (!(access & XLATE_REMOTE_READ) || IFC_GET(mkc, c, rr)) &&
+	       (!(access & XLATE_REMOTE_WRITE) || IFC_GET(mkc, c, rw)) &&
+	       (!(access & XLATE_ATOMIC) || IFC_GET(mkc, c, a));
+}
+
+enum xlate_result xlate(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
+			uint64_t address, uint64_t length, enum xlate_access access, struct sg *sg,
+			struct xlate_miss *miss)
+{
+	unsigned int budget = WALK_BUDGET;
+	const struct walk walk = {
+		.budget = &budget,
+		.dev = dev,
+		.sg = sg,
+		.miss = miss,
+		.write = access & (XLATE_LOCAL_WRITE | XLATE_REMOTE_WRITE | XLATE_ATOMIC),
+	};
+	const struct mkey *mkey = mkey_get(dev, key);
+
+	if (!length)
+		return XLATE_OK;
+	if (key == KEY_NULL)
+		return sg_add(sg, NULL, length) ? XLATE_OK : XLATE_DENIED;
+	if (!mkey || mkey->key != key || mkey->free || !xlate_allowed(mkey, access) ||
+	    (!origin->any_pd && mkey->pd != origin->pd) ||
+	    (mkey->qpn != MKEY_QPN_ANY && mkey->qpn != origin->qpn)) {
+		trace(dev, "QP %#x: key %#x denied for access %#x", origin->qpn, key, access);
+		return XLATE_DENIED;
+	}
+	return walk_mkey(&walk, mkey, address, length, 0);
+}
