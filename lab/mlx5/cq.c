@@ -61,14 +61,19 @@ static bool cqe_write(struct dev *dev, struct cq *cq, uint8_t *entry, enum cqe_o
 	return true;
 }
 
-static bool cq_full(struct dev *dev, struct cq *cq)
+/* Entries that the driver has not said it has seen */
+static uint32_t cq_pending(struct dev *dev, const struct cq *cq)
 {
 	uint32_t consumer;
 
-	if (IFC_GET(cqc, cq->context, oi) ||
-	    !guest_read_be32(&dev->guest, cq->doorbell, &consumer))
-		return false;
-	return ((cq->producer - consumer) & CQ_NUMBER_MASK) >= 1u << cq->log_size;
+	if (!guest_read_be32(&dev->guest, cq->doorbell, &consumer))
+		return 0;
+	return (cq->producer - consumer) & CQ_NUMBER_MASK;
+}
+
+static bool cq_full(struct dev *dev, const struct cq *cq)
+{
+	return !IFC_GET(cqc, cq->context, oi) && cq_pending(dev, cq) >= 1u << cq->log_size;
 }
 
 static void cq_overrun(struct dev *dev, struct cq *cq)
@@ -213,6 +218,8 @@ static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cm
 	uint8_t entry[CQE_SIZE] = { 0 };
 	struct cq resized = *cq;
 
+	if (cq_pending(dev, cq) > 1u << IFC_GET(cqc, context, log_cq_size))
+		return CMD_BAD_PARAM;
 	if (!cq_set_queue(&resized, context, pages, pages_length)) {
 		queue_release(&resized.queue);
 		return CMD_BAD_PARAM;

@@ -92,6 +92,7 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 			   enum xlate_access access)
 {
 	struct xlate_origin origin = qp_origin(job->peer);
+	const struct srq *srq = table_get(&job->dev->srqs, job->xrc_srqn);
 	struct fault fault = {
 		.side = FAULT_REMOTE,
 		.key = key,
@@ -100,6 +101,9 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 		.write = access != XLATE_REMOTE_READ,
 	};
 
+	/* an XRC target stands for whoever owns the SRQ */
+	if (srq)
+		origin.pd = srq->pd;
 	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % length))
 		return job_refused(job, SYNDROME_REMOTE_INVALID);
 	switch (xlate(job->dev, &origin, key, address, length, access, &job->remote, &fault.miss)) {

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "bench.h"
+
+#include "pci.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define EQE 64
+#define CQE 64
+
+static void bench_interrupt(void *context, unsigned int vector)
+{
+	struct bench *b = context;
+
+	b->interrupts[vector]++;
+}
+
+static void bench_must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "bench: %s\n", what);
+	abort();
+}
+
+uint64_t bench_alloc(struct bench *b, size_t size, size_t align)
+{
+	uint64_t address = (b->next + align - 1) & ~((uint64_t)align - 1);
+
+	b->next = address + size;
+	bench_must(b->next <= BENCH_BASE + BENCH_SIZE, "out of memory");
+	memset(bench_at(b, address), 0, size);
+	return address;
+}
+
+uint8_t *bench_at(struct bench *b, uint64_t address)
+{
+	return b->memory + (address - BENCH_BASE);
+}
+
+uint8_t bench_command(struct bench *b, uint8_t *in, size_t in_length, uint8_t *out,
+		      size_t out_length)
+{
+	cmd_execute(&b->dev, in, in_length, out, out_length);
+	return out[0];
+}
+
+static uint32_t bench_create_eq(struct bench *b, uint64_t events, unsigned int vector,
+				uint64_t *ring)
+{
+	uint8_t in[IFC_SIZE(create_eq_in) + 8] = { 0 }, out[IFC_SIZE(create_eq_out)];
+	uint8_t *context = IFC_AT(create_eq_in, in, eq_context_entry);
+
+	*ring = bench_alloc(b, EQE << BENCH_EQ_LOG, BENCH_PAGE);
+	IFC_SET(create_eq_in, in, opcode, MLX5_CMD_OP_CREATE_EQ);
+	IFC_SET(eqc, context, log_eq_size, BENCH_EQ_LOG);
+	IFC_SET(eqc, context, intr, vector);
+	put_be64(IFC_AT(create_eq_in, in, event_bitmask), events);
+	put_be64(IFC_AT(create_eq_in, in, pas), *ring);
+	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_EQ");
+	eq_doorbell(&b->dev, IFC_GET(create_eq_out, out, eq_number) << 24, true);
+	return IFC_GET(create_eq_out, out, eq_number);
+}
+
+void bench_init(struct bench *b, const struct dev_options *options)
+{
+	static const struct dev_options none;
+	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
+	struct bench_mkey all = { .mode = MKEY_PA };
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+
+	memset(b, 0, sizeof(*b));
+	bench_must(fd >= 0 && !ftruncate(fd, BENCH_SIZE), "memfd");
+	b->memory = mmap(NULL, BENCH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bench_must(b->memory != MAP_FAILED, "mmap");
+	bench_must(!dev_init(&b->dev, options ? options : &none), "dev_init");
+	b->dev.interrupt = bench_interrupt;
+	b->dev.interrupt_context = b;
+	bench_must(!guest_map(&b->dev.guest, BENCH_BASE, BENCH_SIZE, fd, 0, true), "guest_map");
+	close(fd);
+	b->next = BENCH_BASE;
+	b->async_eq = bench_create_eq(b, 1ull << EVENT_QP_ACCESS_ERROR |
+					 1ull << EVENT_QP_REQUEST_ERROR |
+					 1ull << EVENT_SRQ_LIMIT | 1ull << EVENT_CQ_ERROR,
+				      0, &b->async_ring);
+	b->fault_eq = bench_create_eq(b, 1ull << EVENT_PAGE_FAULT, 1, &b->fault_ring);
+	b->completion_eq = bench_create_eq(b, 0, 2, &(uint64_t){ 0 });
+	IFC_SET(alloc_pd_in, in, opcode, MLX5_CMD_OP_ALLOC_PD);
+	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "ALLOC_PD");
+	b->pd = IFC_GET(alloc_pd_out, out, pd);
+	b->pa_key = bench_create_mkey(b, &all);
+}
+
+void bench_destroy(struct bench *b)
+{
+	dev_destroy(&b->dev);
+	munmap(b->memory, BENCH_SIZE);
+}
+
+struct bench_cq bench_create_cq(struct bench *b)
+{
+	uint8_t in[IFC_SIZE(create_cq_in) + 32] = { 0 }, out[IFC_SIZE(create_cq_out)];
+	uint8_t *context = IFC_AT(create_cq_in, in, cq_context);
+	struct bench_cq cq = { 0 };
+	unsigned int i, size = CQE << BENCH_CQ_LOG;
+
+	cq.ring = bench_alloc(b, size, BENCH_PAGE);
+	cq.doorbell = bench_alloc(b, 64, 64);
+	for (i = 0; i < 1 << BENCH_CQ_LOG; i++)
+		bench_at(b, cq.ring)[i * CQE + 63] = 0xf1;
+	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
+	IFC_SET(cqc, context, log_cq_size, BENCH_CQ_LOG);
+	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
+	IFC_SET(cqc, context, dbr_addr, cq.doorbell);
+	for (i = 0; i < size / BENCH_PAGE; i++)
+		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * BENCH_PAGE);
+	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_CQ");
+	cq.number = IFC_GET(create_cq_out, out, cqn);
+	return cq;
+}
+
+struct bench_qp bench_create_qp(struct bench *b, struct bench_cq *cq, unsigned int service)
+{
+	uint8_t in[IFC_SIZE(create_qp_in) + 16] = { 0 }, out[IFC_SIZE(create_qp_out)];
+	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
+	struct bench_qp qp = { .cq = cq };
+
+	qp.rq = bench_alloc(b, (BENCH_RQ_STRIDE << BENCH_RQ_LOG) + (64 << BENCH_SQ_LOG), BENCH_PAGE);
+	qp.sq = qp.rq + (BENCH_RQ_STRIDE << BENCH_RQ_LOG);
+	qp.doorbell = bench_alloc(b, 64, 64);
+	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(qpc, context, st, service);
+	IFC_SET(qpc, context, pd, service == QP_REG_UMR ? 0 : b->pd);
+	IFC_SET(qpc, context, log_rq_size, BENCH_RQ_LOG);
+	IFC_SET(qpc, context, log_rq_stride, 2);
+	IFC_SET(qpc, context, log_sq_size, BENCH_SQ_LOG);
+	IFC_SET(qpc, context, cqn_snd, cq->number);
+	IFC_SET(qpc, context, cqn_rcv, cq->number);
+	IFC_SET(qpc, context, dbr_addr, qp.doorbell);
+	put_be64(IFC_AT(create_qp_in, in, pas), qp.rq);
+	put_be64(IFC_AT(create_qp_in, in, pas) + 8, qp.rq + BENCH_PAGE);
+	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_QP");
+	qp.number = IFC_GET(create_qp_out, out, qpn);
+	return qp;
+}
+
+uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode, uint32_t remote)
+{
+	uint8_t in[IFC_SIZE(rst2init_qp_in)] = { 0 }, out[IFC_SIZE(rst2init_qp_out)];
+	uint8_t *context = IFC_AT(rst2init_qp_in, in, qpc);
+
+	IFC_SET(rst2init_qp_in, in, opcode, opcode);
+	IFC_SET(rst2init_qp_in, in, qpn, qp->number);
+	IFC_SET(qpc, context, rre, 1);
+	IFC_SET(qpc, context, rwe, 1);
+	IFC_SET(qpc, context, rae, 1);
+	IFC_SET(qpc, context, remote_qpn, remote);
+	IFC_SET(qpc, context, rnr_retry, 7);
+	IFC_SET(qpc, context, retry_count, 1);
+	IFC_SET(qpc, context, primary_address_path.rlid, DEV_LID);
+	IFC_SET(qpc, context, primary_address_path.ack_timeout, 1);
+	return bench_command(b, in, sizeof(in), out, sizeof(out));
+}
+
+void bench_connect(struct bench *b, struct bench_qp *qp, const struct bench_qp *to)
+{
+	bench_must(!bench_modify(b, qp, MLX5_CMD_OP_RST2INIT_QP, 0) &&
+			   !bench_modify(b, qp, MLX5_CMD_OP_INIT2RTR_QP, to ? to->number : 0) &&
+			   !bench_modify(b, qp, MLX5_CMD_OP_RTR2RTS_QP, 0),
+		   "modify");
+}
+
+uint32_t bench_create_mkey(struct bench *b, const struct bench_mkey *m)
+{
+	size_t length = IFC_OFFSET(create_mkey_in, klm_pas_mtt) + m->list_length;
+	uint8_t *in = calloc(1, length), out[IFC_SIZE(create_mkey_out)];
+	uint8_t *context = IFC_AT(create_mkey_in, in, memory_key_mkey_entry);
+	size_t table = m->table_length > m->list_length ? m->table_length : m->list_length;
+
+	IFC_SET(create_mkey_in, in, opcode, MLX5_CMD_OP_CREATE_MKEY);
+	IFC_SET(create_mkey_in, in, pg_access, m->odp);
+	IFC_SET(create_mkey_in, in, translations_octword_actual_size, m->list_length / 16);
+	IFC_SET(mkc, context, access_mode_1_0, m->mode);
+	IFC_SET(mkc, context, umr_en, 1);
+	IFC_SET(mkc, context, lr, 1);
+	IFC_SET(mkc, context, lw, 1);
+	IFC_SET(mkc, context, rr, 1);
+	IFC_SET(mkc, context, rw, 1);
+	IFC_SET(mkc, context, a, 1);
+	IFC_SET(mkc, context, qpn, MKEY_QPN_ANY);
+	IFC_SET(mkc, context, pd, b->pd);
+	IFC_SET(mkc, context, length64, !m->length);
+	IFC_SET(mkc, context, start_addr, m->start);
+	IFC_SET(mkc, context, len, m->length);
+	IFC_SET(mkc, context, log_page_size, m->page_shift);
+	IFC_SET(mkc, context, translations_octword_size, (table + 15) / 16);
+	if (m->list_length)
+		memcpy(in + IFC_OFFSET(create_mkey_in, klm_pas_mtt), m->list, m->list_length);
+	bench_must(!bench_command(b, in, length, out, sizeof(out)), "CREATE_MKEY");
+	free(in);
+	return IFC_GET(create_mkey_out, out, mkey_index) << 8;
+}
+
+uint32_t bench_register(struct bench *b, uint64_t address, size_t length, unsigned int page_shift,
+			bool present)
+{
+	uint64_t first = address >> page_shift, last = (address + length - 1) >> page_shift, i;
+	size_t size = (last - first + 2) / 2 * 16;
+	uint8_t *list = calloc(1, size);
+	struct bench_mkey m = {
+		.mode = MKEY_MTT,
+		.page_shift = page_shift,
+		.start = address,
+		.length = length,
+		.odp = true,
+		.list = list,
+		.list_length = size,
+	};
+	uint32_t key;
+
+	for (i = first; present && i <= last; i++)
+		put_be64(list + (i - first) * 8, i << page_shift | 3);
+	key = bench_create_mkey(b, &m);
+	free(list);
+	return key;
+}
+
+void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr)
+{
+	uint8_t wqe[64] = { 0 }, *s = wqe + 16;
+	uint16_t slot = qp->sq_next & ((1 << BENCH_SQ_LOG) - 1);
+	bool atomic = wr->opcode == WQE_FETCH_ADD || wr->opcode == WQE_COMPARE_SWAP;
+
+	if (wr->opcode == WQE_WRITE || wr->opcode == WQE_WRITE_IMM || wr->opcode == WQE_READ ||
+	    atomic) {
+		put_be64(s, wr->remote);
+		put_be32(s + 8, wr->rkey);
+		s += 16;
+	}
+	if (atomic) {
+		put_be64(s, wr->add);
+		put_be64(s + 8, wr->compare);
+		s += 16;
+	}
+	if (wr->length) {
+		put_be32(s, wr->length);
+		put_be32(s + 4, wr->lkey);
+		put_be64(s + 8, wr->address);
+		s += 16;
+	}
+	put_be32(wqe, (uint32_t)qp->sq_next << 8 | wr->opcode);
+	put_be32(wqe + 4, qp->number << 8 | (uint32_t)((s - wqe) / 16));
+	wqe[11] = wr->unsignaled ? 0 : 8;
+	put_be32(wqe + 12, wr->immediate);
+	memcpy(bench_at(b, qp->sq) + slot * 64, wqe, sizeof(wqe));
+	put_be32(bench_at(b, qp->doorbell) + 4, ++qp->sq_next);
+	qp_doorbell(&b->dev, qp->number);
+}
+
+void bench_receive(struct bench *b, struct bench_qp *qp, uint64_t address, uint32_t lkey,
+		   uint32_t length)
+{
+	uint8_t *wqe = bench_at(b, qp->rq) +
+		       (qp->rq_next & ((1 << BENCH_RQ_LOG) - 1)) * BENCH_RQ_STRIDE;
+
+	put_be32(wqe, length);
+	put_be32(wqe + 4, lkey);
+	put_be64(wqe + 8, address);
+	put_be32(wqe + 16, 0);
+	put_be32(wqe + 20, KEY_TERMINATE);
+	put_be64(wqe + 24, 0);
+	put_be32(bench_at(b, qp->doorbell), ++qp->rq_next);
+}
+
+void bench_update(struct bench *b, uint32_t key, uint64_t first, const uint64_t *entries,
+		  unsigned int count)
+{
+	static const uint8_t fields = 48 + IFC_SIZE(mkc);
+	struct bench_cq cq = bench_create_cq(b);
+	struct bench_qp qp = bench_create_qp(b, &cq, QP_REG_UMR);
+	uint64_t list = bench_alloc(b, (size_t)(count + 8) * 8, 64);
+	uint8_t *wqe = bench_at(b, qp.sq), *data = wqe + 16 + fields;
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		put_be64(bench_at(b, list) + 8 * i, entries[i]);
+	put_be32(wqe, WQE_UMR);
+	put_be32(wqe + 4, qp.number << 8 | (16u + fields + 16) / 16);
+	wqe[11] = 8;
+	put_be32(wqe + 12, key);
+	wqe[16] = 0x10;
+	put_be16(wqe + 16 + 4, (count + 1) / 2);
+	put_be16(wqe + 16 + 6, first / 2);
+	put_be32(data, (count + 1) / 2 * 16);
+	put_be32(data + 4, b->pa_key);
+	put_be64(data + 8, list);
+	put_be32(bench_at(b, qp.doorbell) + 4, (16u + fields + 16 + 63) / 64);
+	bench_connect(b, &qp, NULL);
+	bench_run(b);
+	data = (uint8_t *)(uintptr_t)bench_poll(b, &cq);
+	bench_must(data && data[63] >> 4 == CQE_REQUESTER, "UMR");
+}
+
+void bench_run(struct bench *b)
+{
+	while (b->dev.run_first)
+		dev_work(&b->dev);
+}
+
+const uint8_t *bench_poll(struct bench *b, struct bench_cq *cq)
+{
+	const uint8_t *entry =
+		bench_at(b, cq->ring) + (cq->consumer & ((1 << BENCH_CQ_LOG) - 1)) * CQE;
+
+	if (entry[63] >> 4 == 15 || (entry[63] & 1) != (cq->consumer >> BENCH_CQ_LOG & 1))
+		return NULL;
+	put_be32(bench_at(b, cq->doorbell), ++cq->consumer);
+	return entry;
+}
+
+const uint8_t *bench_event(struct bench *b, uint64_t ring, unsigned int *seen)
+{
+	const uint8_t *entry = bench_at(b, ring) + (*seen & ((1 << BENCH_EQ_LOG) - 1)) * EQE;
+
+	/* fresh memory is zero, which is the owner bit of the first round: look at what is in it */
+	if (!entry[1] || (entry[63] & 1) != (*seen >> BENCH_EQ_LOG & 1))
+		return NULL;
+	++*seen;
+	return entry;
+}
+
+uint8_t bench_resume(struct bench *b, const uint8_t *event, bool error)
+{
+	uint8_t in[IFC_SIZE(page_fault_resume_in)] = { 0 }, out[IFC_SIZE(page_fault_resume_out)];
+	uint8_t *info = IFC_AT(page_fault_resume_in, in, page_fault_info);
+	const uint8_t *data = event + 32;
+
+	IFC_SET(page_fault_resume_in, in, opcode, MLX5_CMD_OP_PAGE_FAULT_RESUME);
+	IFC_SET(trans_page_fault_info, info, error, error);
+	switch (event[3]) {
+	case 0:
+		IFC_SET(trans_page_fault_info, info, fault_token, get_be32(data + 12));
+		break;
+	case 1:
+		IFC_SET(trans_page_fault_info, info, fault_token, get_be32(data + 24) & 0xffffff);
+		break;
+	default:
+		IFC_SET(mem_page_fault_info, info, fault_token_31_0, get_be32(data + 8));
+	}
+	return bench_command(b, in, sizeof(in), out, sizeof(out));
+}
