@@ -44,7 +44,6 @@ static void caps_general(uint8_t *caps)
 	CAP(uc, 1);
 	CAP(ud, 1);
 	CAP(xrc, 1);
-	CAP(imaicl, 1);
 	CAP(atomic, 1);
 	CAP(cq_oi, 1);
 	CAP(cq_resize, 1);

@@ -71,16 +71,16 @@ void bench_init(struct bench *b, const struct dev_options *options)
 	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
 	struct bench_mkey all = { .mode = MKEY_PA };
 	int fd = memfd_create("bench", MFD_CLOEXEC);
+	size_t size = BENCH_SIZE;
 
 	memset(b, 0, sizeof(*b));
 	bench_must(fd >= 0 && !ftruncate(fd, BENCH_SIZE), "memfd");
-	b->memory = mmap(NULL, BENCH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	bench_must(b->memory != MAP_FAILED, "mmap");
 	bench_must(!dev_init(&b->dev, options ? options : &none), "dev_init");
 	b->dev.interrupt = bench_interrupt;
 	b->dev.interrupt_context = b;
 	bench_must(!guest_map(&b->dev.guest, BENCH_BASE, BENCH_SIZE, fd, 0, true), "guest_map");
 	close(fd);
+	b->memory = guest_at(&b->dev.guest, BENCH_BASE, &size, true);
 	b->next = BENCH_BASE;
 	b->async_eq = bench_create_eq(b, 1ull << EVENT_QP_ACCESS_ERROR |
 					 1ull << EVENT_QP_REQUEST_ERROR |
@@ -97,7 +97,6 @@ void bench_init(struct bench *b, const struct dev_options *options)
 void bench_destroy(struct bench *b)
 {
 	dev_destroy(&b->dev);
-	munmap(b->memory, BENCH_SIZE);
 }
 
 struct bench_cq bench_create_cq(struct bench *b)

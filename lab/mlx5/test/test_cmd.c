@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The command queue as the driver fills it, and commands that have no other test. */
+#include "unit.h"
+
+#include "bench.h"
+#include "pci.h"
+
+#define QUEUE_HIGH 0x10
+#define QUEUE_LOW 0x14
+#define DOORBELL 0x18
+
+struct mail {
+	uint64_t queue, in, out; /* in, out: first of the chains */
+};
+
+static void write_register(struct bench *b, uint64_t offset, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	put_be32(bytes, value);
+	pci_bar_write(&b->dev, PCI_BAR_DEVICE, offset, bytes, sizeof(bytes));
+}
+
+static uint64_t chain(struct bench *b, unsigned int blocks)
+{
+	uint64_t first = bench_alloc(b, blocks * 1024, 1024), block = first;
+
+	for (; --blocks; block += 1024)
+		put_be64(bench_at(b, block) + 560, block + 1024);
+	return first;
+}
+
+static struct mail mail_init(struct bench *b)
+{
+	struct mail mail = {
+		.queue = bench_alloc(b, 4096, 4096),
+		.in = chain(b, 12),
+		.out = chain(b, 12),
+	};
+
+	write_register(b, QUEUE_HIGH, mail.queue >> 32);
+	write_register(b, QUEUE_LOW, mail.queue);
+	return mail;
+}
+
+static uint8_t *slot_fill(struct bench *b, const struct mail *mail, unsigned int slot,
+			  const uint8_t *in, uint32_t in_length, uint32_t out_length)
+{
+	uint8_t *entry = bench_at(b, mail->queue) + slot * 64;
+	uint32_t i;
+
+	memset(entry, 0, 64);
+	entry[0] = 7;
+	put_be32(entry + 4, in_length);
+	put_be64(entry + 8, mail->in);
+	memcpy(entry + 16, in, 16);
+	put_be64(entry + 48, mail->out);
+	put_be32(entry + 56, out_length);
+	for (i = 16; i < in_length; i++)
+		bench_at(b, mail->in)[(i - 16) / 512 * 1024 + (i - 16) % 512] = in[i];
+	entry[63] = 1;
+	return entry;
+}
+
+static void test_mailbox(void **state)
+{
+	uint8_t in[16] = { 0 }, *slot;
+	struct bench b;
+	struct mail mail;
+	size_t capability = IFC_OFFSET(query_hca_cap_out, capability);
+	size_t byte, i;
+
+	(void)state;
+	bench_init(&b, NULL);
+	mail = mail_init(&b);
+	put_be16(in, MLX5_CMD_OP_QUERY_HCA_CAP);
+	put_be16(in + 6, 1);
+	slot = slot_fill(&b, &mail, 3, in, sizeof(in), IFC_SIZE(query_hca_cap_out));
+	write_register(&b, DOORBELL, 1 << 3);
+	assert_int_equal(slot[63], 0);
+	assert_int_equal(slot[32], 0);
+	for (i = 0; i < IFC_SIZE(cmd_hca_cap); i++) {
+		byte = capability + i - 16;
+		assert_int_equal(bench_at(&b, mail.out)[byte / 512 * 1024 + byte % 512],
+				 b.dev.caps_general[i]);
+	}
+	bench_destroy(&b);
+}
+
+static void test_mailbox_broken(void **state)
+{
+	uint8_t in[2048] = { 0 }, *slot;
+	struct bench b;
+	struct mail mail;
+
+	(void)state;
+	bench_init(&b, NULL);
+	mail = mail_init(&b);
+	put_be16(in, MLX5_CMD_OP_CREATE_QP);
+	/* the chain leaves the guest's memory */
+	slot = slot_fill(&b, &mail, 0, in, sizeof(in), 16);
+	put_be64(bench_at(&b, mail.in) + 560, 1ull << 60);
+	write_register(&b, DOORBELL, 1);
+	assert_int_equal(slot[63], CMD_BAD_INPUT_LENGTH << 1);
+	/* so large that nobody means it */
+	slot = slot_fill(&b, &mail, 0, in, 16, 16);
+	put_be32(slot + 4, UINT32_MAX);
+	write_register(&b, DOORBELL, 1);
+	assert_int_equal(slot[63], CMD_BAD_INPUT_LENGTH << 1);
+	/* output that has no place */
+	slot = slot_fill(&b, &mail, 0, in, 16, 4096);
+	put_be64(slot + 48, 1ull << 50);
+	write_register(&b, DOORBELL, 1);
+	assert_int_equal(slot[63], CMD_BAD_OUTPUT_LENGTH << 1);
+	/* not the device's */
+	slot = slot_fill(&b, &mail, 0, in, 16, 16);
+	slot[63] = 0;
+	slot[32] = 0xaa;
+	write_register(&b, DOORBELL, 1);
+	assert_int_equal(slot[32], 0xaa);
+	/* a queue that is nowhere */
+	write_register(&b, QUEUE_HIGH, 0xffffffff);
+	write_register(&b, QUEUE_LOW, 0xfffff000);
+	write_register(&b, DOORBELL, UINT32_MAX);
+	bench_destroy(&b);
+}
+
+static void test_short(void **state)
+{
+	uint8_t in[8] = { 0 }, out[8];
+	struct bench b;
+	unsigned int opcode, length;
+
+	(void)state;
+	bench_init(&b, NULL);
+	/* every command with less than it wants, down to nothing */
+	for (opcode = 0; opcode < 0x1000; opcode++)
+		for (length = 0; length <= sizeof(in); length += 4) {
+			put_be16(in, opcode);
+			cmd_execute(&b.dev, in, length, out, sizeof(out));
+			cmd_execute(&b.dev, in, sizeof(in), out, length);
+		}
+	put_be16(in, 0xfff);
+	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_OP);
+	put_be16(in, MLX5_CMD_OP_NOP);
+	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(bench_command(&b, in, 4, out, sizeof(out)), CMD_BAD_OP);
+	bench_destroy(&b);
+}
+
+static void test_unknown_objects(void **state)
+{
+	static const uint16_t opcodes[] = {
+		MLX5_CMD_OP_DESTROY_EQ, MLX5_CMD_OP_DESTROY_CQ, MLX5_CMD_OP_QUERY_CQ,
+		MLX5_CMD_OP_MODIFY_CQ,	MLX5_CMD_OP_DESTROY_QP, MLX5_CMD_OP_QUERY_QP,
+		MLX5_CMD_OP_2ERR_QP,	MLX5_CMD_OP_DESTROY_MKEY, MLX5_CMD_OP_QUERY_MKEY,
+		MLX5_CMD_OP_DESTROY_SRQ, MLX5_CMD_OP_ARM_RQ, MLX5_CMD_OP_DEALLOC_PD,
+		MLX5_CMD_OP_DEALLOC_UAR, MLX5_CMD_OP_DEALLOC_XRCD, MLX5_CMD_OP_DESTROY_UCTX,
+	};
+	uint8_t in[64], out[1024];
+	struct bench b;
+	size_t i;
+
+	(void)state;
+	bench_init(&b, NULL);
+	for (i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+		memset(in, 0xff, sizeof(in));
+		put_be16(in, opcodes[i]);
+		assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)),
+				 CMD_BAD_RESOURCE);
+	}
+	bench_destroy(&b);
+}
+
+static void test_transitions(void **state)
+{
+	struct bench b;
+	struct bench_cq cq;
+	struct bench_qp qp;
+	uint8_t in[IFC_SIZE(query_qp_in)] = { 0 }, out[IFC_SIZE(query_qp_out)];
+	const uint8_t *context = IFC_AT_CONST(query_qp_out, out, qpc);
+
+	(void)state;
+	bench_init(&b, NULL);
+	cq = bench_create_cq(&b);
+	qp = bench_create_qp(&b, &cq, QP_RC);
+	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, 0), CMD_BAD_STATE);
+	bench_connect(&b, &qp, &qp);
+	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, 0), CMD_BAD_STATE);
+	IFC_SET(query_qp_in, in, opcode, MLX5_CMD_OP_QUERY_QP);
+	IFC_SET(query_qp_in, in, qpn, qp.number);
+	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(IFC_GET(qpc, context, state), QP_RTS);
+	assert_int_equal(IFC_GET(qpc, context, remote_qpn), qp.number);
+	assert_int_equal(IFC_GET(qpc, context, rnr_retry), 7);
+	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_2RST_QP, 0), CMD_OK);
+	bench_connect(&b, &qp, &qp);
+	bench_destroy(&b);
+}
+
+static void test_reset(void **state)
+{
+	struct bench b;
+	struct bench_cq cq;
+
+	(void)state;
+	bench_init(&b, NULL);
+	cq = bench_create_cq(&b);
+	bench_create_qp(&b, &cq, QP_RC);
+	dev_reset(&b.dev);
+	assert_int_equal(b.dev.qps.count, 0);
+	assert_int_equal(b.dev.eqs.count, 0);
+	assert_int_equal(b.dev.stats.mkeys, 0);
+	assert_int_equal(b.dev.stats.mkey_xlt_bytes, 0);
+	bench_destroy(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_mailbox_broken),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_unknown_objects),
+		cmocka_unit_test(test_transitions),
+		cmocka_unit_test(test_reset),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* From key and address to memory: every kind of mkey, and what is refused. */
+#include "unit.h"
+
+#include "bench.h"
+#include "xlate.h"
+
+struct fixture {
+	struct bench b;
+	struct xlate_origin origin;
+	struct sg sg;
+	struct xlate_miss miss;
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	bench_init(&f.b, &(struct dev_options){ .strict = true });
+	f.origin.pd = f.b.pd;
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	sg_release(&f->sg);
+	bench_destroy(&f->b);
+	return 0;
+}
+
+static enum xlate_result look(struct fixture *f, uint32_t key, uint64_t address, uint64_t length,
+			      enum xlate_access access)
+{
+	sg_release(&f->sg);
+	return xlate(&f->b.dev, &f->origin, key, address, length, access, &f->sg, &f->miss);
+}
+
+static void assert_piece(struct fixture *f, size_t index, uint64_t address, size_t length)
+{
+	assert_true(index < f->sg.count);
+	assert_ptr_equal(f->sg.pieces[index].host, bench_at(&f->b, address));
+	assert_int_equal(f->sg.pieces[index].length, length);
+}
+
+static void test_mtt(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = bench_alloc(&f->b, 4 * 4096, 4096);
+	uint8_t list[32];
+	struct bench_mkey m = {
+		.mode = MKEY_MTT, .page_shift = 12, .start = 0x7000123, .length = 3 * 4096,
+		.odp = true, .list = list, .list_length = sizeof(list),
+	};
+	uint32_t key;
+
+	/* backwards, so that nothing runs on by accident */
+	put_be64(list, (page + 3 * 4096) | 3);
+	put_be64(list + 8, (page + 2 * 4096) | 3);
+	put_be64(list + 16, (page + 4096) | 1);
+	put_be64(list + 24, 0);
+	key = bench_create_mkey(&f->b, &m);
+	assert_int_equal(look(f, key, m.start, 4096, XLATE_LOCAL_WRITE), XLATE_OK);
+	assert_piece(f, 0, page + 3 * 4096 + 0x123, 4096 - 0x123);
+	assert_piece(f, 1, page + 2 * 4096, 0x123);
+	/* the third page can be read only, the fourth is not there */
+	assert_int_equal(look(f, key, 0x7002000, 8, XLATE_REMOTE_READ), XLATE_OK);
+	assert_int_equal(look(f, key, 0x7001ff8, 16, XLATE_REMOTE_WRITE), XLATE_FAULT);
+	assert_int_equal(f->miss.address, 0x7002000);
+	assert_int_equal(f->miss.length, 8);
+	assert_int_equal(f->miss.key, key);
+	assert_int_equal(look(f, key, 0x7003000, 1, XLATE_LOCAL_READ), XLATE_FAULT);
+	/* bounds */
+	assert_int_equal(look(f, key, m.start - 1, 1, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(look(f, key, m.start, m.length + 1, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(look(f, key, m.start + 8, UINT64_MAX - 4, XLATE_LOCAL_READ),
+			 XLATE_DENIED);
+	assert_int_equal(look(f, key, m.start + m.length, 0, XLATE_LOCAL_READ), XLATE_OK);
+	/* keys: version, number, protection domain */
+	assert_int_equal(look(f, key + 1, m.start, 8, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(look(f, 0, m.start, 8, XLATE_LOCAL_READ), XLATE_DENIED);
+	f->origin.pd++;
+	assert_int_equal(look(f, key, m.start, 8, XLATE_LOCAL_READ), XLATE_DENIED);
+}
+
+static void test_huge(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = bench_alloc(&f->b, 4 << 20, 2 << 20);
+	uint8_t list[16];
+	struct bench_mkey m = {
+		.mode = MKEY_MTT, .page_shift = 21, .start = 0x40000000, .length = 4 << 20,
+		.odp = true, .list = list, .list_length = sizeof(list),
+	};
+	uint32_t key;
+
+	put_be64(list, page | 3);
+	/* wrong by a 4 KiB page: hardware takes the top of it */
+	put_be64(list + 8, (page + (2 << 20) + 4096) | 3);
+	key = bench_create_mkey(&f->b, &m);
+	assert_int_equal(look(f, key, m.start + 5, 4096, XLATE_LOCAL_READ), XLATE_OK);
+	assert_int_equal(f->b.dev.stats.strict_reports, 0);
+	assert_int_equal(f->b.dev.stats.lookups_2m, 1);
+	assert_int_equal(look(f, key, m.start + (2 << 20), 4096, XLATE_LOCAL_READ), XLATE_OK);
+	assert_piece(f, 0, page + (2 << 20), 4096);
+	assert_int_equal(f->b.dev.stats.strict_reports, 1);
+}
+
+static void test_indirect(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = bench_alloc(&f->b, 8192, 4096);
+	uint32_t child = bench_register(&f->b, page, 8192, 12, true), key;
+	uint8_t list[4 * 16] = { 0 };
+	struct bench_mkey m = {
+		.mode = MKEY_KSM, .page_shift = 12, .start = 0x1000, .length = 4 * 4096,
+		.list = list, .list_length = sizeof(list),
+	};
+
+	put_be32(list + 4, child);
+	put_be64(list + 8, page + 4096);
+	put_be32(list + 20, KEY_NULL);
+	put_be32(list + 36, child);
+	put_be64(list + 40, page);
+	put_be32(list + 52, 0x12345600);
+	key = bench_create_mkey(&f->b, &m);
+	assert_int_equal(look(f, key, 0x1010, 4, XLATE_LOCAL_WRITE), XLATE_OK);
+	assert_piece(f, 0, page + 4096 + 0x10, 4);
+	assert_int_equal(look(f, key, 0x1ffc, 8, XLATE_LOCAL_WRITE), XLATE_FAULT);
+	assert_int_equal(f->miss.key, KEY_NULL);
+	assert_int_equal(look(f, key, 0x3000, 4096, XLATE_LOCAL_WRITE), XLATE_OK);
+	assert_piece(f, 0, page, 4096);
+	assert_int_equal(look(f, key, 0x4000, 1, XLATE_LOCAL_WRITE), XLATE_DENIED);
+
+	/* entries of different lengths */
+	m = (struct bench_mkey){
+		.mode = MKEY_KLM, .start = 0, .length = 30, .list = list, .list_length = 32,
+	};
+	memset(list, 0, sizeof(list));
+	put_be32(list, 10);
+	put_be32(list + 4, child);
+	put_be64(list + 8, page + 100);
+	put_be32(list + 16, 20);
+	put_be32(list + 20, child);
+	put_be64(list + 24, page + 200);
+	key = bench_create_mkey(&f->b, &m);
+	assert_int_equal(look(f, key, 5, 25, XLATE_LOCAL_READ), XLATE_OK);
+	assert_piece(f, 0, page + 105, 5);
+	assert_piece(f, 1, page + 200, 20);
+}
+
+static void test_interleaved(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = bench_alloc(&f->b, 4096, 4096);
+	uint32_t child = bench_register(&f->b, page, 4096, 12, true), key;
+	uint8_t list[3 * 16] = { 0 };
+	struct bench_mkey m = {
+		.mode = MKEY_KLM, .start = 0, .length = 3 * 12, .list = list,
+		.list_length = sizeof(list),
+	};
+
+	/* 3 cycles of 8 bytes every 64 and 4 bytes every 16 */
+	put_be32(list, 12);
+	put_be32(list + 4, 0x400);
+	put_be32(list + 8, 3);
+	put_be16(list + 14, 2);
+	put_be16(list + 16, 64);
+	put_be16(list + 18, 8);
+	put_be32(list + 20, child);
+	put_be64(list + 24, page);
+	put_be16(list + 32, 16);
+	put_be16(list + 34, 4);
+	put_be32(list + 36, child);
+	put_be64(list + 40, page + 1024);
+	key = bench_create_mkey(&f->b, &m);
+	assert_int_equal(look(f, key, 6, 30, XLATE_LOCAL_READ), XLATE_OK);
+	assert_piece(f, 0, page + 6, 2);
+	assert_piece(f, 1, page + 1024, 4);
+	assert_piece(f, 2, page + 64, 8);
+	assert_piece(f, 3, page + 1024 + 16, 4);
+	assert_piece(f, 4, page + 128, 8);
+	assert_piece(f, 5, page + 1024 + 32, 4);
+	assert_int_equal(look(f, key, 0, 37, XLATE_LOCAL_READ), XLATE_DENIED);
+}
+
+static void test_endless(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t list[16] = { 0 };
+	struct bench_mkey m = {
+		.mode = MKEY_KSM, .page_shift = 12, .start = 0, .length = 4096, .list = list,
+		.list_length = sizeof(list),
+	};
+	uint32_t guess = (f->b.dev.mkeys.next) << 8;
+
+	/* refers to itself */
+	put_be32(list + 4, guess);
+	assert_int_equal(bench_create_mkey(&f->b, &m), guess);
+	assert_int_equal(look(f, guess, 0, 8, XLATE_LOCAL_READ), XLATE_DENIED);
+}
+
+static void test_outside(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t list[16] = { 0 };
+	struct bench_mkey m = {
+		.mode = MKEY_MTT, .page_shift = 12, .start = 0, .length = 8192, .odp = true,
+		.list = list, .list_length = sizeof(list),
+	};
+	uint32_t key;
+
+	/* memory that the guest does not have, and the last page of what it has */
+	put_be64(list, (BENCH_BASE + BENCH_SIZE) | 3);
+	put_be64(list + 8, (BENCH_BASE + BENCH_SIZE - 4096) | 3);
+	key = bench_create_mkey(&f->b, &m);
+	assert_int_equal(look(f, key, 0, 1, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(look(f, key, 4096, 4096, XLATE_LOCAL_READ), XLATE_OK);
+	assert_int_equal(f->b.dev.stats.bad_dma, 1);
+	assert_int_equal(look(f, f->b.pa_key, BENCH_BASE - 1, 2, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(look(f, f->b.pa_key, UINT64_MAX, 2, XLATE_LOCAL_READ), XLATE_DENIED);
+	/* the null key takes and gives everything, and touches nothing */
+	assert_int_equal(look(f, KEY_NULL, 0, 1 << 20, XLATE_LOCAL_WRITE), XLATE_OK);
+	assert_null(f->sg.pieces[0].host);
+}
+
+static void test_umr(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = bench_alloc(&f->b, 3 * 4096, 4096);
+	uint32_t key = bench_register(&f->b, page, 3 * 4096, 12, false);
+	const uint64_t there[] = { page | 3, (page + 4096) | 3, (page + 8192) | 3, 0, 0, 0, 0, 0 };
+	const uint64_t gone[8] = { 0 };
+	struct stats *stats = &f->b.dev.stats;
+
+	assert_int_equal(look(f, key, page, 4096, XLATE_LOCAL_WRITE), XLATE_FAULT);
+	/* rounded up to 64 bytes by the driver, of which 32 have room */
+	stats->xlt_entries_written = 0;
+	bench_update(&f->b, key, 0, there, 8);
+	assert_int_equal(stats->umr_posts, 1);
+	assert_int_equal(stats->xlt_entries_written, 4);
+	assert_int_equal(stats->zaps, 0);
+	assert_int_equal(look(f, key, page, 3 * 4096, XLATE_LOCAL_WRITE), XLATE_OK);
+	bench_update(&f->b, key, 2, gone, 2);
+	assert_int_equal(stats->zaps, 1);
+	assert_int_equal(stats->zapped_entries, 1);
+	assert_int_equal(look(f, key, page, 8192, XLATE_LOCAL_WRITE), XLATE_OK);
+	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
+	/* far beyond the table */
+	bench_update(&f->b, key, 1000, there, 8);
+	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_mtt),	    TEST(test_huge),	TEST(test_indirect), TEST(test_interleaved),
+		TEST(test_endless), TEST(test_outside), TEST(test_umr),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
