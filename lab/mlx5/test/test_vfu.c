@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The messages that QEMU sends, and some that it would not. */
+#include "unit.h"
+
+#include "bench.h"
+#include "pci.h"
+#include "vfu.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct fixture {
+	struct dev dev;
+	struct vfu vfu;
+	uint8_t payload[VFU_MESSAGE_MAX];
+	uint8_t reply[VFU_MESSAGE_MAX];
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	dev_init(&f.dev, &(struct dev_options){ 0 });
+	vfu_init(&f.vfu, &f.dev, -1);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	vfu_destroy(&f->vfu);
+	dev_destroy(&f->dev);
+	return 0;
+}
+
+static void put(struct fixture *f, size_t offset, uint64_t value, size_t size)
+{
+	memcpy(f->payload + offset, &value, size);
+}
+
+static uint64_t get(const struct fixture *f, size_t offset, size_t size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, f->reply + VFU_HEADER + offset, size);
+	return value;
+}
+
+/* Returns the errno of the reply, -1 for no reply */
+static int message(struct fixture *f, uint16_t command, size_t length, int fd, uint32_t flags)
+{
+	struct vfu_message m = {
+		.id = 77, .command = command, .flags = flags, .payload = f->payload,
+		.length = length, .fds = { fd }, .fd_count = fd >= 0,
+	};
+	size_t size = vfu_handle(&f->vfu, &m, f->reply);
+	uint32_t word;
+
+	memset(f->payload, 0, 64);
+	if (!size)
+		return -1;
+	memcpy(&word, f->reply, 4);
+	assert_int_equal(word, 77 | command << 16);
+	memcpy(&word, f->reply + 4, 4);
+	assert_int_equal(word, size);
+	memcpy(&word, f->reply + 8, 4);
+	assert_int_equal(word & 0xf, 1);
+	memcpy(&word, f->reply + 12, 4);
+	return word;
+}
+
+static void test_start(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(message(f, 1, 40, -1, 0), 0);
+	put(f, 0, 1, 2);
+	assert_int_equal(message(f, 1, 40, -1, 0), ENOTSUP);
+	assert_int_equal(message(f, 4, 16, -1, 0), 0);
+	assert_int_equal(get(f, 8, 4), 9);
+	put(f, 8, PCI_BAR_DEVICE, 4);
+	assert_int_equal(message(f, 5, 32, -1, 0), 0);
+	assert_int_equal(get(f, 16, 8), PCI_BAR_DEVICE_SIZE);
+	put(f, 8, 9, 4);
+	assert_int_equal(message(f, 5, 32, -1, 0), EINVAL);
+	put(f, 8, 2, 4);
+	assert_int_equal(message(f, 7, 16, -1, 0), 0);
+	assert_int_equal(get(f, 12, 4), DEV_VECTORS);
+	assert_int_equal(message(f, 99, 16, -1, 0), ENOSYS);
+	assert_int_equal(message(f, 5, 11, -1, 0), EINVAL);
+}
+
+static void test_regions(void **state)
+{
+	struct fixture *f = *state;
+	char name[9] = "";
+
+	put(f, 8, 7, 4);
+	put(f, 12, 256, 4);
+	assert_int_equal(message(f, 9, 16, -1, 0), 0);
+	assert_int_equal(get(f, 16, 4), 0x101e15b3);
+	/* registers are big-endian; interface revision 5 */
+	put(f, 0, 4, 8);
+	put(f, 12, 4, 4);
+	assert_int_equal(message(f, 9, 16, -1, 0), 0);
+	assert_int_equal(get(f, 17, 1), 5);
+	/* the first counter's name */
+	put(f, 8, PCI_BAR_STATS, 4);
+	put(f, 12, 8, 4);
+	assert_int_equal(message(f, 9, 16, -1, 0), 0);
+	memcpy(name, f->reply + VFU_HEADER + 16, 8);
+	assert_string_equal(name, "commands");
+	/* beyond the end, too much, more than the message has */
+	put(f, 0, PCI_BAR_DEVICE_SIZE - 4, 8);
+	put(f, 12, 8, 4);
+	assert_int_equal(message(f, 9, 16, -1, 0), EINVAL);
+	put(f, 0, UINT64_MAX, 8);
+	put(f, 12, 8, 4);
+	assert_int_equal(message(f, 10, 24, -1, 0), EINVAL);
+	put(f, 12, VFU_TRANSFER_MAX + 1, 4);
+	assert_int_equal(message(f, 9, 16, -1, 0), EINVAL);
+	put(f, 12, 8, 4);
+	assert_int_equal(message(f, 10, 20, -1, 0), EINVAL);
+	/* a posted write */
+	put(f, 12, 4, 4);
+	assert_int_equal(message(f, 10, 20, -1, 0x10), -1);
+}
+
+static void test_memory(void **state)
+{
+	struct fixture *f = *state;
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	uint8_t byte;
+
+	assert_int_equal(ftruncate(fd, 65536), 0);
+	put(f, 4, 3, 4);
+	put(f, 16, 0x100000, 8);
+	put(f, 24, 65536, 8);
+	assert_int_equal(message(f, 2, 32, fd, 0), 0);
+	assert_true(guest_read(&f->dev.guest, 0x10ffff, &byte, 1));
+	/* the descriptor is not ours any more */
+	assert_int_equal(close(fd), -1);
+	put(f, 16, 0x200000, 8);
+	put(f, 24, 4096, 8);
+	assert_int_equal(message(f, 2, 32, -1, 0), 0);
+	assert_false(guest_read(&f->dev.guest, 0x200000, &byte, 1));
+	put(f, 8, 0x100000, 8);
+	put(f, 16, 65536, 8);
+	assert_int_equal(message(f, 3, 24, -1, 0), 0);
+	assert_false(guest_read(&f->dev.guest, 0x100000, &byte, 1));
+	put(f, 8, 0x100000, 8);
+	put(f, 16, 65536, 8);
+	assert_int_equal(message(f, 3, 24, -1, 0), ENOENT);
+}
+
+static void test_interrupts(void **state)
+{
+	struct fixture *f = *state;
+	int fd = eventfd(0, EFD_CLOEXEC), kept = dup(fd);
+	uint64_t count;
+
+	put(f, 4, 0x24, 4);
+	put(f, 8, 2, 4);
+	put(f, 12, 3, 4);
+	put(f, 16, 1, 4);
+	assert_int_equal(message(f, 8, 20, fd, 0), 0);
+	f->dev.interrupt(f->dev.interrupt_context, 3);
+	assert_int_equal(read(kept, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	put(f, 4, 0x24, 4);
+	put(f, 8, 2, 4);
+	put(f, 12, 8, 4);
+	put(f, 16, UINT32_MAX, 4);
+	assert_int_equal(message(f, 8, 20, -1, 0), EINVAL);
+	/* all off */
+	put(f, 4, 0x21, 4);
+	put(f, 8, 2, 4);
+	assert_int_equal(message(f, 8, 20, -1, 0), 0);
+	f->dev.interrupt(f->dev.interrupt_context, 3);
+	close(kept);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_start),
+		TEST(test_regions),
+		TEST(test_memory),
+		TEST(test_interrupts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
