@@ -144,6 +144,20 @@ part_python() {
 	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.hugeodp" "$RUN_DIR/out"
 }
 
+# The mlx5 driver on the software device: rdma-core's whole suite, both ways to report page faults
+part_mlx5() {
+	local scheme status
+	for scheme in transport memory; do
+		status=0
+		part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel stock --timeout 900 -- /bin/bash -c '
+			cd /usr/libexec/rdma-core
+			exec python3 tests/run_tests.py --dev mlx5_0 -v 2>&1' || status=$?
+		[[ $status == [01] ]] || tally fail "mlx5-$scheme: ended with status $status"
+		tally_unittest "mlx5-$scheme" "$LAB_DIR/expected/rdma-core-all.mlx5.stock" \
+			"$RUN_DIR/out"
+	done
+}
+
 part_self() {
 	local status=0
 	LAB=$LAB_DIR/lab prove -v "$LAB_DIR"/tests/*.t 2>&1 | tee "$RUN_DIR/out" || status=$?

@@ -44,10 +44,17 @@ static void caps_general(uint8_t *caps)
 	CAP(uc, 1);
 	CAP(ud, 1);
 	CAP(xrc, 1);
+	CAP(imaicl, 1);
 	CAP(atomic, 1);
 	CAP(cq_oi, 1);
 	CAP(cq_resize, 1);
 	CAP(cq_moderation, 1);
+	CAP(cqe_128_always, 1);
+	CAP(hca_cap_2, 1);
+	CAP(dp_ordering_ooo_all_rc, 1);
+	CAP(dp_ordering_ooo_all_xrc, 1);
+	CAP(dp_ordering_ooo_all_uc, 1);
+	CAP(dp_ordering_ooo_all_ud, 1);
 
 	/* ODP, and what implicit MRs need */
 	CAP(pg, 1);
@@ -95,9 +102,12 @@ static void caps_atomic(uint8_t *caps)
 void caps_init(struct dev *dev)
 {
 	memset(dev->caps_general, 0, sizeof(dev->caps_general));
+	memset(dev->caps_general_2, 0, sizeof(dev->caps_general_2));
 	memset(dev->caps_odp, 0, sizeof(dev->caps_odp));
 	memset(dev->caps_atomic, 0, sizeof(dev->caps_atomic));
 	caps_general(dev->caps_general);
+	/* order is always kept, which is one way of not having to */
+	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);
 }

@@ -24,9 +24,11 @@
 
 #define CQ_NUMBER_MASK 0xffffff
 #define CQ_DOORBELL_SOLICITED (1u << 24)
-#define CQ_ENTRY_128 1
 #define CQ_MODIFY_RESIZE 1
 #define CQ_ERROR_OVERRUN 1
+
+/* In an entry of 128 bytes, what is said is in the second half */
+enum cq_format { CQ_FORMAT_64 = 0, CQ_FORMAT_128 = 1, CQ_FORMAT_128_PADDED = 2 };
 
 static void cqe_fill(uint8_t *entry, const struct completion *c)
 {
@@ -158,12 +160,12 @@ static bool cq_set_queue(struct cq *cq, const uint8_t *context, const uint8_t *p
 enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_cq_in, cmd->in, cq_context);
-	unsigned int entry_size = IFC_GET(cqc, context, cqe_sz);
+	unsigned int format = IFC_GET(cqc, context, cqe_sz);
 	size_t pages_length;
 	const uint8_t *pages = CMD_TAIL(cmd, create_cq_in, pas, &pages_length);
 	struct cq *cq;
 
-	if (entry_size > CQ_ENTRY_128 || IFC_GET(create_cq_in, cmd->in, cq_umem_valid))
+	if (format > CQ_FORMAT_128_PADDED || IFC_GET(create_cq_in, cmd->in, cq_umem_valid))
 		return CMD_BAD_PARAM;
 	if (!table_get(&dev->eqs, IFC_GET(cqc, context, c_eqn_or_apu_element)))
 		return CMD_BAD_RESOURCE;
@@ -171,7 +173,7 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 	if (!cq)
 		return CMD_NO_RESOURCES;
 	memcpy(cq->context, context, sizeof(cq->context));
-	cq->entry_size = CQE_SIZE << entry_size;
+	cq->entry_size = format == CQ_FORMAT_64 ? CQE_SIZE : 2 * CQE_SIZE;
 	cq->eqn = IFC_GET(cqc, context, c_eqn_or_apu_element);
 	cq->doorbell = IFC_GET(cqc, context, dbr_addr);
 	if (!cq_set_queue(cq, context, pages, pages_length)) {

@@ -89,6 +89,7 @@ static void dev_clear(struct dev *dev)
 {
 	dev->run_first = NULL;
 	dev->run_last = NULL;
+	dev->waiting = NULL;
 	eq_delayed_drop(dev);
 	table_clear(&dev->qps, qp_release);
 	table_clear(&dev->srqs, srq_release);

@@ -147,6 +147,8 @@ struct qp {
 	uint64_t polled; /* what nobody rings a doorbell for is looked at from then on */
 	bool ready;	 /* in the run list */
 	struct qp *next;
+	bool waiting; /* in the list of those that wait for something, or did lately */
+	struct qp *next_waiting;
 };
 
 struct dev {
@@ -164,6 +166,7 @@ struct dev {
 	bool hca_enabled;
 
 	uint8_t caps_general[IFC_SIZE(cmd_hca_cap)];
+	uint8_t caps_general_2[IFC_SIZE(cmd_hca_cap_2)];
 	uint8_t caps_odp[IFC_SIZE(odp_cap)];
 	uint8_t caps_atomic[IFC_SIZE(atomic_caps)];
 	uint8_t node_description[64];
@@ -174,6 +177,7 @@ struct dev {
 
 	uint64_t next_token;
 	struct qp *run_first, *run_last;
+	struct qp *waiting;
 	uint64_t random;
 	struct delayed_event *delayed;
 };

@@ -109,12 +109,17 @@ bool engine_run(struct dev *dev, struct qp *qp)
 uint64_t engine_wake(struct dev *dev)
 {
 	uint64_t now = dev_now(), next = UINT64_MAX;
-	uint32_t number;
-	struct qp *qp;
+	struct qp **link = &dev->waiting, *qp;
 
-	table_for_each(&dev->qps, number, qp) {
+	while ((qp = *link)) {
 		uint64_t due = UINT64_MAX;
 
+		if (!qp_waits(qp)) {
+			qp->waiting = false;
+			*link = qp->next_waiting;
+			continue;
+		}
+		link = &qp->next_waiting;
 		if (qp->state == QP_ERROR) {
 			due = qp->polled + ENGINE_POLL_NS;
 			if (due <= now) {

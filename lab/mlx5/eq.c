@@ -18,13 +18,32 @@
 #define EQ_LOG_SIZE_MAX 20
 #define DELAY_MAX_NS 3000000u
 
-/* An event that the delay option holds back */
+/* What the delay option holds back: an entry, or the interrupt after one */
 struct delayed_event {
 	struct delayed_event *next;
 	uint64_t due;
 	uint32_t eqn;
+	bool interrupt;
 	uint8_t entry[EQE_SIZE];
 };
+
+/* In order per queue, or a driver would see what hardware cannot do; NULL as entry: an interrupt */
+static void eq_delay(struct dev *dev, const struct eq *eq, const uint8_t *entry)
+{
+	struct delayed_event *event = calloc(1, sizeof(*event)), **link = &dev->delayed;
+
+	if (!event)
+		return;
+	event->due = dev_now() + dev_random(dev) % DELAY_MAX_NS;
+	event->eqn = eq->number;
+	event->interrupt = !entry;
+	if (entry)
+		memcpy(event->entry, entry, EQE_SIZE);
+	for (; *link; link = &(*link)->next)
+		if ((*link)->eqn == eq->number && (*link)->due > event->due)
+			event->due = (*link)->due;
+	*link = event;
+}
 
 struct eq *eq_for_event(struct dev *dev, enum event type)
 {
@@ -37,12 +56,20 @@ struct eq *eq_for_event(struct dev *dev, enum event type)
 	return NULL;
 }
 
-static void eq_interrupt(struct dev *dev, struct eq *eq)
+static void eq_raise(struct dev *dev, const struct eq *eq)
 {
-	eq->armed = false;
 	dev->stats.interrupts++;
 	if (dev->interrupt)
 		dev->interrupt(dev->interrupt_context, eq->vector);
+}
+
+static void eq_interrupt(struct dev *dev, struct eq *eq)
+{
+	eq->armed = false;
+	if (dev->options.delay_seed)
+		eq_delay(dev, eq, NULL);
+	else
+		eq_raise(dev, eq);
 }
 
 static void eq_put(struct dev *dev, struct eq *eq, uint8_t *entry)
@@ -62,22 +89,6 @@ static void eq_put(struct dev *dev, struct eq *eq, uint8_t *entry)
 	dev->stats.events++;
 	if (eq->armed)
 		eq_interrupt(dev, eq);
-}
-
-/* In order per queue, or a driver would see what hardware cannot do */
-static void eq_delay(struct dev *dev, struct eq *eq, const uint8_t *entry)
-{
-	struct delayed_event *event = calloc(1, sizeof(*event)), **link = &dev->delayed;
-
-	if (!event)
-		return;
-	event->due = dev_now() + dev_random(dev) % DELAY_MAX_NS;
-	event->eqn = eq->number;
-	memcpy(event->entry, entry, EQE_SIZE);
-	for (; *link; link = &(*link)->next)
-		if ((*link)->eqn == eq->number && (*link)->due > event->due)
-			event->due = (*link)->due;
-	*link = event;
 }
 
 static void eq_post(struct dev *dev, struct eq *eq, enum event type, uint8_t subtype,
@@ -108,7 +119,9 @@ int eq_delayed_work(struct dev *dev)
 			continue;
 		}
 		*link = event->next;
-		if (eq)
+		if (eq && event->interrupt)
+			eq_raise(dev, eq);
+		else if (eq)
 			eq_put(dev, eq, event->entry);
 		free(event);
 	}

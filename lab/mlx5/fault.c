@@ -71,6 +71,7 @@ void fault_raise(struct dev *dev, struct qp *qp, const struct fault *fault)
 		token = ++dev->next_token & FAULT_TOKEN_MASK;
 	while (!token);
 	qp->stall = STALL_FAULT;
+	qp_wait(dev, qp);
 	qp->fault_token = token;
 	qp->fault_side = fault->side;
 	qp->fault_peer = fault->side == FAULT_RECEIVE ? fault->peer : 0;
@@ -110,10 +111,9 @@ enum cmd_status fault_resume(struct dev *dev, const struct cmd *cmd)
 	const uint8_t *info = IFC_AT_CONST(page_fault_resume_in, cmd->in, page_fault_info);
 	uint64_t token = fault_resume_token(dev, info);
 	bool error = IFC_GET(trans_page_fault_info, info, error);
-	uint32_t number;
 	struct qp *qp;
 
-	table_for_each(&dev->qps, number, qp) {
+	for (qp = dev->waiting; qp; qp = qp->next_waiting) {
 		if (qp->stall != STALL_FAULT || qp->fault_token != token)
 			continue;
 		qp->stall = STALL_NONE;

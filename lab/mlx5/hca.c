@@ -3,7 +3,7 @@
 #include "caps.h"
 #include "cmd.h"
 
-enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3 };
+enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3, CAP_GENERAL_2 = 0x20 };
 
 #define ADAPTER_VENDOR 0x2c9
 #define ADAPTER_PSID "HUGEODP_LAB_0001"
@@ -44,6 +44,9 @@ static uint8_t *hca_caps(struct dev *dev, unsigned int type, size_t *size)
 	case CAP_GENERAL:
 		*size = sizeof(dev->caps_general);
 		return dev->caps_general;
+	case CAP_GENERAL_2:
+		*size = sizeof(dev->caps_general_2);
+		return dev->caps_general_2;
 	case CAP_ODP:
 		*size = sizeof(dev->caps_odp);
 		return dev->caps_odp;

@@ -123,6 +123,7 @@ static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
 	job->qp->stall = stall;
 	job->qp->wake = dev_now() + ns;
 	job->qp->retries++;
+	qp_wait(job->dev, job->qp);
 	return JOB_WAIT;
 }
 

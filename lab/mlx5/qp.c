@@ -71,6 +71,27 @@ static void qp_unschedule(struct dev *dev, struct qp *qp)
 	qp->ready = false;
 }
 
+void qp_wait(struct dev *dev, struct qp *qp)
+{
+	if (qp->waiting)
+		return;
+	qp->waiting = true;
+	qp->next_waiting = dev->waiting;
+	dev->waiting = qp;
+}
+
+static void qp_forget(struct dev *dev, struct qp *qp)
+{
+	struct qp **link = &dev->waiting;
+
+	if (!qp->waiting)
+		return;
+	while (*link != qp)
+		link = &(*link)->next_waiting;
+	*link = qp->next_waiting;
+	qp->waiting = false;
+}
+
 bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count)
 {
 	uint32_t producer;
@@ -93,16 +114,17 @@ static void qp_set_state(struct dev *dev, struct qp *qp, unsigned int state)
 	IFC_SET(qpc, qp->context, state, state);
 	if (state == QP_RTS || state == QP_ERROR)
 		qp_schedule(dev, qp);
+	if (state == QP_ERROR)
+		qp_wait(dev, qp);
 }
 
 /* Other queue pairs that wait for this one's receive WQE to be there look again */
 static void qp_drop_faults(struct dev *dev, struct qp *qp)
 {
-	uint32_t number;
 	struct qp *other;
 
 	fault_drop(dev, qp);
-	table_for_each(&dev->qps, number, other)
+	for (other = dev->waiting; other; other = other->next_waiting)
 		if (other->stall == STALL_FAULT && other->fault_peer == qp->number)
 			fault_drop(dev, other);
 }
@@ -220,6 +242,7 @@ enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
 	if (!qp)
 		return CMD_BAD_RESOURCE;
 	qp_reset(dev, qp);
+	qp_forget(dev, qp);
 	table_take(&dev->qps, number);
 	qp_release(qp);
 	return CMD_OK;

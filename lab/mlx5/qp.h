@@ -38,6 +38,15 @@ static inline bool qp_receives(const struct qp *qp)
 struct xlate_origin qp_origin(const struct qp *qp);
 /* Into the run list of dev_work() */
 void qp_schedule(struct dev *dev, struct qp *qp);
+/*
+ * Into the list of those that wait: for a page fault, for time to pass, or, in the error state, for
+ * what is posted without a doorbell. They leave it when somebody finds them not waiting any more.
+ */
+void qp_wait(struct dev *dev, struct qp *qp);
+static inline bool qp_waits(const struct qp *qp)
+{
+	return qp->state == QP_ERROR || qp->stall != STALL_NONE;
+}
 /* To the error state: what is posted is flushed from now on */
 void qp_fail(struct dev *dev, struct qp *qp);
 /* UAR doorbell of the send queue */

@@ -3,6 +3,7 @@
 
 #include "mkey.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define UMR_CONTROL 48
@@ -26,6 +27,8 @@ enum umr_mask {
 	UMR_MASK_START = 6,
 	UMR_MASK_PD = 7,
 	UMR_MASK_EN_RINVAL = 8,
+	UMR_MASK_EN_SIGERR = 9,
+	UMR_MASK_BSF_EN = 12,
 	UMR_MASK_KEY = 13,
 	UMR_MASK_QPN = 14,
 	UMR_MASK_LR = 17,
@@ -33,11 +36,22 @@ enum umr_mask {
 	UMR_MASK_RR = 19,
 	UMR_MASK_RW = 20,
 	UMR_MASK_A = 21,
+	UMR_MASK_SMALL_FENCE = 23,
 	UMR_MASK_RO_WRITE = 25,
 	UMR_MASK_FREE = 29,
 	UMR_MASK_PAGE_SIZE_5 = 42,
 	UMR_MASK_RO_READ = 47,
 };
+
+/* Taken in or of no effect here; anything else is nothing that a driver should ask for */
+#define UMR_MASK_KNOWN                                                                        \
+	(1ull << UMR_MASK_LENGTH | 1ull << UMR_MASK_PAGE_SIZE | 1ull << UMR_MASK_START |      \
+	 1ull << UMR_MASK_PD | 1ull << UMR_MASK_EN_RINVAL | 1ull << UMR_MASK_EN_SIGERR |      \
+	 1ull << UMR_MASK_BSF_EN | 1ull << UMR_MASK_KEY | 1ull << UMR_MASK_QPN |              \
+	 1ull << UMR_MASK_LR | 1ull << UMR_MASK_LW | 1ull << UMR_MASK_RR |                    \
+	 1ull << UMR_MASK_RW | 1ull << UMR_MASK_A | 1ull << UMR_MASK_SMALL_FENCE |            \
+	 1ull << UMR_MASK_RO_WRITE | 1ull << UMR_MASK_FREE | 1ull << UMR_MASK_PAGE_SIZE_5 |   \
+	 1ull << UMR_MASK_RO_READ)
 
 struct umr {
 	unsigned int flags;
@@ -149,16 +163,20 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 	struct mkey *mkey = mkey_get(dev, key);
 	struct umr umr = { 0 };
 	enum xlate_result result;
+	uint64_t unknown;
 
 	*syndrome = SYNDROME_LOCAL_OPERATION;
 	if (length < UMR_HEADER)
 		return XLATE_DENIED;
 	umr_parse(&umr, wqe);
+	unknown = umr.mask & ~UMR_MASK_KNOWN;
 	*syndrome = SYNDROME_MW_BIND;
 	if (!mkey || !umr_allowed(mkey, origin, &umr)) {
 		strict_report(dev, "UMR of key %#x with flags %#x refused", key, umr.flags);
 		return XLATE_DENIED;
 	}
+	if (unknown)
+		strict_report(dev, "UMR of key %#x with unknown mask bits %#" PRIx64, key, unknown);
 	result = umr_list(dev, origin, &umr, wqe + UMR_HEADER, length - UMR_HEADER, miss);
 	*syndrome = SYNDROME_LOCAL_PROTECTION;
 	if (result == XLATE_OK) {

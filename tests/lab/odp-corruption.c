@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * One RDMA WRITE of 8 MiB into an ordinary 4 KiB ODP MR, path MTU 1024.
+ * One RDMA WRITE of 8 MiB that Linux 7.3 puts in the wrong place.
  *
- * Linux 7.3's rxe puts every packet at the start of the page it goes to, so
- * that three quarters of each page are never written. Of the bytes sent here
- * (0..255 over and over) 6,266,880 come out wrong, the first at offset 1025.
+ * rxe, an ordinary 4 KiB ODP MR, path MTU 1024: every packet goes to the start
+ * of its page, so that three quarters of each page are never written. Of the
+ * bytes sent here (0..255 over and over) 6,266,880 come out wrong, the first at
+ * offset 1025.
+ *
+ * mlx5, an ODP MR of four huge pages with IBV_ACCESS_HUGETLB: every block after
+ * the first resolves to the wrong memory. As many bytes are wrong, three
+ * quarters less those that are zero, the first at offset 2,097,153.
+ *
  * With --expect-corruption just that is what passes: it shows that the test
  * sees the defect on a kernel that has it.
  */
@@ -17,7 +23,15 @@
 #define LEN (SZ_1M * 8)
 #define MTU 1024
 #define KNOWN_WRONG 6266880
-#define KNOWN_FIRST 1025
+
+struct defect {
+	const struct mode *mode;
+	enum mem_kind kind;
+	size_t first; /* offset of the first wrong byte */
+};
+
+static const struct defect defect_rxe = { &mode_odp, MEM_BASE, 1025 };
+static const struct defect defect_mlx5 = { &mode_hugetlb_flag, MEM_HUGETLB, SZ_2M + 1 };
 
 static size_t count_wrong(const struct buf *buf, size_t *first)
 {
@@ -37,7 +51,8 @@ static void count_up(struct buf *buf)
 		buf->mem.addr[i] = buf->shadow[i] = (uint8_t)i;
 }
 
-static void transfer(struct rig *rig, const struct mode *mode, bool unique, bool corrupt)
+static void transfer(struct rig *rig, const struct defect *defect, const struct mode *mode,
+		     bool unique, bool corrupt)
 {
 	struct buf near, far;
 	size_t wrong, first = 0;
@@ -46,7 +61,7 @@ static void transfer(struct rig *rig, const struct mode *mode, bool unique, bool
 	struct xfer x = { .op = OP_WRITE, .near = &near, .far = &far, .len = LEN };
 
 	buf_make(&near, rig, MEM_BASE, LEN, &mode_pinned);
-	buf_make(&far, rig, MEM_BASE, LEN, mode);
+	buf_make(&far, rig, defect->kind, LEN, mode);
 	if (unique)
 		buf_fill(&near, 0, LEN);
 	else
@@ -58,7 +73,7 @@ static void transfer(struct rig *rig, const struct mode *mode, bool unique, bool
 	note("%s: %zu wrong bytes, first at offset %zu", mode->name, wrong, first);
 	is_u64(wrong, corrupt ? KNOWN_WRONG : 0, "%s: wrong bytes", mode->name);
 	if (corrupt)
-		is_u64(first, KNOWN_FIRST, "%s: offset of the first wrong byte", mode->name);
+		is_u64(first, defect->first, "%s: offset of the first wrong byte", mode->name);
 	pair_close(&pair);
 	buf_close(&near);
 	buf_close(&far);
@@ -67,13 +82,15 @@ static void transfer(struct rig *rig, const struct mode *mode, bool unique, bool
 int main(int argc, char **argv)
 {
 	bool corrupt = argc > 1 && !strcmp(argv[1], "--expect-corruption");
+	const struct defect *defect;
 	struct rig rig;
 
 	rig_open(&rig);
-	transfer(&rig, &mode_pinned, false, false);
-	transfer(&rig, &mode_odp, false, corrupt);
+	defect = rig.is_rxe ? &defect_rxe : &defect_mlx5;
+	transfer(&rig, defect, &mode_pinned, false, false);
+	transfer(&rig, defect, defect->mode, false, corrupt);
 	if (!corrupt)
-		transfer(&rig, &mode_odp, true, false);
+		transfer(&rig, defect, defect->mode, true, false);
 	rig_close(&rig);
 	return tap_done();
 }
