@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python self)
-PARTS_MORE=(debug fuzz kunit)
+PARTS_MORE=(debug fuzz kunit mlx5)
 
 part_shell() {
 	local file first
@@ -144,9 +144,14 @@ part_python() {
 	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.hugeodp" "$RUN_DIR/out"
 }
 
-# The mlx5 driver on the software device: rdma-core's whole suite, both ways to report page faults
+# The mlx5 driver on the software device: programs, the defect, and rdma-core's whole suite with both
+# ways to report page faults
 part_mlx5() {
-	local scheme status
+	local scheme status=0
+	part_vm --device mlx5 --kernel stock --timeout 600 -- prove -v --merge \
+		/usr/libexec/hugeodp/tests/mlx5/device.t \
+		/usr/libexec/hugeodp/tests/stock/odp-corruption.t || status=$?
+	tally_tap mlx5 "$status" "$LAB_DIR/expected/skips.mlx5" <"$RUN_DIR/out"
 	for scheme in transport memory; do
 		status=0
 		part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel stock --timeout 900 -- /bin/bash -c '
