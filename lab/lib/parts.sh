@@ -144,23 +144,31 @@ part_python() {
 	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.hugeodp" "$RUN_DIR/out"
 }
 
-# The mlx5 driver on the software device: programs, the defect, and rdma-core's whole suite with both
-# ways to report page faults
+# The mlx5 driver on the software device: programs, the defect, rdma-core's whole suite; and, with
+# page faults reported the other way, the ODP tests. Not of implicit MRs: there the stock driver ends
+# a few faults with an error that it meant to repeat.
 part_mlx5() {
-	local scheme status=0
+	local expected=$LAB_DIR/expected/rdma-core-all.mlx5.stock status=0
 	part_vm --device mlx5 --kernel stock --timeout 600 -- prove -v --merge \
 		/usr/libexec/hugeodp/tests/mlx5/device.t \
 		/usr/libexec/hugeodp/tests/stock/odp-corruption.t || status=$?
 	tally_tap mlx5 "$status" "$LAB_DIR/expected/skips.mlx5" <"$RUN_DIR/out"
-	for scheme in transport memory; do
-		status=0
-		part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel stock --timeout 900 -- /bin/bash -c '
-			cd /usr/libexec/rdma-core
-			exec python3 tests/run_tests.py --dev mlx5_0 -v 2>&1' || status=$?
-		[[ $status == [01] ]] || tally fail "mlx5-$scheme: ended with status $status"
-		tally_unittest "mlx5-$scheme" "$LAB_DIR/expected/rdma-core-all.mlx5.stock" \
-			"$RUN_DIR/out"
-	done
+	part_mlx5_suite transport "$expected"
+	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected" >"$RUN_DIR/expected"
+	part_mlx5_suite memory "$RUN_DIR/expected" \
+		-k odp_rc_ -k odp_ud_ -k odp_xrc_
+}
+
+# part_mlx5_suite SCHEME EXPECTED [ARG...]
+part_mlx5_suite() {
+	local scheme=$1 expected=$2 status=0
+	shift 2
+	# shellcheck disable=SC2016 # expanded in the machine
+	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel stock --timeout 900 -- /bin/bash -c '
+		cd /usr/libexec/rdma-core
+		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@" || status=$?
+	[[ $status == [01] ]] || tally fail "mlx5-$scheme: ended with status $status"
+	tally_unittest "mlx5-$scheme" "$expected" "$RUN_DIR/out"
 }
 
 part_self() {
