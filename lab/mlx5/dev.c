@@ -123,10 +123,12 @@ void dev_destroy(struct dev *dev)
 
 int dev_work(struct dev *dev)
 {
-	uint64_t wake = engine_wake(dev);
-	struct qp *qp = dev->run_first;
-	int due = eq_delayed_work(dev);
+	struct qp *qp;
+	uint64_t wake;
+	int due;
 
+	engine_wake(dev);
+	qp = dev->run_first;
 	if (qp) {
 		dev->run_first = qp->next;
 		if (!dev->run_first)
@@ -134,10 +136,12 @@ int dev_work(struct dev *dev)
 		qp->ready = false;
 		if (engine_run(dev, qp))
 			qp_schedule(dev, qp);
-		if (dev->run_first)
-			return 0;
-		wake = engine_wake(dev);
 	}
+	/* last, as all of the above can make events */
+	wake = engine_wake(dev);
+	due = eq_delayed_work(dev);
+	if (dev->run_first)
+		return 0;
 	if (wake != UINT64_MAX && (due < 0 || wake < due * 1000000ull))
 		due = (wake + 999999) / 1000000;
 	return due;

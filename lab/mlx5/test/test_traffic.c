@@ -52,6 +52,15 @@ static int setup_memory(void **state)
 	return 0;
 }
 
+static int setup_delay(void **state)
+{
+	static struct fixture f;
+
+	fixture_init(&f, &(struct dev_options){ .delay_seed = 7 });
+	*state = &f;
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -381,6 +390,28 @@ static void test_fault_stalls_one(void **state)
 	assert_null(bench_poll(&f->b, &f->cq[0]));
 }
 
+/* Whatever is held back comes, without anything more from the driver */
+static void test_delay(void **state)
+{
+	struct fixture *f = *state;
+	struct bench_wr wr = request(f, WQE_WRITE, 64);
+	uint64_t end = dev_now() + 10000000000ull;
+	const uint8_t *event = NULL;
+	int timeout = 0;
+
+	wr.rkey = bench_register(&f->b, f->buffer[1], SIZE, 12, false);
+	bench_run(&f->b);
+	bench_post(&f->b, &f->qp[0], &wr);
+	while (!f->b.interrupts[1] && dev_now() < end) {
+		assert_true(timeout >= 0);
+		timeout = dev_work(&f->b.dev);
+		if (!event)
+			event = bench_event(&f->b, f->b.fault_ring, &f->b.fault_seen);
+	}
+	assert_int_equal(f->b.interrupts[1], 1);
+	assert_non_null(event);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -400,6 +431,7 @@ int main(void)
 		TEST(test_fault_receive),
 		TEST(test_fault_error),
 		TEST(test_fault_stalls_one),
+		{ "test_delay", test_delay, setup_delay, teardown, NULL },
 		TEST_MEMORY(test_fault),
 		TEST_MEMORY(test_fault_receive),
 		TEST_MEMORY(test_fault_error),
