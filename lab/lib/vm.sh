@@ -86,6 +86,8 @@ vm_options() {
 	rxe | mlx5 | none) ;;
 	*) usage_error "unknown device '$VM_DEVICE': there are rxe, mlx5 and none" ;;
 	esac
+	[[ $VM_DEVICE == mlx5 || -z ${MLX5_ARGV[*]}$MLX5_LOG ]] ||
+		usage_error "--mlx5 is for --device mlx5"
 	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
 }
 

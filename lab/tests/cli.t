@@ -20,7 +20,9 @@ refused 'unknown option' run --frobnicate -- true
 refused 'option without a value' run --kernel
 refused 'unknown kernel' run --kernel vanilla -- true
 refused 'unknown device' run --device mlx4 -- true
-refused 'device without its model' run --device mlx5 -- true
+refused 'behaviour of a model that is not there' run --device rxe --mlx5 strict -- true
+refused 'unknown behaviour' run --device mlx5 --mlx5 sloppy -- true
+refused 'delay that is none' run --device mlx5 --mlx5 delay=0 -- true
 refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
 refused 'memory that is no number' run --mem lots -- true
 refused 'no command' run --
