@@ -105,8 +105,9 @@ static int hmm_block_finish(struct hmm_block_walk *hbw, unsigned long block)
 		out = HMM_PFN_ERROR;
 		break;
 	case HMM_BLOCK_SPLIT:
-		if ((range->default_flags & HMM_PFN_REQ_FAULT) &&
-		    !(range->block_flags & HMM_BLOCK_REPORT)) {
+		if (((range->default_flags & HMM_PFN_REQ_FAULT) &&
+		     !(range->block_flags & HMM_BLOCK_REPORT)) ||
+		    (range->block_flags & HMM_BLOCK_STRICT)) {
 			range->block_addr = block;
 			return -ERANGE;
 		}

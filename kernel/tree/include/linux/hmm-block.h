@@ -22,6 +22,8 @@
 enum hmm_block_flags {
 	/* Mark a block that is not uniform HMM_PFN_FINER, go on with the next. */
 	HMM_BLOCK_REPORT = 1U << 0,
+	/* Without faults, too, -ERANGE for the first block that is not uniform. */
+	HMM_BLOCK_STRICT = 1U << 1,
 };
 
 #ifdef CONFIG_HMM_MIRROR

@@ -108,6 +108,7 @@ static void odp_enlarge(const struct odp_fill *fill, unsigned long seq,
 			continue;
 		odp_range(fill, &range, block->addr, block->addr + 1, shift);
 		range.notifier_seq = seq;
+		range.block_flags = HMM_BLOCK_STRICT;
 		range.hmm_pfns = &hmm_pfn;
 		mmap_read_lock(mm);
 		ret = hmm_range_fault(&range);
