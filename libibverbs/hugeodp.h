@@ -189,7 +189,7 @@ struct ibv_odp_report {
  *               other non-ODP memory kind
  *   EOPNOTSUPP  device without on-demand paging, no accepted size or requested
  *               flag that device and kernel support, implicit MR (address NULL,
- *               length SIZE_MAX), DMA handle
+ *               length SIZE_MAX) on a kernel without requests, DMA handle
  *   ERANGE      the device supports accepted sizes, but none fits this range
  *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped
  *   ENOMEM      out of memory

@@ -41,8 +41,10 @@ static int validate(const struct ibv_mr_init_attr_odp *request)
 		return EINVAL;
 	if (!(attr->access & IBV_ACCESS_ON_DEMAND) || attr->access & IBV_ACCESS_HUGETLB)
 		return EINVAL;
-	if (is_implicit(attr) || attr->comp_mask & IBV_REG_MR_MASK_DMAH)
+	if (attr->comp_mask & IBV_REG_MR_MASK_DMAH)
 		return EOPNOTSUPP;
+	if (is_implicit(attr))
+		return iova ? EINVAL : 0;
 	if (!attr->addr || !attr->length || wraps(addr, attr->length) || wraps(iova, attr->length))
 		return EINVAL;
 	if ((addr ^ iova) & (base_page - 1))
@@ -111,6 +113,8 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr
 		return hugeodp_err_ptr(err);
 	if (caps.source == IBV_ODP_SOURCE_KERNEL)
 		err = register_then_modify(pd, request, &mr);
+	else if (is_implicit(attr))
+		err = EOPNOTSUPP;
 	else
 		err = stock_register(pd, request, iova_of(attr), &caps, &mr);
 	return err ? hugeodp_err_ptr(err) : mr;

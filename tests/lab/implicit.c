@@ -133,6 +133,29 @@ static void modified(struct rig *rig, struct ibv_mr *mr)
 	scene_close(&s);
 }
 
+/* An implicit MR with a request, as an application makes it. */
+static void requested(struct rig *rig)
+{
+	struct ibv_mr *mr = mode_reg(&mode_mixed_2m_4k, rig->pd, NULL, SIZE_MAX, 0, ACCESS_ALL);
+	uint64_t blocks[64];
+	struct scene s;
+
+	if (!ok(mr, "implicit, mixed 2M|4K"))
+		return;
+	scene_open_unregistered(&s, rig, MEM_THP, LEN);
+	lend(&s.far, mr);
+	is_u64(buf_state(&s.far).page_sizes, SZ_2M | SZ_4K, "implicit, mixed: accepted sizes");
+	scene_write(&s, 0, LEN, "implicit, mixed");
+	raw_blocks(mr, blocks);
+	is_u64(blocks[21], LEN / SZ_2M, "implicit, mixed: blocks of 2 MiB");
+	scene_intact(&s, "implicit, mixed");
+	s.far.mr = NULL;
+	scene_close(&s);
+	is_errno(ibv_dereg_mr(mr), 0, "implicit, mixed: deregister");
+	ok(!mode_reg(&mode_strict_2m, rig->pd, NULL, SIZE_MAX, 0, ACCESS_ALL) && errno == ERANGE,
+	   "implicit, strict 2M: ERANGE");
+}
+
 int main(void)
 {
 	struct ibv_device_attr_ex attr;
@@ -161,6 +184,7 @@ int main(void)
 	ok(second, "a second one");
 	is_errno(second ? ibv_dereg_mr(second) : ENOENT, 0, "the second one goes");
 	modified(&rig, mr);
+	requested(&rig);
 	ok(!ibv_reg_mr(rig.pd, NULL, SIZE_MAX,
 		       ACCESS_ALL | IBV_ACCESS_ON_DEMAND | IBV_ACCESS_HUGETLB) &&
 		   errno == EINVAL,

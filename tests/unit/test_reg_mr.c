@@ -164,7 +164,26 @@ static void implicit(void **state)
 	(void)state;
 	request.base.addr = NULL;
 	request.base.length = SIZE_MAX;
-	expect_invalid(&request, EOPNOTSUPP);
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = 4096;
+	expect_invalid(&request, EINVAL);
+
+	request.base.iova = 0;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_null(fake.reg_addr);
+	assert_int_equal(fake.reg_length, SIZE_MAX);
+	assert_int_equal(fake.reg_iova, 0);
+}
+
+static void implicit_without_series(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	fake.series = false;
+	request.base.addr = NULL;
+	request.base.length = SIZE_MAX;
+	expect_refused(&request, EOPNOTSUPP);
 }
 
 static void ranges(void **state)
@@ -346,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup(flags_and_reserved, fake_setup),
 		cmocka_unit_test_setup(access_flags, fake_setup),
 		cmocka_unit_test_setup(implicit, fake_setup),
+		cmocka_unit_test_setup(implicit_without_series, fake_setup),
 		cmocka_unit_test_setup(ranges, fake_setup),
 		cmocka_unit_test_setup(iova_at_the_end, fake_setup),
 		cmocka_unit_test_setup(iova_congruence, fake_setup),
