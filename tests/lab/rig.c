@@ -309,6 +309,14 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* Seconds that a transfer may take; with all its checkers a kernel is slow. */
+static double patience(void)
+{
+	const char *kernel = getenv("HUGEODP_KERNEL");
+
+	return kernel && !strcmp(kernel, "debug") ? 600 : 60;
+}
+
 struct ibv_wc pair_wait(struct pair *pair, enum end end)
 {
 	double deadline = 0;
@@ -320,10 +328,10 @@ struct ibv_wc pair_wait(struct pair *pair, enum end end)
 		if (spins % 1024)
 			continue;
 		if (!deadline)
-			deadline = now() + 60;
+			deadline = now() + patience();
 		else if (now() > deadline)
-			fatal("no completion at the %s end for a minute",
-			      end == NEAR ? "near" : "far");
+			fatal("no completion at the %s end for %.0f s",
+			      end == NEAR ? "near" : "far", patience());
 	}
 	if (n < 0)
 		fatal("ibv_poll_cq: %s", strerror(errno));
