@@ -242,7 +242,7 @@ static void every_tenth(struct rig *rig)
 	struct scene s;
 
 	scene_open(&s, rig, &mode_mixed_2m_4k, MEM_THP, len);
-	scene_write(&s, 0, len, "large");
+	buf_fill(&s.far, 0, len);
 	for (size_t block = 9; block < BIG_BLOCKS; block += 10, broken++)
 		buf_drop(&s.far, block * SZ_2M + (block * 7 % PAGES) * SZ_4K, SZ_4K);
 	scene_write(&s, 0, len, "every tenth block broken");
