@@ -43,6 +43,10 @@ int main(void)
 		return 3;
 	if (ibv_modify_mr_odp(NULL, 0, 1u << 31) != EINVAL)
 		return 4;
+	if (ibv_probe_odp_range(NULL, NULL, 0, 0, NULL, 0) != EINVAL)
+		return 5;
+	if (!*ibv_odp_reason_str(IBV_ODP_REASON_HOLE))
+		return 6;
 	puts(ibv_mr_page_shift ? "runs" : "");
 	return 0;
 }

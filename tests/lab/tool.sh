@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# The hugeodp command where there are devices and huge pages.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+source "$(dirname "$0")/tap.sh"
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+source=kernel
+[[ $HUGEODP_KERNEL != stock ]] || source=library
+
+hugeodp info --json >"$dir/info"
+ok "info: both devices" json "$dir/info" 'len(v[0]["devices"]) >= 2 or v[0]["devices"]'
+ok "info: on-demand paging, answered by the $source" json "$dir/info" \
+	"all(d['odp'] and d['source'] == '$source' and 4096 in d['page_sizes'] for d in v[0]['devices'])"
+ok "info: the pool of huge pages" json "$dir/info" \
+	'any(p["page_size"] == 2 << 20 and p["pages"] >= 256 for p in v[0]["system"]["hugetlb"])'
+device=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["devices"][0]["name"])' <"$dir/info")
+hugeodp info >"$dir/out"
+ok "info, text" grep -q "^$device" "$dir/out"
+ok "info of one device" json <(hugeodp info --json -d "$device") 'len(v[0]["devices"]) == 1'
+
+# a process with memory of two kinds and a region over one, held until it is told to go
+mkfifo "$dir/go"
+python3 - "$device" "$dir/go" >"$dir/ready" <<'PROGRAM' &
+import mmap, sys
+from pyverbs.device import Context
+from pyverbs.mr import MR
+from pyverbs.pd import PD
+
+LOCAL_WRITE, ON_DEMAND = 1 << 0, 1 << 6
+
+def memory(flags):
+    return mmap.mmap(-1, 16 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | flags)
+
+hugetlb, plain = memory(0x40000), memory(0)
+plain.madvise(mmap.MADV_NOHUGEPAGE)
+with Context(name=sys.argv[1]) as context, PD(context) as pd:
+    with MR(pd, 12345678, LOCAL_WRITE | ON_DEMAND) as mr:
+        print("ready", flush=True)
+        open(sys.argv[2]).read()
+PROGRAM
+pid=$!
+until grep -q ready "$dir/ready"; do kill -0 $pid; done
+hugeodp explain --json "$pid" >"$dir/explain"
+ok "explain: hugetlb memory could have huge pages" json "$dir/explain" \
+	'any(m["page_shift"] == 21 and "hugepage" in m["name"] for m in v[0]["mappings"])'
+ok "explain: memory without can not, and why" json "$dir/explain" \
+	'any(m.get("reason") in ("not eligible for transparent huge pages", "unaligned start") for m in v[0]["mappings"])'
+hugeodp explain "$pid" >"$dir/out"
+ok "explain, text" grep -q 'not eligible\|unaligned' "$dir/out"
+
+hugeodp mr --json -d "$device" >"$dir/mr"
+ok "mr: that of a process" json "$dir/mr" \
+	"any(m.get('pid') == $pid and m['length'] == 12345678 for m in v[0])"
+ok "mr: its key, for root" json "$dir/mr" \
+	"[m for m in v[0] if m.get('pid') == $pid and 'lkey' in m]"
+if [[ $HUGEODP_KERNEL == stock ]]; then
+	ok "mr: no page size where the driver tells none" json "$dir/mr" \
+		"not any('odp_page_shift' in m for m in v[0])"
+else
+	ok "mr: page size and counters" json "$dir/mr" \
+		"[m for m in v[0] if m.get('pid') == $pid and m['odp_page_shift'] == 12 and
+		  {'odp_table_bytes', 'odp_blocks_mapped', 'odp_faults', 'odp_invalidated'} <= m.keys()]"
+fi
+hugeodp mr >"$dir/out" 2>&1
+ok "mr, text" grep -q "12345678 .* $pid python3" "$dir/out"
+echo >"$dir/go"
+wait $pid
+status=0
+hugeodp mr --json -d "$device" >"$dir/mr" 2>"$dir/err" || status=$?
+ok "mr: gone with the process" json "$dir/mr" "not any(m.get('pid') == $pid for m in v[0])"
+ok "mr: status 3 without any, else 0" test $status = "$(python3 -c '
+import json, sys
+print(0 if json.load(open(sys.argv[1])) else 3)' "$dir/mr")"
+tap_done
