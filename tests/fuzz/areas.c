@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/mman.h>
+
 #include "fuzz.h"
 #include "tap.h"
 

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 #include "pattern.h"
 #include "tap.h"
@@ -49,6 +50,8 @@ void *canaries_run(void *arg)
 		}
 		pattern_fill(mem->addr, gen++, 0, mem->len);
 		atomic_fetch_add(&c->made, 1);
+		if (c->pause_us)
+			nanosleep(&(struct timespec){ .tv_nsec = c->pause_us * 1000 }, NULL);
 	}
 	for (int i = 0; i < CANARIES; i++)
 		if (ring[i].addr)

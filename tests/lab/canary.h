@@ -12,6 +12,7 @@
 
 struct canaries {
 	enum mem_kind kind;
+	long pause_us; /* between one and the next */
 	atomic_bool stop;
 	atomic_uint made;
 	atomic_uint wrong;

@@ -14,8 +14,12 @@
 
 #define DEPTH 64
 #define QKEY 0x1ee7
-#define TIMEOUT 18      /* 1 s: nothing is lost on the way, faults can be slow */
-#define TIMEOUT_HALF 16 /* 0.3 s: the other end may be gone */
+/* 1 s: nothing is lost on the way, faults can be slow. rxe takes 7 for no end of retries. */
+#define TIMEOUT 18
+#define RETRIES 7
+/* 0.5 s six times: the other end may be gone */
+#define TIMEOUT_HALF 17
+#define RETRIES_HALF 6
 
 static struct ibv_context *open_named(struct ibv_device **list, const char *name)
 {
@@ -167,7 +171,8 @@ static struct ibv_ah_attr own_address(const struct rig *rig)
 	};
 }
 
-static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, uint8_t timeout)
+static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, uint8_t timeout,
+		     uint8_t retries)
 {
 	struct ibv_qp_attr rtr = {
 		.qp_state = IBV_QPS_RTR,
@@ -180,7 +185,7 @@ static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, ui
 	struct ibv_qp_attr rts = {
 		.qp_state = IBV_QPS_RTS,
 		.timeout = timeout,
-		.retry_cnt = 7,
+		.retry_cnt = retries,
 		.rnr_retry = 7,
 		.max_rd_atomic = 16,
 	};
@@ -234,8 +239,8 @@ static void connect_pair(struct pair *pair)
 		if (!pair->ah)
 			fatal("ibv_create_ah: %s", strerror(errno));
 	} else {
-		ready_rc(pair, pair->qp[NEAR], pair->qp[FAR]->qp_num, TIMEOUT);
-		ready_rc(pair, pair->qp[FAR], pair->qp[NEAR]->qp_num, TIMEOUT);
+		ready_rc(pair, pair->qp[NEAR], pair->qp[FAR]->qp_num, TIMEOUT, RETRIES);
+		ready_rc(pair, pair->qp[FAR], pair->qp[NEAR]->qp_num, TIMEOUT, RETRIES);
 	}
 }
 
@@ -272,7 +277,7 @@ void pair_open_half(struct pair *pair, struct rig *rig, unsigned int mtu)
 
 void pair_connect_half(struct pair *pair, uint32_t peer_qpn)
 {
-	ready_rc(pair, pair->qp[NEAR], peer_qpn, TIMEOUT_HALF);
+	ready_rc(pair, pair->qp[NEAR], peer_qpn, TIMEOUT_HALF, RETRIES_HALF);
 }
 
 static void check(int ret, const char *what)

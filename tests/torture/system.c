@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What goes on around the arena: fork, compaction, lack of memory, other page sizes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tap.h"
+#include "torture.h"
+
+#define HOG_STEP (SZ_2M * 8)
+#define HOG_MAX ((size_t)4 << 30)
+#define HOG_MARGIN_KIB (96 << 10) /* what is left to the others in any case */
+#define PAGES_OUT 2000		  /* that are pressure enough */
+
+static void rest(long ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
+static uint64_t sum(const uint8_t *addr, size_t len)
+{
+	const uint64_t *word = (const uint64_t *)addr;
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < len / 8; i++)
+		hash = (hash ^ word[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+/*
+ * In the child: its copy of the arena is its own. What the device writes for the
+ * parent must not show here, and what is written here must not show there.
+ */
+_Noreturn static void forked(struct arena *a, uint64_t seed)
+{
+	struct rng rng = { seed };
+	size_t mine = rng_below(&rng, BLOCKS), seen = rng_below(&rng, BLOCKS);
+	uint8_t *addr = a->mem.addr;
+	uint64_t before = sum(addr + seen * SZ_2M, SZ_2M);
+
+	if (mine != seen)
+		for (size_t at = 0; at < SZ_2M; at += SZ_4K * (1 + rng_below(&rng, 32)))
+			pattern_fill(addr + mine * SZ_2M + at, ~seed, at, SZ_4K);
+	rest((long)rng_below(&rng, 20));
+	_exit(sum(addr + seen * SZ_2M, SZ_2M) == before ? 0 : 1);
+}
+
+void *forker_run(void *arg)
+{
+	struct arena *a = arg;
+	struct rng rng = { a->seed + 0xf02c };
+
+	while (!atomic_load(&a->stop)) {
+		int status;
+		pid_t pid;
+
+		/* no block may be closed in the child for good */
+		for (size_t b = 0; b < BLOCKS; b++)
+			pthread_mutex_lock(&a->block[b].cpu);
+		pid = fork();
+		if (!pid)
+			forked(a, rng_next(&rng));
+		for (size_t b = 0; b < BLOCKS; b++)
+			pthread_mutex_unlock(&a->block[b].cpu);
+		rng_next(&rng);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			fatal("fork: %s", strerror(errno));
+		if (status) {
+			diag("in a child: %s", WIFEXITED(status) ? "memory changed by itself"
+								 : strsignal(WTERMSIG(status)));
+			went_wrong(a);
+		}
+		happened(a, EV_FORK);
+		rest((long)rng_below(&rng, 500));
+	}
+	return NULL;
+}
+
+void *compactor_run(void *arg)
+{
+	struct arena *a = arg;
+	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+
+	need(fd >= 0, "/proc/sys/vm/compact_memory must be writable");
+	while (!atomic_load(&a->stop)) {
+		if (write(fd, "1", 1) != 1)
+			fatal("compact_memory: %s", strerror(errno));
+		happened(a, EV_COMPACT);
+		/* it takes a processor for a while */
+		rest(1000);
+	}
+	close(fd);
+	return NULL;
+}
+
+static bool state_is_possible(const struct view *v)
+{
+	struct ibv_mr_odp_attr s;
+
+	if (ibv_query_mr_odp(v->mr, &s, sizeof(s)))
+		return false;
+	return s.page_sizes & 1ULL << s.page_shift;
+}
+
+/* Sizes for an MR that must always be right, and for one that holds to its own. */
+static uint64_t other_sizes(const struct view *v, struct rng *rng)
+{
+	static const uint64_t negotiated[] = {
+		SZ_2M | SZ_4K, SZ_4K, SZ_64K | SZ_4K, SZ_2M | SZ_64K | SZ_4K, 0,
+	};
+	static const uint64_t strict[] = { SZ_2M, SZ_64K, SZ_2M | SZ_64K };
+
+	return v->mode->page_sizes && !(v->mode->page_sizes & SZ_4K)
+		       ? strict[rng_below(rng, 3)]
+		       : negotiated[rng_below(rng, 5)];
+}
+
+void *changer_run(void *arg)
+{
+	struct arena *a = arg;
+	struct rng rng = { a->seed + 0xc4a };
+
+	while (!atomic_load(&a->stop)) {
+		struct view *v = &a->view[rng_below(&rng, a->views)];
+		struct quiet quiet = arena_quiet(a);
+		bool sure;
+		uint32_t flags;
+		int err;
+
+		/* implicit ones and those of the old kind stay as they are */
+		if (!v->mode || !v->mode->request)
+			continue;
+		flags = v->mode->flags;
+		if (rng_below(&rng, 8) == 0)
+			flags |= IBV_ODP_POPULATE;
+		err = ibv_modify_mr_odp(v->mr, other_sizes(v, &rng), flags);
+		/* over a hole it is base pages or nothing */
+		sure = !v->fussy && arena_still_quiet(a, quiet);
+		/* there may be no huge memory, and with POPULATE none that can be mapped */
+		if (!err || (err == ERANGE && !sure) || a->any_failure ||
+		    ((err == EFAULT || err == EPERM) && flags & IBV_ODP_POPULATE)) {
+			happened(a, err ? EV_MODIFY_REFUSED : EV_MODIFY);
+		} else {
+			diag("ibv_modify_mr_odp of %s, flags %#x: %s", v->mode->name, flags,
+			     strerror(err));
+			went_wrong(a);
+		}
+		if (!state_is_possible(v)) {
+			diag("%s: the page size is none of those accepted", v->mode->name);
+			went_wrong(a);
+		}
+		rest((long)rng_below(&rng, 50));
+	}
+	return NULL;
+}
+
+uint64_t vmstat(const char *name)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	uint64_t value = 0;
+	char text[128];
+
+	if (!f)
+		fatal("/proc/vmstat: %s", strerror(errno));
+	while (fgets(text, sizeof(text), f)) {
+		size_t n = strlen(name);
+
+		if (!strncmp(text, name, n) && text[n] == ' ')
+			value = strtoull(text + n, NULL, 10);
+	}
+	fclose(f);
+	return value;
+}
+
+static long available_kib(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	char text[128];
+	long kib = 0;
+
+	if (!f)
+		fatal("/proc/meminfo: %s", strerror(errno));
+	while (fgets(text, sizeof(text), f))
+		if (sscanf(text, "MemAvailable: %ld", &kib) == 1)
+			break;
+	fclose(f);
+	return kib;
+}
+
+/* Takes memory until the kernel has to page out, and gives it back. */
+void *presser_run(void *arg)
+{
+	struct arena *a = arg;
+	struct rng rng = { a->seed + 0x9e5 };
+	uint8_t *hog = mmap(NULL, HOG_MAX, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (hog == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	if (madvise(hog, HOG_MAX, MADV_HUGEPAGE) || madvise(hog, HOG_MAX, MADV_DONTFORK))
+		fatal("madvise: %s", strerror(errno));
+	while (!atomic_load(&a->stop)) {
+		uint64_t out = vmstat("pswpout");
+		size_t have = 0;
+
+		while (!atomic_load(&a->stop) && have < HOG_MAX &&
+		       available_kib() > HOG_MARGIN_KIB && vmstat("pswpout") < out + PAGES_OUT) {
+			/* if it is not paged out itself, others are */
+			if (mlock(hog + have, HOG_STEP))
+				break;
+			have += HOG_STEP;
+		}
+		if (vmstat("pswpout") > out)
+			happened(a, EV_PRESSURE);
+		rest((long)rng_below(&rng, 300));
+		munlock(hog, have);
+		madvise(hog, have, MADV_DONTNEED);
+		rest((long)rng_below(&rng, 300));
+	}
+	munmap(hog, HOG_MAX);
+	return NULL;
+}

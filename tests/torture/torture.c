@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ *	torture.t [--minutes M] [--leg NAME]
+ *
+ * Runs all legs, or the one named, for M minutes in all (4). $HUGEODP_SEED is the
+ * seed of all that is random; how threads meet it does not decide.
+ */
+#include "torture.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "resources.h"
+#include "swap.h"
+#include "tap.h"
+
+#define SWAP_BYTES (SZ_2M * 96)
+#define REPLACE_PEER_MS 6000
+
+struct leg {
+	const char *name;
+	enum mem_kind kind;
+	bool peer;
+	bool pressure;
+	bool inject;
+	bool removal;
+};
+
+static const struct leg legs[] = {
+	{ .name = "thp", .kind = MEM_THP },
+	{ .name = "hugetlb", .kind = MEM_HUGETLB },
+	{ .name = "base", .kind = MEM_BASE, .pressure = true },
+	{ .name = "peer", .kind = MEM_SHMEM, .peer = true },
+	{ .name = "removal", .removal = true },
+	{ .name = "inject", .kind = MEM_THP, .inject = true },
+};
+
+#define LEGS (sizeof(legs) / sizeof(*legs))
+
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+	if (pthread_create(thread, NULL, run, arg))
+		fatal("pthread_create failed");
+}
+
+/* All that runs beside the workers. */
+struct company {
+	pthread_t thread[6];
+	unsigned int threads;
+	struct disturber disturber[DISTURBERS];
+	struct canaries canaries;
+	pthread_t canary_thread;
+};
+
+static void join_in(struct company *c, void *(*run)(void *), struct arena *a)
+{
+	start_thread(&c->thread[c->threads++], run, a);
+}
+
+static void company_start(struct company *c, struct arena *a, const struct leg *leg)
+{
+	*c = (struct company){
+		.canaries = { .kind = leg->kind, .pause_us = 50000 },
+	};
+	for (unsigned int i = 0; i < DISTURBERS; i++) {
+		disturber_open(&c->disturber[i], a, i);
+		start_thread(&c->disturber[i].thread, disturber_run, &c->disturber[i]);
+	}
+	start_thread(&c->canary_thread, canaries_run, &c->canaries);
+	join_in(c, compactor_run, a);
+	join_in(c, changer_run, a);
+	if (leg->kind != MEM_SHMEM)
+		join_in(c, forker_run, a);
+	if (leg->pressure)
+		join_in(c, presser_run, a);
+	if (leg->inject)
+		join_in(c, injector_run, a);
+}
+
+static void company_stop(struct company *c, struct arena *a)
+{
+	for (unsigned int i = 0; i < DISTURBERS; i++)
+		pthread_join(c->disturber[i].thread, NULL);
+	for (unsigned int i = 0; i < c->threads; i++)
+		pthread_join(c->thread[i], NULL);
+	atomic_store(&c->canaries.stop, true);
+	pthread_join(c->canary_thread, NULL);
+	atomic_fetch_add(&a->wrong, atomic_load(&c->canaries.wrong));
+}
+
+static const char *const vm_numbers[] = {
+	"pgmigrate_success",  "pswpout",	"pswpin",
+	"thp_collapse_alloc", "thp_split_page", "thp_split_pmd",
+};
+
+#define VM_NUMBERS (sizeof(vm_numbers) / sizeof(*vm_numbers))
+
+static void read_vm(uint64_t *values)
+{
+	for (unsigned int i = 0; i < VM_NUMBERS; i++)
+		values[i] = vmstat(vm_numbers[i]);
+}
+
+static void tell(const struct arena *a, const struct leg *leg, const uint64_t *before,
+		 uint64_t transfers)
+{
+	uint64_t after[VM_NUMBERS];
+
+	read_vm(after);
+	for (unsigned int i = 0; i < EVENTS; i++)
+		if (atomic_load(&a->events[i]))
+			note("%s: %llu times %s", leg->name,
+			     (unsigned long long)atomic_load(&a->events[i]), event_names[i]);
+	for (unsigned int i = 0; i < VM_NUMBERS; i++)
+		note("%s: %s %llu", leg->name, vm_numbers[i],
+		     (unsigned long long)(after[i] - before[i]));
+	note("%s: %llu transfers, %llu failed as they may", leg->name,
+	     (unsigned long long)transfers, (unsigned long long)atomic_load(&a->failures));
+}
+
+/* That the leg was what it is meant to be. */
+static void did_happen(const struct arena *a, const struct leg *leg, const uint64_t *before,
+		       uint64_t transfers)
+{
+	enum event wanted[] = { EV_PROTECT,    EV_MOVE,	  EV_DROP,   EV_REPLACE,
+				EV_GENERATION, EV_MODIFY, EV_NEW_MR, EV_COMPACT };
+	bool all = true;
+
+	for (unsigned int i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		if (!atomic_load(&a->events[wanted[i]])) {
+			diag("not once: %s", event_names[wanted[i]]);
+			all = false;
+		}
+	ok(all, "%s: there were events of all kinds", leg->name);
+	ok(atomic_load(&a->failures) < transfers / 2, "%s: most transfers succeeded", leg->name);
+	if (leg->kind == MEM_THP || leg->kind == MEM_BASE)
+		ok(vmstat("pgmigrate_success") > before[0], "%s: pages have been moved", leg->name);
+	if (leg->pressure)
+		ok(atomic_load(&a->events[EV_PRESSURE]) && vmstat("pswpin") > before[2],
+		   "%s: pages went to swap and came back", leg->name);
+}
+
+static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint64_t until_ms)
+{
+	struct arena a = { .seed = seed, .any_failure = leg->inject };
+	struct worker worker[WORKERS];
+	uint64_t before[VM_NUMBERS], transfers = 0;
+	struct company company;
+	uint64_t next_kill = now_ms() + REPLACE_PEER_MS;
+	unsigned int killed = 0;
+
+	read_vm(before);
+	arena_open(&a, rig, leg->kind, -1);
+	arena_register(&a);
+	if (leg->peer)
+		a.peer = peer_start(&a);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		worker_open(&worker[i], &a, i);
+	company_start(&company, &a, leg);
+	if (leg->inject)
+		inject_setup();
+	for (unsigned int i = 0; i < WORKERS; i++)
+		start_thread(&worker[i].thread, worker_run, &worker[i]);
+	while (now_ms() < until_ms && !atomic_load(&a.wrong)) {
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+		if (a.peer && now_ms() > next_kill) {
+			peer_replace(a.peer);
+			killed++;
+			next_kill = now_ms() + REPLACE_PEER_MS;
+		}
+	}
+	atomic_store(&a.stop, true);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		pthread_join(worker[i].thread, NULL);
+	if (leg->inject)
+		inject_reset();
+	company_stop(&company, &a);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		transfers += worker[i].transfers;
+		worker_close(&worker[i]);
+	}
+	if (a.peer) {
+		peer_stop(a.peer);
+		ok(killed, "%s: the other process was killed %u times", leg->name, killed);
+	}
+	a.peer = NULL;
+	is_u64(atomic_load(&a.wrong), 0, "%s: nothing wrong on the way", leg->name);
+	tell(&a, leg, before, transfers);
+	did_happen(&a, leg, before, transfers);
+	arena_check(&a, leg->name);
+	arena_check_counters(&a, leg->name);
+	if (leg->inject)
+		inject_tell();
+	arena_close(&a);
+}
+
+/* Folios of 64 KiB where a huge page has lost some of its pages. */
+static void allow_middle_sizes(void)
+{
+	static const char path[] = "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled";
+	FILE *f = fopen(path, "we");
+	bool done = f && fputs("always", f) >= 0;
+
+	if (f)
+		done = !fclose(f) && done;
+	need(done, "%s must be writable", path);
+}
+
+static void run_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint64_t ms)
+{
+	static const char *const kinds[] = { "mr", "qp", "cq" };
+	long before[3];
+
+	if (leg->inject && !inject_possible()) {
+		note("%s: left out, this kernel cannot let allocations fail", leg->name);
+		return;
+	}
+	note("%s: %llu s", leg->name, (unsigned long long)ms / 1000);
+	for (int i = 0; i < 3; i++)
+		before[i] = resource_count(rig, kinds[i]);
+	if (leg->removal)
+		removal_run(seed, now_ms() + ms);
+	else
+		traffic_leg(rig, leg, seed, now_ms() + ms);
+	for (int i = 0; i < 3; i++)
+		is_u64((uint64_t)resource_count(rig, kinds[i]), (uint64_t)before[i],
+		       "%s: %ss are as many as before", leg->name, kinds[i]);
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: torture.t [--minutes M] [--leg NAME]\n");
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "minutes", required_argument, NULL, 'm' },
+		{ "leg", required_argument, NULL, 'l' },
+		{},
+	};
+	const char *only = NULL;
+	double minutes = 4;
+	unsigned int count = 0;
+	struct swap swap;
+	struct rng rng;
+	struct rig rig;
+	int c;
+
+	/* the program's other selves */
+	if (argc == 4 && !strcmp(argv[1], "--peer"))
+		peer_main(atoi(argv[2]), atoi(argv[3]));
+	if (argc == 3 && !strcmp(argv[1], "--victim"))
+		victim_main(atoi(argv[2]));
+	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		if (c == 'm')
+			minutes = strtod(optarg, NULL);
+		else if (c == 'l')
+			only = optarg;
+		else
+			usage();
+	}
+	for (unsigned int i = 0; i < LEGS; i++)
+		count += !only || !strcmp(only, legs[i].name);
+	if (!count || minutes <= 0)
+		usage();
+	rig_open(&rig);
+	need_series(&rig);
+	need(rig.is_rxe, "the device must be rxe");
+	rng_init(&rng, (uint64_t)time(NULL));
+	allow_middle_sizes();
+	swap_on(&swap, SWAP_BYTES);
+	for (unsigned int i = 0; i < LEGS; i++) {
+		uint64_t seed = rng_next(&rng);
+
+		if (!only || !strcmp(only, legs[i].name))
+			run_leg(&rig, &legs[i], seed, (uint64_t)(minutes * 60000) / count);
+	}
+	swap_off(&swap);
+	rig_close(&rig);
+	return tap_done();
+}

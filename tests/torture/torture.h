@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Random transfers against everything that can happen to memory.
+ *
+ * The arena is registered many times over, in all modes. Even blocks of it are
+ * stable: whatever happens to their pages keeps the content, and each byte must
+ * be what was written last. Each worker owns a strip of every stable block. Odd
+ * blocks are volatile: pages are given back at any time. What is written there
+ * tells its place and the block's generation, so that a byte is either that or
+ * zero; a block enters a new generation after it has been emptied, and bytes of
+ * an older one are then as wrong as those of somebody else.
+ */
+#ifndef TORTURE_H
+#define TORTURE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "canary.h"
+#include "xfer.h"
+
+#define BLOCKS 8
+#define ARENA_LEN (SZ_2M * BLOCKS)
+#define WORKERS 3
+#define DISTURBERS 2
+#define MAX_VIEWS 7
+/* not a multiple of the page: workers share pages */
+#define STRIP (SZ_2M / WORKERS / 8 * 8)
+#define MAX_TRANSFER (SZ_64K * 3)
+
+/* An MR over the arena, of this process or of another one. */
+struct view {
+	const struct mode *mode; /* NULL: implicit */
+	struct ibv_mr *mr;
+	bool fussy; /* it may refuse memory that is right but not huge */
+	atomic_ullong done, refused;
+};
+
+struct block {
+	/* held while the CPU looks at the block, and while its mapping changes */
+	pthread_mutex_t cpu;
+	/* volatile blocks: held for read by those who count on the generation */
+	pthread_rwlock_t gate;
+	atomic_ullong gen;
+	/* grows before the block becomes inaccessible and when it is accessible again */
+	atomic_uint *closed;
+};
+
+enum event {
+	EV_PROTECT,
+	EV_MOVE,
+	EV_PAGEOUT,
+	EV_COLD,
+	EV_COLLAPSE,
+	EV_POPULATE,
+	EV_DROP,
+	EV_FREE,
+	EV_REPLACE,
+	EV_CPU_WRITE,
+	EV_MOVE_IN,
+	EV_GENERATION,
+	EV_ZAP,
+	EV_REMAP,
+	EV_MODIFY,
+	EV_MODIFY_REFUSED,
+	EV_PREFETCH,
+	EV_NEW_MR,
+	EV_FORK,
+	EV_COMPACT,
+	EV_PRESSURE,
+	EVENTS,
+};
+
+struct peer;
+
+struct arena {
+	struct rig *rig;
+	struct mem mem;
+	uint8_t *shadow;
+	struct block block[BLOCKS];
+	atomic_uint own_closed[BLOCKS];
+	struct view view[MAX_VIEWS];
+	unsigned int views;
+	uint32_t odp_flags; /* that the device has */
+	bool implicit;	    /* the device has implicit MRs */
+	bool all_stable;    /* the arena of the other process */
+	bool any_failure;   /* allocation failures: a request may fail for no reason to see here */
+	bool pressure;
+	struct peer *peer;
+	uint64_t seed;
+	atomic_bool stop;
+	atomic_uint wrong;
+	atomic_ullong events[EVENTS];
+	atomic_ullong failures; /* requests that failed as they may */
+};
+
+static inline bool is_stable(const struct arena *a, size_t block)
+{
+	return a->all_stable || block % 2 == 0;
+}
+
+static inline void happened(struct arena *a, enum event event)
+{
+	atomic_fetch_add(&a->events[event], 1);
+}
+
+static inline void went_wrong(struct arena *a)
+{
+	atomic_fetch_add(&a->wrong, 1);
+}
+
+/* arena.c */
+
+/* Memory of @kind, or a mapping of the file @fd (-1: none), and MRs over it. */
+void arena_open(struct arena *arena, struct rig *rig, enum mem_kind kind, int fd);
+void arena_register(struct arena *arena);
+void arena_close(struct arena *arena);
+
+/* Checks all content by CPU and through every view; test points. Nobody else is running. */
+void arena_check(struct arena *arena, const char *name);
+
+/* Takes the memory away: nothing may stay mapped, and the counters must say so. */
+void arena_check_counters(struct arena *arena, const char *name);
+
+/* A random mode that suits the arena's memory; NULL for an implicit MR. */
+const struct mode *arena_pick_mode(const struct arena *arena, struct rng *rng);
+struct ibv_mr *arena_reg(struct arena *arena, const struct mode *mode);
+bool mode_is_fussy(const struct arena *arena, const struct mode *mode);
+
+/* The arena as the device reaches it by @mr. */
+struct buf arena_buf(struct arena *arena, struct ibv_mr *mr);
+
+/* To see whether all blocks have been accessible all the time. */
+struct quiet {
+	unsigned int closings;
+	bool all_open;
+};
+
+struct quiet arena_quiet(const struct arena *arena);
+bool arena_still_quiet(const struct arena *arena, struct quiet since);
+
+/* Each byte belongs to its place in a volatile block of this generation, or is zero. */
+bool belongs(const uint8_t *got, uint64_t gen, size_t pos, size_t len);
+
+/* worker.c */
+struct worker {
+	pthread_t thread;
+	struct arena *arena;
+	struct rng rng;
+	unsigned int number;
+	struct pair pair;
+	struct buf near;  /* pinned memory of its own */
+	struct view mine; /* an MR of its own, replaced now and then */
+	uint8_t *scratch; /* shadow of what is not known exactly */
+	uint64_t gen;	  /* of the bytes it writes */
+	uint64_t transfers;
+	struct pair link; /* to the other process */
+	bool link_up;
+	unsigned int link_life;
+};
+
+void worker_open(struct worker *worker, struct arena *arena, unsigned int number);
+void *worker_run(void *worker);
+void worker_close(struct worker *worker);
+
+/* events.c: threads' functions */
+struct disturber {
+	pthread_t thread;
+	struct arena *arena;
+	struct rng rng;
+	uint8_t *aside; /* address space to move a block to */
+};
+
+extern const char *const event_names[EVENTS];
+
+void disturber_open(struct disturber *disturber, struct arena *arena, unsigned int number);
+void *disturber_run(void *disturber);
+
+/* system.c: threads' functions */
+void *forker_run(void *arena);
+void *compactor_run(void *arena);
+void *changer_run(void *arena); /* other page sizes for live MRs */
+void *presser_run(void *arena);
+
+/* A number of /proc/vmstat. */
+uint64_t vmstat(const char *name);
+
+/* peer.c: another process with MRs over the same file */
+struct peer *peer_start(struct arena *arena);
+/* Kills it in the middle of things and starts another one. */
+void peer_replace(struct peer *peer);
+void peer_stop(struct peer *peer);
+/* The other process's side; does not return. */
+_Noreturn void peer_main(int control_fd, int memory_fd);
+/* Connects the worker's link if that is needed; false if there is nobody to connect to. */
+bool peer_link(struct worker *worker);
+/* A random view of the other process's; false if it has none. */
+bool peer_view(struct worker *worker, struct buf *buf, struct ibv_mr *mr, bool *fussy);
+unsigned int peer_life(const struct peer *peer);
+unsigned int peer_closed(const struct peer *peer, size_t block);
+
+/* removal.c */
+void removal_run(uint64_t seed, uint64_t until_ms);
+_Noreturn void victim_main(int control_fd);
+
+/* inject.c */
+bool inject_possible(void);
+void inject_setup(void);
+void inject_reset(void);
+void *injector_run(void *arena);
+void inject_tell(void);
+
+/* torture.c */
+uint64_t now_ms(void);
+void start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
+
+#endif
