@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python self)
-PARTS_MORE=(debug fuzz kunit mlx5)
+PARTS_MORE=(debug kunit torture fuzz mlx5)
 
 part_shell() {
 	local file first
@@ -88,10 +88,10 @@ part_vm() {
 	vm_run
 }
 
-# part_prove PART KERNEL PATTERN [COMMAND]: the lab tests that match, then COMMAND
+# part_prove PART KERNEL PATTERN [COMMAND [OPTION...]]: the lab tests that match, then COMMAND
 part_prove() {
 	local part=$1 kernel=$2 status=0
-	part_vm --kernel "$kernel" --timeout 3600 -- \
+	part_vm --kernel "$kernel" --timeout 3600 "${@:5}" -- \
 		/bin/bash -c "prove -v --merge $3 || status=\$?; ${4-:}; exit \${status-0}" || status=$?
 	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
@@ -107,10 +107,29 @@ part_debug() { part_prove debug debug '/usr/libexec/hugeodp/tests/*.t' "$KMEMLEA
 # What the series tests inside of the kernel
 part_kunit() { part_prove kunit debug '/usr/libexec/hugeodp/kunit/*.t' "$KMEMLEAK"; }
 
+# stress_minutes NAME: the value of the variable NAME, which may be unset
+stress_minutes() {
+	local minutes=${!1-}
+	[[ $minutes =~ ^([1-9][0-9]{0,4})?$ ]] || usage_error "$1 wants minutes, not '$minutes'"
+	MINUTES=$minutes
+}
+
+# part_stress NAME MINUTES-OR-NOTHING OPTION...: with little memory there is a lack of it soon
+part_stress() {
+	part_prove "$1" debug "/usr/libexec/hugeodp/stress/$1.t${2:+ :: --minutes $2}" "$KMEMLEAK" \
+		--mem 2048 --hugepages 96 --timeout $(((${2:-10} + 30) * 60))
+}
+
 # Random ioctls, a million of them or as many as fit into HUGEODP_FUZZ_MINUTES
 part_fuzz() {
-	part_prove fuzz debug "/usr/libexec/hugeodp/stress/fuzz.t ${HUGEODP_FUZZ_MINUTES:+:: --minutes $HUGEODP_FUZZ_MINUTES}" \
-		"$KMEMLEAK"
+	stress_minutes HUGEODP_FUZZ_MINUTES
+	part_stress fuzz "$MINUTES"
+}
+
+# Random transfers while all sorts of things happen, for HUGEODP_TORTURE_MINUTES or a few
+part_torture() {
+	stress_minutes HUGEODP_TORTURE_MINUTES
+	part_stress torture "$MINUTES"
 }
 
 # The defects must show where they are not fixed: a reproducer that passes there tests nothing

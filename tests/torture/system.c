@@ -5,18 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tap.h"
 #include "torture.h"
-
-#define HOG_STEP (SZ_2M * 8)
-#define HOG_MAX ((size_t)4 << 30)
-#define HOG_MARGIN_KIB (96 << 10) /* what is left to the others in any case */
-#define PAGES_OUT 2000		  /* that are pressure enough */
 
 static void rest(long ms)
 {
@@ -178,51 +172,26 @@ uint64_t vmstat(const char *name)
 	return value;
 }
 
-static long available_kib(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	char text[128];
-	long kib = 0;
-
-	if (!f)
-		fatal("/proc/meminfo: %s", strerror(errno));
-	while (fgets(text, sizeof(text), f))
-		if (sscanf(text, "MemAvailable: %ld", &kib) == 1)
-			break;
-	fclose(f);
-	return kib;
-}
-
-/* Takes memory until the kernel has to page out, and gives it back. */
+/* Has the kernel take anonymous memory back, from whoever used it least. */
 void *presser_run(void *arg)
 {
+	static const char path[] = "/sys/devices/system/node/node0/reclaim";
+	static const char much[] = "16M swappiness=max";
 	struct arena *a = arg;
 	struct rng rng = { a->seed + 0x9e5 };
-	uint8_t *hog = mmap(NULL, HOG_MAX, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (hog == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
-	if (madvise(hog, HOG_MAX, MADV_HUGEPAGE) || madvise(hog, HOG_MAX, MADV_DONTFORK))
-		fatal("madvise: %s", strerror(errno));
+	need(fd >= 0, "%s must be writable", path);
 	while (!atomic_load(&a->stop)) {
 		uint64_t out = vmstat("pswpout");
-		size_t have = 0;
 
-		while (!atomic_load(&a->stop) && have < HOG_MAX &&
-		       available_kib() > HOG_MARGIN_KIB && vmstat("pswpout") < out + PAGES_OUT) {
-			/* if it is not paged out itself, others are */
-			if (mlock(hog + have, HOG_STEP))
-				break;
-			have += HOG_STEP;
-		}
+		/* EAGAIN: not so much to be had */
+		if (write(fd, much, strlen(much)) < 0 && errno != EAGAIN && errno != EBUSY)
+			fatal("%s: %s", path, strerror(errno));
 		if (vmstat("pswpout") > out)
 			happened(a, EV_PRESSURE);
-		rest((long)rng_below(&rng, 300));
-		munlock(hog, have);
-		madvise(hog, have, MADV_DONTNEED);
-		rest((long)rng_below(&rng, 300));
+		rest(50 + (long)rng_below(&rng, 300));
 	}
-	munmap(hog, HOG_MAX);
+	close(fd);
 	return NULL;
 }

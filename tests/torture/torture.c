@@ -26,7 +26,7 @@ struct leg {
 	const char *name;
 	enum mem_kind kind;
 	bool peer;
-	bool pressure;
+	bool pressure; /* memory is taken back all the time */
 	bool inject;
 	bool removal;
 };

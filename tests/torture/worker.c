@@ -8,7 +8,7 @@
 #include "torture.h"
 
 #define NEAR_LEN (MAX_TRANSFER + SZ_4K * 2)
-#define ANOTHER_MR 64 /* transfers between two MRs of a worker's own */
+#define ANOTHER_MR 24 /* transfers between two MRs of a worker's own */
 
 /* One end of a transfer. */
 struct side {
