@@ -14,7 +14,7 @@
 
 #define GUARD 64
 #define GUARD_BYTE 0xa5
-#define OUT_LEN 256
+#define OUT_LEN 1024
 #define NO_HANDLE 0xffffffffU
 
 const char *const method_names[METHODS] = {
@@ -251,6 +251,9 @@ static void make_query(struct call *c)
 	add_out(c, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
 		rng_below(c->rng, 4) ? sizeof(struct ib_uverbs_odp_state)
 				     : rng_below(c->rng, OUT_LEN));
+	if (rng_below(c->rng, 2))
+		add_out(c, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS,
+			sizeof(struct ib_uverbs_odp_blocks));
 }
 
 static void make_modify(struct call *c)

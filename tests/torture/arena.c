@@ -8,14 +8,6 @@
 
 #define CHECK_PIECE SZ_64K
 
-static const struct mode mode_mixed = {
-	.name = "2M|4K mixed",
-	.access = IBV_ACCESS_ON_DEMAND,
-	.request = true,
-	.page_sizes = SZ_2M | SZ_4K,
-	.flags = IBV_ODP_MIXED,
-};
-
 static const char *view_name(const struct view *view)
 {
 	return view->mode ? view->mode->name : "implicit";
@@ -34,7 +26,9 @@ static unsigned int modes(const struct arena *a, const struct mode **list)
 	list[n++] = &mode_odp;
 	list[n++] = &mode_2m_4k;
 	if (a->odp_flags & IBV_ODP_MIXED)
-		list[n++] = &mode_mixed;
+		list[n++] = &mode_mixed_2m_4k;
+	if (a->odp_flags & IBV_ODP_MIXED)
+		list[n++] = &mode_mixed_any;
 	if (a->mem.kind == MEM_THP || is_hugetlb(a)) {
 		list[n++] = &mode_strict_2m;
 		list[n++] = &mode_strict_64k;
@@ -249,6 +243,26 @@ static bool state_of(const struct view *v, struct ibv_mr_odp_attr *state)
 	return !err;
 }
 
+/* The blocks of each size are all the blocks there are, and none is of a size not accepted. */
+static bool adds_up(const struct view *v, const struct ibv_mr_odp_attr *s)
+{
+	uint64_t blocks = 0, sizes = 0;
+
+	for (unsigned int shift = 0; shift < 64; shift++) {
+		blocks += s->blocks[shift];
+		sizes |= s->blocks[shift] ? 1ULL << shift : 0;
+	}
+	if (blocks == s->blocks_mapped && !(sizes & ~s->page_sizes) &&
+	    s->renegotiations_down <= s->renegotiations)
+		return true;
+	diag("%s: %llu blocks mapped, but %llu of sizes %#llx; accepted are %#llx; %llu of %llu "
+	     "renegotiations went down",
+	     view_name(v), (unsigned long long)s->blocks_mapped, (unsigned long long)blocks,
+	     (unsigned long long)sizes, (unsigned long long)s->page_sizes,
+	     (unsigned long long)s->renegotiations_down, (unsigned long long)s->renegotiations);
+	return false;
+}
+
 /* What must be so at any time, of an MR whose blocks are all of one size. */
 static bool plausible(const struct view *v, const struct ibv_mr_odp_attr *s)
 {
@@ -272,6 +286,7 @@ void arena_check_counters(struct arena *a, const char *name)
 		struct view *v = &a->view[i];
 
 		known &= state_of(v, &before[i]);
+		right &= adds_up(v, &before[i]);
 		if (v->mode && !(before[i].flags & IBV_ODP_MIXED))
 			right &= plausible(v, &before[i]);
 		note("%s: %s: %llu transfers, %llu refused; shift %u, %llu faults, %llu mapped, "

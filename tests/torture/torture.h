@@ -23,7 +23,7 @@
 #define ARENA_LEN (SZ_2M * BLOCKS)
 #define WORKERS 3
 #define DISTURBERS 2
-#define MAX_VIEWS 7
+#define MAX_VIEWS 8
 /* not a multiple of the page: workers share pages */
 #define STRIP (SZ_2M / WORKERS / 8 * 8)
 #define MAX_TRANSFER (SZ_64K * 3)
