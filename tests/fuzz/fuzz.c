@@ -44,7 +44,7 @@ static void *run_caller(void *arg)
 	atomic_ullong *budget = &c->process->field->budget;
 
 	while (!atomic_load(&c->process->field->stop)) {
-		uint64_t left = atomic_load(budget);
+		unsigned long long left = atomic_load(budget);
 
 		if (!left || !atomic_compare_exchange_weak(budget, &left, left - 1)) {
 			if (!left)

@@ -291,9 +291,6 @@ static void one_event(struct disturber *d)
 	pick_range(&s);
 	if (events[i].where != ANYWHERE && is_stable(a, s.number))
 		return;
-	/* all in a row would leave the device nothing to do */
-	if (events[i].where == ALONE && rng_below(&d->rng, 4))
-		return;
 	if (events[i].where == ALONE)
 		pthread_rwlock_wrlock(&s.block->gate);
 	pthread_mutex_lock(&s.block->cpu);
