@@ -222,6 +222,9 @@ static void allow_middle_sizes(void)
 static void run_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint64_t ms)
 {
 	static const char *const kinds[] = { "mr", "qp", "cq" };
+	/* pages that cannot be read back from swap would be data lost */
+	bool with_swap = !leg->inject;
+	struct swap swap;
 	long before[3];
 
 	if (leg->inject && !inject_possible()) {
@@ -231,10 +234,14 @@ static void run_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint6
 	note("%s: %llu s", leg->name, (unsigned long long)ms / 1000);
 	for (int i = 0; i < 3; i++)
 		before[i] = resource_count(rig, kinds[i]);
+	if (with_swap)
+		swap_on(&swap, SWAP_BYTES);
 	if (leg->removal)
 		removal_run(seed, now_ms() + ms);
 	else
 		traffic_leg(rig, leg, seed, now_ms() + ms);
+	if (with_swap)
+		swap_off(&swap);
 	for (int i = 0; i < 3; i++)
 		is_u64((uint64_t)resource_count(rig, kinds[i]), (uint64_t)before[i],
 		       "%s: %ss are as many as before", leg->name, kinds[i]);
@@ -256,7 +263,6 @@ int main(int argc, char **argv)
 	const char *only = NULL;
 	double minutes = 4;
 	unsigned int count = 0;
-	struct swap swap;
 	struct rng rng;
 	struct rig rig;
 	int c;
@@ -283,14 +289,12 @@ int main(int argc, char **argv)
 	need(rig.is_rxe, "the device must be rxe");
 	rng_init(&rng, (uint64_t)time(NULL));
 	allow_middle_sizes();
-	swap_on(&swap, SWAP_BYTES);
 	for (unsigned int i = 0; i < LEGS; i++) {
 		uint64_t seed = rng_next(&rng);
 
 		if (!only || !strcmp(only, legs[i].name))
 			run_leg(&rig, &legs[i], seed, (uint64_t)(minutes * 60000) / count);
 	}
-	swap_off(&swap);
 	rig_close(&rig);
 	return tap_done();
 }
