@@ -2,7 +2,7 @@
 /*
  *	torture.t [--minutes M] [--leg NAME]
  *
- * Runs all legs, or the one named, for M minutes in all (4). $HUGEODP_SEED is the
+ * Runs all legs but inject, or the one named, for M minutes in all (4). $HUGEODP_SEED is the
  * seed of all that is random; how threads meet it does not decide.
  */
 #include "torture.h"
@@ -29,6 +29,7 @@ struct leg {
 	bool pressure; /* memory is taken back all the time */
 	bool inject;
 	bool removal;
+	bool by_name; /* only if it is named */
 };
 
 static const struct leg legs[] = {
@@ -37,7 +38,7 @@ static const struct leg legs[] = {
 	{ .name = "base", .kind = MEM_BASE, .pressure = true },
 	{ .name = "peer", .kind = MEM_SHMEM, .peer = true },
 	{ .name = "removal", .removal = true },
-	{ .name = "inject", .kind = MEM_THP, .inject = true },
+	{ .name = "inject", .kind = MEM_THP, .inject = true, .by_name = true },
 };
 
 #define LEGS (sizeof(legs) / sizeof(*legs))
@@ -207,6 +208,11 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 	arena_close(&a);
 }
 
+static bool is_wanted(const struct leg *leg, const char *only)
+{
+	return only ? !strcmp(only, leg->name) : !leg->by_name;
+}
+
 /* Folios of 64 KiB where a huge page has lost some of its pages. */
 static void allow_middle_sizes(void)
 {
@@ -227,10 +233,8 @@ static void run_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint6
 	struct swap swap;
 	long before[3];
 
-	if (leg->inject && !inject_possible()) {
-		note("%s: left out, this kernel cannot let allocations fail", leg->name);
-		return;
-	}
+	if (leg->inject)
+		need(inject_possible(), "the kernel must be able to let allocations fail");
 	note("%s: %llu s", leg->name, (unsigned long long)ms / 1000);
 	for (int i = 0; i < 3; i++)
 		before[i] = resource_count(rig, kinds[i]);
@@ -281,7 +285,7 @@ int main(int argc, char **argv)
 			usage();
 	}
 	for (unsigned int i = 0; i < LEGS; i++)
-		count += !only || !strcmp(only, legs[i].name);
+		count += is_wanted(&legs[i], only);
 	if (!count || minutes <= 0)
 		usage();
 	rig_open(&rig);
@@ -292,7 +296,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < LEGS; i++) {
 		uint64_t seed = rng_next(&rng);
 
-		if (!only || !strcmp(only, legs[i].name))
+		if (is_wanted(&legs[i], only))
 			run_leg(&rig, &legs[i], seed, (uint64_t)(minutes * 60000) / count);
 	}
 	rig_close(&rig);
