@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Memory of other huge sizes: hugetlb of 1 GiB, and large folios between 16 KiB and 1 MiB. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <linux/mman.h>
+
+#include "raw.h"
+#include "scene.h"
+#include "tap.h"
+
+#define SPACE ((uint8_t *)0x400000000000) /* 1 GiB aligned */
+#define LEN (SZ_1M * 4)
+#define PIECE (SZ_64K + 4097)
+
+static void *map_at(uint8_t *addr, size_t len, int flags)
+{
+	void *got = mmap(addr, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | flags, -1, 0);
+
+	if (got == MAP_FAILED)
+		fatal("mmap of %zu MiB: %s", len >> 20, strerror(errno));
+	return got;
+}
+
+static struct ibv_mr_odp_attr state_of(struct ibv_mr *mr)
+{
+	struct ibv_mr_odp_attr attr;
+	int ret = ibv_query_mr_odp(mr, &attr, sizeof(attr));
+
+	if (ret)
+		fatal("ibv_query_mr_odp: %s", strerror(ret));
+	return attr;
+}
+
+/* Bytes there and back again, compared on both sides. */
+static void piece(struct scene *s, struct ibv_mr *mr, uint8_t *at)
+{
+	static uint8_t want[PIECE];
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)s->near.mem.addr,
+		.length = PIECE,
+		.lkey = s->near.mr->lkey,
+	};
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.wr.rdma = { (uintptr_t)at, mr->rkey },
+	};
+
+	pattern_fill(want, (uintptr_t)at, 0, PIECE);
+	memcpy(s->near.mem.addr, want, PIECE);
+	post_send(&s->pair, &wr);
+	is_u64(pair_wait(&s->pair, NEAR).status, IBV_WC_SUCCESS, "WRITE at %p", (void *)at);
+	ok(!memcmp(at, want, PIECE), "every byte at %p", (void *)at);
+	memset(s->near.mem.addr, 0, PIECE);
+	wr.opcode = IBV_WR_RDMA_READ;
+	post_send(&s->pair, &wr);
+	is_u64(pair_wait(&s->pair, NEAR).status, IBV_WC_SUCCESS, "READ at %p", (void *)at);
+	ok(!memcmp(s->near.mem.addr, want, PIECE), "every byte read at %p", (void *)at);
+}
+
+static struct ibv_mr *reg(struct scene *s, uint8_t *at, size_t len, uint64_t sizes, uint32_t flags)
+{
+	struct mode mode = {
+		.access = IBV_ACCESS_ON_DEMAND,
+		.request = true,
+		.page_sizes = sizes,
+		.flags = flags,
+	};
+	struct ibv_mr *mr = mode_reg(&mode, s->rig->pd, at, len, (uintptr_t)at, ACCESS_ALL);
+
+	ok(mr, "register %zu MiB, sizes %#llx flags %u", len >> 20, (unsigned long long)sizes,
+	   flags);
+	return mr;
+}
+
+static void dereg(struct ibv_mr *mr)
+{
+	is_errno(ibv_dereg_mr(mr), 0, "deregister");
+}
+
+/* One page of 1 GiB is one block, one fault, and one entry. */
+static void gigantic(struct scene *s)
+{
+	uint8_t *at = map_at(SPACE, SZ_1G, MAP_HUGETLB | MAP_HUGE_1GB);
+	struct ibv_mr *mr = reg(s, at, SZ_1G, SZ_1G, 0);
+	struct ibv_mr_odp_attr state;
+
+	if (!mr)
+		return;
+	is_u64(state_of(mr).page_shift, 30, "strict 1G: page shift");
+	piece(s, mr, at);
+	piece(s, mr, at + SZ_1G / 2 - 5);
+	piece(s, mr, at + SZ_1G - PIECE);
+	state = state_of(mr);
+	is_u64(state.blocks_mapped, 1, "strict 1G: blocks mapped");
+	is_u64(state.faults, 1, "strict 1G: faults");
+	is_u64(state.table_bytes, 8, "strict 1G: table bytes");
+	is_errno(ibv_modify_mr_odp(mr, SZ_2M, IBV_ODP_POPULATE), 0, "strict 1G to 2M");
+	is_u64(state_of(mr).blocks_mapped, SZ_1G / SZ_2M, "2M: blocks mapped");
+	piece(s, mr, at + SZ_1G / 4 - 7);
+	is_errno(ibv_modify_mr_odp(mr, 0, 0), 0, "to any size");
+	is_u64(state_of(mr).page_shift, 30, "any size: page shift");
+	piece(s, mr, at + SZ_1G / 4 * 3 - 9);
+	dereg(mr);
+}
+
+/* The page of 1 GiB, THP behind it and base pages behind that, in one mixed MR. */
+static void all_sizes(struct scene *s)
+{
+	uint8_t *thp = map_at(SPACE + SZ_1G, SZ_2M * 4, 0);
+	uint8_t *base = map_at(SPACE + SZ_1G + SZ_2M * 4, SZ_2M, 0);
+	size_t len = SZ_1G + SZ_2M * 5;
+	uint64_t blocks[64];
+	struct ibv_mr *mr;
+
+	if (madvise(thp, SZ_2M * 4, MADV_HUGEPAGE) || madvise(base, SZ_2M, MADV_NOHUGEPAGE))
+		fatal("madvise: %s", strerror(errno));
+	mr = reg(s, SPACE, len, SZ_1G | SZ_2M | SZ_4K, IBV_ODP_MIXED);
+	if (!mr)
+		return;
+	is_u64(state_of(mr).page_shift, 30, "mixed: what will be tried first");
+	piece(s, mr, SPACE + 77);
+	piece(s, mr, thp - PIECE / 2);
+	piece(s, mr, thp + SZ_2M * 2 - PIECE / 2);
+	piece(s, mr, base - PIECE / 2);
+	piece(s, mr, base + SZ_2M - PIECE);
+	raw_blocks(mr, blocks);
+	is_u64(blocks[30], 1, "mixed: blocks of 1 GiB");
+	is_u64(blocks[21], 4, "mixed: blocks of 2 MiB");
+	ok(blocks[12] >= 17 && blocks[12] <= 36, "mixed: %llu blocks of 4 KiB",
+	   (unsigned long long)blocks[12]);
+	dereg(mr);
+	munmap(SPACE, len);
+}
+
+static void set_policy(unsigned int kib, const char *policy)
+{
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-%ukB/enabled", kib);
+	f = fopen(path, "we");
+	if (!f || fputs(policy, f) < 0 || fclose(f))
+		fatal("%s: %s", path, strerror(errno));
+}
+
+/* Folios that the CPU maps page by page. */
+static void large_folios(struct scene *s)
+{
+	for (unsigned int kib = 16; kib <= 1024; kib *= 2) {
+		size_t size = (size_t)kib << 10;
+		struct ibv_mr_odp_attr state;
+		struct ibv_mr *mr;
+		uint8_t *at;
+
+		set_policy(2048, "never");
+		set_policy(kib, "always");
+		at = map_at(SPACE, LEN, 0);
+		mr = reg(s, at, LEN, size, 0);
+		if (mr) {
+			piece(s, mr, at);
+			piece(s, mr, at + LEN / 2 - 5);
+			piece(s, mr, at + LEN - PIECE);
+			state = state_of(mr);
+			is_u64(1ULL << state.page_shift, size, "%u KiB: page size", kib);
+			ok(state.blocks_mapped >= 3 && state.blocks_mapped <= 3 * (PIECE / size + 2),
+			   "%u KiB: %llu blocks mapped", kib,
+			   (unsigned long long)state.blocks_mapped);
+			is_errno(ibv_modify_mr_odp(mr, size, IBV_ODP_POPULATE), 0,
+				 "%u KiB: populate", kib);
+			is_u64(state_of(mr).blocks_mapped, LEN / size, "%u KiB: all mapped", kib);
+			dereg(mr);
+		}
+		munmap(at, LEN);
+		set_policy(kib, "never");
+		set_policy(2048, "inherit");
+	}
+}
+
+int main(void)
+{
+	struct scene s;
+	struct rig rig;
+
+	rig_open(&rig);
+	need_series(&rig);
+	stop_khugepaged();
+	scene_open_unregistered(&s, &rig, MEM_BASE, SZ_2M);
+	gigantic(&s);
+	all_sizes(&s);
+	large_folios(&s);
+	scene_close(&s);
+	rig_close(&rig);
+	return tap_done();
+}
