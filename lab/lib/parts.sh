@@ -154,14 +154,20 @@ part_rdma-core() {
 	done
 }
 
+# part_unittest NAME KERNEL PROGRAM: the tests of a program of the Python package
+part_unittest() {
+	local name=$1 kernel=$2 program=$3 status=0
+	part_vm --kernel "$kernel" --timeout 600 -- /bin/bash -c \
+		"/usr/libexec/hugeodp/pyverbs/$program 2>&1" || status=$?
+	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
+	tally_unittest "$name" "$LAB_DIR/expected/$name" "$RUN_DIR/out"
+}
+
 # The Python package: its own tests, then rdma-core's with a page size request for every ODP MR
 part_python() {
 	local status=0
-	part_vm --timeout 600 -- /bin/bash -c '/usr/libexec/hugeodp/pyverbs/test_hugeodp.py 2>&1' ||
-		status=$?
-	[[ $status == [01] ]] || tally fail "python: ended with status $status"
-	tally_unittest python "$LAB_DIR/expected/python" "$RUN_DIR/out"
-	status=0
+	part_unittest python hugeodp test_hugeodp.py
+	part_unittest python-stock stock test_stock.py
 	part_vm --timeout 600 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 /usr/libexec/hugeodp/pyverbs/rdma_core.py \

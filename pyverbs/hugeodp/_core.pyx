@@ -124,7 +124,8 @@ def query_mr(mr: int) -> tuple:
     if err:
         return (err,)
     return (0, attr.page_sizes, attr.page_shift, attr.flags, attr.blocks_mapped, attr.table_bytes,
-            attr.faults, attr.pages_invalidated, attr.renegotiations, attr.source)
+            attr.faults, attr.pages_invalidated, attr.renegotiations, attr.source,
+            attr.renegotiations_down, {1 << i: attr.blocks[i] for i in range(64) if attr.blocks[i]})
 
 
 def page_shift(mr: int) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 from typing import TYPE_CHECKING
 
 from pyverbs.device import Context
@@ -12,16 +13,16 @@ from pyverbs.pd import PD
 from pyverbs.pyverbs_error import PyverbsError
 
 from . import _core
-from ._types import Access, Flags, HugeOdpError, State
+from ._types import Access, DeviceCaps, Flags, HugeOdpError, Source, State
 from ._verbs import _check_request, modify, page_shift, query, query_device
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from typing_extensions import Buffer
 
 _WRITES = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC
 
 
-def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> None:
+def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> DeviceCaps:
     """Refuse what needs no registration to be refused, as ibv_reg_mr_ex() does."""
     _check_request(page_sizes, flags)
     if not access & Access.ON_DEMAND or access & Access.HUGETLB or flags & ~sum(Flags):
@@ -29,6 +30,15 @@ def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> None:
     caps = query_device(obj)
     if (page_sizes and not page_sizes & caps.page_sizes) or flags & ~caps.flags:
         raise HugeOdpError(errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}")
+    return caps
+
+
+def without_series(caps: DeviceCaps, page_sizes: int) -> State:
+    """What a plain ODP MR is, on a kernel that cannot tell: of base pages."""
+    if page_sizes and not page_sizes & mmap.PAGESIZE:
+        raise HugeOdpError(errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}")
+    sizes = (page_sizes or caps.page_sizes) & caps.page_sizes
+    return State(sizes, mmap.PAGESIZE.bit_length() - 1, Flags(0), 0, 0, 0, 0, 0, caps.source)
 
 
 class MR(PyverbsMR):
@@ -41,6 +51,9 @@ class MR(PyverbsMR):
 
     ``page_sizes`` is a bit mask in bytes: one size is a strict request, several are negotiated, 0
     means any. ``Access.ON_DEMAND`` is added to ``access``.
+
+    On a kernel without page size requests, a request that accepts base pages gets these, and says so
+    in ``odp.source``; others are refused with EOPNOTSUPP.
 
     >>> memory = mmap.mmap(-1, 64 << 20)
     >>> memory.madvise(mmap.MADV_HUGEPAGE)
@@ -62,7 +75,8 @@ class MR(PyverbsMR):
         flags: int = 0,
     ) -> None:
         access |= Access.ON_DEMAND
-        check(pd, access, page_sizes, flags)
+        caps = check(pd, access, page_sizes, flags)
+        plain = None if caps.source == Source.KERNEL else without_series(caps, page_sizes)
         held = None
         if buffer is not None:
             if length or address is not None:
@@ -74,7 +88,10 @@ class MR(PyverbsMR):
         self._held = held
         try:
             super().__init__(pd, length, access, address=address)
-            modify(self, page_sizes, flags)
+            if plain is None:
+                modify(self, page_sizes, flags)
+            else:
+                self.odp_without_series = plain
         except BaseException as e:
             self.close()
             if isinstance(e, PyverbsError):

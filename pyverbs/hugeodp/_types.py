@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import enum
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -102,6 +104,9 @@ class State(NamedTuple):
     pages_invalidated: int
     renegotiations: int
     source: Source
+    renegotiations_down: int = 0
+    #: how many of blocks_mapped are of which size in bytes
+    blocks: Mapping[int, int] = MappingProxyType({})
 
     @property
     def page_size(self) -> int:

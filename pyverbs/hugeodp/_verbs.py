@@ -25,7 +25,7 @@ from ._types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from typing_extensions import Buffer
 
 
 def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
@@ -88,10 +88,14 @@ def query(mr: PyverbsMR) -> State:
     (2097152, 80, 80)
     """
     err, *state = _core.query_mr(_mr_address(mr))
+    if err == errno.EOPNOTSUPP and hasattr(mr, "odp_without_series"):
+        plain: State = mr.odp_without_series
+        return plain
     if err:
         raise HugeOdpError(err, "query ODP state of an MR")
-    page_sizes, shift, flags, *counts, source = state
-    return State(page_sizes, shift, Flags(flags), *counts, Source(source))
+    sizes, shift, flags, mapped, table, faults, invalidated, renegotiations, source, *rest = state
+    return State(sizes, shift, Flags(flags), mapped, table, faults, invalidated, renegotiations,
+                 Source(source), *rest)
 
 
 def page_shift(mr: PyverbsMR) -> int:
@@ -101,6 +105,8 @@ def page_shift(mr: PyverbsMR) -> int:
     2097152
     """
     shift = _core.page_shift(_mr_address(mr))
+    if shift == -errno.EOPNOTSUPP and hasattr(mr, "odp_without_series"):
+        return query(mr).page_shift
     if shift < 0:
         raise HugeOdpError(-shift, "query page shift of an MR")
     return shift

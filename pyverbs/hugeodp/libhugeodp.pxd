@@ -31,6 +31,8 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint64_t pages_invalidated
         uint64_t renegotiations
         uint32_t source
+        uint64_t renegotiations_down
+        uint64_t blocks[64]
 
     struct ibv_device_odp_attr:
         uint64_t page_sizes

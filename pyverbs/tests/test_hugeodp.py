@@ -88,6 +88,7 @@ class Data(Case):
             self.assertGreater(after.faults, before.faults)
         self.assertLessEqual(after.blocks_mapped, LENGTH >> shift)
         self.assertGreater(after.blocks_mapped, 0)
+        self.assertEqual(after.blocks, {1 << shift: after.blocks_mapped})
 
     def test_strict_hugetlb(self) -> None:
         self.pair("hugetlb", M2, 21)
@@ -113,7 +114,22 @@ class Data(Case):
             self.assertEqual(remote.modify(sizes).page_shift, shift)
             self.assertEqual(set(self.rig.transfer(r.WRITE, local, remote, 0, LENGTH)), {0})
             self.assertTrue(areas[0][:] == areas[1][:], f"wrong bytes at shift {shift}")
-        self.assertEqual(remote.odp.renegotiations, 4)
+        self.assertEqual((remote.odp.renegotiations, remote.odp.renegotiations_down), (4, 2))
+
+    def test_mixed(self) -> None:
+        """Half of the memory can be huge, and half of it is."""
+        areas = [memory("hugetlb"), memory("thp", 2 * LENGTH)]
+        address = ctypes.addressof(ctypes.c_char.from_buffer(areas[1]))
+        start = -address % M2
+        areas[1].madvise(mmap.MADV_NOHUGEPAGE, start + LENGTH // 2, LENGTH // 2)
+        areas[1] = memoryview(areas[1])[start : start + LENGTH]
+        local = self.mr(areas[0], access=RW, page_sizes=M2)
+        remote = self.mr(areas[1], access=RW, page_sizes=M2 | K4, flags=Flags.MIXED)
+        areas[0][:] = pattern(1)
+        self.assertEqual(set(self.rig.transfer(r.WRITE, local, remote, 0, LENGTH)), {0})
+        self.assertTrue(areas[1] == areas[0][:], "wrong bytes")
+        self.assertEqual(remote.odp.flags, Flags.MIXED)
+        self.assertEqual(remote.odp.blocks, {M2: LENGTH // 2 // M2, K4: LENGTH // 2 // K4})
 
     def test_strict_broken(self) -> None:
         """A block that is not huge any more: that access fails, and the counters say so."""
