@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python self)
-PARTS_MORE=(debug kunit torture fuzz mlx5)
+PARTS_MORE=(debug kunit torture fuzz mlx5 packages)
 
 part_shell() {
 	local file first
@@ -201,6 +201,14 @@ part_mlx5_suite() {
 		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@" || status=$?
 	[[ $status == [01] ]] || tally fail "mlx5-$scheme: ended with status $status"
 	tally_unittest "mlx5-$scheme" "$expected" "$RUN_DIR/out"
+}
+
+# Slow for its many roots, so only when asked for
+part_packages() {
+	local suite
+	for suite in "${DEB_SUITES[@]}"; do
+		deb_test "$suite"
+	done
 }
 
 part_self() {

@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Debian packages: built in a root of each release, tried in another one that has nothing but them.
+
+DEB_SUITES=(bookworm trixie testing)
+
+# deb_root SUITE DIR PACKAGES [SOURCE...]: a root with PACKAGES (separated by commas)
+deb_root() {
+	local suite=$1 dir=$2 packages=$3 settings=$2.apt
+	shift 3
+	apt_host_settings >"$settings"
+	unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+		mmdebstrap --mode=root --variant=minbase --arch=amd64 --format=directory \
+		--aptopt="$settings" --aptopt='APT::Install-Recommends "false"' \
+		--keyring="$DEBIAN_KEYRING" \
+		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
+		--include="$packages" "$suite" "$dir" \
+		"deb $DEBIAN_MIRROR $suite main" "$@"
+	rm -f -- "$settings"
+}
+
+# What the packages are built with, from debian/control, and lintian
+deb_build_packages() {
+	{
+		echo build-essential
+		echo lintian
+		sed -n '/^Build-Depends:/,/^[^ ]/p' "$TOP_DIR/packaging/debian/control" |
+			sed -nE 's/^ ([a-z0-9-]+).*/\1/p' | sed 's/^debhelper-compat$/debhelper/'
+	} | grep -vx 'dh-sequence-.*' | paste -sd,
+}
+
+# Sets DEB_ROOT to the root in which packages for SUITE are built, made first if needed
+deb_root_require() {
+	local suite=$1 key
+	key=$({
+		echo "$suite"
+		deb_build_packages
+		sed -n '/^deb_root()/,/^}/p' "$LAB_DIR/lib/packages.sh"
+	} | hash_text)
+	DEB_ROOT=$CACHE_DIR/debroot/$suite-$key
+	cache_use "$DEB_ROOT" && return 0
+	host_require
+	lock "debroot-$suite"
+	if [[ ! -d $DEB_ROOT ]]; then
+		run_dir_create
+		step "making a root to build packages in (Debian $suite)" \
+			deb_root "$suite" "$RUN_DIR/new" "$(deb_build_packages)"
+		cache_add "$DEB_ROOT"
+	fi
+	unlock "debroot-$suite"
+}
+
+# What packages are made of
+deb_sources() { tree_files | grep -zvE '^(lab|bench|\.ci)/'; }
+
+deb_compile() {
+	local out=$1 suffix file
+	mkdir -p "$out/source" "$out/build"
+	while IFS= read -r -d '' file; do
+		[[ ! -f $TOP_DIR/$file ]] || (cd "$TOP_DIR" && cp --parents -p "$file" "$out/source")
+	done < <(deb_sources)
+	# testing has no number
+	suffix=$(sed -nE 's/^VERSION_ID="([0-9]+)"$/+deb\1/p' "$DEB_ROOT/etc/os-release")
+	"$TOP_DIR/packaging/stage" "$out/source" "$out/build/hugeodp" "$suffix"
+	rm -rf -- "$out/source"
+	# shellcheck disable=SC2016 # expanded inside the root
+	ROOT=$DEB_ROOT root_exec "$out/build:build" -- /bin/bash -euc '
+		cd /run/build/hugeodp
+		dpkg-buildpackage -b -us -uc -j"$(nproc)"
+	'
+	mv "$out"/build/*.deb "$out"/build/*.changes "$out"/build/*.buildinfo "$out"
+	rm -rf -- "$out/build"
+}
+
+# deb_build SUITE OUT: the packages for SUITE, in OUT
+deb_build() {
+	deb_root_require "$1"
+	step "building packages for Debian $1" deb_compile "$2"
+}
+
+# deb_install SUITE DEBS ROOT: a minimal system with a compiler and our packages; apt finds out what
+# they need
+deb_install() {
+	local suite=$1 debs=$2 root=$3
+	(cd "$debs" && dpkg-scanpackages --multiversion . >Packages)
+	deb_root "$suite" "$root" \
+		"libhugeodp-dev,hugeodp-tools,python3-hugeodp,hugeodp-kernel-source,ibverbs-providers,gcc,libc6-dev,pkg-config" \
+		"deb [trusted=yes] copy:$debs ./"
+}
+
+# deb_series ROOT WORK: the series as packaged is the series of the lab
+deb_series() {
+	local root=$1 work=$2
+	source_require
+	mkdir -p "$work/linux" "$work/want"
+	(cd "$SOURCE/tree" && cp -r --parents Kbuild drivers/infiniband include mm lib "$work/linux")
+	series_apply "$SOURCE/tree" "$work/want"
+	ROOT=$root root_exec "$work/linux:linux" -- /usr/src/hugeodp/apply /run/linux
+	(cd "$work/want" && find . -type f -exec cmp {} "$work/linux/{}" \;) >"$work/differ" 2>&1
+	[[ ! -s $work/differ ]] || { cat "$work/differ" && return 1; }
+	! ROOT=$root root_exec "$work/linux:linux" -- /usr/src/hugeodp/apply /run/linux
+}
+
+# deb_try SUITE ROOT: in the machine; the results are counted
+deb_try() {
+	local suite=$1 root=$2 status=0
+	mkdir -p "$root/mnt/pyverbs"
+	cp -r "$TOP_DIR/README.md" "$TOP_DIR/packaging/tests/try.sh" "$root/mnt"
+	cp -r "$TOP_DIR/pyverbs/tests" "$root/mnt/pyverbs"
+	part_vm --timeout 300 --share "$root" -- \
+		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt || status=$?
+	tally_tap "packages-$suite" "$status" /dev/null <"$RUN_DIR/out"
+	tally_unittest "packages-$suite" "$LAB_DIR/expected/python" "$RUN_DIR/out"
+}
+
+# deb_lint OUT: nothing to complain of
+deb_lint() {
+	ROOT=$DEB_ROOT root_exec "$1:debs:ro" -- /bin/bash -c \
+		'lintian --allow-root --fail-on error,warning /run/debs/*.changes'
+}
+
+# deb_test SUITE: build, check, install, try
+deb_test() {
+	local suite=$1 out=$RUN_DIR/deb/$1
+	deb_build "$suite" "$out"
+	tally_check "packages-$suite/lintian" deb_lint "$out"
+	step "making a root with the packages (Debian $suite)" \
+		deb_install "$suite" "$out" "$RUN_DIR/deb/$suite-root"
+	tally_check "packages-$suite/series" deb_series "$RUN_DIR/deb/$suite-root" "$RUN_DIR/deb/$suite-work"
+	deb_try "$suite" "$RUN_DIR/deb/$suite-root"
+	rm -rf -- "$out"-{root,work}
+}

@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# In a root that has nothing of this project but its packages, on a kernel with the series: what a
+# newcomer does. Writes TAP, and in between what Python's unittest writes.
+# usage: try.sh SOURCE (README.md and the tests of the Python package are taken from there)
+set -uo pipefail
+
+source=$1
+tests=0
+bad=0
+
+# check NAME COMMAND...
+check() {
+	local name=$1
+	shift
+	tests=$((tests + 1))
+	if "$@"; then
+		echo "ok $tests - $name"
+	else
+		echo "not ok $tests - $name"
+		bad=$((bad + 1))
+	fi
+}
+
+# compile PROGRAM FILE: as README.md says
+compile() {
+	# shellcheck disable=SC2046 # several words
+	cc -o "$1" "$2" $(pkg-config --cflags --libs libhugeodp)
+}
+
+# The lines of README.md, with what they take for granted
+readme_program() {
+	cat <<-'END'
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include <infiniband/hugeodp.h>
+
+		static int shift_of(struct ibv_pd *pd, void *buf, size_t length)
+		{
+	END
+	# shellcheck disable=SC2016 # no command
+	sed -n '/^```c$/,/^```$/p' "$source/README.md" | grep -v -e '^```' -e '^#include'
+	cat <<-'END'
+			return mr ? shift : -1;
+		}
+
+		int main(void)
+		{
+			size_t length = 16 << 20;
+			void *buf = mmap(NULL, length, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+			struct ibv_device **list = ibv_get_device_list(NULL);
+			struct ibv_context *ctx = list && list[0] ? ibv_open_device(list[0]) : NULL;
+			struct ibv_pd *pd = ctx ? ibv_alloc_pd(ctx) : NULL;
+
+			if (!pd || buf == MAP_FAILED)
+				return 1;
+			printf("%d\n", shift_of(pd, buf, length));
+			return 0;
+		}
+	END
+}
+
+readme() {
+	readme_program >readme.c && compile readme readme.c && [[ $(./readme) == 21 ]]
+}
+
+hello() {
+	compile hello /usr/share/doc/libhugeodp-dev/examples/hello-huge-odp.c &&
+		[[ $(./hello) == *'in pages of 2048 KiB' ]]
+}
+
+# The library of these packages, and no other, is what runs
+library() {
+	local file
+	file=$(realpath "$(ldd ./readme | awk '/libhugeodp/ { print $3 }')")
+	[[ $(dpkg -S "$file") == libhugeodp1:* ]]
+}
+
+pages() {
+	local page
+	for page in 7/hugeodp.7 3/ibv_reg_mr_ex.3hugeodp 3/ibv_mr_page_shift.3hugeodp; do
+		zcat "/usr/share/man/man$page.gz" | grep -q . || return 1
+	done
+}
+
+tool() {
+	local device
+	device=$(echo /sys/class/infiniband/*)
+	device=${device%% *}
+	hugeodp info | grep -q "${device##*/}" && hugeodp info --json | python3 -m json.tool >/dev/null &&
+		hugeodp run -- ./readme | grep -qx 21
+}
+
+python() { (cd "$source/pyverbs/tests" && python3 -B ./test_hugeodp.py -v) 2>&1; }
+
+removed() {
+	dpkg --purge python3-hugeodp hugeodp-tools libhugeodp-dev libhugeodp1 hugeodp-kernel-source &&
+		[[ -z $(find /usr /etc /var/lib/dpkg/info -name '*hugeodp*') ]]
+}
+
+cd "$(mktemp -d)" || exit
+check "the program of README.md" readme
+check "the library is the one of the package" library
+check "the example" hello
+check "manual pages" pages
+check "the command" tool
+check "the tests of the Python package" python
+check "removed without a trace" removed
+echo "1..$tests"
+[[ $bad == 0 ]]
