@@ -94,7 +94,7 @@ deb_series() {
 	local root=$1 work=$2
 	source_require
 	mkdir -p "$work/linux" "$work/want"
-	(cd "$SOURCE/tree" && cp -r --parents Kbuild drivers/infiniband include mm lib "$work/linux")
+	(cd "$SOURCE/tree" && cp -r --parents Kbuild Documentation/infiniband drivers/infiniband include mm "$work/linux")
 	series_apply "$SOURCE/tree" "$work/want"
 	ROOT=$root root_exec "$work/linux:linux" -- /usr/src/hugeodp/apply /run/linux
 	(cd "$work/want" && find . -type f -exec cmp {} "$work/linux/{}" \;) >"$work/differ" 2>&1
