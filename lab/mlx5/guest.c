@@ -24,22 +24,31 @@ static bool guest_overlaps(const struct guest *guest, uint64_t address, uint64_t
 	return false;
 }
 
+/* Between pages that are nobody's: a step outside is a crash and no silent damage */
 static int guest_mmap(struct guest_region *region, int fd, uint64_t offset)
 {
-	uint64_t lead = offset % sysconf(_SC_PAGESIZE);
+	uint64_t page = sysconf(_SC_PAGESIZE), lead = offset % page;
+	size_t size = (lead + region->size + page - 1) / page * page;
 	struct stat st;
+	uint8_t *guard;
+	int error;
 
 	/* a file that is too short would be a signal later instead of an error now */
 	if (fstat(fd, &st) || offset > (uint64_t)st.st_size ||
 	    region->size > (uint64_t)st.st_size - offset)
 		return -EINVAL;
-	region->mapping_size = region->size + lead;
-	region->mapping = mmap(NULL, region->mapping_size,
-			       PROT_READ | (region->writable ? PROT_WRITE : 0), MAP_SHARED, fd,
-			       offset - lead);
-	if (region->mapping == MAP_FAILED)
+	guard = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (guard == MAP_FAILED)
 		return -errno;
-	region->host = (uint8_t *)region->mapping + lead;
+	if (mmap(guard + page, size, PROT_READ | (region->writable ? PROT_WRITE : 0),
+		 MAP_SHARED | MAP_FIXED, fd, offset - lead) == MAP_FAILED) {
+		error = errno;
+		munmap(guard, size + 2 * page);
+		return -error;
+	}
+	region->mapping = guard;
+	region->mapping_size = size + 2 * page;
+	region->host = guard + page + lead;
 	return 0;
 }
 

@@ -4,9 +4,9 @@
  *
  *     mlx5-fuzz ENTRY SECONDS [SEED]    random input, made to look like the real thing
  *
- * With -DMLX5_LIBFUZZER the entry named by MLX5_FUZZ gets its input from libFuzzer instead. It finds
- * nothing by itself: it is built with sanitizers, and what lies outside the guest's memory is not
- * mapped.
+ * Built with HUGEODP_LIBFUZZER (clang), the entry named by the environment's MLX5_FUZZ gets its input
+ * from libFuzzer instead. What finds anything are the sanitizers, so build with them; the
+ * pages beside the guest's memory are not mapped, so a step outside of it ends the program.
  */
 #include "bench.h"
 #include "pci.h"
