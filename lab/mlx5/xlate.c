@@ -9,7 +9,7 @@
 #define MTT_FLAGS 7ull
 #define KSM_KEY 4
 #define KSM_ADDRESS 8
-#define WALK_BUDGET (1u << 26)
+#define WALK_BUDGET (1u << 22)
 
 /* A repeated pattern: this entry, then entries of {stride, bytes, key, address} */
 #define KLM_REPEAT_KEY 0x400u
