@@ -13,7 +13,6 @@
 
 #define SPACE ((uint8_t *)0x400000000000) /* 1 GiB aligned */
 #define LEN (SZ_1M * 4)
-#define PIECE (SZ_64K + 4097)
 
 static void *map_at(uint8_t *addr, size_t len, int flags)
 {
@@ -23,45 +22,6 @@ static void *map_at(uint8_t *addr, size_t len, int flags)
 	if (got == MAP_FAILED)
 		fatal("mmap of %zu MiB: %s", len >> 20, strerror(errno));
 	return got;
-}
-
-static struct ibv_mr_odp_attr state_of(struct ibv_mr *mr)
-{
-	struct ibv_mr_odp_attr attr;
-	int ret = ibv_query_mr_odp(mr, &attr, sizeof(attr));
-
-	if (ret)
-		fatal("ibv_query_mr_odp: %s", strerror(ret));
-	return attr;
-}
-
-/* Bytes there and back again, compared on both sides. */
-static void piece(struct scene *s, struct ibv_mr *mr, uint8_t *at)
-{
-	static uint8_t want[PIECE];
-	struct ibv_sge sge = {
-		.addr = (uintptr_t)s->near.mem.addr,
-		.length = PIECE,
-		.lkey = s->near.mr->lkey,
-	};
-	struct ibv_send_wr wr = {
-		.opcode = IBV_WR_RDMA_WRITE,
-		.send_flags = IBV_SEND_SIGNALED,
-		.sg_list = &sge,
-		.num_sge = 1,
-		.wr.rdma = { (uintptr_t)at, mr->rkey },
-	};
-
-	pattern_fill(want, (uintptr_t)at, 0, PIECE);
-	memcpy(s->near.mem.addr, want, PIECE);
-	post_send(&s->pair, &wr);
-	is_u64(pair_wait(&s->pair, NEAR).status, IBV_WC_SUCCESS, "WRITE at %p", (void *)at);
-	ok(!memcmp(at, want, PIECE), "every byte at %p", (void *)at);
-	memset(s->near.mem.addr, 0, PIECE);
-	wr.opcode = IBV_WR_RDMA_READ;
-	post_send(&s->pair, &wr);
-	is_u64(pair_wait(&s->pair, NEAR).status, IBV_WC_SUCCESS, "READ at %p", (void *)at);
-	ok(!memcmp(s->near.mem.addr, want, PIECE), "every byte read at %p", (void *)at);
 }
 
 static struct ibv_mr *reg(struct scene *s, uint8_t *at, size_t len, uint64_t sizes, uint32_t flags)
@@ -93,20 +53,20 @@ static void gigantic(struct scene *s)
 
 	if (!mr)
 		return;
-	is_u64(state_of(mr).page_shift, 30, "strict 1G: page shift");
-	piece(s, mr, at);
-	piece(s, mr, at + SZ_1G / 2 - 5);
-	piece(s, mr, at + SZ_1G - PIECE);
-	state = state_of(mr);
+	is_u64(mr_state(mr).page_shift, 30, "strict 1G: page shift");
+	scene_spot(s, mr, at);
+	scene_spot(s, mr, at + SZ_1G / 2 - 5);
+	scene_spot(s, mr, at + SZ_1G - PIECE);
+	state = mr_state(mr);
 	is_u64(state.blocks_mapped, 1, "strict 1G: blocks mapped");
 	is_u64(state.faults, 1, "strict 1G: faults");
 	is_u64(state.table_bytes, 8, "strict 1G: table bytes");
 	is_errno(ibv_modify_mr_odp(mr, SZ_2M, IBV_ODP_POPULATE), 0, "strict 1G to 2M");
-	is_u64(state_of(mr).blocks_mapped, SZ_1G / SZ_2M, "2M: blocks mapped");
-	piece(s, mr, at + SZ_1G / 4 - 7);
+	is_u64(mr_state(mr).blocks_mapped, SZ_1G / SZ_2M, "2M: blocks mapped");
+	scene_spot(s, mr, at + SZ_1G / 4 - 7);
 	is_errno(ibv_modify_mr_odp(mr, 0, 0), 0, "to any size");
-	is_u64(state_of(mr).page_shift, 30, "any size: page shift");
-	piece(s, mr, at + SZ_1G / 4 * 3 - 9);
+	is_u64(mr_state(mr).page_shift, 30, "any size: page shift");
+	scene_spot(s, mr, at + SZ_1G / 4 * 3 - 9);
 	dereg(mr);
 }
 
@@ -124,12 +84,12 @@ static void all_sizes(struct scene *s)
 	mr = reg(s, SPACE, len, SZ_1G | SZ_2M | SZ_4K, IBV_ODP_MIXED);
 	if (!mr)
 		return;
-	is_u64(state_of(mr).page_shift, 30, "mixed: what will be tried first");
-	piece(s, mr, SPACE + 77);
-	piece(s, mr, thp - PIECE / 2);
-	piece(s, mr, thp + SZ_2M * 2 - PIECE / 2);
-	piece(s, mr, base - PIECE / 2);
-	piece(s, mr, base + SZ_2M - PIECE);
+	is_u64(mr_state(mr).page_shift, 30, "mixed: what will be tried first");
+	scene_spot(s, mr, SPACE + 77);
+	scene_spot(s, mr, thp - PIECE / 2);
+	scene_spot(s, mr, thp + SZ_2M * 2 - PIECE / 2);
+	scene_spot(s, mr, base - PIECE / 2);
+	scene_spot(s, mr, base + SZ_2M - PIECE);
 	raw_blocks(mr, blocks);
 	is_u64(blocks[30], 1, "mixed: blocks of 1 GiB");
 	is_u64(blocks[21], 4, "mixed: blocks of 2 MiB");
@@ -165,17 +125,17 @@ static void large_folios(struct scene *s)
 		at = map_at(SPACE, LEN, 0);
 		mr = reg(s, at, LEN, size, 0);
 		if (mr) {
-			piece(s, mr, at);
-			piece(s, mr, at + LEN / 2 - 5);
-			piece(s, mr, at + LEN - PIECE);
-			state = state_of(mr);
+			scene_spot(s, mr, at);
+			scene_spot(s, mr, at + LEN / 2 - 5);
+			scene_spot(s, mr, at + LEN - PIECE);
+			state = mr_state(mr);
 			is_u64(1ULL << state.page_shift, size, "%u KiB: page size", kib);
 			ok(state.blocks_mapped >= 3 && state.blocks_mapped <= 3 * (PIECE / size + 2),
 			   "%u KiB: %llu blocks mapped", kib,
 			   (unsigned long long)state.blocks_mapped);
 			is_errno(ibv_modify_mr_odp(mr, size, IBV_ODP_POPULATE), 0,
 				 "%u KiB: populate", kib);
-			is_u64(state_of(mr).blocks_mapped, LEN / size, "%u KiB: all mapped", kib);
+			is_u64(mr_state(mr).blocks_mapped, LEN / size, "%u KiB: all mapped", kib);
 			dereg(mr);
 		}
 		munmap(at, LEN);

@@ -203,12 +203,17 @@ uint64_t buf_iova(const struct buf *buf, size_t at)
 	return buf->iova + (at - buf->mr_at);
 }
 
-struct ibv_mr_odp_attr buf_state(const struct buf *buf)
+struct ibv_mr_odp_attr mr_state(struct ibv_mr *mr)
 {
 	struct ibv_mr_odp_attr attr;
-	int ret = ibv_query_mr_odp(buf->mr, &attr, sizeof(attr));
+	int ret = ibv_query_mr_odp(mr, &attr, sizeof(attr));
 
 	if (ret)
 		fatal("ibv_query_mr_odp: %s", strerror(ret));
 	return attr;
+}
+
+struct ibv_mr_odp_attr buf_state(const struct buf *buf)
+{
+	return mr_state(buf->mr);
 }

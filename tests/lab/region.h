@@ -91,7 +91,8 @@ bool buf_check_all(const struct buf *buf);
 /* What the device is to be told for @at. */
 uint64_t buf_iova(const struct buf *buf, size_t at);
 
-/* The state of the MR's page table; ends the test if the query fails. */
+/* The state of an MR's page table; ends the test if the query fails. */
+struct ibv_mr_odp_attr mr_state(struct ibv_mr *mr);
 struct ibv_mr_odp_attr buf_state(const struct buf *buf);
 
 #endif

@@ -67,7 +67,6 @@ bool scene_read(struct scene *scene, size_t at, size_t len, const char *what)
 		  scene->name, what, len >> 10, at);
 }
 
-#define PIECE (SZ_64K + 4097)
 
 static bool pieces(struct scene *scene, enum op op, const char *what)
 {
@@ -112,6 +111,35 @@ bool scene_write_fails(struct scene *scene, size_t at, size_t len, const char *w
 bool scene_read_fails(struct scene *scene, size_t at, size_t len, const char *what)
 {
 	return fails(scene, OP_READ, at, len, what);
+}
+
+void scene_spot(struct scene *scene, struct ibv_mr *mr, uint8_t *at)
+{
+	static uint8_t want[PIECE];
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)scene->near.mem.addr,
+		.length = PIECE,
+		.lkey = scene->near.mr->lkey,
+	};
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.wr.rdma = { (uintptr_t)at, mr->rkey },
+	};
+
+	pattern_fill(want, (uintptr_t)at, 0, PIECE);
+	memcpy(scene->near.mem.addr, want, PIECE);
+	post_send(&scene->pair, &wr);
+	is_u64(pair_wait(&scene->pair, NEAR).status, IBV_WC_SUCCESS, "WRITE at %p", (void *)at);
+	ok(!memcmp(at, want, PIECE), "every byte at %p", (void *)at);
+	/* what the target held before must not pass for what is read */
+	memset(scene->near.mem.addr, 0, PIECE);
+	wr.opcode = IBV_WR_RDMA_READ;
+	post_send(&scene->pair, &wr);
+	is_u64(pair_wait(&scene->pair, NEAR).status, IBV_WC_SUCCESS, "READ at %p", (void *)at);
+	ok(!memcmp(scene->near.mem.addr, want, PIECE), "every byte read at %p", (void *)at);
 }
 
 bool scene_shift(struct scene *scene, uint32_t want, const char *what)

@@ -5,6 +5,9 @@
 
 #include "xfer.h"
 
+/* Bytes of a piece: over a border of 64 KiB, with a tail. */
+#define PIECE (SZ_64K + 4097)
+
 struct scene {
 	struct rig *rig;
 	struct pair pair;
@@ -31,6 +34,12 @@ bool scene_read_pieces(struct scene *scene, const char *what);
 
 bool scene_write_fails(struct scene *scene, size_t at, size_t len, const char *what);
 bool scene_read_fails(struct scene *scene, size_t at, size_t len, const char *what);
+
+/*
+ * Test points: bytes written to @at and read back, in memory below @mr that has no buf because
+ * it is too large for a copy.
+ */
+void scene_spot(struct scene *scene, struct ibv_mr *mr, uint8_t *at);
 
 /* Test points on what the far MR is made of. */
 bool scene_shift(struct scene *scene, uint32_t want, const char *what);

@@ -14,12 +14,13 @@
 #define SPACE ((size_t)1 << 40)
 #define SPOTS 5
 
+/* Both ends, the middle, and borders of blocks; nothing in between. */
 static const size_t spots[SPOTS] = {
 	0,
 	SZ_2M * 3 + 4095,
 	SPACE / 2 - 1000,
 	SPACE / 3 + SZ_2M - 7,
-	SPACE - SZ_64K,
+	SPACE - PIECE,
 };
 
 static double seconds_since(const struct timespec *start)
@@ -30,52 +31,12 @@ static double seconds_since(const struct timespec *start)
 	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-/* Bytes at both ends, in the middle, and over borders of blocks; nothing in between. */
-static void spot(struct scene *s, uint8_t *space, struct ibv_mr *mr, size_t at)
-{
-	uint8_t want[SZ_64K];
-	struct ibv_sge sge = {
-		.addr = (uintptr_t)s->near.mem.addr,
-		.length = sizeof(want),
-		.lkey = s->near.mr->lkey,
-	};
-	struct ibv_send_wr wr = {
-		.opcode = IBV_WR_RDMA_WRITE,
-		.send_flags = IBV_SEND_SIGNALED,
-		.sg_list = &sge,
-		.num_sge = 1,
-		.wr.rdma = { (uintptr_t)space + at, mr->rkey },
-	};
-
-	pattern_fill(want, at, 0, sizeof(want));
-	memcpy(s->near.mem.addr, want, sizeof(want));
-	post_send(&s->pair, &wr);
-	is_u64(pair_wait(&s->pair, NEAR).status, IBV_WC_SUCCESS, "WRITE at %#zx", at);
-	ok(!memcmp(space + at, want, sizeof(want)), "every byte at %#zx", at);
-
-	memset(s->near.mem.addr, 0, sizeof(want));
-	wr.opcode = IBV_WR_RDMA_READ;
-	post_send(&s->pair, &wr);
-	is_u64(pair_wait(&s->pair, NEAR).status, IBV_WC_SUCCESS, "READ at %#zx", at);
-	ok(!memcmp(s->near.mem.addr, want, sizeof(want)), "every byte read at %#zx", at);
-}
-
-static struct ibv_mr_odp_attr state_of(struct ibv_mr *mr)
-{
-	struct ibv_mr_odp_attr attr;
-	int ret = ibv_query_mr_odp(mr, &attr, sizeof(attr));
-
-	if (ret)
-		fatal("ibv_query_mr_odp: %s", strerror(ret));
-	return attr;
-}
-
 /* All of it in one call, which is far more than 4 GiB: what is there already is found again. */
 static void prefetch_all(struct scene *s, uint8_t *space, struct ibv_mr *mr, const char *name)
 {
 	const size_t step = (size_t)1 << 31;
 	const int count = (int)(SPACE / step);
-	struct ibv_mr_odp_attr before = state_of(mr), after;
+	struct ibv_mr_odp_attr before = mr_state(mr), after;
 	struct ibv_sge *sge = calloc((size_t)count, sizeof(*sge));
 
 	if (!sge)
@@ -86,7 +47,7 @@ static void prefetch_all(struct scene *s, uint8_t *space, struct ibv_mr *mr, con
 	is_errno(ibv_advise_mr(s->rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
 			       IBV_ADVISE_MR_FLAG_FLUSH, sge, (uint32_t)count),
 		 0, "%s: prefetch 1 TiB without faults", name);
-	after = state_of(mr);
+	after = mr_state(mr);
 	ok(after.blocks_mapped >= before.blocks_mapped, "%s: %llu blocks mapped", name,
 	   (unsigned long long)after.blocks_mapped);
 	is_u64(after.faults, before.faults, "%s: prefetch is no fault", name);
@@ -115,7 +76,7 @@ static void huge_space(struct scene *s, const struct mode *mode, uint32_t shift)
 		return;
 	}
 	taken = seconds_since(&start);
-	state = state_of(mr);
+	state = mr_state(mr);
 	note("%s: registered in %.3f s, table of %llu bytes", mode->name, taken,
 	     (unsigned long long)state.table_bytes);
 	is_u64(state.page_shift, shift, "%s: page shift", mode->name);
@@ -123,9 +84,9 @@ static void huge_space(struct scene *s, const struct mode *mode, uint32_t shift)
 	ok(state.table_bytes <= SZ_64K, "%s: a table of next to nothing", mode->name);
 
 	for (size_t i = 0; i < SPOTS; i++)
-		spot(s, space, mr, spots[i]);
-	state = state_of(mr);
-	ok(state.blocks_mapped > 0 && state.blocks_mapped <= SPOTS * 18, "%s: %llu blocks mapped",
+		scene_spot(s, mr, space + spots[i]);
+	state = mr_state(mr);
+	ok(state.blocks_mapped > 0 && state.blocks_mapped <= SPOTS * 19, "%s: %llu blocks mapped",
 	   mode->name, (unsigned long long)state.blocks_mapped);
 	ok(state.table_bytes <= SZ_1M, "%s: table of %llu bytes", mode->name,
 	   (unsigned long long)state.table_bytes);
@@ -133,11 +94,11 @@ static void huge_space(struct scene *s, const struct mode *mode, uint32_t shift)
 	/* one page goes: the walk is to that page */
 	if (madvise(space + SPACE / 2 - 1000 - 3096, SZ_4K, MADV_DONTNEED))
 		fatal("MADV_DONTNEED: %s", strerror(errno));
-	is_u64(state_of(mr).pages_invalidated, 1, "%s: one block invalidated", mode->name);
+	is_u64(mr_state(mr).pages_invalidated, 1, "%s: one block invalidated", mode->name);
 	prefetch_all(s, space, mr, mode->name);
 	if (madvise(space, SPACE, MADV_DONTNEED))
 		fatal("MADV_DONTNEED: %s", strerror(errno));
-	state = state_of(mr);
+	state = mr_state(mr);
 	is_u64(state.blocks_mapped, 0, "%s: all gone", mode->name);
 	ok(state.table_bytes <= SZ_64K, "%s: and the tables with it", mode->name);
 
