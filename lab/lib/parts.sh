@@ -3,8 +3,8 @@
 #
 # The parts of lab/lab test. Each leaves its results with tally.
 
-PARTS=(shell unit lab stock rdma-core python self)
-PARTS_MORE=(debug kunit torture fuzz mlx5 packages)
+PARTS=(shell unit lab stock rdma-core python kunit self)
+PARTS_MORE=(debug torture fuzz mlx5 packages)
 
 part_shell() {
 	local file first
