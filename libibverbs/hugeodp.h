@@ -192,6 +192,7 @@ struct ibv_odp_report {
  *               length SIZE_MAX) on a kernel without requests, DMA handle
  *   ERANGE      the device supports accepted sizes, but none fits this range
  *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped
+ *   EBUSY       IBV_ODP_POPULATE and memory that changes all the time
  *   ENOMEM      out of memory
  * and what ibv_reg_mr() returns. Nothing is left behind on failure.
  */
@@ -234,6 +235,7 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
  *   ENOMEM      out of memory; the MR is as it was
  *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped; the new
  *               sizes are in force
+ *   EBUSY       the same for memory that changes all the time
  */
 int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 

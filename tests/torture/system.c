@@ -136,9 +136,9 @@ void *changer_run(void *arg)
 		err = ibv_modify_mr_odp(v->mr, other_sizes(v, &rng), flags);
 		/* over a hole it is base pages or nothing */
 		sure = !v->fussy && arena_still_quiet(a, quiet);
-		/* there may be no huge memory, and with POPULATE none that can be mapped */
+		/* there may be no huge memory, and with POPULATE none that stays mapped */
 		if (!err || (err == ERANGE && !sure) || a->any_failure ||
-		    ((err == EFAULT || err == EPERM) && flags & IBV_ODP_POPULATE)) {
+		    ((err == EFAULT || err == EBUSY) && flags & IBV_ODP_POPULATE)) {
 			happened(a, err ? EV_MODIFY_REFUSED : EV_MODIFY);
 		} else {
 			diag("ibv_modify_mr_odp of %s, flags %#x: %s", v->mode->name, flags,
