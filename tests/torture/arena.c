@@ -268,7 +268,7 @@ static bool plausible(const struct view *v, const struct ibv_mr_odp_attr *s)
 {
 	uint64_t entries = ARENA_LEN >> s->page_shift;
 	bool right = (s->page_sizes & 1ULL << s->page_shift) && s->blocks_mapped <= entries + 1 &&
-		     s->table_bytes >= entries * 8;
+		     s->table_bytes >= s->blocks_mapped * 8;
 
 	if (!right)
 		diag("%s: shift %u of %#llx, %llu blocks, %llu bytes", view_name(v), s->page_shift,
