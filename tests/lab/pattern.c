@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "tap.h"
 
 /* The finalizer of splitmix64, by Sebastiano Vigna (public domain). */
@@ -61,4 +62,26 @@ void pattern_fill(void *dst, uint64_t gen, uint64_t pos, size_t len)
 		pos += n;
 		len -= n;
 	}
+}
+
+bool pattern_or_zero(const uint8_t *got, uint64_t gen, size_t pos, size_t len)
+{
+	uint8_t want[SZ_4K];
+
+	for (size_t done = 0, n; done < len; done += n) {
+		n = len - done < SZ_4K ? len - done : SZ_4K;
+		pattern_fill(want, gen, pos + done, n);
+		if (!memcmp(got + done, want, n))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			if (got[done + i] && got[done + i] != want[i]) {
+				diag("volatile byte %zu (block %zu, page + %zu, generation %llu) "
+				     "is %02x, neither 0 nor %02x",
+				     pos + done + i, (pos + done + i) / SZ_2M,
+				     (pos + done + i) % SZ_4K, (unsigned long long)gen,
+				     got[done + i], want[i]);
+				return false;
+			}
+	}
+	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef LAB_PATTERN_H
 #define LAB_PATTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,11 @@ size_t rng_size(struct rng *rng, size_t max);
  * stale data both show.
  */
 void pattern_fill(void *dst, uint64_t gen, uint64_t pos, size_t len);
+
+/*
+ * For memory that may lose its pages: each byte is the one of its position and generation, or
+ * zero. Prints the first that is neither.
+ */
+bool pattern_or_zero(const uint8_t *got, uint64_t gen, size_t pos, size_t len);
 
 #endif

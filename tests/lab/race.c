@@ -56,26 +56,6 @@ struct worker {
 	unsigned int number;
 };
 
-static bool belongs(const uint8_t *got, size_t pos, size_t len)
-{
-	uint8_t want[SZ_4K];
-
-	for (size_t done = 0, n; done < len; done += n) {
-		n = len - done < SZ_4K ? len - done : SZ_4K;
-		pattern_fill(want, TAG, pos + done, n);
-		if (!memcmp(got + done, want, n))
-			continue;
-		for (size_t i = 0; i < n; i++)
-			if (got[done + i] && got[done + i] != want[i]) {
-				diag("volatile byte %zu (page + %zu) is %02x, neither 0 nor %02x",
-				     pos + done + i, (pos + done + i) % SZ_4K, got[done + i],
-				     want[i]);
-				return false;
-			}
-	}
-	return true;
-}
-
 /* Counts a failed request, unless it is one that may fail. */
 static bool succeeded(struct worker *w, const struct outcome *out, enum op op, size_t at)
 {
@@ -109,7 +89,7 @@ static void volatile_transfer(struct worker *w, size_t at, size_t len)
 		memset(near, 0xee, len);
 		x.op = OP_READ;
 		out = xfer_run(&w->pair, &x);
-		if (succeeded(w, &out, x.op, at) && !belongs(near, at, len))
+		if (succeeded(w, &out, x.op, at) && !pattern_or_zero(near, TAG, at, len))
 			atomic_fetch_add(&w->race->wrong, 1);
 	}
 	buf_adopt(&w->near, 0, w->near.mem.len);
@@ -250,7 +230,8 @@ static void check_after(struct race *race, const char *name)
 		size_t at = block * SZ_2M;
 
 		if (block % 2)
-			volatile_right &= belongs(race->mr.mem.addr + at, at, SZ_2M);
+			volatile_right &=
+				pattern_or_zero(race->mr.mem.addr + at, TAG, at, SZ_2M);
 		else
 			stable_right &= buf_check(&race->mr, at, SZ_2M, -1);
 	}

@@ -159,28 +159,6 @@ void arena_close(struct arena *a)
 	free(a->shadow);
 }
 
-bool belongs(const uint8_t *got, uint64_t gen, size_t pos, size_t len)
-{
-	uint8_t want[SZ_4K];
-
-	for (size_t done = 0, n; done < len; done += n) {
-		n = len - done < SZ_4K ? len - done : SZ_4K;
-		pattern_fill(want, gen, pos + done, n);
-		if (!memcmp(got + done, want, n))
-			continue;
-		for (size_t i = 0; i < n; i++)
-			if (got[done + i] && got[done + i] != want[i]) {
-				diag("volatile byte %zu (block %zu, page + %zu, generation %llu) "
-				     "is %02x, neither 0 nor %02x",
-				     pos + done + i, (pos + done + i) / SZ_2M,
-				     (pos + done + i) % SZ_4K, (unsigned long long)gen,
-				     got[done + i], want[i]);
-				return false;
-			}
-	}
-	return true;
-}
-
 /* Reads all of the arena through one view; what it reads must be what the CPU sees. */
 static bool reads_right(struct arena *a, struct view *v, struct pair *pair, struct buf *near)
 {
@@ -221,7 +199,7 @@ void arena_check(struct arena *a, const char *name)
 			stable &= buf_check(&all, at, SZ_2M, -1);
 		else
 			fleeting &=
-				belongs(a->mem.addr + at, atomic_load(&a->block[b].gen), at, SZ_2M);
+				pattern_or_zero(a->mem.addr + at, atomic_load(&a->block[b].gen), at, SZ_2M);
 	}
 	ok(stable, "%s: stable blocks hold what was written", name);
 	ok(fleeting, "%s: volatile blocks hold only what belongs there", name);

@@ -166,7 +166,7 @@ static bool ev_generation(struct scope *s)
 	const uint8_t *addr = s->a->mem.addr + s->number * SZ_2M;
 	uint64_t gen = atomic_load(&s->block->gen);
 
-	if (!belongs(addr, gen, s->number * SZ_2M, SZ_2M))
+	if (!pattern_or_zero(addr, gen, s->number * SZ_2M, SZ_2M))
 		went_wrong(s->a);
 	mem_drop(&s->a->mem, s->number * SZ_2M, SZ_2M);
 	if (addr[0] || memcmp(addr, addr + 1, SZ_2M - 1)) {

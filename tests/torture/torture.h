@@ -139,9 +139,6 @@ struct quiet {
 struct quiet arena_quiet(const struct arena *arena);
 bool arena_still_quiet(const struct arena *arena, struct quiet since);
 
-/* Each byte belongs to its place in a volatile block of this generation, or is zero. */
-bool belongs(const uint8_t *got, uint64_t gen, size_t pos, size_t len);
-
 /* worker.c */
 struct worker {
 	pthread_t thread;
