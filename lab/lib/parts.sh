@@ -124,7 +124,7 @@ stress_minutes() {
 # part_stress NAME MINUTES-OR-NOTHING OPTION...: with little memory there is a lack of it soon
 part_stress() {
 	part_prove "$1" debug "/usr/libexec/hugeodp/stress/$1.t${2:+ :: --minutes $2}" "$KMEMLEAK" \
-		--mem 2048 --hugepages 96 --timeout $(((${2:-10} + 30) * 60))
+		--mem 2048 --hugepages 96 --timeout $(((${2:-60} + 30) * 60))
 }
 
 # Random ioctls, a million of them or as many as fit into HUGEODP_FUZZ_MINUTES

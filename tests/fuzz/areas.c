@@ -79,7 +79,7 @@ void *run_disturber(void *arg)
 			madvise(mem->addr, mem->len, MADV_COLLAPSE);
 			break;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 8000000 }, NULL);
 	}
 	return NULL;
 }

@@ -28,6 +28,7 @@
 #define TICK_MS 200
 #define HUNG_S 120
 #define KILL_EVERY_TICKS 40
+#define TELL_EVERY_TICKS 300
 #define ENOUGH_GOOD 500 /* calls of each method that must succeed, of a million */
 
 static uint64_t now_ms(void)
@@ -190,6 +191,7 @@ static bool reap(struct crew *crew)
 /* Until all calls are made or the time is up; false if a call hangs. */
 static bool run(struct crew *crew, uint64_t until_ms)
 {
+	unsigned long long calls = atomic_load(&crew->field->budget);
 	uint64_t ticks = 0;
 
 	for (unsigned int i = 0; i < PROCS; i++)
@@ -206,6 +208,10 @@ static bool run(struct crew *crew, uint64_t until_ms)
 		}
 		if (++ticks % KILL_EVERY_TICKS == 0 && atomic_load(&crew->field->budget))
 			kill_one(crew);
+		if (ticks % TELL_EVERY_TICKS == 0) {
+			note("%llu calls made", calls - atomic_load(&crew->field->budget));
+			fflush(stdout);
+		}
 	}
 	return true;
 }

@@ -20,6 +20,8 @@
 /* 0.5 s six times: the other end may be gone */
 #define TIMEOUT_HALF 17
 #define RETRIES_HALF 6
+/* The kernel finds the addresses of a new device in its own time. */
+#define ADDRESS_S 20
 
 static struct ibv_context *open_named(struct ibv_device **list, const char *name)
 {
@@ -66,6 +68,16 @@ static bool pick_gid(struct rig *rig)
 	return found;
 }
 
+static bool wait_for_gid(struct rig *rig)
+{
+	for (int i = 0; i < ADDRESS_S * 100; i++) {
+		if (pick_gid(rig))
+			return true;
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	}
+	return false;
+}
+
 void rig_open(struct rig *rig)
 {
 	struct ibv_device_odp_attr pages = {};
@@ -79,7 +91,7 @@ void rig_open(struct rig *rig)
 		fatal("ibv_query_port: %s", strerror(errno));
 	need(rig->port.state == IBV_PORT_ACTIVE, "port %d of %s must be active", PORT,
 	     ibv_get_device_name(rig->ctx->device));
-	need(pick_gid(rig), "port %d of %s has no address", PORT,
+	need(wait_for_gid(rig), "port %d of %s has no address", PORT,
 	     ibv_get_device_name(rig->ctx->device));
 	if (ibv_query_device_ex(rig->ctx, NULL, &attr))
 		fatal("ibv_query_device_ex: %s", strerror(errno));

@@ -98,6 +98,7 @@ static pid_t spawn_victim(int fd)
 static bool one_life(struct control *c, int fd, struct rng *rng)
 {
 	uint64_t deadline = now_ms() + BACK_S * 4000;
+	int status = 0;
 	bool right;
 	pid_t pid;
 
@@ -106,8 +107,10 @@ static bool one_life(struct control *c, int fd, struct rng *rng)
 	atomic_store(&c->removing, false);
 	pid = spawn_victim(fd);
 	while (!atomic_load(&c->running)) {
-		if (now_ms() > deadline || waitpid(pid, NULL, WNOHANG))
-			fatal("no traffic on " DEVICE);
+		if (now_ms() > deadline)
+			fatal("no traffic on " DEVICE " in %d s", BACK_S * 4);
+		if (waitpid(pid, &status, WNOHANG))
+			fatal("the user of " DEVICE " ended with status %#x", (unsigned int)status);
 		nap(5);
 	}
 	nap((long)rng_below(rng, 400));
