@@ -179,7 +179,8 @@ struct ibv_odp_report {
  *        struct ibv_mr_init_attr_odp.
  *
  * The MR is an ordinary one: ibv_dereg_mr(), ibv_rereg_mr(), ibv_advise_mr()
- * and memory windows work on it.
+ * and memory windows work on it; with the exception that on mlx5,
+ * ibv_rereg_mr() is for MRs with IBV_ACCESS_MW_BIND.
  *
  * Return: the MR, or NULL with errno
  *   EINVAL      unknown bit in comp_mask or flags, reserved not 0, no address,

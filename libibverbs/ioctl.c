@@ -51,6 +51,21 @@ void uverbs_attr_out(struct uverbs_cmd *cmd, uint16_t id, void *data, uint16_t l
 	add_attr(cmd, id, len)->data = (uintptr_t)data;
 }
 
+void uverbs_attr_new(struct uverbs_cmd *cmd, uint16_t id)
+{
+	uverbs_attr_idr(cmd, id, 0);
+}
+
+uint32_t uverbs_attr_handle(const struct uverbs_cmd *cmd, uint16_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < cmd->hdr.num_attrs && cmd->hdr.attrs[i].attr_id != id; i++)
+		;
+	assert(i < cmd->hdr.num_attrs);
+	return (uint32_t)cmd->hdr.attrs[i].data;
+}
+
 int uverbs_cmd_submit(int fd, struct uverbs_cmd *cmd, uint32_t driver_id)
 {
 	int ret;

@@ -15,7 +15,7 @@
 
 struct ibv_context;
 
-#define UVERBS_CMD_MAX_ATTRS 8
+#define UVERBS_CMD_MAX_ATTRS 10
 
 struct uverbs_cmd {
 	union {
@@ -35,6 +35,10 @@ void uverbs_cmd_init(struct uverbs_cmd *cmd, uint16_t object, uint16_t method);
 void uverbs_attr_idr(struct uverbs_cmd *cmd, uint16_t id, uint32_t handle);
 void uverbs_attr_in(struct uverbs_cmd *cmd, uint16_t id, const void *data, uint16_t len);
 void uverbs_attr_out(struct uverbs_cmd *cmd, uint16_t id, void *data, uint16_t len);
+
+/* A new object: the kernel leaves its handle in the command. */
+void uverbs_attr_new(struct uverbs_cmd *cmd, uint16_t id);
+uint32_t uverbs_attr_handle(const struct uverbs_cmd *cmd, uint16_t id);
 
 /*
  * Run the command. Returns 0 or an errno value as a verbs caller expects it:

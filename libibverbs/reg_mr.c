@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "mlx5/reg_mr.h"
 #include "priv.h"
 #include "stock.h"
 
@@ -94,6 +95,17 @@ static int register_then_modify(struct ibv_pd *pd, const struct ibv_mr_init_attr
 	return err;
 }
 
+/* In one call of the kernel where the provider can, else in two. */
+static int register_request(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
+			    struct ibv_mr **mr)
+{
+	int err = EOPNOTSUPP;
+
+	if (mlx5_can_adopt(pd->context, (unsigned int)request->base.access))
+		err = mlx5_reg_mr(pd, request, iova_of(&request->base), mr);
+	return err == EOPNOTSUPP ? register_then_modify(pd, request, mr) : err;
+}
+
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	const struct ibv_mr_init_attr_odp *request;
@@ -112,7 +124,7 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr
 	if (err)
 		return hugeodp_err_ptr(err);
 	if (caps.source == IBV_ODP_SOURCE_KERNEL)
-		err = register_then_modify(pd, request, &mr);
+		err = register_request(pd, request, &mr);
 	else if (is_implicit(attr))
 		err = EOPNOTSUPP;
 	else

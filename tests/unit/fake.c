@@ -50,6 +50,7 @@ static void open_context(void)
 	fake_context.device = &fake_device;
 	fake_context.cmd_fd = FAKE_CMD_FD;
 	fake_pd.context = &fake_context;
+	fake_pd.handle = FAKE_PD_HANDLE;
 }
 
 int fake_setup(void **state)
@@ -91,7 +92,7 @@ int fake_setup(void **state)
 
 /* ---- uverbs ---- */
 
-enum attr_kind { ATTR_IDR, ATTR_IN, ATTR_OUT };
+enum attr_kind { ATTR_IDR, ATTR_NEW, ATTR_PD, ATTR_IN, ATTR_OUT };
 
 struct attr_spec {
 	uint16_t id;
@@ -106,7 +107,7 @@ struct method_spec {
 	uint16_t id;
 	bool series;
 	unsigned int nattrs;
-	struct attr_spec attrs[7];
+	struct attr_spec attrs[10];
 };
 
 /* The numbers are literal on purpose: they are what the ABI header promises. */
@@ -117,6 +118,29 @@ static const struct method_spec methods[] = {
 		.series = true,
 		.nattrs = 1,
 		.attrs = { { 0, ATTR_OUT, 16, false, true } },
+	},
+	{
+		.object = 7,
+		.id = 1,
+		.nattrs = 1,
+		.attrs = { { 0, ATTR_IDR, 0, false, false } },
+	},
+	{
+		.object = 7,
+		.id = 5,
+		.nattrs = 10,
+		.attrs = {
+			{ 0, ATTR_NEW, 0, false, false },
+			{ 1, ATTR_PD, 0, false, false },
+			{ 3, ATTR_IN, 8, false, false },
+			{ 4, ATTR_IN, 8, true, false },
+			{ 5, ATTR_IN, 8, false, false },
+			{ 6, ATTR_IN, 4, false, false },
+			{ 9, ATTR_OUT, 4, false, false },
+			{ 10, ATTR_OUT, 4, false, false },
+			{ 28, ATTR_IN, 16, true, true },
+			{ 29, ATTR_OUT, 4, true, true },
+		},
 	},
 	{
 		.object = 7,
@@ -178,6 +202,10 @@ static int parse_attr(const struct method_spec *method, const struct ib_uverbs_a
 	if (*seen & 1u << spec->id || attr->attr_data.reserved)
 		return EINVAL;
 	*seen |= 1u << spec->id;
+	if (spec->kind == ATTR_NEW)
+		return attr->len ? EINVAL : 0;
+	if (spec->kind == ATTR_PD)
+		return attr->len ? EINVAL : attr->data == FAKE_PD_HANDLE ? 0 : ENOENT;
 	if (spec->kind == ATTR_IDR) {
 		if (fake.many_mrs && attr->data > FAKE_MR_HANDLE)
 			return attr->len ? EINVAL : 0;
@@ -206,6 +234,17 @@ static void put_out(const struct ib_uverbs_ioctl_hdr *hdr, uint16_t id, const vo
 	}
 }
 
+/* The kernel tells the handle before it knows whether there will be an MR. */
+static void put_handle(struct ib_uverbs_ioctl_hdr *hdr)
+{
+	unsigned int i;
+
+	for (i = 0; i < hdr->num_attrs; i++) {
+		if (hdr->attrs[i].attr_id == 0)
+			hdr->attrs[i].data = FAKE_MR_HANDLE;
+	}
+}
+
 static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
 {
 	static const uint64_t length = 1 << 20;
@@ -223,6 +262,16 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
 		return err;
 	if (hdr->method_id == 20)
 		return fake.mr_is_odp ? 0 : EINVAL;
+	if (hdr->method_id == 1) {
+		fake.kernel_mrs--;
+		return 0;
+	}
+	if (hdr->method_id == 5) {
+		put_out(hdr, 9, &key, sizeof(key));
+		put_out(hdr, 10, &key, sizeof(key));
+		fake.kernel_mrs++;
+		return 0;
+	}
 	put_out(hdr, 1, &key, sizeof(key));
 	put_out(hdr, 2, &key, sizeof(key));
 	put_out(hdr, 3, &length, sizeof(length));
@@ -276,6 +325,8 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 		if (!method->attrs[i].optional && !(seen & 1u << method->attrs[i].id))
 			return EINVAL;
 	}
+	if (hdr->object_id == 7 && hdr->method_id == 5)
+		put_handle(hdr);
 	return run_method(hdr);
 }
 
@@ -457,7 +508,7 @@ void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t me
 	at = put(expect, at, method, 2);
 	at = put(expect, at, nattrs, 2);
 	at = put(expect, at, 0, 8);
-	at = put(expect, at, FAKE_DRIVER_ID, 4);
+	at = put(expect, at, fake.driver_id, 4);
 	at = put(expect, at, 0, 4);
 	for (i = 0; i < nattrs; i++) {
 		at = put(expect, at, attrs[i].id, 2);
@@ -680,6 +731,27 @@ struct ibv_mr *__wrap_ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size
 	fake.reg_iova = iova;
 	fake.dmabuf_fd = fd;
 	fake.reg_access = (unsigned int)access;
+	return &fake_mr;
+}
+
+/* All but the address, which only the process that registered can know. */
+struct ibv_mr *__wrap_ibv_import_mr(struct ibv_pd *pd, uint32_t handle);
+struct ibv_mr *__wrap_ibv_import_mr(struct ibv_pd *pd, uint32_t handle)
+{
+	assert_int_equal(handle, FAKE_MR_HANDLE);
+	fake.nimport++;
+	if (fake.import_err) {
+		errno = fake.import_err;
+		return NULL;
+	}
+	fake_mr = (struct ibv_mr){
+		.context = pd->context,
+		.pd = pd,
+		.handle = handle,
+		.length = 1,
+		.lkey = 0xabcd,
+		.rkey = 0xabcd,
+	};
 	return &fake_mr;
 }
 

@@ -21,6 +21,7 @@
 #define FAKE_CMD_FD 4711
 #define FAKE_DRIVER_ID 14
 #define FAKE_MR_HANDLE 0x12345678u
+#define FAKE_PD_HANDLE 0x87654321u
 
 #define FAKE_4K (1ULL << 12)
 #define FAKE_2M (1ULL << 21)
@@ -107,6 +108,10 @@ struct fake {
 	/* the kernel's driver does not know IBV_ACCESS_HUGETLB */
 	int hugetlb_err;
 	int dereg_err;
+	int import_err;
+	unsigned int nimport;
+	/* made by ioctls and not destroyed by one */
+	int kernel_mrs;
 	/* a new MR for each registration instead of fake_mr */
 	bool many_mrs;
 	unsigned int next_mr;

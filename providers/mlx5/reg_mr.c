@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The kernel makes the MR with the request in hand, and the provider adopts it.
+ * Registering first and asking for page sizes then would build tables of base
+ * pages, in the kernel and in the device, only to throw them away.
+ */
+#include <rdma/ib_user_ioctl_verbs.h>
+
+#include "ioctl.h"
+#include "mlx5/reg_mr.h"
+#include "priv.h"
+
+/* Of the kernel's <rdma/ib_user_ioctl_cmds.h>, which has them since Linux 6.17. */
+enum {
+	REG_MR = 5, /* UVERBS_OBJECT_MR */
+};
+enum {
+	REG_MR_HANDLE = 0,
+	REG_MR_PD_HANDLE = 1,
+	REG_MR_IOVA = 3,
+	REG_MR_ADDR = 4,
+	REG_MR_LENGTH = 5,
+	REG_MR_ACCESS_FLAGS = 6,
+	REG_MR_RESP_LKEY = 9,
+	REG_MR_RESP_RKEY = 10,
+};
+
+bool mlx5_can_adopt(struct ibv_context *context, unsigned int access)
+{
+	uint32_t driver_id;
+
+	/* the provider binds no memory window to an MR that it adopted */
+	if (access & IBV_ACCESS_MW_BIND)
+		return false;
+	return !uverbs_driver_id(context, &driver_id) &&
+	       (driver_id == RDMA_DRIVER_MLX5 || driver_id == RDMA_DRIVER_MLX4);
+}
+
+static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
+		  uint32_t *handle)
+{
+	const struct ib_uverbs_odp_request odp = {
+		.page_sizes = request->page_sizes,
+		.flags = request->flags,
+	};
+	const struct ibv_mr_init_attr *attr = &request->base;
+	const uint64_t addr = (uintptr_t)attr->addr;
+	/* no address: implicit, which is all that there is */
+	const uint64_t length = addr ? attr->length : UINT64_MAX;
+	const uint32_t access = (uint32_t)attr->access;
+	/* the provider asks again, but the method insists on them */
+	uint32_t lkey, rkey;
+	struct uverbs_cmd cmd;
+	int err;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, REG_MR);
+	uverbs_attr_new(&cmd, REG_MR_HANDLE);
+	uverbs_attr_idr(&cmd, REG_MR_PD_HANDLE, pd->handle);
+	uverbs_attr_in(&cmd, REG_MR_IOVA, &iova, sizeof(iova));
+	uverbs_attr_in(&cmd, REG_MR_ADDR, &addr, sizeof(addr));
+	uverbs_attr_in(&cmd, REG_MR_LENGTH, &length, sizeof(length));
+	uverbs_attr_in(&cmd, REG_MR_ACCESS_FLAGS, &access, sizeof(access));
+	uverbs_attr_out(&cmd, REG_MR_RESP_LKEY, &lkey, sizeof(lkey));
+	uverbs_attr_out(&cmd, REG_MR_RESP_RKEY, &rkey, sizeof(rkey));
+	uverbs_attr_in(&cmd, UVERBS_ATTR_REG_MR_ODP_REQUEST, &odp, sizeof(odp));
+	err = uverbs_cmd_exec(pd->context, &cmd);
+	if (!err)
+		*handle = uverbs_attr_handle(&cmd, REG_MR_HANDLE);
+	return err;
+}
+
+static void destroy(struct ibv_context *context, uint32_t handle)
+{
+	struct uverbs_cmd cmd;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_MR_DESTROY);
+	uverbs_attr_idr(&cmd, UVERBS_ATTR_DESTROY_MR_HANDLE, handle);
+	uverbs_cmd_exec(context, &cmd);
+}
+
+int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
+		struct ibv_mr **mr)
+{
+	uint32_t handle;
+	int err;
+
+	err = create(pd, request, iova, &handle);
+	if (err)
+		return err;
+	*mr = ibv_import_mr(pd, handle);
+	if (!*mr) {
+		err = errno;
+		destroy(pd->context, handle);
+		return err;
+	}
+	/* an adopted MR knows neither; those of ibv_reg_mr() do */
+	(*mr)->addr = request->base.addr;
+	(*mr)->length = request->base.length;
+	return 0;
+}

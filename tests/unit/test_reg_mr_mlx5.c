@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Registration in one ioctl, where the provider adopts the kernel's MR. */
+#include "fake.h"
+
+#define MLX5 1
+#define MLX4 2
+
+#define ADDR ((void *)(uintptr_t)0x7f0000200000)
+#define LENGTH (64 * FAKE_2M)
+#define ACCESS (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_ON_DEMAND)
+
+static int setup(void **state)
+{
+	fake_setup(state);
+	fake.driver_id = MLX5;
+	return 0;
+}
+
+static struct ibv_mr_init_attr_odp good_request(void)
+{
+	return (struct ibv_mr_init_attr_odp){
+		.base = {
+			.length = LENGTH,
+			.access = ACCESS,
+			.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+			.addr = ADDR,
+		},
+		.page_sizes = FAKE_2M,
+	};
+}
+
+/* Byte by byte, for what was asked for in 2 MiB with IBV_ODP_POPULATE. */
+static void expect_reg(const struct fake_call *call, uint64_t addr, uint64_t length, uint64_t iova,
+		       uint64_t access)
+{
+	const struct fake_attr attrs[] = {
+		{ 0, 0, 0 },	   { 1, 0, FAKE_PD_HANDLE }, { 3, 8, iova },
+		{ 4, 8, addr },	   { 5, 8, length },	     { 6, 4, access },
+		{ 9, 4, FAKE_POINTER }, { 10, 4, FAKE_POINTER },  { 28, 16, FAKE_POINTER },
+	};
+	const struct {
+		uint64_t page_sizes;
+		uint32_t flags;
+		uint32_t reserved;
+	} request = { FAKE_2M, 2, 0 };
+
+	fake_expect_call(call, 7, 5, attrs, 9);
+	assert_memory_equal(call->in, &request, sizeof(request));
+}
+
+/* An MR as ibv_reg_mr() makes them. */
+static void expect_mr(const struct ibv_mr *mr)
+{
+	assert_ptr_equal(mr, &fake_mr);
+	assert_ptr_equal(mr->context, &fake_context);
+	assert_ptr_equal(mr->pd, &fake_pd);
+	assert_ptr_equal(mr->addr, ADDR);
+	assert_int_equal(mr->length, LENGTH);
+	assert_int_equal(mr->handle, FAKE_MR_HANDLE);
+	assert_int_equal(mr->lkey, 0xabcd);
+	assert_int_equal(mr->rkey, 0xabcd);
+	assert_int_equal(fake.kernel_mrs, 1);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(fake.nimport, 1);
+}
+
+static void registers(void **state)
+{
+	static const struct fake_attr caps_attrs[] = { { 0, 16, FAKE_POINTER } };
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.flags = IBV_ODP_POPULATE;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(fake_real_calls(), 2);
+	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, 20, caps_attrs, 1);
+	expect_reg(fake_last_call(), (uintptr_t)ADDR, LENGTH, (uintptr_t)ADDR, ACCESS);
+
+	/* the next one asks for nothing but the MR */
+	fake.ncalls = 0;
+	fake.nfstat = 0;
+	fake.nimport = 0;
+	fake.kernel_mrs = 0;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(fake.ncalls, 1);
+	assert_int_equal(fake.nfstat, 0);
+}
+
+static void registers_at_iova(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	const int access = ACCESS | IBV_ACCESS_RELAXED_ORDERING;
+
+	(void)state;
+	request.flags = IBV_ODP_POPULATE;
+	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
+	request.base.iova = 0x10000000;
+	request.base.access = access;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	expect_reg(fake_last_call(), (uintptr_t)ADDR, LENGTH, 0x10000000, (unsigned int)access);
+}
+
+static void implicit(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	struct ibv_mr *mr;
+
+	(void)state;
+	request.flags = IBV_ODP_POPULATE;
+	request.base.addr = NULL;
+	request.base.length = SIZE_MAX;
+	mr = ibv_reg_mr_ex(&fake_pd, &request.base);
+	assert_ptr_equal(mr, &fake_mr);
+	assert_null(mr->addr);
+	assert_true(mr->length == SIZE_MAX);
+	assert_int_equal(fake.nreg, 0);
+	expect_reg(fake_last_call(), 0, UINT64_MAX, 0, ACCESS);
+}
+
+static void mlx4(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	fake.driver_id = MLX4;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+}
+
+/* Registered by the provider, and changed after. */
+static void expect_two_steps(struct ibv_mr_init_attr_odp *request)
+{
+	static const struct fake_attr modify_attrs[] = {
+		{ 0, 0, FAKE_MR_HANDLE },
+		{ 1, 16, FAKE_POINTER },
+	};
+
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request->base), &fake_mr);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 0);
+	assert_int_equal(fake.kernel_mrs, 0);
+	fake_expect_call(fake_last_call(), 7, 20, modify_attrs, 2);
+}
+
+/* The provider does not bind a window to an MR that it adopted. */
+static void memory_window(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.access |= IBV_ACCESS_MW_BIND;
+	expect_two_steps(&request);
+	assert_int_equal(fake.nimport, 0);
+	assert_int_equal(fake_real_calls(), 2);
+}
+
+static void other_drivers(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	uint32_t driver_id;
+
+	for (driver_id = 0; driver_id < 23; driver_id++) {
+		if (driver_id == MLX5 || driver_id == MLX4)
+			continue;
+		fake_setup(state);
+		fake.driver_id = driver_id;
+		expect_two_steps(&request);
+		assert_int_equal(fake.nimport, 0);
+	}
+}
+
+static void kernel_refuses(void **state)
+{
+	static const int errors[] = { ERANGE, EFAULT, ENOMEM, EINVAL, EIO, EBUSY };
+	struct ibv_mr_init_attr_odp request = good_request();
+	unsigned int n;
+
+	(void)state;
+	for (n = 0; n < sizeof(errors) / sizeof(errors[0]); n++) {
+		fake.mr_method_err[5] = errors[n];
+		errno = 0;
+		assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+		assert_int_equal(errno, errors[n]);
+	}
+	assert_int_equal(fake.nimport, 0);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(fake.kernel_mrs, 0);
+}
+
+static void kernel_without_the_attribute(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	fake.mr_method_err[5] = EPROTONOSUPPORT;
+	expect_two_steps(&request);
+	assert_int_equal(fake.nimport, 0);
+}
+
+static void import_fails(void **state)
+{
+	static const struct fake_attr destroy_attrs[] = { { 0, 0, FAKE_MR_HANDLE } };
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	fake.import_err = ENOMEM;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(fake.kernel_mrs, 0);
+	assert_int_equal(fake.nimport, 1);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(fake.ndereg, 0);
+	fake_expect_call(fake_last_call(), 7, 1, destroy_attrs, 1);
+
+	/* that the clean-up fails as well must not hide the reason */
+	fake.mr_method_err[1] = EBUSY;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, ENOMEM);
+}
+
+/* A provider that is not what the driver promised: another one under an old context. */
+static void provider_cannot(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	assert_non_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	fake.driver_id = FAKE_DRIVER_ID;
+	fake.import_err = EOPNOTSUPP;
+	fake.kernel_mrs = 0;
+	expect_two_steps(&request);
+	assert_int_equal(fake.nimport, 2);
+}
+
+static void interrupted(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	assert_non_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	fake.interrupt = 3;
+	fake.ncalls = 0;
+	fake.nimport = 0;
+	fake.kernel_mrs = 0;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(fake.ncalls, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(registers, setup),
+		cmocka_unit_test_setup(registers_at_iova, setup),
+		cmocka_unit_test_setup(implicit, setup),
+		cmocka_unit_test_setup(mlx4, setup),
+		cmocka_unit_test_setup(memory_window, setup),
+		cmocka_unit_test(other_drivers),
+		cmocka_unit_test_setup(kernel_refuses, setup),
+		cmocka_unit_test_setup(kernel_without_the_attribute, setup),
+		cmocka_unit_test_setup(import_fails, setup),
+		cmocka_unit_test_setup(provider_cannot, setup),
+		cmocka_unit_test_setup(interrupted, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
