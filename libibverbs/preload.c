@@ -16,6 +16,7 @@
 #include "probe.h"
 #include "sizes.h"
 #include "stock.h"
+#include "thp.h"
 
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova
@@ -133,7 +134,8 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 		.addr = (uintptr_t)call->addr,
 		.length = call->length,
 		.iova = call->iova,
-		.accepted = accepted(caps),
+		/* a size that the device does not have can be what is in the way, too */
+		.accepted = accepted(caps) | thp_pmd_size(),
 		.supported = caps->page_sizes,
 	};
 	struct ibv_odp_report report = { 0 };
