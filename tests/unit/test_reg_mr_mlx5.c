@@ -34,9 +34,15 @@ static void expect_reg(const struct fake_call *call, uint64_t addr, uint64_t len
 		       uint64_t access)
 {
 	const struct fake_attr attrs[] = {
-		{ 0, 0, 0 },	   { 1, 0, FAKE_PD_HANDLE }, { 3, 8, iova },
-		{ 4, 8, addr },	   { 5, 8, length },	     { 6, 4, access },
-		{ 9, 4, FAKE_POINTER }, { 10, 4, FAKE_POINTER },  { 28, 16, FAKE_POINTER },
+		{ 0, 0, 0 },
+		{ 1, 0, FAKE_PD_HANDLE },
+		{ 3, 8, iova },
+		{ 4, 8, addr },
+		{ 5, 8, length },
+		{ 6, 4, access },
+		{ 9, 4, FAKE_POINTER },
+		{ 10, 4, FAKE_POINTER },
+		{ 28, 16, FAKE_POINTER },
 	};
 	const struct {
 		uint64_t page_sizes;
