@@ -6,6 +6,7 @@
 #ifndef IB_ODP_PAGES_H
 #define IB_ODP_PAGES_H
 
+#include <linux/errno.h>
 #include <linux/hmm-dma.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -23,6 +24,11 @@ struct ib_uverbs_odp_state;
 
 /* Bytes that ib_umem_odp_map_and_lock() can do at a time. */
 #define IB_ODP_MAP_MAX SZ_64K
+/*
+ * Memory that is being invalidated is no reason to fail, unless that goes on
+ * for long: HMM waits for HMM_RANGE_DEFAULT_TIMEOUT this many times.
+ */
+#define IB_ODP_MAX_BUSY 10
 
 /**
  * struct ib_odp_request - page sizes that an application accepts for an MR
@@ -35,9 +41,28 @@ struct ib_odp_request {
 };
 
 /**
+ * struct ib_odp_device_ops - how a device that has a table of its own follows
+ * @clear: make the device forget all entries; the sizes are the old ones still
+ * @resize: make the device take the sizes that the umem has now, with an empty
+ *	    table; on error it has to be as after @clear
+ * @for_each_child: call @fn for the umem of each part of an implicit MR
+ *
+ * @clear and @resize are called under umem_mutex, @for_each_child without it.
+ */
+struct ib_odp_device_ops {
+	int (*clear)(struct ib_umem_odp *umem_odp);
+	int (*resize)(struct ib_umem_odp *umem_odp);
+	void (*for_each_child)(struct ib_umem_odp *umem_odp,
+			       void (*fn)(struct ib_umem_odp *child, void *arg),
+			       void *arg);
+};
+
+/**
  * struct ib_odp_pages - the part of an ODP umem that knows about page sizes
  * @accepted: sizes accepted for the MR that the device supports
  * @sizes: sizes of the blocks that the umem has now
+ * @room: smallest size that the device has room for, 0: any
+ * @ops: of a device that has a table of its own, once it knows the MR
  * @flags: enum ib_uverbs_odp_flags in force
  * @generation: counts the tables that the umem has had
  * @settled: the MR is past its registration, which may take two steps
@@ -54,6 +79,8 @@ struct ib_odp_request {
 struct ib_odp_pages {
 	u64 accepted;
 	u64 sizes;
+	u64 room;
+	const struct ib_odp_device_ops *ops;
 	u32 flags;
 	u32 generation;
 	bool settled;
@@ -84,17 +111,32 @@ int ib_odp_request_from_udata(struct ib_udata *udata,
 
 int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 		       const struct ib_odp_request *req);
+int ib_umem_odp_choose_implicit(struct ib_umem_odp *umem_odp,
+				const struct ib_odp_request *req);
+void ib_umem_odp_choose_child(struct ib_umem_odp *child,
+			      const struct ib_umem_odp *root, u64 sizes);
+struct ib_umem_odp *ib_umem_odp_alloc_mixed(struct ib_device *device,
+					    unsigned long addr, size_t size,
+					    u64 iova, int access,
+					    const struct ib_odp_request *req);
+struct ib_umem_odp *ib_umem_odp_alloc_mixed_child(struct ib_umem_odp *root,
+						  unsigned long addr,
+						  size_t size);
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req);
 int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation);
 void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound);
+void ib_umem_odp_absorb(struct ib_umem_odp *root, struct ib_umem_odp *child);
+int ib_umem_odp_fault_in(struct ib_umem_odp *umem_odp);
 void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp);
 u64 ib_umem_odp_blocks_mapped(const struct ib_umem_odp *umem_odp);
 void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 			   struct ib_uverbs_odp_state *state);
 void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 			    struct ib_uverbs_odp_blocks *blocks);
+int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
+int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_fill_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 
 int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp, u64 sizes,
@@ -111,6 +153,26 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			bool write);
 struct page *ib_umem_odp_page(struct ib_umem_odp *umem_odp, u64 va);
+
+#else
+
+static inline int ib_odp_request_from_udata(struct ib_udata *udata,
+					    struct ib_odp_request *req)
+{
+	return -ENOENT;
+}
+
+static inline int ib_umem_odp_put_res(struct sk_buff *msg,
+				      struct ib_umem_odp *umem_odp)
+{
+	return 0;
+}
+
+static inline int ib_umem_odp_put_stat(struct sk_buff *msg,
+				       struct ib_umem_odp *umem_odp)
+{
+	return 0;
+}
 
 #endif
 

@@ -27,12 +27,7 @@
 #define ODP_FEW		(IB_ODP_MAP_MAX / PAGE_SIZE + 1)
 /* Bytes to fill before others have their turn, if blocks are not larger. */
 #define ODP_WINDOW	SZ_64M
-/*
- * Memory that is being invalidated is no reason to fail, unless that goes on
- * for long. HMM waits for the timeout each time.
- */
 #define ODP_TIMEOUT	msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT)
-#define ODP_MAX_BUSY	10
 
 /* Something that wants memory in the table. */
 struct odp_fill {
@@ -379,7 +374,7 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 
 		if (!ret) {
 			cur = next;
-		} else if (ret == -EBUSY && busy++ < ODP_MAX_BUSY) {
+		} else if (ret == -EBUSY && busy++ < IB_ODP_MAX_BUSY) {
 			ret = 0;
 		} else if (ret == -ERANGE) {
 			ret = ib_umem_odp_step_down(umem_odp, generation);
@@ -488,7 +483,7 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		if (ret == -ERANGE &&
 		    !ib_umem_odp_step_down(umem_odp, generation))
 			ret = -EAGAIN;
-		else if (ret == -EBUSY && busy++ < ODP_MAX_BUSY)
+		else if (ret == -EBUSY && busy++ < IB_ODP_MAX_BUSY)
 			ret = -EAGAIN;
 	} while (ret == -EAGAIN);
 	kfree(fill.spare.mem);

@@ -31,6 +31,8 @@ static u64 odp_table_bytes(struct ib_umem_odp *umem_odp)
 
 	if (umem_odp->table)
 		return umem_odp->table->bytes;
+	if (umem_odp->is_implicit_odp)
+		return 0;
 	if (umem_odp->map.dma_list)
 		entry += sizeof(*umem_odp->map.dma_list);
 	return ib_umem_odp_num_pages(umem_odp) * entry;
@@ -48,6 +50,45 @@ static unsigned int odp_state_shift(const struct ib_umem_odp *umem_odp)
 		if (umem_odp->table->mapped_by_shift[shift])
 			break;
 	return shift;
+}
+
+/* The state of an implicit MR is the sum of those of its parts. */
+static void odp_add_state(struct ib_umem_odp *child, void *arg)
+{
+	struct ib_uverbs_odp_state *sum = arg;
+	struct ib_uverbs_odp_state state;
+
+	ib_umem_odp_get_state(child, &state);
+	if (state.blocks_mapped &&
+	    (!sum->blocks_mapped || state.page_shift > sum->page_shift))
+		sum->page_shift = state.page_shift;
+	sum->blocks_mapped += state.blocks_mapped;
+	sum->table_bytes += state.table_bytes;
+	sum->pages_invalidated += state.pages_invalidated;
+	sum->renegotiations += state.renegotiations;
+	sum->renegotiations_down += state.renegotiations_down;
+}
+
+static void odp_add_blocks(struct ib_umem_odp *child, void *arg)
+{
+	struct ib_uverbs_odp_blocks *sum = arg;
+	struct ib_uverbs_odp_blocks blocks;
+	unsigned int shift;
+
+	ib_umem_odp_get_blocks(child, &blocks);
+	for (shift = 0; shift < ARRAY_SIZE(blocks.mapped); shift++)
+		sum->mapped[shift] += blocks.mapped[shift];
+}
+
+static void odp_for_each_child(struct ib_umem_odp *umem_odp,
+			       void (*fn)(struct ib_umem_odp *child,
+					  void *arg),
+			       void *arg)
+{
+	const struct ib_odp_device_ops *ops = umem_odp->pages.ops;
+
+	if (ops && ops->for_each_child)
+		ops->for_each_child(umem_odp, fn, arg);
 }
 
 /**
@@ -73,6 +114,7 @@ void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 		.renegotiations_down = pages->renegotiations_down,
 	};
 	mutex_unlock(&umem_odp->umem_mutex);
+	odp_for_each_child(umem_odp, odp_add_state, state);
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_state);
 
@@ -92,27 +134,24 @@ void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 	for (shift = 0; umem_odp->table && shift < BITS_PER_LONG; shift++)
 		blocks->mapped[shift] = umem_odp->table->mapped_by_shift[shift];
 	mutex_unlock(&umem_odp->umem_mutex);
+	odp_for_each_child(umem_odp, odp_add_blocks, blocks);
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_blocks);
 
 /**
- * ib_umem_odp_fill_res - tell RDMA netlink what an ODP umem is made of
- * @msg: the message
+ * ib_umem_odp_put_res - tell RDMA netlink what an ODP umem is made of
+ * @msg: the message, within a nest of driver attributes
  * @umem_odp: the umem
  *
- * For drivers' fill_res_mr_entry().
+ * For the fill_res_mr_entry() of drivers with attributes of their own.
  *
  * Return: 0 or -EMSGSIZE
  */
-int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
+int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 {
 	struct ib_uverbs_odp_state state;
-	struct nlattr *nest;
 
 	ib_umem_odp_get_state(umem_odp, &state);
-	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
-	if (!nest)
-		return -EMSGSIZE;
 	if (rdma_nl_put_driver_u32(msg, "odp_page_shift", state.page_shift) ||
 	    rdma_nl_put_driver_u64_hex(msg, "odp_page_sizes", state.page_sizes) ||
 	    rdma_nl_put_driver_u64(msg, "odp_blocks_mapped",
@@ -120,7 +159,29 @@ int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 	    rdma_nl_put_driver_u64(msg, "odp_table_bytes", state.table_bytes) ||
 	    rdma_nl_put_driver_u64(msg, "odp_faults", state.faults) ||
 	    rdma_nl_put_driver_u64(msg, "odp_invalidated",
-				   state.pages_invalidated)) {
+				   state.pages_invalidated))
+		return -EMSGSIZE;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_put_res);
+
+/**
+ * ib_umem_odp_fill_res - tell RDMA netlink what an ODP umem is made of
+ * @msg: the message
+ * @umem_odp: the umem
+ *
+ * For the fill_res_mr_entry() of drivers without attributes of their own.
+ *
+ * Return: 0 or -EMSGSIZE
+ */
+int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
+{
+	struct nlattr *nest;
+
+	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
+	if (!nest)
+		return -EMSGSIZE;
+	if (ib_umem_odp_put_res(msg, umem_odp)) {
 		nla_nest_cancel(msg, nest);
 		return -EMSGSIZE;
 	}
@@ -129,12 +190,46 @@ int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_fill_res);
 
+static int odp_put_stat(struct sk_buff *msg,
+			const struct ib_uverbs_odp_state *state)
+{
+	if (rdma_nl_stat_hwcounter_entry(msg, "blocks_mapped",
+					 state->blocks_mapped) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "table_bytes",
+					 state->table_bytes) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_up",
+					 state->renegotiations -
+					 state->renegotiations_down) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_down",
+					 state->renegotiations_down))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * ib_umem_odp_put_stat - tell RDMA netlink what no driver counts
+ * @msg: the message, within a nest of counters
+ * @umem_odp: the umem
+ *
+ * For the fill_stat_mr_entry() of drivers with counters of their own.
+ *
+ * Return: 0 or -EMSGSIZE
+ */
+int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
+{
+	struct ib_uverbs_odp_state state;
+
+	ib_umem_odp_get_state(umem_odp, &state);
+	return odp_put_stat(msg, &state);
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_put_stat);
+
 /**
  * ib_umem_odp_fill_stat - tell RDMA netlink the counters of an ODP umem
  * @msg: the message
  * @umem_odp: the umem
  *
- * For drivers' fill_stat_mr_entry().
+ * For the fill_stat_mr_entry() of drivers without counters of their own.
  *
  * Return: 0 or -EMSGSIZE
  */
@@ -150,15 +245,7 @@ int ib_umem_odp_fill_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 	if (rdma_nl_stat_hwcounter_entry(msg, "page_faults", state.faults) ||
 	    rdma_nl_stat_hwcounter_entry(msg, "page_invalidations",
 					 state.pages_invalidated) ||
-	    rdma_nl_stat_hwcounter_entry(msg, "blocks_mapped",
-					 state.blocks_mapped) ||
-	    rdma_nl_stat_hwcounter_entry(msg, "table_bytes",
-					 state.table_bytes) ||
-	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_up",
-					 state.renegotiations -
-					 state.renegotiations_down) ||
-	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_down",
-					 state.renegotiations_down)) {
+	    odp_put_stat(msg, &state)) {
 		nla_nest_cancel(msg, nest);
 		return -EMSGSIZE;
 	}

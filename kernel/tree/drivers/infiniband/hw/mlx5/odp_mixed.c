@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * ODP MRs with blocks of several sizes.
+ *
+ * The pages of an mkey are of one size, so there is a child for each size, with
+ * translations for all of the MR, and the MR's own mkey is a KSM: each of its
+ * entries leads to the child that has the block. A block that is not made of
+ * pages of one size is looked for in the next smaller one.
+ *
+ * An entry is as large as the second smallest size; larger blocks have several.
+ * The child of the largest size is there from the beginning, and has all blocks
+ * that nobody has asked for. The others come when they are needed.
+ *
+ * Each child has a umem of its own, which the mm tells what goes away. Only the
+ * KSM and who has which block are common; umem_mutex of the MR's umem, which has
+ * no table, protects them. No umem_mutex is taken within another one.
+ */
+#include <linux/bitops.h>
+#include <linux/hmm.h>
+#include <linux/hmm-block.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include <rdma/ib_odp_pages.h>
+#include <rdma/ib_umem_odp.h>
+#include <rdma/ib_user_hugeodp.h>
+
+#include "mlx5_ib.h"
+#include "odp_pages.h"
+#include "umr.h"
+
+/* The smallest size, that of the PMD, and the largest. */
+#define MLX5R_MIXED_SIZES 3
+
+struct mlx5r_odp_mixed {
+	/* the largest first; 0 if there are no more */
+	unsigned int shift[MLX5R_MIXED_SIZES];
+	struct mlx5_ib_mr *child[MLX5R_MIXED_SIZES];
+	unsigned int entry_shift;
+	u64 first; /* address that the first entry is for */
+	size_t entries;
+	bool snapshot; /* the memory is of interest, not only what is asked for */
+	u8 owner[]; /* of each entry: index of the child */
+};
+
+static struct ib_umem_odp *mlx5r_mixed_umem(const struct mlx5_ib_mr *mr)
+{
+	return to_ib_umem_odp(mr->umem);
+}
+
+static u64 mlx5r_mixed_to_iova(const struct mlx5_ib_mr *mr, u64 va)
+{
+	return va - mr->umem->address + mlx5r_mixed_umem(mr)->pages.iova;
+}
+
+void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
+			      struct mlx5_ib_mr *mr)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	u64 va;
+
+	lockdep_assert_held(&mlx5r_mixed_umem(mr)->umem_mutex);
+
+	for (; n && idx < mixed->entries; n--, idx++, ksm++) {
+		va = mixed->first + ((u64)idx << mixed->entry_shift);
+		ksm->key = cpu_to_be32(mixed->child[mixed->owner[idx]]->ibmr.lkey);
+		ksm->va = cpu_to_be64(mlx5r_mixed_to_iova(mr, va));
+	}
+	/* Entries are written four at a time. */
+	memset(ksm, 0, n * sizeof(*ksm));
+}
+
+static int mlx5r_mixed_update(struct mlx5_ib_mr *mr, size_t idx, size_t n)
+{
+	return mlx5r_umr_update_xlt(mr, idx, n, 0,
+				    MLX5_IB_UPD_XLT_INDIRECT |
+					    MLX5_IB_UPD_XLT_ATOMIC,
+				    0);
+}
+
+static void mlx5r_mixed_choose(struct mlx5r_odp_mixed *mixed, u64 sizes)
+{
+	u64 largest = BIT_ULL(fls64(sizes) - 1);
+	u64 smallest = sizes & -sizes;
+	unsigned int i = 0;
+
+	mixed->shift[i++] = ilog2(largest);
+	if ((sizes & PMD_SIZE) && PMD_SIZE != largest && PMD_SIZE != smallest)
+		mixed->shift[i++] = PMD_SHIFT;
+	if (smallest != largest)
+		mixed->shift[i++] = ilog2(smallest);
+	mixed->entry_shift = mixed->shift[i > 1 ? i - 2 : 0];
+}
+
+/*
+ * The first child takes what there is already when an MR is registered. What
+ * the others have to take will be asked for.
+ */
+static int mlx5r_mixed_enable_child(struct mlx5_ib_mr *mr,
+				    struct mlx5_ib_mr *child)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(child->umem);
+	int err;
+
+	if (!mr->odp_mixed->child[0] && mr->odp_mixed->snapshot)
+		return mlx5_ib_init_odp_mr(child, mr->ibmr.pd);
+
+	mutex_lock(&umem_odp->umem_mutex);
+	err = mlx5r_umr_update_xlt(child, 0, ib_umem_odp_num_pages(umem_odp),
+				   umem_odp->page_shift,
+				   MLX5_IB_UPD_XLT_ZAP |
+					   MLX5_IB_UPD_XLT_ENABLE |
+					   MLX5_IB_UPD_XLT_ATOMIC,
+				   to_mpd(mr->ibmr.pd)->pdn);
+	if (!err)
+		mlx5r_odp_enabled(child);
+	mutex_unlock(&umem_odp->umem_mutex);
+	return err;
+}
+
+static struct mlx5_ib_mr *mlx5r_mixed_new_child(struct mlx5_ib_mr *mr,
+						unsigned int shift)
+{
+	struct mlx5_ib_dev *dev = mr_to_mdev(mr);
+	struct ib_umem_odp *umem_odp;
+	struct mlx5_ib_mr *child;
+	int err;
+
+	umem_odp = ib_umem_odp_alloc_child(mlx5r_mixed_umem(mr),
+					   mr->umem->address, mr->umem->length,
+					   BIT_ULL(shift), &mlx5_mn_ops);
+	if (IS_ERR(umem_odp))
+		return ERR_CAST(umem_odp);
+	umem_odp->pages.iova = mlx5r_mixed_umem(mr)->pages.iova;
+	child = mlx5r_odp_alloc_mkey(mr->ibmr.pd, &umem_odp->umem,
+				     umem_odp->pages.iova, mr->access_flags);
+	if (IS_ERR(child)) {
+		ib_umem_odp_release(umem_odp);
+		return child;
+	}
+	xa_init(&child->implicit_children);
+	child->parent = mr;
+	umem_odp->private = child;
+	child->mmkey.type = MLX5_MKEY_IMPLICIT_CHILD;
+	err = mlx5r_store_odp_mkey(dev, &child->mmkey);
+	if (!err)
+		err = mlx5r_mixed_enable_child(mr, child);
+	if (err) {
+		mlx5_ib_dereg_mr(&child->ibmr, NULL);
+		return ERR_PTR(err);
+	}
+	return child;
+}
+
+/* The child for a size, made if it is not there yet. */
+static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
+					    unsigned int i)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	struct mlx5_ib_mr *child, *old;
+
+	/* with cmpxchg() below */
+	child = smp_load_acquire(&mixed->child[i]);
+	if (child)
+		return child;
+	child = mlx5r_mixed_new_child(mr, mixed->shift[i]);
+	if (IS_ERR(child))
+		return child;
+	old = cmpxchg(&mixed->child[i], NULL, child);
+	if (!old)
+		return child;
+	mlx5_ib_dereg_mr(&child->ibmr, NULL);
+	return old;
+}
+
+/* Entries of a child's table that hold [@start, @end), and how many are mapped. */
+static size_t mlx5r_mixed_range(struct ib_umem_odp *umem_odp, u64 start,
+				u64 end, size_t *idx, size_t *n)
+{
+	unsigned int shift = umem_odp->page_shift;
+	size_t mapped = 0;
+	size_t i;
+
+	lockdep_assert_held(&umem_odp->umem_mutex);
+
+	start = max_t(u64, start, ib_umem_start(umem_odp));
+	end = min_t(u64, end, ib_umem_end(umem_odp));
+	*idx = (start - ib_umem_start(umem_odp)) >> shift;
+	*n = DIV_ROUND_UP_ULL(end - ALIGN_DOWN(start, BIT_ULL(shift)),
+			      BIT_ULL(shift));
+	for (i = *idx; i < *idx + *n; i++)
+		mapped += !!(umem_odp->map.pfn_list[i] & HMM_PFN_VALID);
+	return mapped;
+}
+
+static bool mlx5r_mixed_has(struct mlx5_ib_mr *child, u64 va)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(child->umem);
+	size_t idx, n;
+	bool has;
+
+	mutex_lock(&umem_odp->umem_mutex);
+	has = mlx5r_mixed_range(umem_odp, va, va + 1, &idx, &n);
+	mutex_unlock(&umem_odp->umem_mutex);
+	return has;
+}
+
+/* Another child has [@start, @end) now. */
+static int mlx5r_mixed_drop(struct mlx5_ib_mr *child, u64 start, u64 end)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(child->umem);
+	size_t idx, n;
+	int err = 0;
+
+	mutex_lock(&umem_odp->umem_mutex);
+	if (mlx5r_mixed_range(umem_odp, start, end, &idx, &n)) {
+		err = mlx5r_umr_update_xlt(child, idx, n, 0,
+					   MLX5_IB_UPD_XLT_ZAP |
+						   MLX5_IB_UPD_XLT_ATOMIC,
+					   0);
+		if (!err)
+			ib_umem_odp_unmap_dma_pages(umem_odp, start, end);
+	}
+	mutex_unlock(&umem_odp->umem_mutex);
+	return err;
+}
+
+/* Let the device find [@start, @end) with child @i, and with no other one. */
+static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
+			   unsigned int i)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	struct ib_umem_odp *umem_odp = mlx5r_mixed_umem(mr);
+	size_t from = (start - mixed->first) >> mixed->entry_shift;
+	size_t to = min_t(u64, mixed->entries,
+			  (end - mixed->first) >> mixed->entry_shift);
+	unsigned long others = 0;
+	unsigned int other;
+	int err = 0;
+	size_t idx;
+
+	mutex_lock(&umem_odp->umem_mutex);
+	for (idx = from; idx < to; idx++) {
+		if (mixed->owner[idx] == i)
+			continue;
+		__set_bit(mixed->owner[idx], &others);
+		mixed->owner[idx] = i;
+	}
+	if (others)
+		err = mlx5r_mixed_update(mr, from, to - from);
+	mutex_unlock(&umem_odp->umem_mutex);
+
+	for_each_set_bit(other, &others, MLX5R_MIXED_SIZES)
+		if (!err)
+			err = mlx5r_mixed_drop(mixed->child[other], start, end);
+	return err;
+}
+
+/*
+ * Map what is wanted of one entry, or of the larger block that it is part of.
+ * Returns where that ends, or an error.
+ */
+static s64 mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
+				   u32 flags, bool fault)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	u64 size = BIT_ULL(mixed->entry_shift);
+	u64 start = ALIGN_DOWN(va, size);
+	unsigned int i;
+	int ret = 0;
+
+	end = min(end, start + size);
+	for (i = 0; i < MLX5R_MIXED_SIZES && mixed->shift[i]; i++) {
+		u64 block = max(size, BIT_ULL(mixed->shift[i]));
+		u64 block_start = ALIGN_DOWN(va, block);
+		u64 next = block > size ? block_start + block : end;
+		struct mlx5_ib_mr *child = mlx5r_mixed_child(mr, i);
+
+		/* What is not asked for does not have to be there. */
+		if (IS_ERR(child))
+			return fault ? PTR_ERR(child) : (s64)next;
+		/* It has all of the block, or it has pages of it. */
+		if (!fault && BIT_ULL(mixed->shift[i]) >= size &&
+		    mlx5r_mixed_has(child, va))
+			return next;
+		ret = mlx5r_odp_fault(child, va, end - va, flags);
+		if (ret == -ERANGE)
+			continue;
+		if (ret < 0)
+			return ret;
+		/* Without faults there may be nothing, or something smaller. */
+		if (!fault && !mlx5r_mixed_has(child, va))
+			continue;
+		ret = mlx5r_mixed_own(mr, max(block_start, mixed->first),
+				      block_start + block, i);
+		return ret ?: (s64)next;
+	}
+	return fault ? ret : (s64)end;
+}
+
+/**
+ * mlx5r_mixed_fault - map memory of an MR with blocks of several sizes
+ * @mr: the MR
+ * @va: first address
+ * @bcnt: bytes
+ * @flags: flags of the fault
+ * @fault: fault memory in; else take what is there
+ *
+ * Return: pages of the system that are mapped now, or an error
+ */
+int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
+		      bool fault)
+{
+	struct mm_struct *mm = mr->umem->owning_mm;
+	u64 first = va & PAGE_MASK;
+	u64 end = va + bcnt;
+	s64 next = va;
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+	for (; next >= 0 && next < end; cond_resched()) {
+		va = fault ? next : hmm_block_next(mm, next, end);
+		if (va >= end)
+			break;
+		next = mlx5r_mixed_fault_entry(mr, va, end, flags, fault);
+	}
+	mmput_async(mm);
+	return next < 0 ? next : (PAGE_ALIGN(end) - first) >> PAGE_SHIFT;
+}
+
+static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
+				 void (*fn)(struct ib_umem_odp *child,
+					    void *arg),
+				 void *arg)
+{
+	struct mlx5_ib_mr *mr = umem_odp->private;
+	struct mlx5_ib_mr *child;
+	unsigned int i;
+
+	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
+		/* with cmpxchg() in mlx5r_mixed_child() */
+		child = smp_load_acquire(&mr->odp_mixed->child[i]);
+		if (child)
+			fn(to_ib_umem_odp(child->umem), arg);
+	}
+}
+
+static const struct ib_odp_device_ops mlx5r_mixed_ops = {
+	.for_each_child = mlx5r_mixed_for_each,
+};
+
+void mlx5r_mixed_free(struct mlx5_ib_mr *mr)
+{
+	unsigned int i;
+
+	if (!mr->odp_mixed)
+		return;
+	for (i = 0; i < MLX5R_MIXED_SIZES; i++)
+		if (mr->odp_mixed->child[i])
+			mlx5_ib_dereg_mr(&mr->odp_mixed->child[i]->ibmr, NULL);
+	kvfree(mr->odp_mixed);
+	mr->odp_mixed = NULL;
+}
+
+/* The KSM has to begin and end with an entry; the children have the MR's bounds. */
+static int mlx5r_mixed_enable(struct mlx5_ib_mr *mr)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	struct ib_umem_odp *umem_odp = mlx5r_mixed_umem(mr);
+	int err;
+
+	mr->ibmr.iova = mlx5r_mixed_to_iova(mr, mixed->first);
+	mr->ibmr.length = (u64)mixed->entries << mixed->entry_shift;
+	mutex_lock(&umem_odp->umem_mutex);
+	err = mlx5r_umr_update_xlt(mr, 0, mixed->entries, mixed->entry_shift,
+				   MLX5_IB_UPD_XLT_INDIRECT |
+					   MLX5_IB_UPD_XLT_ENABLE |
+					   MLX5_IB_UPD_XLT_ATOMIC,
+				   to_mpd(mr->ibmr.pd)->pdn);
+	mutex_unlock(&umem_odp->umem_mutex);
+	mr->ibmr.iova = umem_odp->pages.iova;
+	mr->ibmr.length = mr->umem->length;
+	return err;
+}
+
+/* Sizes that are accepted but have no child do not count. */
+static u64 mlx5r_mixed_sizes(const struct mlx5r_odp_mixed *mixed)
+{
+	u64 sizes = 0;
+	unsigned int i;
+
+	for (i = 0; i < MLX5R_MIXED_SIZES && mixed->shift[i]; i++)
+		sizes |= BIT_ULL(mixed->shift[i]);
+	return sizes;
+}
+
+/**
+ * mlx5r_modify_mixed - change the page sizes of an MR with blocks of several
+ * @mr: the MR
+ * @req: what the application accepts
+ *
+ * The sizes are those of the children, so they are what they are.
+ *
+ * Return: 0, or -EOPNOTSUPP for any other sizes
+ */
+int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
+{
+	u64 sizes = mlx5r_mixed_sizes(mr->odp_mixed);
+
+	if (!(req->flags & IB_UVERBS_ODP_MIXED) ||
+	    (req->page_sizes && (req->page_sizes & sizes) != sizes))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
+{
+	u64 start = umem_odp->umem.address;
+	u64 end = start + umem_odp->umem.length;
+	struct mlx5r_odp_mixed *mixed, sizes = {};
+	size_t entries;
+
+	mlx5r_mixed_choose(&sizes, umem_odp->pages.sizes);
+	sizes.first = ALIGN_DOWN(start, BIT_ULL(sizes.entry_shift));
+	entries = (ALIGN(end, BIT_ULL(sizes.entry_shift)) - sizes.first) >>
+		  sizes.entry_shift;
+	mixed = kvzalloc_flex(*mixed, owner, entries);
+	if (!mixed)
+		return NULL;
+	*mixed = sizes;
+	mixed->entries = entries;
+	return mixed;
+}
+
+/* Nobody finds the MR in a page fault yet. The umem is the caller's on error. */
+static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
+					     struct ib_umem_odp *umem_odp,
+					     int access_flags, bool snapshot)
+{
+	struct mlx5r_odp_mixed *mixed;
+	struct mlx5_ib_mr *child, *mr;
+	int err;
+
+	mixed = mlx5r_mixed_alloc(umem_odp);
+	if (!mixed)
+		return ERR_PTR(-ENOMEM);
+	mixed->snapshot = snapshot;
+	mr = mlx5_mr_cache_alloc(to_mdev(pd->device), access_flags,
+				 MLX5_MKC_ACCESS_MODE_KSM,
+				 ALIGN(mixed->entries, 4));
+	if (IS_ERR(mr)) {
+		kvfree(mixed);
+		return mr == ERR_PTR(-EAGAIN) ? ERR_PTR(-ENOMEM) : mr;
+	}
+	mr->mmkey.type = MLX5_MKEY_MR;
+	mr->access_flags = access_flags;
+	mr->ibmr.pd = pd;
+	mr->ibmr.device = pd->device;
+	mr->ibmr.lkey = mr->mmkey.key;
+	mr->ibmr.rkey = mr->mmkey.key;
+	mr->umem = &umem_odp->umem;
+	mr->odp_mixed = mixed;
+	xa_init(&mr->implicit_children);
+
+	child = mlx5r_mixed_child(mr, 0);
+	err = PTR_ERR_OR_ZERO(child);
+	if (!err)
+		err = mlx5r_mixed_enable(mr);
+	if (err) {
+		mlx5r_mixed_free(mr);
+		mr->umem = NULL;
+		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
+		return ERR_PTR(err);
+	}
+	umem_odp->private = mr;
+	umem_odp->pages.ops = &mlx5r_mixed_ops;
+	umem_odp->pages.accepted = mlx5r_mixed_sizes(mixed);
+	return mr;
+}
+
+/**
+ * mlx5r_odp_reg_mixed - register an MR with blocks of several sizes
+ * @pd: protection domain
+ * @umem_odp: the umem without a table, which is the MR's from now on
+ * @access_flags: enum ib_access_flags
+ *
+ * Return: the MR, or an error
+ */
+struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
+				       struct ib_umem_odp *umem_odp,
+				       int access_flags)
+{
+	struct mlx5_ib_mr *mr;
+	int err;
+
+	mr = mlx5r_mixed_create(pd, umem_odp, access_flags, true);
+	if (IS_ERR(mr)) {
+		ib_umem_odp_release(umem_odp);
+		return mr;
+	}
+	err = mlx5r_store_odp_mkey(to_mdev(pd->device), &mr->mmkey);
+	if (!err)
+		err = mlx5r_mixed_snapshot(mr);
+	if (err) {
+		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
+		return ERR_PTR(err);
+	}
+	return mr;
+}
+
+/**
+ * mlx5r_mixed_wanted - are the parts of an implicit MR to have blocks of several sizes?
+ * @imr: the implicit MR
+ *
+ * Return: true if they are
+ */
+bool mlx5r_mixed_wanted(struct mlx5_ib_mr *imr)
+{
+	const struct ib_odp_pages *pages = &mlx5r_mixed_umem(imr)->pages;
+
+	return (pages->flags & IB_UVERBS_ODP_MIXED) &&
+	       !is_power_of_2(pages->accepted);
+}
+
+/**
+ * mlx5r_mixed_of_implicit - a part of an implicit MR with blocks of several sizes
+ * @imr: the implicit MR
+ * @start: start of the part
+ * @length: length of the part
+ *
+ * Return: an MR that has no parent yet, or an error
+ */
+struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
+					   u64 length)
+{
+	struct ib_umem_odp *umem_odp;
+	struct mlx5_ib_mr *mr;
+
+	umem_odp = ib_umem_odp_alloc_mixed_child(mlx5r_mixed_umem(imr), start,
+						 length);
+	if (IS_ERR(umem_odp))
+		return ERR_CAST(umem_odp);
+	mr = mlx5r_mixed_create(imr->ibmr.pd, umem_odp, imr->access_flags,
+				false);
+	if (IS_ERR(mr))
+		ib_umem_odp_release(umem_odp);
+	return mr;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Page sizes of ODP MRs.
+ *
+ * The device translates with the mkey's own table, so when the page size of the
+ * umem changes the mkey has to follow. It does so by UMR, with umem_mutex held
+ * and without an entry that the device could use: first all entries of the old
+ * table go, then those of the new one that the old one did not have, then the
+ * mkey gets the new page size. An access meanwhile faults, as it would for any
+ * other memory that is not mapped, and is resumed when the fault is served.
+ *
+ * An implicit MR has a child for each part of the address space in use, and
+ * each child has a page size of its own: the largest of those accepted to begin
+ * with, smaller ones as faults tell what its memory is made of.
+ */
+#include <linux/bits.h>
+#include <linux/minmax.h>
+
+#include <rdma/ib_odp_pages.h>
+#include <rdma/ib_umem_odp.h>
+#include <rdma/ib_user_hugeodp.h>
+
+#include "mlx5_ib.h"
+#include "odp_pages.h"
+#include "umr.h"
+
+/* Entries of the mkey's table without memory. */
+static int mlx5r_odp_zap(struct mlx5_ib_mr *mr, struct ib_umem_odp *umem_odp)
+{
+	return mlx5r_umr_update_xlt(mr, 0, ib_umem_odp_num_pages(umem_odp), 0,
+				    MLX5_IB_UPD_XLT_ZAP |
+					    MLX5_IB_UPD_XLT_ATOMIC,
+				    0);
+}
+
+static int mlx5r_odp_clear(struct ib_umem_odp *umem_odp)
+{
+	lockdep_assert_held(&umem_odp->umem_mutex);
+
+	if (!umem_odp->private || !umem_odp->pages.blocks_mapped)
+		return 0;
+	return mlx5r_odp_zap(umem_odp->private, umem_odp);
+}
+
+static int mlx5r_odp_resize(struct ib_umem_odp *umem_odp)
+{
+	struct mlx5_ib_mr *mr = umem_odp->private;
+	int err;
+
+	lockdep_assert_held(&umem_odp->umem_mutex);
+
+	/* The MR is about to go. */
+	if (!mr)
+		return -EFAULT;
+	err = mlx5r_odp_zap(mr, umem_odp);
+	if (err)
+		return err;
+	return mlx5r_umr_update_mr_page_shift(mr, umem_odp->page_shift);
+}
+
+static const struct ib_odp_device_ops mlx5r_odp_ops = {
+	.clear = mlx5r_odp_clear,
+	.resize = mlx5r_odp_resize,
+};
+
+/* A child that stays while it is in use, or NULL. */
+static struct mlx5_ib_mr *mlx5r_odp_get_child(struct mlx5_ib_mr *imr,
+					      unsigned long *idx)
+{
+	struct mlx5_ib_mr *child;
+
+	xa_lock(&imr->implicit_children);
+	child = xa_find(&imr->implicit_children, idx, ULONG_MAX, XA_PRESENT);
+	if (child)
+		refcount_inc(&child->mmkey.usecount);
+	xa_unlock(&imr->implicit_children);
+	return child;
+}
+
+static void mlx5r_odp_for_each_child(struct ib_umem_odp *umem_odp,
+				     void (*fn)(struct ib_umem_odp *child,
+						void *arg),
+				     void *arg)
+{
+	struct mlx5_ib_mr *imr = umem_odp->private;
+	struct mlx5_ib_mr *child;
+	unsigned long idx = 0;
+
+	while ((child = mlx5r_odp_get_child(imr, &idx))) {
+		fn(to_ib_umem_odp(child->umem), arg);
+		mlx5r_deref_odp_mkey(&child->mmkey);
+		idx++;
+	}
+}
+
+static const struct ib_odp_device_ops mlx5r_odp_implicit_ops = {
+	.for_each_child = mlx5r_odp_for_each_child,
+};
+
+/*
+ * From now on the device knows the MR and has to follow. To be called under
+ * umem_mutex, or before anybody else knows the umem.
+ */
+void mlx5r_odp_enabled(struct mlx5_ib_mr *mr)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(mr->umem);
+
+	umem_odp->private = mr;
+	mr->page_shift = umem_odp->page_shift;
+	umem_odp->pages.ops = umem_odp->is_implicit_odp ?
+				      &mlx5r_odp_implicit_ops :
+				      &mlx5r_odp_ops;
+}
+
+static void mlx5r_odp_retire(struct ib_umem_odp *child, void *arg)
+{
+	mlx5r_odp_retire_child(child->private);
+}
+
+/* log2 of the smallest page that the mkey needs entries for. */
+unsigned int mlx5r_odp_min_shift(struct ib_umem *umem)
+{
+	return __ffs64(to_ib_umem_odp(umem)->pages.room);
+}
+
+void mlx5r_odp_init_page_caps(struct mlx5_ib_dev *dev)
+{
+	unsigned int max =
+		get_max_log_entity_size_cap(dev, MLX5_MKC_ACCESS_MODE_MTT);
+	unsigned int min =
+		get_min_log_entity_size_cap(dev, MLX5_MKC_ACCESS_MODE_MTT);
+
+	dev->odp_caps.page_sizes = GENMASK_ULL(min(max, ilog2(SZ_1G)),
+					       max(min, PAGE_SHIFT));
+	dev->odp_caps.page_flags = IB_UVERBS_ODP_POPULATE;
+	if (MLX5_CAP_GEN(dev->mdev, fixed_buffer_size) &&
+	    !MLX5_CAP_GEN(dev->mdev, umr_indirect_mkey_disabled))
+		dev->odp_caps.page_flags |= IB_UVERBS_ODP_MIXED;
+}
+
+/* For an MR that has been served by a fault of the device. */
+void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr)
+{
+	struct ib_umem_odp *umem_odp;
+
+	if (mr->umem->is_dmabuf)
+		return;
+	umem_odp = to_ib_umem_odp(mr->umem);
+	mutex_lock(&umem_odp->umem_mutex);
+	ib_umem_odp_count_fault(umem_odp);
+	mutex_unlock(&umem_odp->umem_mutex);
+}
+
+struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr)
+{
+	struct mlx5_ib_mr *mr = to_mmr(ibmr);
+
+	return mr->umem && is_odp_mr(mr) ? to_ib_umem_odp(mr->umem) : NULL;
+}
+
+static bool mlx5r_odp_wants_all(const struct ib_odp_request *req)
+{
+	return req && (req->flags & IB_UVERBS_ODP_POPULATE);
+}
+
+/*
+ * What a request wants before the device knows the MR: with all of the memory
+ * there, the mkey's table has to be written only once.
+ */
+int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
+		      const struct ib_odp_request *req)
+{
+	return mlx5r_odp_wants_all(req) ? ib_umem_odp_fault_in(umem_odp) : 0;
+}
+
+/* What a request wants when the device knows the MR. */
+int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(mr->umem);
+	bool all;
+
+	if (!mlx5r_odp_wants_all(req))
+		return 0;
+	mutex_lock(&umem_odp->umem_mutex);
+	all = umem_odp->pages.blocks_mapped == ib_umem_odp_num_pages(umem_odp);
+	mutex_unlock(&umem_odp->umem_mutex);
+	return all ? 0 : mlx5r_odp_populate(mr);
+}
+
+/*
+ * An MR with blocks of several sizes if that is what the request is about, or
+ * NULL if blocks of one size will do.
+ */
+struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
+				       u64 iova, int access_flags,
+				       const struct ib_odp_request *req)
+{
+	struct ib_umem_odp *umem_odp;
+	struct mlx5_ib_mr *mr;
+	int err;
+
+	if (!req || !(req->flags & IB_UVERBS_ODP_MIXED))
+		return NULL;
+	umem_odp = ib_umem_odp_alloc_mixed(pd->device, start, length, iova,
+					   access_flags, req);
+	if (IS_ERR(umem_odp))
+		return ERR_CAST(umem_odp);
+	if (is_power_of_2(umem_odp->pages.sizes)) {
+		ib_umem_odp_release(umem_odp);
+		return NULL;
+	}
+	mr = mlx5r_odp_reg_mixed(pd, umem_odp, access_flags);
+	if (IS_ERR(mr))
+		return mr;
+	err = mlx5r_odp_complete(mr, req);
+	if (err) {
+		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
+		return ERR_PTR(err);
+	}
+	return mr;
+}
+
+int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
+{
+	struct ib_umem_odp *umem_odp = mlx5r_mr_odp(ibmr);
+	struct mlx5_ib_mr *mr = to_mmr(ibmr);
+	int err;
+
+	if (mr->odp_mixed) {
+		err = mlx5r_modify_mixed(mr, req);
+		return err ?: mlx5r_odp_complete(mr, req);
+	}
+
+	if (umem_odp->is_implicit_odp) {
+		err = ib_umem_odp_choose_implicit(umem_odp, req);
+		if (!err)
+			mlx5r_odp_for_each_child(umem_odp, mlx5r_odp_retire,
+						 NULL);
+		return err;
+	}
+
+	err = ib_umem_odp_renegotiate(umem_odp, req);
+	return err ?: mlx5r_odp_complete(mr, req);
+}

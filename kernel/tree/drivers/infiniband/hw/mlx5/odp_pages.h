@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Page sizes of ODP MRs, see odp_pages.c. */
+#ifndef MLX5_IB_ODP_PAGES_H
+#define MLX5_IB_ODP_PAGES_H
+
+struct ib_mr;
+struct ib_odp_request;
+struct ib_pd;
+struct ib_umem;
+struct ib_umem_odp;
+struct mlx5_ib_dev;
+struct mlx5_ib_mr;
+struct mlx5_ksm;
+
+/* mr.c */
+struct mlx5_ib_mr *mlx5r_odp_alloc_mkey(struct ib_pd *pd, struct ib_umem *umem,
+					u64 iova, int access_flags);
+
+#ifdef CONFIG_INFINIBAND_ON_DEMAND_PAGING
+
+void mlx5r_odp_init_page_caps(struct mlx5_ib_dev *dev);
+unsigned int mlx5r_odp_min_shift(struct ib_umem *umem);
+struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
+				       u64 iova, int access_flags,
+				       const struct ib_odp_request *req);
+int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
+		      const struct ib_odp_request *req);
+int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req);
+void mlx5r_odp_enabled(struct mlx5_ib_mr *mr);
+void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr);
+struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
+int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
+
+/* odp_mixed.c */
+struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
+				       struct ib_umem_odp *umem_odp,
+				       int access_flags);
+bool mlx5r_mixed_wanted(struct mlx5_ib_mr *imr);
+struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
+					   u64 length);
+int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req);
+int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
+		      bool fault);
+void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
+			      struct mlx5_ib_mr *mr);
+void mlx5r_mixed_free(struct mlx5_ib_mr *mr);
+
+/* odp.c */
+int mlx5r_mixed_snapshot(struct mlx5_ib_mr *mr);
+int mlx5r_odp_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags);
+int mlx5r_odp_populate(struct mlx5_ib_mr *mr);
+void mlx5r_odp_retire_child(struct mlx5_ib_mr *mr);
+
+#else
+
+static inline unsigned int mlx5r_odp_min_shift(struct ib_umem *umem)
+{
+	return PAGE_SHIFT;
+}
+
+static inline struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start,
+						     u64 length, u64 iova,
+						     int access_flags,
+						     const struct ib_odp_request *req)
+{
+	return NULL;
+}
+
+static inline int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
+				    const struct ib_odp_request *req)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int mlx5r_odp_complete(struct mlx5_ib_mr *mr,
+				     const struct ib_odp_request *req)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif
+
+#endif
