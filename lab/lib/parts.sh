@@ -177,30 +177,47 @@ part_python() {
 }
 
 # The mlx5 driver on the software device: programs, the defect, rdma-core's whole suite; and, with
-# page faults reported the other way, the ODP tests. Not of implicit MRs: there the stock driver ends
-# a few faults with an error that it meant to repeat.
+# page faults reported the other way, the ODP tests: on the stock kernel not those of implicit MRs,
+# as its driver ends a few faults with an error that it meant to repeat.
 part_mlx5() {
-	local expected=$LAB_DIR/expected/rdma-core-all.mlx5.stock status=0
-	part_vm --device mlx5 --kernel stock --timeout 600 -- prove -v --merge \
-		/usr/libexec/hugeodp/tests/mlx5/device.t \
-		/usr/libexec/hugeodp/tests/stock/odp-corruption.t || status=$?
-	tally_tap mlx5 "$status" "$LAB_DIR/expected/skips.mlx5" <"$RUN_DIR/out"
-	part_mlx5_suite transport "$expected"
-	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected" >"$RUN_DIR/expected"
-	part_mlx5_suite memory "$RUN_DIR/expected" \
-		-k odp_rc_ -k odp_ud_ -k odp_xrc_
+	local expected=$LAB_DIR/expected/rdma-core-all.mlx5
+	part_mlx5_tests stock transport mlx5/device stock/odp-corruption
+	part_mlx5_suite stock transport "$expected.stock"
+	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected.stock" \
+		>"$RUN_DIR/expected"
+	part_mlx5_suite stock memory "$RUN_DIR/expected" -k odp_rc_ -k odp_ud_ -k odp_xrc_
+
+	part_mlx5_tests hugeodp transport "${MLX5_TESTS[@]}" "${MLX5_TESTS_ONCE[@]}"
+	part_mlx5_tests hugeodp memory "${MLX5_TESTS[@]}"
+	part_mlx5_suite hugeodp transport "$expected.hugeodp"
+	grep -F 'tests.test_odp.' "$expected.hugeodp" >"$RUN_DIR/expected"
+	part_mlx5_suite hugeodp memory "$RUN_DIR/expected" -k test_odp
 }
 
-# part_mlx5_suite SCHEME EXPECTED [ARG...]
-part_mlx5_suite() {
-	local scheme=$1 expected=$2 status=0
+# Tests of tests/lab that are about any device, and those for which one scheme will do
+MLX5_TESTS=(data-write data-read data-send data-ud data-atomic data-iova strict negotiate modify
+	mixed implicit mm-events race stale mlx5/pages)
+MLX5_TESTS_ONCE=(abi badinput folios leaks netlink odp-corruption query reclaim threads)
+
+# part_mlx5_tests KERNEL SCHEME TEST...
+part_mlx5_tests() {
+	local kernel=$1 scheme=$2
 	shift 2
+	part_prove "mlx5-$kernel-$scheme" "$kernel" \
+		"$(printf '/usr/libexec/hugeodp/tests/%s.t ' "$@")" : --device mlx5 \
+		--mlx5 "scheme=$scheme,strict" --mem 4608 --gigapages 1
+}
+
+# part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]
+part_mlx5_suite() {
+	local name=mlx5-$1-$2 kernel=$1 scheme=$2 expected=$3 status=0
+	shift 3
 	# shellcheck disable=SC2016 # expanded in the machine
-	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel stock --timeout 900 -- /bin/bash -c '
+	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 900 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@" || status=$?
-	[[ $status == [01] ]] || tally fail "mlx5-$scheme: ended with status $status"
-	tally_unittest "mlx5-$scheme" "$expected" "$RUN_DIR/out"
+	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
+	tally_unittest "$name" "$expected" "$RUN_DIR/out"
 }
 
 # Slow for its many roots, so only when asked for

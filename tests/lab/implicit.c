@@ -13,6 +13,9 @@
 
 static struct ibv_mr *reg_all(struct rig *rig, int access)
 {
+	/* where there were implicit MRs before, huge blocks have to be asked for */
+	if (!rig->is_rxe)
+		return mode_reg(&mode_mixed_2m_4k, rig->pd, NULL, SIZE_MAX, 0, access);
 	return ibv_reg_mr(rig->pd, NULL, SIZE_MAX, access | IBV_ACCESS_ON_DEMAND);
 }
 

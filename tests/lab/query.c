@@ -65,6 +65,7 @@ static void arguments(struct rig *rig)
 
 struct counts {
 	uint64_t mapped, faults, invalidated;
+	uint64_t accesses; /* that met memory which was not mapped */
 };
 
 static void expect(struct scene *s, struct counts want, const char *what)
@@ -72,7 +73,12 @@ static void expect(struct scene *s, struct counts want, const char *what)
 	struct ibv_mr_odp_attr state = buf_state(&s->far);
 
 	is_u64(state.blocks_mapped, want.mapped, "%s: %s: blocks mapped", s->name, what);
-	is_u64(state.faults, want.faults, "%s: %s: faults", s->name, what);
+	/* rxe faults for each block, another device perhaps for several at a time */
+	if (s->rig->is_rxe)
+		is_u64(state.faults, want.faults, "%s: %s: faults", s->name, what);
+	else
+		ok(state.faults >= want.accesses && state.faults <= want.faults,
+		   "%s: %s: %llu faults", s->name, what, (unsigned long long)state.faults);
 	is_u64(state.pages_invalidated, want.invalidated, "%s: %s: pages invalidated", s->name,
 	       what);
 }
@@ -87,12 +93,15 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 
 	scene_open(&s, rig, mode, kind, LEN);
 	scene_shift(&s, shift, "untouched");
+	/* the table that a device with one of its own has beside that is flat */
+	if (!rig->is_rxe)
+		roots = blocks;
 	is_u64(buf_state(&s.far).table_bytes, roots * ENTRY, "%s: untouched: table bytes", s.name);
 	expect(&s, want, "untouched");
 	scene_write(&s, 0, LEN, "first");
 	is_u64(buf_state(&s.far).table_bytes,
 	       (roots == blocks ? blocks : roots + blocks) * ENTRY, "%s: table bytes", s.name);
-	want = (struct counts){ .mapped = blocks, .faults = blocks };
+	want = (struct counts){ .mapped = blocks, .faults = blocks, .accesses = 1 };
 	expect(&s, want, "first WRITE");
 	scene_write(&s, 0, LEN, "second");
 	scene_read(&s, 0, LEN, "third");
@@ -104,6 +113,7 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 	scene_write(&s, SZ_2M, SZ_2M, "2 MiB dropped");
 	want.mapped += in_2m;
 	want.faults += in_2m;
+	want.accesses++;
 	expect(&s, want, "2 MiB dropped and written");
 	buf_drop(&s.far, 0, LEN);
 	want.mapped = 0;
@@ -203,6 +213,8 @@ static void prefetch(struct rig *rig, const struct mode *mode, enum mem_kind kin
 /* What is not there to be fetched is refused, and no more than that happens. */
 static void bad_prefetch(struct rig *rig)
 {
+	/* mlx5 has only the keys of ODP MRs */
+	int unknown = rig->is_rxe ? EINVAL : ENOENT;
 	struct buf odp, pinned;
 	struct ibv_sge sge;
 
@@ -215,7 +227,7 @@ static void bad_prefetch(struct rig *rig)
 	};
 	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
-		 EINVAL, "prefetch of a pinned MR");
+		 unknown, "prefetch of a pinned MR");
 	sge.lkey = odp.mr->lkey;
 	sge.addr = buf_iova(&odp, 0) + LEN - SZ_4K;
 	sge.length = SZ_2M * 2;
@@ -229,7 +241,7 @@ static void bad_prefetch(struct rig *rig)
 	sge.lkey ^= 0xff;
 	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
-		 EINVAL, "prefetch with a wrong key");
+		 unknown, "prefetch with a wrong key");
 	is_u64(buf_state(&odp).blocks_mapped, 0, "bad prefetches map nothing");
 	buf_close(&odp);
 	buf_close(&pinned);

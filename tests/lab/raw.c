@@ -11,12 +11,14 @@
 
 #include "tap.h"
 
+uint32_t raw_driver_id = RDMA_DRIVER_RXE;
+
 struct raw raw_command(uint16_t object, uint16_t method)
 {
 	return (struct raw){
 		.object = object,
 		.method = method,
-		.driver_id = RDMA_DRIVER_RXE,
+		.driver_id = raw_driver_id,
 	};
 }
 

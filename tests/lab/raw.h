@@ -20,7 +20,10 @@ struct raw {
 	struct ib_uverbs_attr attr[RAW_ATTRS];
 };
 
-/* A command without attributes, with the driver_id of rxe. */
+/* Of the device under test: enum rdma_driver_id */
+extern uint32_t raw_driver_id;
+
+/* A command without attributes, with that driver_id. */
 struct raw raw_command(uint16_t object, uint16_t method);
 
 /* Each appends an attribute, marked mandatory, and returns it. */

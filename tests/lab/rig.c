@@ -9,7 +9,9 @@
 #include <time.h>
 
 #include <infiniband/hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 
+#include "raw.h"
 #include "tap.h"
 
 #define DEPTH 64
@@ -87,6 +89,7 @@ void rig_open(struct rig *rig)
 	rig->ctx = open_context();
 	need(rig->ctx, "an RDMA device is needed");
 	rig->is_rxe = !strncmp(ibv_get_device_name(rig->ctx->device), "rxe", 3);
+	raw_driver_id = rig->is_rxe ? RDMA_DRIVER_RXE : RDMA_DRIVER_MLX5;
 	if (ibv_query_port(rig->ctx, PORT, &rig->port))
 		fatal("ibv_query_port: %s", strerror(errno));
 	need(rig->port.state == IBV_PORT_ACTIVE, "port %d of %s must be active", PORT,
