@@ -14,6 +14,12 @@
 #define CHANGES 250
 #define TRANSFERS 300
 
+/* A device with tables of its own has room for what was accepted at registration. */
+static const struct mode *first_mode(const struct rig *rig)
+{
+	return rig->is_rxe ? &mode_strict_2m : &mode_any;
+}
+
 static void modify(struct scene *s, uint64_t sizes, uint32_t flags, uint32_t shift)
 {
 	char what[64];
@@ -160,7 +166,7 @@ static void live(struct rig *rig, enum mem_kind kind)
 	atomic_bool stop = false;
 	struct buf far;
 
-	buf_make(&far, rig, kind, LEN, &mode_strict_2m);
+	buf_make(&far, rig, kind, LEN, first_mode(rig));
 	for (int i = 0; i < THREADS; i++) {
 		/* a page apart: each thread also looks at a page on either side */
 		traffic[i] = (struct traffic){
@@ -195,7 +201,7 @@ int main(void)
 	rig_open(&rig);
 	need_series(&rig);
 	stop_khugepaged();
-	idle(&rig, &mode_strict_2m, MEM_HUGETLB);
+	idle(&rig, first_mode(&rig), MEM_HUGETLB);
 	idle(&rig, &mode_odp, MEM_THP);
 	refused(&rig);
 	mended(&rig);

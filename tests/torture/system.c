@@ -115,6 +115,12 @@ static uint64_t other_sizes(const struct view *v, struct rng *rng)
 		       : negotiated[rng_below(rng, 5)];
 }
 
+/* A device with tables of its own has room for what was accepted at registration. */
+static bool cannot_have(const struct arena *a, uint32_t flags, int err)
+{
+	return !a->rig->is_rxe && (err == ERANGE || (err == EOPNOTSUPP && flags & IBV_ODP_MIXED));
+}
+
 void *changer_run(void *arg)
 {
 	struct arena *a = arg;
@@ -138,7 +144,8 @@ void *changer_run(void *arg)
 		sure = !v->fussy && arena_still_quiet(a, quiet);
 		/* there may be no huge memory, and with POPULATE none that stays mapped */
 		if (!err || (err == ERANGE && !sure) || a->any_failure ||
-		    ((err == EFAULT || err == EBUSY) && flags & IBV_ODP_POPULATE)) {
+		    ((err == EFAULT || err == EBUSY) && flags & IBV_ODP_POPULATE) ||
+		    cannot_have(a, flags, err)) {
 			happened(a, err ? EV_MODIFY_REFUSED : EV_MODIFY);
 		} else {
 			diag("ibv_modify_mr_odp of %s, flags %#x: %s", v->mode->name, flags,

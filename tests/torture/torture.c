@@ -208,8 +208,11 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 	arena_close(&a);
 }
 
-static bool is_wanted(const struct leg *leg, const char *only)
+static bool is_wanted(const struct rig *rig, const struct leg *leg, const char *only)
 {
+	/* only a software device is added and removed by a command */
+	if (leg->removal && !rig->is_rxe)
+		return false;
 	return only ? !strcmp(only, leg->name) : !leg->by_name;
 }
 
@@ -284,19 +287,18 @@ int main(int argc, char **argv)
 		else
 			usage();
 	}
-	for (unsigned int i = 0; i < LEGS; i++)
-		count += is_wanted(&legs[i], only);
-	if (!count || minutes <= 0)
-		usage();
 	rig_open(&rig);
 	need_series(&rig);
-	need(rig.is_rxe, "the device must be rxe");
+	for (unsigned int i = 0; i < LEGS; i++)
+		count += is_wanted(&rig, &legs[i], only);
+	if (!count || minutes <= 0)
+		usage();
 	rng_init(&rng, (uint64_t)time(NULL));
 	allow_middle_sizes();
 	for (unsigned int i = 0; i < LEGS; i++) {
 		uint64_t seed = rng_next(&rng);
 
-		if (is_wanted(&legs[i], only))
+		if (is_wanted(&rig, &legs[i], only))
 			run_leg(&rig, &legs[i], seed, (uint64_t)(minutes * 60000) / count);
 	}
 	rig_close(&rig);
