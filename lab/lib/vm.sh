@@ -8,10 +8,11 @@ vm_defaults() {
 	VM_DEVICE=rxe
 	VM_SHARE=''
 	VM_MEM=3072
-	VM_SMP=2
+	VM_SMP=''
 	VM_HUGEPAGES=256
 	VM_GIGAPAGES=0
 	VM_TIMEOUT=1800
+	VM_ICOUNT=''
 	VM_CONSOLE=''
 	VM_INTERACTIVE=''
 	VM_TEE=/dev/null
@@ -31,6 +32,7 @@ vm_usage() {
 		  --hugepages N    2 MiB hugetlb pages (256)
 		  --gigapages N    1 GiB hugetlb pages (0); they want more --mem
 		  --timeout S      wall time before the machine is stopped (1800)
+		  --icount         one processor whose clock counts instructions, a nanosecond each
 		  --console        show the kernel's console at the end
 
 		exit status: the command's; 70 if the kernel complained, 71 if the machine died,
@@ -59,6 +61,11 @@ vm_options() {
 			shift
 			continue
 			;;
+		--icount)
+			VM_ICOUNT=1
+			shift
+			continue
+			;;
 		--kernel | --device | --mlx5 | --share | --mem | --smp | --hugepages | --gigapages | --timeout) ;;
 		-*) usage_error "unknown option '$option'" ;;
 		*) break ;;
@@ -81,6 +88,8 @@ vm_options() {
 		shift 2
 	done
 	VM_ARGV=("$@")
+	[[ -z $VM_ICOUNT || -z $VM_SMP ]] || usage_error "--icount has one processor, no --smp"
+	VM_SMP=${VM_SMP:-2}
 	kernel_check_name "$VM_KERNEL"
 	case $VM_DEVICE in
 	rxe | mlx5 | none) ;;
@@ -104,6 +113,7 @@ vm_write_lab_share() {
 	{
 		printf 'LAB_RELEASE=%q\n' "$(cat "$KERNEL/release")"
 		printf 'HUGEODP_KERNEL=%q\nHUGEODP_DEVICE=%q\n' "$VM_KERNEL" "$VM_DEVICE"
+		printf 'HUGEODP_ICOUNT=%q\n' "$VM_ICOUNT"
 		printf 'LAB_SHARE=%q\nLAB_INTERACTIVE=%q\n' "${VM_SHARE:+1}" "$VM_INTERACTIVE"
 		if [[ -n $VM_INTERACTIVE ]]; then
 			printf 'TERM=%q\nLAB_STTY=%q\n' "${TERM-dumb}" "$(stty size 2>/dev/null)"
@@ -131,10 +141,10 @@ vm_command() {
 		printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" \
 			"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" \
 			-L "$ROOT/usr/share/seabios" -nodefaults -no-user-config -display none -no-reboot \
-			-machine q35 -accel tcg,thread=multi -cpu max,la57=off \
-			-m "$VM_MEM" -smp "$VM_SMP" -kernel "$KERNEL/vmlinux" -append "$append" \
+			-machine q35 -m "$VM_MEM" -kernel "$KERNEL/vmlinux" -append "$append" \
 			-serial "file:$dir/console" -device virtio-rng-pci \
 			-device virtio-serial-pci,max_ports=8
+		vm_cpu
 		{
 			vm_9p root "$ROOT"
 			vm_9p stage "$STAGE"
@@ -154,6 +164,18 @@ vm_command() {
 				-device virtserialport,chardev=err,nr=3,name=lab.err
 		fi
 	)
+}
+
+# The processor: QEMU's arguments. With --icount the time stamp counter and all clocks advance by a
+# nanosecond with each instruction, and jump over idle time. There a repeated string instruction
+# counts once for each repetition, so the fast ones that go byte by byte are not offered.
+vm_cpu() {
+	if [[ -n $VM_ICOUNT ]]; then
+		printf '%s\n' -accel tcg,thread=single -icount shift=0,align=off,sleep=off \
+			-cpu max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off -smp 1
+	else
+		printf '%s\n' -accel tcg,thread=multi -cpu max,la57=off -smp "$VM_SMP"
+	fi
 }
 
 # vm_start COMMAND...: in the background, dead when we are or when the time is up
