@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What the measures share. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "region.h"
+#include "rig.h"
+
+#define REPEATS 5
+#define LENGTHS_MAX 16
+
+struct bench {
+	struct rig rig;
+	bool quick;	     /* small lengths: whether it works, not what it costs */
+	bool gigapages;	     /* the machine has a page of 1 GiB to give */
+	uint64_t page_sizes; /* that a request can ask this device for; 0: no requests */
+};
+
+/* Memory by the size of its pages. */
+enum space_kind {
+	SPACE_BASE,
+	SPACE_HUGE, /* transparent huge pages of 2 MiB */
+	SPACE_GIGA, /* hugetlb, 1 GiB */
+	SPACE_KINDS,
+};
+
+struct space {
+	enum space_kind kind;
+	uint8_t *addr; /* 1 GiB aligned, always the same: page tables are a cost too */
+	size_t len;
+};
+
+const char *space_name(enum space_kind kind);
+size_t space_page(enum space_kind kind);
+void space_map(struct space *space, enum space_kind kind, size_t len);
+void space_unmap(struct space *space);
+/* A byte of each page is written. */
+void space_populate(struct space *space);
+/* Ends the program unless all pages are there and of the size wanted. */
+void space_check(const struct space *space);
+/* All pages go back. */
+void space_empty(struct space *space);
+
+/* A way to register memory, and the memory it is for. */
+struct subject {
+	const char *name;
+	const struct mode *mode; /* NULL: no MR, memory alone */
+	enum space_kind kind;
+	size_t least; /* length that it can register */
+	bool series;  /* a request: only where the device takes it */
+};
+
+extern const struct subject subjects[];
+extern const size_t subjects_count;
+
+bool subject_odp(const struct subject *s);
+/* Whether this machine can have it, at this length; pages of 1 GiB there is but one of. */
+bool subject_fits(const struct bench *b, const struct subject *s, size_t len);
+struct ibv_mr *subject_reg(const struct bench *b, const struct subject *s, void *addr, size_t len);
+void subject_dereg(struct ibv_mr *mr);
+/* Translations for all of the MR, the memory below it populated as far as it was not. */
+void subject_prefetch(const struct bench *b, struct ibv_mr *mr, size_t len);
+/* Ends the program if a translation is missing, where the kernel can tell. */
+void subject_check_mapped(const struct bench *b, const struct subject *s, struct ibv_mr *mr);
+
+/* Lengths from @first to @last, each four times the one before; returns how many. */
+size_t lengths(size_t *out, size_t first, size_t last);
+
+/* A figure to be: who it is about, and samples. */
+struct figure {
+	const char *name;
+	const struct subject *subject;
+	const char *state;
+	size_t length;
+	uint64_t count; /* of what the figure is about, 1 if not said */
+	const char *unit;
+	uint64_t samples[REPEATS];
+	unsigned int repeats;
+};
+
+void figure_add(struct figure *f, uint64_t sample);
+/* A line of JSON on stdout, written when all is over: output costs instructions too. */
+void figure_print(const struct figure *f);
+void figures_flush(void);
+
+/* Instructions that this machine has executed so far, with --icount; else nanoseconds. */
+uint64_t work_done(void);
+/* The unit of these. */
+const char *work_unit(void);
+
+void measure_registration(const struct bench *b);
+void measure_prefetch(const struct bench *b);
+void measure_invalidation(const struct bench *b);
+void measure_renegotiation(const struct bench *b);
+void measure_fault(const struct bench *b);
+void measure_stream(const struct bench *b);
+void measure_memory(const struct bench *b);
+void measure_library(const struct bench *b);
+void measure_device(const struct bench *b);
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What it costs to take memory away, one page of it or all, with an MR over it whose translations
+ * are all there, and without an MR.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+#include "tap.h"
+
+static const struct subject no_mr[] = {
+	{ "none", NULL, SPACE_BASE, SZ_4K, false },
+	{ "none", NULL, SPACE_HUGE, SZ_4K, false },
+	{ "none", NULL, SPACE_GIGA, SZ_1G, false },
+};
+
+static int drop(void *addr, size_t len)
+{
+	return madvise(addr, len, MADV_DONTNEED);
+}
+
+static int unmap(void *addr, size_t len)
+{
+	return munmap(addr, len);
+}
+
+static int protect(void *addr, size_t len)
+{
+	return mprotect(addr, len, PROT_READ);
+}
+
+static const struct event {
+	const char *name;
+	int (*run)(void *addr, size_t len);
+} events[] = {
+	{ "dontneed", drop },
+	{ "munmap", unmap },
+	{ "mprotect", protect },
+};
+
+static uint64_t once(const struct bench *b, const struct subject *s, const struct event *e,
+		     size_t len, size_t at, size_t part)
+{
+	struct ibv_mr *mr = NULL;
+	struct space space;
+	uint64_t start, end;
+
+	space_map(&space, s->kind, len);
+	space_populate(&space);
+	space_check(&space);
+	if (s->mode) {
+		mr = subject_reg(b, s, space.addr, len);
+		subject_prefetch(b, mr, len);
+		subject_check_mapped(b, s, mr);
+	}
+	start = work_done();
+	if (e->run(space.addr + at, part))
+		fatal("%s: %s", e->name, strerror(errno));
+	end = work_done();
+	if (mr)
+		subject_dereg(mr);
+	space_unmap(&space);
+	return end - start;
+}
+
+/* @part: bytes of the event; the page in the middle if that is one page */
+static void one_event(const struct bench *b, const struct subject *s, const struct event *e,
+		      size_t len, size_t part)
+{
+	struct figure f = {
+		.name = e->name,
+		.subject = s,
+		.state = part == len ? "all" : "page",
+		.length = len,
+		.unit = work_unit(),
+	};
+	size_t at = part == len ? 0 : len / 2 + part;
+
+	/* what is large takes long, and differs the less; nothing has to warm up for it */
+	if (len < SZ_1M * 256)
+		once(b, s, e, len, at, part);
+	for (int i = 0; i < (len < SZ_1M * 256 ? REPEATS : 3); i++)
+		figure_add(&f, once(b, s, e, len, at, part));
+	figure_print(&f);
+}
+
+static void one_subject(const struct bench *b, const struct subject *s)
+{
+	/* base pages take ten times as long to populate as they do to take away */
+	size_t last = b->quick ? SZ_1M * 16 : s->kind == SPACE_BASE ? SZ_1M * 256 : SZ_1G;
+	size_t all[LENGTHS_MAX], n = lengths(all, s->kind == SPACE_GIGA ? SZ_1G : SZ_1M * 16, last);
+
+	if (s->kind == SPACE_GIGA && b->quick)
+		all[n++] = SZ_1G;
+	for (size_t e = 0; e < sizeof(events) / sizeof(*events); e++) {
+		for (size_t i = 0; i < n; i++)
+			if (subject_fits(b, s, all[i]))
+				one_event(b, s, &events[e], all[i], all[i]);
+		/* of hugetlb memory nothing smaller than its pages can be taken */
+		if (s->kind != SPACE_GIGA && subject_fits(b, s, SZ_1M * 16))
+			one_event(b, s, &events[e], SZ_1M * 16, SZ_4K);
+	}
+}
+
+void measure_invalidation(const struct bench *b)
+{
+	for (size_t i = 0; i < sizeof(no_mr) / sizeof(*no_mr); i++)
+		one_subject(b, &no_mr[i]);
+	for (size_t i = 0; i < subjects_count; i++)
+		if (subject_odp(&subjects[i]))
+			one_subject(b, &subjects[i]);
+}
