@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""
+Figures of the machine to results: JSON, Markdown, SVG.
+
+    python3 bench/report --output DIR FILE...     FILEs have what the machine printed
+    python3 bench/report --agree A.json B.json    how far two runs differ
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import agree
+import expected
+import plots
+import tables
+import targets
+from figures import BadFigure, Figures, read_files
+
+AGREEMENT = 0.02
+
+
+def markdown(figures: Figures, found: list[targets.Target], quick: bool) -> str:
+    parts = ["# Benchmarks\n"]
+    if quick:
+        parts.append("A quick run, which shows that everything can be measured: its lengths are too "
+                     "short for its figures to say much.\n")
+    parts.append("## To be reached\n")
+    parts.append(targets.table(found))
+    parts.append("## Side by side\n")
+    parts.append("Memory has pages of 2 MiB where nothing else is said (1 GiB for “ODP 1 GiB”), the "
+                 "device is rxe. “Populated”: the CPU has written to it. “Cold”: nobody has.\n")
+    parts.append(tables.render_all(figures))
+    parts.append("## Plots\n")
+    parts.extend(f"![{plot.title}]({name}.svg)\n" for name, plot in plots.plots(figures))
+    return "\n".join(parts)
+
+
+def write(output: Path, figures: Figures, quick: bool) -> None:
+    found = targets.targets(figures)
+    output.mkdir(parents=True, exist_ok=True)
+    head = json.dumps(
+        {"quick": quick, "targets": [targets.as_json(target) for target in found]}, indent=1
+    )
+    # a figure a line, so that two runs can be compared by eye
+    body = ",\n".join("  " + json.dumps(figure.as_json()) for figure in figures)
+    text = head.removesuffix("\n}") + ',\n "figures": [\n' + body + "\n ]\n}\n"
+    (output / "results.json").write_text(text, encoding="utf-8")
+    (output / "results.md").write_text(markdown(figures, found, quick), encoding="utf-8")
+    for name, svg in plots.render_all(figures).items():
+        (output / name).write_text(svg, encoding="utf-8")
+    sys.stdout.write(targets.table(found))
+
+
+def report(arguments: argparse.Namespace) -> int:
+    try:
+        figures = read_files(arguments.files)
+    except BadFigure as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 1
+    absent = expected.missing(figures)
+    if absent:
+        print("report: not measured:", *absent, sep="\n  ", file=sys.stderr)
+        return 1
+    write(arguments.output, figures, arguments.quick)
+    return 0
+
+
+def agreement(paths: list[Path]) -> int:
+    first, second = (agree.read_results(path) for path in paths)
+    count, far = agree.compare(first, second, AGREEMENT)
+    print(f"{count} figures in both, {count - len(far)} within {AGREEMENT:.0%}", *far, sep="\n")
+    return 0 if count and not far else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="report", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="say that the run was a quick one")
+    parser.add_argument("--output", type=Path, metavar="DIR")
+    parser.add_argument("--agree", action="store_true", help="compare two files of results")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    arguments = parser.parse_args()
+    if arguments.agree:
+        if len(arguments.files) != 2:
+            parser.error("--agree wants two files")
+        return agreement(arguments.files)
+    if arguments.output is None:
+        parser.error("--output is missing")
+    return report(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

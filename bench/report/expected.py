@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""The figures that a run has to have, whatever their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from figures import Figures, Subject
+
+FAULTS = ("fault-page", "fault-page-read", "fault-sequential", "fault-random", "fault-sparse")
+REGISTRATION = ("register", "deregister", "register+deregister")
+INVALIDATION = ("dontneed", "munmap", "mprotect")
+STREAM = ("stream-write", "stream-read", "message-write", "message-read")
+PERFTEST = ("perftest-bandwidth", "perftest-latency")
+CALLS = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "probe + ibv_reg_mr_ex 2M")
+
+# name and states
+Names = dict[str, tuple[str, ...]]
+
+PINNED: Names = {
+    **dict.fromkeys(REGISTRATION, ("cold", "populated")),
+    **dict.fromkeys(FAULTS, ("cold",)),
+    **dict.fromkeys(STREAM, ("mapped",)),
+    "many": ("populated",),
+    "kernel-memory": ("mapped",),
+}
+ODP: Names = {
+    **dict.fromkeys(REGISTRATION, ("cold", "populated", "mapped")),
+    **dict.fromkeys(("prefetch", "register+prefetch"), ("cold", "populated")),
+    **dict.fromkeys(INVALIDATION, ("all", "page")),
+    **dict.fromkeys(FAULTS, ("cold", "cold+prefetch", "populated")),
+    **dict.fromkeys(STREAM, ("mapped",)),
+    "many": ("populated",),
+    "kernel-memory": ("registered", "mapped"),
+}
+# what the kernel tells only with the series
+COUNTED: Names = {"table": ("registered", "mapped"), "fault-events": ("populated",)}
+NO_MR: Names = {**dict.fromkeys(INVALIDATION, ("all", "page")), "cpu-touch": ("cold",)}
+NEGOTIATED: Names = {
+    **dict.fromkeys(("renegotiate-down", "renegotiate-up"), ("mapped", "populate")),
+    "renegotiate-fault": ("mapped",),
+}
+DEVICE: Names = dict.fromkeys(("device-register", "device-deregister"), ("populated",))
+DEVICE_ODP: Names = {
+    **DEVICE,
+    **dict.fromkeys(("device-prefetch", "device-touch"), ("populated",)),
+}
+
+SERIES = (("2M", "huge"), ("mixed", "huge"), ("1G", "giga"))
+PLAIN = ("base", "huge")
+
+Wanted = tuple[Subject, str, str]
+
+
+def _all(subject: Subject, names: Names) -> Iterator[Wanted]:
+    for name, states in names.items():
+        for state in states:
+            # of pages of 1 GiB there is but one, and no part of it can be taken away
+            if subject.memory == "giga" and (name == "many" or state == "page"):
+                continue
+            if subject.memory != "huge" and name == "fault-events":
+                continue
+            yield subject, name, state
+
+
+def _rxe(kernel: str) -> Iterator[Wanted]:
+    def subject(mode: str, memory: str) -> Subject:
+        return Subject(kernel, "rxe", mode, memory)
+
+    for memory in PLAIN:
+        yield from _all(subject("pinned", memory), PINNED)
+        yield from _all(subject("odp", memory), ODP)
+    for memory in (*PLAIN, "giga"):
+        yield from _all(subject("none", memory), NO_MR)
+    yield from _all(subject("ibv_reg_mr", "huge"), {"library": ("populated",)})
+
+
+def _series() -> Iterator[Wanted]:
+    def subject(mode: str, memory: str) -> Subject:
+        return Subject("hugeodp", "rxe", mode, memory)
+
+    for mode, memory in SERIES:
+        yield from _all(subject(mode, memory), ODP | COUNTED)
+    for memory in PLAIN:
+        yield from _all(subject("odp", memory), COUNTED)
+    for mode in ("pinned", "odp", "2M"):
+        yield from _all(subject(mode, "huge"), dict.fromkeys(PERFTEST, ("mapped",)))
+    yield from _all(subject("2M|4K", "huge"), NEGOTIATED)
+    for call in CALLS[1:]:
+        yield from _all(subject(call, "huge"), {"library": ("populated",)})
+
+
+def _mlx5() -> Iterator[Wanted]:
+    def subject(mode: str, memory: str) -> Subject:
+        return Subject("hugeodp", "mlx5", mode, memory)
+
+    for memory in PLAIN:
+        yield from _all(subject("pinned", memory), DEVICE)
+        yield from _all(subject("odp", memory), DEVICE_ODP)
+
+
+def wanted() -> list[Wanted]:
+    return [*_rxe("hugeodp"), *_series(), *_rxe("stock"), *_mlx5()]
+
+
+def missing(figures: Figures) -> list[str]:
+    there = {(figure.subject, figure.name, figure.state) for figure in figures}
+    return [
+        f"{name}, {state}, of {subject.mode} on {subject.memory} memory "
+        f"({subject.device}, {subject.kernel})"
+        for subject, name, state in wanted()
+        if (subject, name, state) not in there
+    ]

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Figures as the machine prints them, one JSON object a line, and how to find one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class BadFigure(Exception):
+    """A line that is no figure."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who a figure is about: a way to register memory, on a kernel and a device."""
+
+    kernel: str
+    device: str
+    mode: str
+    memory: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    subject: Subject
+    name: str
+    state: str
+    length: int
+    count: int
+    unit: str
+    samples: tuple[float, ...]
+    median: float
+
+    @property
+    def key(self) -> tuple[Subject, str, str, int, int, str]:
+        return (self.subject, self.name, self.state, self.length, self.count, self.unit)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kernel": self.subject.kernel,
+            "device": self.subject.device,
+            "name": self.name,
+            "mode": self.subject.mode,
+            "memory": self.subject.memory,
+            "state": self.state,
+            "length": self.length,
+            "count": self.count,
+            "unit": self.unit,
+            "repeats": len(self.samples),
+            "samples": list(self.samples),
+            "median": self.median,
+        }
+
+
+def figure_of(value: Any) -> Figure:
+    """What as_json() gave, or a line of the machine's."""
+    try:
+        samples = tuple(value["samples"])
+        if not samples or len(samples) != value["repeats"]:
+            raise BadFigure(f"{value}: samples are missing")
+        return Figure(
+            Subject(value["kernel"], value["device"], value["mode"], value["memory"]),
+            value["name"],
+            value["state"],
+            value["length"],
+            value["count"],
+            value["unit"],
+            samples,
+            value["median"],
+        )
+    except (KeyError, TypeError) as error:
+        raise BadFigure(f"{value}: {error!r}") from error
+
+
+def parse_lines(lines: Iterable[str]) -> Iterator[Figure]:
+    for line in lines:
+        try:
+            yield figure_of(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise BadFigure(f"{line.rstrip()}: {error}") from error
+
+
+class Figures:
+    """All figures of a run."""
+
+    def __init__(self, figures: Iterable[Figure]) -> None:
+        self._by_key: dict[tuple[Subject, str, str, int, int, str], Figure] = {}
+        for figure in figures:
+            if figure.key in self._by_key:
+                raise BadFigure(f"{figure.as_json()}: twice")
+            self._by_key[figure.key] = figure
+
+    def __iter__(self) -> Iterator[Figure]:
+        return iter(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def select(
+        self, subject: Subject, name: str, state: str | None = None, unit: str | None = None
+    ) -> list[Figure]:
+        """Those of a subject by that name, shortest first."""
+        found = [
+            figure
+            for figure in self
+            if figure.subject == subject
+            and figure.name == name
+            and state in (None, figure.state)
+            and unit in (None, figure.unit)
+        ]
+        return sorted(found, key=lambda figure: (figure.length, figure.count))
+
+    def find(
+        self,
+        subject: Subject,
+        name: str,
+        state: str | None = None,
+        length: int | None = None,
+        count: int | None = None,
+        unit: str | None = None,
+    ) -> Figure | None:
+        """The one of that length; without a length the longest. With the least count, if not said."""
+        found = [
+            figure
+            for figure in self.select(subject, name, state, unit)
+            if length in (None, figure.length) and count in (None, figure.count)
+        ]
+        if not found:
+            return None
+        longest = found[-1].length
+        return next(figure for figure in found if figure.length == longest)
+
+
+def read_files(paths: Iterable[Path]) -> Figures:
+    def lines() -> Iterator[str]:
+        for path in paths:
+            with path.open(encoding="utf-8") as file:
+                yield from file
+
+    return Figures(parse_lines(lines()))

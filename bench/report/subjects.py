@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""The peers that are measured side by side, as columns of tables and lines of plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from figures import Subject
+
+
+@dataclass(frozen=True)
+class Peer:
+    title: str
+    subject: Subject
+
+
+def rxe(mode: str, memory: str, kernel: str = "hugeodp") -> Subject:
+    return Subject(kernel, "rxe", mode, memory)
+
+
+def mlx5(mode: str, memory: str) -> Subject:
+    return Subject("hugeodp", "mlx5", mode, memory)
+
+
+NO_MR = Peer("no MR", rxe("none", "huge"))
+PINNED = Peer("pinned", rxe("pinned", "huge"))
+STOCK = Peer("ODP, stock kernel", rxe("odp", "huge", "stock"))
+ODP = Peer("ODP 4 KiB", rxe("odp", "huge"))
+HUGE = Peer("ODP 2 MiB", rxe("2M", "huge"))
+MIXED = Peer("mixed", rxe("mixed", "huge"))
+GIGA = Peer("ODP 1 GiB", rxe("1G", "giga"))
+
+PINNED_BASE = Peer("pinned", rxe("pinned", "base"))
+STOCK_BASE = Peer("ODP, stock kernel", rxe("odp", "base", "stock"))
+ODP_BASE = Peer("ODP 4 KiB", rxe("odp", "base"))
+
+NEGOTIATED = Peer("2 MiB or 4 KiB", rxe("2M|4K", "huge"))
+
+DEVICE_PINNED = Peer("pinned", mlx5("pinned", "huge"))
+DEVICE_ODP = Peer("ODP 4 KiB", mlx5("odp", "huge"))
+DEVICE_HUGE = Peer("ODP 2 MiB", mlx5("2M", "huge"))
+DEVICE_MIXED = Peer("mixed", mlx5("mixed", "huge"))
+DEVICE_GIGA = Peer("ODP 1 GiB", mlx5("1G", "giga"))

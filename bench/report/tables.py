@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Figures side by side: a row for what was measured, a column for each peer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import words
+from figures import Figure, Figures
+from subjects import (
+    DEVICE_GIGA,
+    DEVICE_HUGE,
+    DEVICE_MIXED,
+    DEVICE_ODP,
+    DEVICE_PINNED,
+    GIGA,
+    HUGE,
+    MIXED,
+    NEGOTIATED,
+    NO_MR,
+    ODP,
+    ODP_BASE,
+    PINNED,
+    PINNED_BASE,
+    STOCK,
+    STOCK_BASE,
+    Peer,
+    rxe,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    title: str
+    name: str
+    state: str
+    unit: str | None = None
+    length: int | None = None  # None: the longest that all peers but GIGA have
+    count: int | None = None
+    each: bool = False  # divided by the count
+    pinned: str | None = None  # the name for pinned peers, which need no prefetch
+    pinned_state: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    note: str
+    unit: str
+    peers: list[Peer]
+    reference: Peer
+    rows: list[Row]
+
+
+ALL = [PINNED, STOCK, ODP, HUGE, MIXED, GIGA]
+BASE = [PINNED_BASE, STOCK_BASE, ODP_BASE]
+
+REGISTRATION = [
+    Row("registration, cold", "register", "cold"),
+    Row("deregistration, cold", "deregister", "cold"),
+    Row("registration, cold", "register", "cold", length=64 << 30),
+    Row("deregistration, cold", "deregister", "cold", length=64 << 30),
+    Row("registration, populated", "register", "populated"),
+    Row("deregistration, populated", "deregister", "populated"),
+    Row("deregistration, mapped", "deregister", "mapped", pinned_state="populated"),
+]
+COUNTS = [
+    Row(f"{count:,} MR{'s' if count > 1 else ''} of 2 MiB, each", "many", "populated", count=count, each=True)
+    for count in (1, 10, 100, 1000, 10000)
+]
+PREFETCH = [
+    Row("prefetch, populated", "prefetch", "populated"),
+    Row("registration + prefetch, populated", "register+prefetch", "populated", pinned="register"),
+    Row("prefetch, cold", "prefetch", "cold"),
+    Row("registration + prefetch, cold", "register+prefetch", "cold", pinned="register"),
+]
+INVALIDATION = [
+    Row(f"{call}, {what}", name, state)
+    for call, name in (
+        ("MADV_DONTNEED", "dontneed"),
+        ("munmap", "munmap"),
+        ("mprotect", "mprotect"),
+    )
+    for what, state in (("all", "all"), ("4 KiB", "page"))
+]
+FAULTS = [
+    Row(f"{what}, {state}", name, state, unit="instructions", each=True,
+        pinned_state="cold" if state == "cold" else None)
+    for name, what in (
+        ("fault-page", "8 bytes to each page"),
+        ("fault-page-read", "8 bytes from each page"),
+        ("fault-random", "8 bytes to each page, random order"),
+        ("fault-sequential", "messages of 1 MiB"),
+        ("fault-sparse", "8 bytes to each 2 MiB"),
+    )
+    for state in ("cold", "cold+prefetch", "populated")
+]
+EVENTS = [
+    Row("8 bytes to each page", "fault-page", "cold", unit="fault events"),
+    Row("messages of 1 MiB", "fault-sequential", "cold", unit="fault events"),
+    Row("8 bytes to each 2 MiB", "fault-sparse", "cold", unit="fault events"),
+]
+STREAM = [
+    Row("WRITE of 1 MiB", "stream-write", "mapped", each=True),
+    Row("READ of 1 MiB", "stream-read", "mapped", each=True),
+    Row("WRITE of 8 bytes", "message-write", "mapped", each=True),
+    Row("READ of 8 bytes", "message-read", "mapped", each=True),
+]
+PERFTEST = [
+    Row("ib_write_bw, MiB/s", "perftest-bandwidth", "mapped"),
+    Row("ib_write_lat, µs", "perftest-latency", "mapped"),
+]
+MEMORY = [
+    Row("table, mapped", "table", "mapped"),
+    Row("table, registered only", "table", "registered", length=1 << 30),
+    Row("table, registered only", "table", "registered", length=64 << 30),
+    Row("memory less free, mapped", "kernel-memory", "mapped"),
+    Row("memory less free, registered only", "kernel-memory", "registered", length=1 << 30),
+    Row("memory less free, registered only", "kernel-memory", "registered", length=64 << 30),
+]
+DEVICE = [
+    Row(f"{what}: {title}", name, "populated", unit=unit)
+    for name, what in (
+        ("device-register", "registration"),
+        ("device-prefetch", "prefetch"),
+        ("device-deregister", "deregistration"),
+        ("device-touch", "8 bytes to each page"),
+    )
+    for title, unit in (
+        ("translation bytes", "translation bytes"),
+        ("UMR posts", "UMR posts"),
+        ("fault events", "fault events"),
+    )
+]
+
+TABLES = [
+    Table("Registration", "", "instructions", ALL, HUGE, REGISTRATION),
+    Table("Number of MRs", "Registration and deregistration, for each MR.", "instructions", [PINNED, STOCK, ODP, HUGE, MIXED], HUGE, COUNTS),
+    Table("Registration, memory of base pages", "", "instructions", BASE, ODP_BASE, REGISTRATION),
+    Table("Prefetch", "Pinned: registration alone, which includes it.", "instructions", ALL, HUGE,
+          PREFETCH),
+    Table("Prefetch, memory of base pages", "", "instructions", BASE, ODP_BASE, PREFETCH),
+    Table("Invalidation", "The whole call, with all translations in place.", "instructions",
+          [NO_MR, STOCK, ODP, HUGE, MIXED, GIGA], NO_MR, INVALIDATION),
+    Table("Invalidation, memory of base pages", "", "instructions",
+          [Peer("no MR", rxe("none", "base")), STOCK_BASE, ODP_BASE],
+          Peer("no MR", rxe("none", "base")), INVALIDATION),
+    Table("Renegotiation", "From 2 MiB to 4 KiB and back, all translations in place before.",
+          "instructions", [NEGOTIATED], NEGOTIATED, [
+              Row("down", "renegotiate-down", "mapped"),
+              Row("down, and translations for all", "renegotiate-down", "populate"),
+              Row("up", "renegotiate-up", "mapped"),
+              Row("up, and translations for all", "renegotiate-up", "populate"),
+              Row("down by a fault", "renegotiate-fault", "mapped"),
+          ]),
+    Table("Faults", "Instructions for each message, the message itself included; from registration "
+          "on, but where memory is populated: from the first message on.", "instructions", ALL,
+          HUGE, FAULTS),
+    Table("Faults, memory of base pages", "", "instructions", BASE, ODP_BASE, FAULTS),
+    Table("Fault events", "", "events", [ODP, HUGE, MIXED, GIGA], HUGE, EVENTS),
+    Table("Messages when all translations are there", "For each message.", "instructions", ALL,
+          PINNED, STREAM),
+    Table("perftest", "In the emulator's seconds, which depend on what the host does besides; medians.", "as said", [PINNED, ODP, HUGE], PINNED, PERFTEST),
+    Table("Memory", "The table as the kernel counts it, and how much less memory is free, which is "
+          "known by the page only.", "bytes", ALL, HUGE, MEMORY),
+    Table("The mlx5 device (model)", "", "counts",
+          [DEVICE_PINNED, DEVICE_ODP, DEVICE_HUGE, DEVICE_MIXED, DEVICE_GIGA], DEVICE_HUGE, DEVICE),
+]
+
+
+def _name(row: Row, peer: Peer) -> tuple[str, str]:
+    if peer.subject.mode == "pinned":
+        return row.pinned or row.name, row.pinned_state or row.state
+    return row.name, row.state
+
+
+def _lengths(figures: Figures, row: Row, peer: Peer) -> set[int]:
+    name, state = _name(row, peer)
+    return {
+        figure.length
+        for figure in figures.select(peer.subject, name, state, row.unit)
+        if row.count in (None, figure.count)
+    }
+
+
+def _length(figures: Figures, table: Table, row: Row) -> int | None:
+    """The longest length that all peers have that have any; of pages of 1 GiB there is but one."""
+    if row.length is not None:
+        return row.length
+    common: set[int] | None = None
+    for peer in table.peers:
+        lengths = _lengths(figures, row, peer)
+        if peer in (GIGA, DEVICE_GIGA) or not lengths:
+            continue
+        common = lengths if common is None else common & lengths
+    return max(common) if common else None
+
+
+def _value(figures: Figures, row: Row, peer: Peer, length: int) -> float | None:
+    name, state = _name(row, peer)
+    figure: Figure | None = figures.find(peer.subject, name, state, length, row.count, row.unit)
+    if figure is None:
+        return None
+    return figure.median / figure.count if row.each else figure.median
+
+
+def _cell(value: float | None, reference: float | None, is_reference: bool) -> str:
+    if value is None:
+        return "–"
+    if is_reference or not reference:
+        return words.number(value)
+    return f"{words.number(value)} ({words.ratio(value / reference)})"
+
+
+def _row(figures: Figures, table: Table, row: Row) -> str | None:
+    length = _length(figures, table, row)
+    if length is None:
+        return None
+    values = {peer: _value(figures, row, peer, length) for peer in table.peers}
+    if all(value is None for value in values.values()):
+        return None
+    reference = values[table.reference]
+    cells = [_cell(values[peer], reference, peer == table.reference) for peer in table.peers]
+    return f"| {row.title} | {words.size(length)} | " + " | ".join(cells) + " |"
+
+
+def render(figures: Figures, table: Table) -> str | None:
+    rows = [text for row in table.rows if (text := _row(figures, table, row)) is not None]
+    if not rows:
+        return None
+    head = [f"### {table.title}", ""]
+    about = [f"Unit: {table.unit}."]
+    if table.note:
+        about.insert(0, table.note)
+    if len(table.peers) > 1:
+        about.append(f"In brackets the ratio to “{table.reference.title}”.")
+    head += [" ".join(about), "", "| | length | " + " | ".join(p.title for p in table.peers) + " |"]
+    head.append("| --- | ---: |" + " ---: |" * len(table.peers))
+    return "\n".join(head + rows) + "\n"
+
+
+def library(figures: Figures) -> str | None:
+    """Calls, not peers, are the rows here."""
+    calls = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "probe + ibv_reg_mr_ex 2M")
+    units = ("system calls", "user instructions", "instructions")
+    rows = []
+    for call in calls:
+        found = [figures.find(rxe(call, "huge"), "library", unit=unit) for unit in units]
+        if any(found):
+            cells = ["–" if figure is None else words.number(figure.median) for figure in found]
+            rows.append(f"| {call} | " + " | ".join(cells) + " |")
+    if not rows:
+        return None
+    return "\n".join([
+        "### The library", "", "One registration of 2 MiB of populated memory, rxe.", "",
+        "| call | system calls | instructions in user space | in all |",
+        "| --- | ---: | ---: | ---: |", *rows,
+    ]) + "\n"
+
+
+def zeroing(figures: Figures) -> str | None:
+    rows = []
+    for memory, title in (("base", "4 KiB"), ("huge", "2 MiB"), ("giga", "1 GiB")):
+        figure = figures.find(rxe("none", memory), "cpu-touch", "cold")
+        if figure is not None:
+            per_gib = figure.median * words.GIB / figure.length
+            rows.append(f"| {title} | {words.number(per_gib)} |")
+    if not rows:
+        return None
+    return "\n".join([
+        "### Fresh memory", "", "What a CPU pays for 1 GiB of it, touched once a page; most is zeroing. It is a part of "
+        "everything above that is “cold” and touches memory.", "",
+        "| pages | instructions |", "| --- | ---: |", *rows,
+    ]) + "\n"
+
+
+def render_all(figures: Figures) -> str:
+    parts = [render(figures, table) for table in TABLES]
+    parts += [library(figures), zeroing(figures)]
+    return "\n".join(part for part in parts if part)

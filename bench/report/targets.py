@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""What is to be reached, and whether it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import words
+from figures import Figures
+from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, NO_MR, ODP, PINNED, Peer, rxe
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio of two figures, and the limit that it has to keep."""
+
+    title: str
+    peers: str
+    dear: float | None  # what the ratio is of
+    cheap: float | None
+    limit: float
+    at_least: bool = True
+
+    @property
+    def ratio(self) -> float | None:
+        if self.dear is None or self.cheap is None or not self.cheap:
+            return None
+        return self.dear / self.cheap
+
+    @property
+    def reached(self) -> bool | None:
+        """None: it was not measured."""
+        if self.ratio is None:
+            return None
+        return self.ratio >= self.limit if self.at_least else self.ratio <= self.limit
+
+    @property
+    def verdict(self) -> str:
+        return {None: "not measured", True: "reached", False: "**missed**"}[self.reached]
+
+    @property
+    def limit_text(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.limit:g}×"
+
+
+def _median(
+    figures: Figures, peer: Peer, name: str, state: str, unit: str | None = None
+) -> float | None:
+    figure = figures.find(peer.subject, name, state, count=None, unit=unit)
+    return None if figure is None else figure.median
+
+
+def _share(figures: Figures, peer: Peer, name: str) -> float | None:
+    """What an MR adds to a call."""
+    with_mr, without = (_median(figures, who, name, "all") for who in (peer, NO_MR))
+    return None if with_mr is None or without is None else with_mr - without
+
+
+def _speed(figures: Figures, peer: Peer) -> float | None:
+    """MiB of a stream in a thousand million instructions."""
+    figure = figures.find(peer.subject, "stream-write", "mapped")
+    return None if figure is None else 1e9 * figure.count / figure.median
+
+
+def _against_odp(figures: Figures) -> Iterator[Target]:
+    def pair(title: str, limit: float, name: str, state: str, unit: str | None = None) -> Target:
+        dear, cheap = (_median(figures, peer, name, state, unit) for peer in (ODP, HUGE))
+        return Target(title, "ODP 4 KiB : ODP 2 MiB", dear, cheap, limit)
+
+    yield pair("prefetch, instructions", 50, "prefetch", "populated")
+    yield Target(
+        "invalidation by MADV_DONTNEED, instructions that the MR adds",
+        "ODP 4 KiB : ODP 2 MiB",
+        _share(figures, ODP, "dontneed"),
+        _share(figures, HUGE, "dontneed"),
+        50,
+    )
+    yield pair("invalidation by mprotect, instructions of the call", 50, "mprotect", "all")
+    yield pair(
+        "registration + deregistration, instructions", 50, "register+deregister", "populated"
+    )
+    yield pair("table memory, bytes", 500, "table", "mapped")
+    yield pair("fault events, page by page", 500, "fault-events", "populated", "fault events")
+    yield from _device(figures)
+
+
+def _device(figures: Figures) -> Iterator[Target]:
+    for title, name, unit in (
+        ("device translations, bytes written", "device-prefetch", "translation bytes"),
+        ("device fault events, page by page", "device-touch", "fault events"),
+    ):
+        dear, cheap = (
+            _median(figures, peer, name, "populated", unit) for peer in (DEVICE_ODP, DEVICE_HUGE)
+        )
+        yield Target(title, "ODP 4 KiB : ODP 2 MiB, mlx5 model", dear, cheap, 500)
+
+
+def _against_pinned(figures: Figures) -> Iterator[Target]:
+    yield Target(
+        "registration + prefetch, instructions",
+        "ODP 2 MiB : pinned",
+        _median(figures, HUGE, "register+prefetch", "populated"),
+        _median(figures, PINNED, "register", "populated"),
+        1,
+        at_least=False,
+    )
+    # the more instructions, the fewer bytes in the same time
+    yield Target(
+        "bandwidth of WRITEs of 1 MiB, from instructions",
+        "ODP 2 MiB : pinned",
+        _speed(figures, HUGE),
+        _speed(figures, PINNED),
+        0.98,
+    )
+    huge, pinned = (
+        _median(figures, peer, "perftest-bandwidth", "mapped") for peer in (HUGE, PINNED)
+    )
+    yield Target("bandwidth of ib_write_bw, MiB/s", "ODP 2 MiB : pinned", huge, pinned, 0.98)
+
+
+def _library(figures: Figures) -> Iterator[Target]:
+    def calls(mode: str) -> float | None:
+        figure = figures.find(rxe(mode, "huge"), "library", unit="system calls")
+        return None if figure is None else figure.median
+
+    plain, request = calls("ibv_reg_mr"), calls("ibv_reg_mr_ex 2M")
+    limit = 2.0 if plain is None else (plain + 1) / plain
+    yield Target(
+        "system calls of a registration: one more at most",
+        "ibv_reg_mr_ex : ibv_reg_mr",
+        request,
+        plain,
+        limit,
+        at_least=False,
+    )
+
+
+def targets(figures: Figures) -> list[Target]:
+    found = list(_against_odp(figures))
+    found.extend(_against_pinned(figures))
+    found.append(
+        Target(
+            "MADV_DONTNEED of populated memory, instructions",
+            "under ODP 2 MiB : without an MR",
+            _median(figures, HUGE, "dontneed", "all"),
+            _median(figures, NO_MR, "dontneed", "all"),
+            1.1,
+            at_least=False,
+        )
+    )
+    found.extend(_library(figures))
+    return found
+
+
+def as_json(target: Target) -> dict[str, object]:
+    return {
+        "title": target.title,
+        "peers": target.peers,
+        "values": [target.dear, target.cheap],
+        "ratio": target.ratio,
+        "limit": target.limit,
+        "at_least": target.at_least,
+        "reached": target.reached,
+    }
+
+
+def table(found: list[Target]) -> str:
+    rows = ["| what | peers | measured | ratio | to reach | |", "| --- | --- | ---: | ---: | ---: | --- |"]
+    show: Callable[[float | None], str] = lambda value: "–" if value is None else words.number(value)
+    for target in found:
+        rows.append(
+            f"| {target.title} | {target.peers} | {show(target.dear)} : {show(target.cheap)} "
+            f"| {'–' if target.ratio is None else words.ratio(target.ratio)} "
+            f"| {target.limit_text} | {target.verdict} |"
+        )
+    return "\n".join(rows) + "\n"

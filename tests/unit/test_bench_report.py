@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""What bench/report makes of figures. usage: test_bench_report.py DIR-OF-REPORT"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+REPORT = Path(sys.argv.pop(1))
+sys.path.insert(0, str(REPORT))
+
+import agree  # noqa: E402
+import expected  # noqa: E402
+import plots  # noqa: E402
+import svg  # noqa: E402
+import tables  # noqa: E402
+import targets  # noqa: E402
+import words  # noqa: E402
+from figures import BadFigure, Figure, Figures, Subject, figure_of, parse_lines  # noqa: E402
+from subjects import HUGE, NO_MR, ODP  # noqa: E402
+
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def figure(
+    subject: Subject,
+    name: str,
+    state: str,
+    median: float,
+    length: int = GIB,
+    unit: str = "instructions",
+    count: int = 1,
+) -> Figure:
+    return Figure(subject, name, state, length, count, unit, (median,), median)
+
+
+def complete() -> list[Figure]:
+    """Each figure that has to be there, at two lengths."""
+    units = {"fault-events": "fault events", "library": "system calls"}
+    return [
+        figure(subject, name, state, length / 1024 + 7, length, units.get(name, "instructions"))
+        for subject, name, state in expected.wanted()
+        for length in (MIB, GIB)
+    ]
+
+
+class Parsing(unittest.TestCase):
+    def test_round_trip(self) -> None:
+        one = figure(HUGE.subject, "prefetch", "populated", 42)
+        self.assertEqual(list(parse_lines([json.dumps(one.as_json())])), [one])
+
+    def test_no_json(self) -> None:
+        with self.assertRaises(BadFigure):
+            list(parse_lines(["not ok 1 - mmap"]))
+
+    def test_incomplete(self) -> None:
+        value = figure(HUGE.subject, "prefetch", "populated", 42).as_json()
+        for key in value:
+            with self.subTest(key), self.assertRaises(BadFigure):
+                figure_of({name: value[name] for name in value if name != key})
+
+    def test_samples_missing(self) -> None:
+        value = figure(HUGE.subject, "prefetch", "populated", 42).as_json()
+        with self.assertRaises(BadFigure):
+            figure_of(value | {"repeats": 2})
+        with self.assertRaises(BadFigure):
+            figure_of(value | {"repeats": 0, "samples": []})
+
+    def test_twice(self) -> None:
+        one = figure(HUGE.subject, "prefetch", "populated", 42)
+        with self.assertRaises(BadFigure):
+            Figures([one, one])
+
+
+class Finding(unittest.TestCase):
+    def setUp(self) -> None:
+        self.figures = Figures(
+            figure(HUGE.subject, "prefetch", state, 1, length)
+            for state in ("cold", "populated")
+            for length in (GIB, MIB)
+        )
+
+    def test_longest(self) -> None:
+        found = self.figures.find(HUGE.subject, "prefetch", "cold")
+        self.assertEqual(found and (found.state, found.length), ("cold", GIB))
+
+    def test_length(self) -> None:
+        found = self.figures.find(HUGE.subject, "prefetch", "cold", MIB)
+        self.assertEqual(found and found.length, MIB)
+
+    def test_none(self) -> None:
+        self.assertIsNone(self.figures.find(ODP.subject, "prefetch"))
+        self.assertIsNone(self.figures.find(HUGE.subject, "prefetch", "cold", 3))
+
+    def test_in_order(self) -> None:
+        found = self.figures.select(HUGE.subject, "prefetch", "cold")
+        self.assertEqual([one.length for one in found], [MIB, GIB])
+
+
+class Targets(unittest.TestCase):
+    def target(self, title: str, *figures: Figure) -> targets.Target:
+        found = [one for one in targets.targets(Figures(figures)) if one.title.startswith(title)]
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def prefetch(self, odp: float, huge: float) -> targets.Target:
+        return self.target(
+            "prefetch",
+            figure(ODP.subject, "prefetch", "populated", odp),
+            figure(HUGE.subject, "prefetch", "populated", huge),
+        )
+
+    def test_reached(self) -> None:
+        self.assertEqual(self.prefetch(5000, 100).reached, True)
+        self.assertEqual(self.prefetch(4999, 100).reached, False)
+        self.assertIn("missed", self.prefetch(4999, 100).verdict)
+
+    def test_not_measured(self) -> None:
+        one = self.target("prefetch", figure(ODP.subject, "prefetch", "populated", 5))
+        self.assertIsNone(one.reached)
+        self.assertEqual(one.verdict, "not measured")
+        self.assertIsNone(self.prefetch(5, 0).reached)
+
+    def test_at_most(self) -> None:
+        for value, reached in ((1100.0, True), (1101.0, False)):
+            one = self.target(
+                "MADV_DONTNEED",
+                figure(HUGE.subject, "dontneed", "all", value),
+                figure(NO_MR.subject, "dontneed", "all", 1000),
+            )
+            self.assertEqual(one.reached, reached)
+
+    def test_share(self) -> None:
+        one = self.target(
+            "invalidation by MADV_DONTNEED",
+            figure(ODP.subject, "dontneed", "all", 6000),
+            figure(HUGE.subject, "dontneed", "all", 1100),
+            figure(NO_MR.subject, "dontneed", "all", 1000),
+        )
+        self.assertEqual(one.ratio, 50)
+
+    def test_table(self) -> None:
+        text = targets.table([self.prefetch(4999, 100), self.prefetch(5001, 100)])
+        self.assertEqual(text.count("**missed**"), 1)
+        self.assertEqual(text.count("| reached |"), 1)
+
+
+class Tables(unittest.TestCase):
+    def test_ratio(self) -> None:
+        text = tables.render_all(Figures([
+            figure(ODP.subject, "prefetch", "populated", 12800),
+            figure(HUGE.subject, "prefetch", "populated", 100),
+            # a length that only one has is no length to compare at
+            figure(HUGE.subject, "prefetch", "populated", 1000, 4 * GIB),
+        ]))
+        self.assertIn("| prefetch, populated | 1 GiB |", text)
+        self.assertIn("12.8 k (128×) | 100 |", text)
+
+    def test_nothing(self) -> None:
+        self.assertEqual(tables.render_all(Figures([])), "")
+
+
+class Words(unittest.TestCase):
+    def test_size(self) -> None:
+        for value, text in ((8, "8 B"), (4096, "4 KiB"), (3 << 19, "1.5 MiB"), (64 * GIB, "64 GiB")):
+            self.assertEqual(words.size(value), text)
+
+    def test_number(self) -> None:
+        for value, text in ((7, "7"), (0.25, "0.25"), (1234, "1.23 k"), (99.5e6, "99.5 M")):
+            self.assertEqual(words.number(value), text)
+        self.assertEqual(words.tick(10e6), "10 M")
+
+
+class Plots(unittest.TestCase):
+    def test_well_formed(self) -> None:
+        rendered = plots.render_all(Figures(
+            figure(peer.subject, name, state, length / 1024, length, unit)
+            for peer in (ODP, HUGE, NO_MR)
+            for name, state, unit in (
+                ("prefetch", "populated", "instructions"),
+                ("register+prefetch", "populated", "instructions"),
+                ("register+deregister", "cold", "instructions"),
+                ("dontneed", "all", "instructions"),
+                ("fault-events", "populated", "fault events"),
+            )
+            for length in (MIB, GIB)
+        ))
+        self.assertEqual(len(rendered), 5)
+        for name, text in rendered.items():
+            with self.subTest(name):
+                root = ElementTree.fromstring(text)
+                self.assertTrue(root.tag.endswith("svg"))
+                self.assertGreaterEqual(text.count("<polyline"), 2)
+
+    def test_inside(self) -> None:
+        scale = svg.Scale(1, 100, 0, 200)
+        self.assertEqual([scale.at(value) for value in (1, 10, 100)], [0, 100, 200])
+
+    def test_ticks(self) -> None:
+        self.assertEqual(svg.decades(3, 250), [1, 10, 100, 1000])
+        self.assertEqual(svg.quadruples(MIB, 64 * MIB), [MIB, 4 * MIB, 16 * MIB, 64 * MIB])
+        self.assertLessEqual(len(svg.quadruples(1, 1 << 60)), 9)
+
+    def test_no_logarithm(self) -> None:
+        nothing: list[tuple[float, float]] = []
+        for points in (nothing, [(1.0, 0.0)]):
+            plot = svg.Plot("", "", "", "", str, str, [svg.Line("", points, "#000000")])
+            with self.assertRaises(ValueError):
+                svg.render(plot)
+
+
+class Agreement(unittest.TestCase):
+    def compare(self, a: float, b: float, unit: str = "instructions") -> tuple[int, list[str]]:
+        first, second = (
+            Figures([figure(HUGE.subject, "prefetch", "populated", value, unit=unit)])
+            for value in (a, b)
+        )
+        return agree.compare(first, second, 0.02)
+
+    def test_near_and_far(self) -> None:
+        self.assertEqual(self.compare(1000, 1019), (1, []))
+        self.assertEqual(len(self.compare(1000, 1030)[1]), 1)
+        self.assertEqual(self.compare(0, 0), (1, []))
+
+    def test_seconds_do_not_count(self) -> None:
+        self.assertEqual(self.compare(1, 2, "MiB/s"), (0, []))
+
+
+class Program(unittest.TestCase):
+    def run_report(self, figures: list[Figure], output: Path) -> subprocess.CompletedProcess[str]:
+        lines = output.with_suffix(".lines")
+        lines.write_text("".join(json.dumps(one.as_json()) + "\n" for one in figures))
+        return subprocess.run([sys.executable, str(REPORT), "--output", str(output), str(lines)],
+                              capture_output=True, text=True, check=False)
+
+    def test_complete_and_not(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            whole = complete()
+            good = self.run_report(whole, Path(name) / "good")
+            self.assertEqual(good.returncode, 0, good.stderr)
+            results = Path(name) / "good" / "results.json"
+            self.assertEqual(len(json.loads(results.read_text())["figures"]), len(whole))
+            again = agree.read_results(results)
+            self.assertEqual(agree.compare(again, again, 0.02)[1], [])
+            gone = whole[0]
+            less = [one for one in whole if (one.subject, one.name) != (gone.subject, gone.name)]
+            bad = self.run_report(less, Path(name) / "bad")
+            self.assertEqual(bad.returncode, 1)
+            self.assertIn(gone.name, bad.stderr)
+            self.assertFalse((Path(name) / "bad").exists())
+
+    def test_subject_counts(self) -> None:
+        moved = [dataclasses.replace(one, subject=dataclasses.replace(one.subject, kernel="other"))
+                 for one in complete() if one.subject.kernel == "stock"]
+        self.assertEqual(len(expected.missing(Figures(moved))), len(expected.wanted()))
+
+
+if __name__ == "__main__":
+    unittest.main()
