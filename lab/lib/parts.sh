@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python kunit self)
-PARTS_MORE=(debug torture fuzz mlx5 packages)
+PARTS_MORE=(debug torture fuzz mlx5 bench packages)
 
 part_shell() {
 	local file first
@@ -218,6 +218,15 @@ part_mlx5_suite() {
 		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@" || status=$?
 	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
 	tally_unittest "$name" "$expected" "$RUN_DIR/out"
+}
+
+# The benchmarks, short: that they complete with every figure they must have, not what these say
+part_bench() {
+	local file dir=$RUN_DIR/results
+	tally_check 'bench/completes' "$LAB_DIR/lab" bench --quick "$dir"
+	for file in results.json results.md prefetch.svg faults.svg; do
+		tally_check "bench/$file" test -s "$dir/$file"
+	done
 }
 
 # Slow for its many roots, so only when asked for

@@ -25,10 +25,13 @@ refused 'unknown behaviour' run --device mlx5 --mlx5 sloppy -- true
 refused 'delay that is none' run --device mlx5 --mlx5 delay=0 -- true
 refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
 refused 'memory that is no number' run --mem lots -- true
+refused 'processors whose clock would count for one' run --icount --smp 2 -- true
 refused 'no command' run --
 refused 'shell without a terminal' shell
 refused 'unknown part' test everything
 refused 'demo with an argument' demo now
+refused 'benchmarks with an unknown option' bench --slow
+refused 'benchmarks into two places' bench one two
 
 lab --help
 is 'help: status' "$STATUS" 0

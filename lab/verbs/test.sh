@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: all tests, or the parts named: shell unit lab stock rdma-core python kunit self, and debug torture fuzz mlx5 packages
+# help: all tests, or the parts named: shell unit lab stock rdma-core python kunit self, and debug torture fuzz mlx5 bench packages
 
 verb_test() {
 	local part parts=("$@") passed failed skipped start count

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# help: what page sizes cost and save: bench [--quick] [DIR]; results into DIR (build/bench)
+
+BENCH=/usr/libexec/hugeodp/bench
+
+# bench_boot NAME OPTION... -- COMMAND...: what the command prints becomes $RUN_DIR/bench/NAME
+bench_boot() {
+	local name=$1 start=$SECONDS status=0
+	shift
+	say "bench: $name"
+	vm_options "$@"
+	VM_TEE=$RUN_DIR/bench/$name
+	vm_run >/dev/null || status=$?
+	if [[ $status != 0 ]]; then
+		grep -v '^{' "$VM_TEE" >&2 || true
+		die "bench: $name ended with status $status"
+	fi
+	say "bench: $name: $((SECONDS - start)) s"
+}
+
+# bench_rxe KERNEL QUICK MEASURE...: instructions, on one processor
+bench_rxe() {
+	local kernel=$1 quick=$2
+	shift 2
+	# shellcheck disable=SC2086 # nothing, or an option
+	bench_boot "rxe-$kernel" --icount --kernel "$kernel" --mem 4608 --hugepages 0 \
+		--gigapages 1 --timeout 1800 -- "$BENCH/hugeodp-bench" $quick "$@"
+}
+
+verb_bench() {
+	local quick='' dir='' rounds=5
+	local both=(registration prefetch invalidation fault stream memory library)
+	while [[ $# != 0 ]]; do
+		case $1 in
+		--quick) quick=--quick rounds=1 ;;
+		-*) usage_error "bench: unknown option '$1'" ;;
+		*)
+			[[ -z $dir ]] || usage_error 'bench: more than one directory'
+			dir=$1
+			;;
+		esac
+		shift
+	done
+	dir=${dir:-$TOP_DIR/build/bench}
+	run_dir_create
+	mkdir -p "$RUN_DIR/bench" "$dir"
+	bench_rxe hugeodp "$quick" "${both[@]}" renegotiation
+	bench_rxe stock "$quick" "${both[@]}"
+	bench_boot rxe-seconds --hugepages 64 -- "$BENCH/perftest.sh" "$rounds"
+	# shellcheck disable=SC2086 # nothing, or an option
+	bench_boot mlx5 --device mlx5 --mem 4608 --hugepages 0 --gigapages 1 -- \
+		"$BENCH/hugeodp-bench" $quick device
+	python3 -B "$TOP_DIR/bench/report" $quick --output "$dir" "$RUN_DIR"/bench/*
+}
