@@ -128,52 +128,58 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 	return XLATE_OK;
 }
 
-/* Entries one after the other, each with a length of its own; offset is from the first */
+/*
+ * The entries of a KLM mkey: one after the other, each with a length of its own; or as a pattern, of
+ * which each cycle takes some bytes of every entry, which then moves on by its stride.
+ */
+struct pattern {
+	const uint8_t *entries;
+	uint64_t count;
+	bool strided;
+	uint64_t cycle_bytes;
+	uint64_t cycles;
+};
+
+/* False: no such pattern fits into the table */
+static bool pattern_read(const struct mkey *mkey, struct pattern *pattern)
+{
+	const uint8_t *head = mkey->xlt;
+
+	*pattern = (struct pattern){
+		.entries = head,
+		.count = mkey->xlt_size / MKEY_OCTWORD,
+		.cycle_bytes = UINT64_MAX,
+		.cycles = 1,
+	};
+	if (!pattern->count || get_be32(head + KSM_KEY) != KLM_REPEAT_KEY)
+		return true;
+	pattern->entries += MKEY_OCTWORD;
+	pattern->strided = true;
+	pattern->cycle_bytes = get_be32(head);
+	pattern->cycles = get_be32(head + 8);
+	if (get_be16(head + 14) >= pattern->count)
+		return false;
+	pattern->count = get_be16(head + 14);
+	/* cycles of nothing would be many turns for no byte */
+	return pattern->count && pattern->cycle_bytes;
+}
+
+/* offset is from the first byte that the entries describe */
 static enum xlate_result walk_klm(const struct walk *walk, const struct mkey *mkey,
 				  uint64_t offset, uint64_t length, unsigned int depth)
 {
-	const uint8_t *entry = mkey->xlt, *end = mkey->xlt + mkey->xlt_size;
+	struct pattern pattern;
+	uint64_t cycle, i;
 
-	for (; length && entry < end; entry += MKEY_OCTWORD) {
-		uint64_t n = get_be32(entry);
-		enum xlate_result result;
-
-		if (!walk_spend(walk))
-			return XLATE_DENIED;
-		if (offset >= n) {
-			offset -= n;
-			continue;
-		}
-		n -= offset;
-		if (n > length)
-			n = length;
-		result = walk_key(walk, get_be32(entry + KSM_KEY),
-				  get_be64(entry + KSM_ADDRESS) + offset, n, depth + 1);
-		if (result != XLATE_OK)
-			return result;
-		offset = 0;
-		length -= n;
-	}
-	return length ? XLATE_DENIED : XLATE_OK;
-}
-
-/* Each cycle takes some bytes of every entry, each of which then moves on by its stride */
-static enum xlate_result walk_repeat(const struct walk *walk, const struct mkey *mkey,
-				     uint64_t offset, uint64_t length, unsigned int depth)
-{
-	const uint8_t *head = mkey->xlt;
-	uint32_t cycle_bytes = get_be32(head), cycles = get_be32(head + 8);
-	unsigned int entries = get_be16(head + 14), i;
-	uint64_t cycle;
-
-	if (!cycle_bytes || (entries + 1ull) * MKEY_OCTWORD > mkey->xlt_size)
+	if (!pattern_read(mkey, &pattern))
 		return XLATE_DENIED;
-	cycle = offset / cycle_bytes;
-	offset %= cycle_bytes;
-	for (; length && cycle < cycles; cycle++) {
-		for (i = 0; length && i < entries; i++) {
-			const uint8_t *entry = head + (i + 1) * MKEY_OCTWORD;
-			uint64_t n = get_be16(entry + 2);
+	cycle = offset / pattern.cycle_bytes;
+	offset %= pattern.cycle_bytes;
+	for (; length && cycle < pattern.cycles; cycle++) {
+		for (i = 0; length && i < pattern.count; i++) {
+			const uint8_t *entry = pattern.entries + i * MKEY_OCTWORD;
+			uint64_t n = pattern.strided ? get_be16(entry + 2) : get_be32(entry);
+			uint64_t moved = pattern.strided ? cycle * get_be16(entry) : 0;
 			enum xlate_result result;
 
 			if (!walk_spend(walk))
@@ -186,9 +192,8 @@ static enum xlate_result walk_repeat(const struct walk *walk, const struct mkey 
 			if (n > length)
 				n = length;
 			result = walk_key(walk, get_be32(entry + KSM_KEY),
-					  get_be64(entry + KSM_ADDRESS) +
-						  cycle * get_be16(entry) + offset,
-					  n, depth + 1);
+					  get_be64(entry + KSM_ADDRESS) + moved + offset, n,
+					  depth + 1);
 			if (result != XLATE_OK)
 				return result;
 			offset = 0;
@@ -215,8 +220,6 @@ static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *m
 	case MKEY_KSM:
 		return walk_ksm(walk, mkey, address, length, depth);
 	case MKEY_KLM:
-		if (mkey->xlt_size >= MKEY_OCTWORD && get_be32(mkey->xlt + KSM_KEY) == KLM_REPEAT_KEY)
-			return walk_repeat(walk, mkey, address - mkey->start, length, depth);
 		return walk_klm(walk, mkey, address - mkey->start, length, depth);
 	}
 	return XLATE_DENIED;

@@ -185,6 +185,18 @@ static void test_interleaved(void **state)
 	assert_piece(f, 4, page + 128, 8);
 	assert_piece(f, 5, page + 1024 + 32, 4);
 	assert_int_equal(look(f, key, 0, 37, XLATE_LOCAL_READ), XLATE_DENIED);
+	/* patterns that cannot be: no entries, more than there are, cycles of no bytes */
+	put_be32(list + 8, UINT32_MAX);
+	put_be16(list + 14, 0);
+	assert_int_equal(look(f, bench_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
+			 XLATE_DENIED);
+	put_be16(list + 14, 3);
+	assert_int_equal(look(f, bench_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
+			 XLATE_DENIED);
+	put_be16(list + 14, 2);
+	put_be32(list, 0);
+	assert_int_equal(look(f, bench_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
+			 XLATE_DENIED);
 }
 
 static void test_endless(void **state)
