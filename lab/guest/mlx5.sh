@@ -1,12 +1,20 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The mlx5 device: the driver is part of the kernel and brings it up by itself.
+# The mlx5 devices: the driver is part of the kernel and brings them up by itself.
 
 mlx5_active() {
-	local state=''
-	read -r state 2>/dev/null </sys/class/infiniband/mlx5_0/ports/1/state || true
-	[[ $state == *ACTIVE ]]
+	local device vendor ports state found=''
+	for device in /sys/bus/pci/devices/*; do
+		read -r vendor <"$device/vendor"
+		[[ $vendor == 0x15b3 ]] || continue
+		found=1
+		state=''
+		ports=("$device"/infiniband/mlx5_*/ports/1)
+		read -r state 2>/dev/null <"${ports[0]}/state" || true
+		[[ $state == *ACTIVE ]] || return 1
+	done
+	[[ -n $found ]]
 }
 
 mlx5_up() {

@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The mlx5 device model beside the machine: a process that QEMU talks to through a socket. It ends
-# when QEMU does; if it ends before, the machine has lost its device and is of no use.
+# The mlx5 device model beside the machine: a process that QEMU talks to through a socket for each
+# device. It ends when QEMU does; if it ends before, the machine has lost its devices and is of no
+# use.
 
 mlx5_defaults() {
 	MLX5_ARGV=()
 	MLX5_LOG=''
+	MLX5_DEVICES=1
 }
 
 # mlx5_options LIST: what follows --mlx5
@@ -21,6 +23,8 @@ mlx5_options() {
 				usage_error "--mlx5 delay= wants a number, not '${option#*=}'"
 			MLX5_ARGV+=(--delay "${option#*=}")
 			;;
+		devices=[12]) MLX5_DEVICES=${option#*=} ;;
+		devices=*) usage_error "--mlx5 devices= wants 1 or 2, not '${option#*=}'" ;;
 		strict | trace) MLX5_ARGV+=("--$option") ;;
 		log=?*) MLX5_LOG=${option#*=} ;;
 		*) usage_error "unknown --mlx5 option '$option'" ;;
@@ -28,22 +32,39 @@ mlx5_options() {
 	done
 }
 
+# mlx5_sockets DIR: their paths
+mlx5_sockets() {
+	local i
+	for ((i = 0; i < MLX5_DEVICES; i++)); do
+		echo "$1/mlx5_$i"
+	done
+}
+
 # mlx5_qemu DIR: QEMU's arguments. The model needs the guest's memory, so that is in a memfd.
 mlx5_qemu() {
+	local path
 	printf '%s\n' -object "memory-backend-memfd,id=memory,size=${VM_MEM}M,share=on" \
-		-machine memory-backend=memory -device \
-		"{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"$1/mlx5\"}}"
+		-machine memory-backend=memory
+	while IFS= read -r path; do
+		printf '%s\n' -device \
+			"{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"$path\"}}"
+	done < <(mlx5_sockets "$1")
 }
 
 # mlx5_start DIR: sets HELPER_PID
 mlx5_start() {
-	local dir=$1
+	local dir=$1 path sockets=() argv=("${MLX5_ARGV[@]}")
+	mapfile -t sockets < <(mlx5_sockets "$dir")
+	for path in "${sockets[@]}"; do
+		argv+=(--socket "$path")
+	done
 	setpriv --pdeathsig KILL "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
 		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" \
-		"$STAGE/usr/libexec/hugeodp/hugeodp-mlx5-model" --socket "$dir/mlx5" \
-		--stats "$dir/mlx5.stats" "${MLX5_ARGV[@]}" >"$dir/mlx5.log" 2>&1 </dev/null &
+		"$STAGE/usr/libexec/hugeodp/hugeodp-mlx5-model" \
+		--stats "$dir/mlx5.stats" "${argv[@]}" >"$dir/mlx5.log" 2>&1 </dev/null &
 	HELPER_PID=$!
-	until [[ -S $dir/mlx5 ]]; do
+	# they appear one after the other
+	until [[ -S ${sockets[-1]} ]]; do
 		kill -0 "$HELPER_PID" 2>/dev/null ||
 			die "the mlx5 device model does not start: $(tail -n 3 "$dir/mlx5.log")"
 	done
@@ -78,7 +99,7 @@ mlx5_finish() {
 		cat "$dir/mlx5.log" "$dir/mlx5.stats" >"$MLX5_LOG" 2>/dev/null ||
 			say "no log of the mlx5 device model at $MLX5_LOG"
 	fi
-	grep -m 20 '^mlx5: strict: ' "$dir/mlx5.log" >&2 || true
+	grep -m 20 '^mlx5_[01]: strict: ' "$dir/mlx5.log" >&2 || true
 	[[ -n ${MLX5_LOST-} ]] || return 0
 	say "the mlx5 device model died (status $MLX5_LOST), and the machine with it; its last words:"
 	tail -n 20 "$dir/mlx5.log" >&2

@@ -182,6 +182,7 @@ part_python() {
 part_mlx5() {
 	local expected=$LAB_DIR/expected/rdma-core-all.mlx5
 	part_mlx5_tests stock transport mlx5/device stock/odp-corruption
+	part_mlx5_two stock transport
 	part_mlx5_suite stock transport "$expected.stock"
 	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected.stock" \
 		>"$RUN_DIR/expected"
@@ -189,6 +190,8 @@ part_mlx5() {
 
 	part_mlx5_tests hugeodp transport "${MLX5_TESTS[@]}" "${MLX5_TESTS_ONCE[@]}"
 	part_mlx5_tests hugeodp memory "${MLX5_TESTS[@]}"
+	part_mlx5_two hugeodp transport
+	part_mlx5_two hugeodp memory
 	part_mlx5_suite hugeodp transport "$expected.hugeodp"
 	grep -F 'tests.test_odp.' "$expected.hugeodp" >"$RUN_DIR/expected"
 	part_mlx5_suite hugeodp memory "$RUN_DIR/expected" -k test_odp
@@ -206,6 +209,12 @@ part_mlx5_tests() {
 	part_prove "mlx5-$kernel-$scheme" "$kernel" \
 		"$(printf '/usr/libexec/hugeodp/tests/%s.t ' "$@")" : --device mlx5 \
 		--mlx5 "scheme=$scheme,strict" --mem 4608 --gigapages 1
+}
+
+# part_mlx5_two KERNEL SCHEME: traffic between two devices
+part_mlx5_two() {
+	part_prove "mlx5-two-$1-$2" "$1" /usr/libexec/hugeodp/tests/mlx5/two-devices.t : \
+		--device mlx5 --mlx5 "devices=2,scheme=$2,strict"
 }
 
 # part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]

@@ -25,7 +25,7 @@ vm_usage() {
 		  --kernel NAME    stock, hugeodp (default) or debug
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
-		                   scheme=memory, strict, delay=SEED, trace, log=FILE
+		                   scheme=memory, devices=2, strict, delay=SEED, trace, log=FILE
 		  --share DIR      DIR read-only at /mnt/share
 		  --mem MIB        memory (3072)
 		  --smp N          processors (2)
@@ -95,7 +95,7 @@ vm_options() {
 	rxe | mlx5 | none) ;;
 	*) usage_error "unknown device '$VM_DEVICE': there are rxe, mlx5 and none" ;;
 	esac
-	[[ $VM_DEVICE == mlx5 || -z ${MLX5_ARGV[*]}$MLX5_LOG ]] ||
+	[[ $VM_DEVICE == mlx5 || -z ${MLX5_ARGV[*]}$MLX5_LOG && $MLX5_DEVICES == 1 ]] ||
 		usage_error "--mlx5 is for --device mlx5"
 	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
 }

@@ -19,7 +19,7 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(QUERY_ADAPTER, query_adapter, hca_query_adapter),
 	CMD(INIT_HCA, init_hca, hca_nothing),
 	CMD(TEARDOWN_HCA, teardown_hca, hca_nothing),
-	CMD(ENABLE_HCA, enable_hca, hca_enable),
+	CMD(ENABLE_HCA, enable_hca, hca_nothing),
 	CMD(DISABLE_HCA, disable_hca, hca_disable),
 	CMD(QUERY_PAGES, query_pages, hca_nothing),
 	CMD(SET_HCA_CAP, set_hca_cap, hca_set_cap),

@@ -52,7 +52,6 @@ const uint8_t *cmd_tail(const struct cmd *cmd, size_t offset, size_t *length);
 /* Handlers, by file. A handler that is no more than its reply is in hca.c. */
 #define CMD_HANDLER(name) enum cmd_status name(struct dev *dev, const struct cmd *cmd)
 CMD_HANDLER(hca_nothing);
-CMD_HANDLER(hca_enable);
 CMD_HANDLER(hca_disable);
 CMD_HANDLER(hca_query_issi);
 CMD_HANDLER(hca_query_cap);

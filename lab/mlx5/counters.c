@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * In the machine: prints the counters of the mlx5 device model, or the values of those named, one a
- * line. They are the records of the device's last BAR.
+ * In the machine: prints the counters of a device of the mlx5 model (the first, if none is named),
+ * or the values of those named, one a line. They are the records of the device's last BAR.
  */
 #include <endian.h>
 #include <errno.h>
@@ -15,19 +15,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BAR "/sys/bus/pci/devices/*/infiniband/mlx5_*/device/resource4"
+#define BAR "/sys/class/infiniband/%s/device/resource4"
+#define ANY_DEVICE "mlx5_*"
 #define BAR_SIZE 0x2000
 #define RECORD 64
 #define NAME 56
 
-static const volatile uint64_t *map(void)
+static const volatile uint64_t *map(const char *device)
 {
 	void *bar = MAP_FAILED;
+	char path[256];
 	glob_t found;
 	int fd;
 
-	if (glob(BAR, 0, NULL, &found)) {
-		fputs("hugeodp-mlx5-counters: no device of the lab's model here\n", stderr);
+	if (snprintf(path, sizeof(path), BAR, device) >= (int)sizeof(path) ||
+	    glob(path, 0, NULL, &found)) {
+		fprintf(stderr, "hugeodp-mlx5-counters: no device %s of the lab's model here\n",
+			device);
 		return NULL;
 	}
 	fd = open(found.gl_pathv[0], O_RDONLY | O_CLOEXEC);
@@ -78,18 +82,29 @@ static bool print_one(const volatile uint64_t *bar, const char *wanted)
 
 int main(int argc, char **argv)
 {
-	const volatile uint64_t *bar = map();
+	const char *device = ANY_DEVICE;
+	const volatile uint64_t *bar;
 	char name[NAME + 1];
 	uint64_t value;
 	unsigned int i;
-	int status = 0, arg;
+	int status = 0, c;
 
+	while ((c = getopt(argc, argv, "d:")) >= 0) {
+		if (c != 'd') {
+			fputs("usage: hugeodp-mlx5-counters [-d DEVICE] [COUNTER...]\n", stderr);
+			return 2;
+		}
+		device = optarg;
+	}
+	bar = map(device);
 	if (!bar)
 		return 1;
-	for (arg = 1; arg < argc; arg++)
-		if (!print_one(bar, argv[arg]))
+	argv += optind;
+	argc -= optind;
+	for (; *argv; argv++)
+		if (!print_one(bar, *argv))
 			status = 1;
-	for (i = 0; argc == 1 && i < BAR_SIZE / RECORD && read_record(bar, i, name, &value); i++)
+	for (i = 0; !argc && i < BAR_SIZE / RECORD && read_record(bar, i, name, &value); i++)
 		printf("%-24s %" PRIu64 "\n", name, value);
 	return status;
 }

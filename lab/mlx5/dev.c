@@ -5,6 +5,8 @@
 #include "cq.h"
 #include "engine.h"
 #include "eq.h"
+#include "fabric.h"
+#include "fault.h"
 #include "mkey.h"
 #include "pci.h"
 #include "qp.h"
@@ -33,9 +35,10 @@ uint64_t dev_random(struct dev *dev)
 	return dev->random;
 }
 
-static void dev_say(const char *what, const char *format, va_list arguments)
+static void dev_say(const struct dev *dev, const char *what, const char *format,
+		    va_list arguments)
 {
-	fprintf(stderr, "mlx5: %s", what);
+	fprintf(stderr, "mlx5_%u: %s", dev->lid - 1u, what);
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 }
@@ -47,7 +50,7 @@ void trace(const struct dev *dev, const char *format, ...)
 	if (!dev->options.trace)
 		return;
 	va_start(arguments, format);
-	dev_say("", format, arguments);
+	dev_say(dev, "", format, arguments);
 	va_end(arguments);
 }
 
@@ -59,34 +62,49 @@ void strict_report(struct dev *dev, const char *format, ...)
 		return;
 	dev->stats.strict_reports++;
 	va_start(arguments, format);
-	dev_say("strict: ", format, arguments);
+	dev_say(dev, "strict: ", format, arguments);
 	va_end(arguments);
 }
 
-int dev_init(struct dev *dev, const struct dev_options *options)
+/* Each device begins in another place, so that a number taken to the wrong device shows */
+static void dev_table(const struct dev *dev, struct table *table, uint32_t first, uint32_t limit)
+{
+	table_init(table, first, limit);
+	table->next += (limit - first) / FABRIC_DEVICES * (dev->lid - 1u);
+}
+
+static void dev_tables(struct dev *dev)
+{
+	dev_table(dev, &dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
+	dev_table(dev, &dev->cqs, 1, 1 << CAPS_LOG_MAX_CQ);
+	dev_table(dev, &dev->srqs, 1, 1 << CAPS_LOG_MAX_SRQ);
+	/* 0 and 1 are the well-known ones */
+	dev_table(dev, &dev->qps, 2, 1 << CAPS_LOG_MAX_QP);
+	dev_table(dev, &dev->mkeys, MKEY_FIRST, 1 << CAPS_LOG_MAX_MKEY);
+	dev_table(dev, &dev->pds, 1, 1 << CAPS_LOG_MAX_PD);
+	dev_table(dev, &dev->uars, DEV_UAR_FIRST, PCI_UAR_PAGES);
+	dev_table(dev, &dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
+	dev_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
+	dev_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
+}
+
+bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options)
 {
 	memset(dev, 0, sizeof(*dev));
+	if (!fabric_add(fabric, dev))
+		return false;
 	dev->options = *options;
 	dev->random = options->delay_seed;
-	table_init(&dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
-	table_init(&dev->cqs, 1, 1 << CAPS_LOG_MAX_CQ);
-	table_init(&dev->srqs, 1, 1 << CAPS_LOG_MAX_SRQ);
-	/* 0 and 1 are the well-known ones */
-	table_init(&dev->qps, 2, 1 << CAPS_LOG_MAX_QP);
-	table_init(&dev->mkeys, MKEY_FIRST, 1 << CAPS_LOG_MAX_MKEY);
-	table_init(&dev->pds, 1, 1 << CAPS_LOG_MAX_PD);
-	table_init(&dev->uars, DEV_UAR_FIRST, PCI_UAR_PAGES);
-	table_init(&dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
-	table_init(&dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
-	table_init(&dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
+	dev_tables(dev);
 	snprintf((char *)dev->node_description, sizeof(dev->node_description), "hugeodp");
 	caps_init(dev);
 	pci_init(dev);
-	return 0;
+	return true;
 }
 
-static void dev_clear(struct dev *dev)
+void dev_clear(struct dev *dev)
 {
+	fault_drop_all(dev);
 	dev->run_first = NULL;
 	dev->run_last = NULL;
 	dev->waiting = NULL;
@@ -101,6 +119,7 @@ static void dev_clear(struct dev *dev)
 	table_clear(&dev->xrcds, NULL);
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, NULL);
+	dev_tables(dev);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;
 }
@@ -110,7 +129,6 @@ void dev_reset(struct dev *dev)
 	dev_clear(dev);
 	dev->command_queue = 0;
 	dev->command_queue_high = 0;
-	dev->hca_enabled = false;
 	caps_init(dev);
 	pci_init(dev);
 }
@@ -119,27 +137,29 @@ void dev_destroy(struct dev *dev)
 {
 	dev_clear(dev);
 	guest_unmap_all(&dev->guest);
+	fabric_remove(dev->fabric, dev);
 }
 
-int dev_work(struct dev *dev)
+void dev_run(struct dev *dev)
 {
-	struct qp *qp;
-	uint64_t wake;
-	int due;
+	struct qp *qp = dev->run_first;
 
-	engine_wake(dev);
-	qp = dev->run_first;
-	if (qp) {
-		dev->run_first = qp->next;
-		if (!dev->run_first)
-			dev->run_last = NULL;
-		qp->ready = false;
-		if (engine_run(dev, qp))
-			qp_schedule(dev, qp);
-	}
-	/* last, as all of the above can make events */
-	wake = engine_wake(dev);
-	due = eq_delayed_work(dev);
+	if (!qp)
+		return;
+	dev->run_first = qp->next;
+	if (!dev->run_first)
+		dev->run_last = NULL;
+	qp->ready = false;
+	if (engine_run(dev, qp))
+		qp_schedule(dev, qp);
+}
+
+int dev_due(struct dev *dev)
+{
+	uint64_t wake = engine_wake(dev);
+	/* last, as all else can make events */
+	int due = eq_delayed_work(dev);
+
 	if (dev->run_first)
 		return 0;
 	if (wake != UINT64_MAX && (due < 0 || wake < due * 1000000ull))

@@ -16,7 +16,6 @@
 #include "table.h"
 
 #define DEV_VECTORS 8
-#define DEV_LID 1
 #define DEV_GIDS 8
 #define DEV_MAX_MSG (1u << 30)
 
@@ -27,6 +26,8 @@
 #define MKEY_FIRST 16
 
 enum dev_scheme { SCHEME_TRANSPORT, SCHEME_MEMORY };
+
+struct fabric;
 
 struct dev_options {
 	enum dev_scheme scheme;
@@ -141,7 +142,8 @@ struct qp {
 	uint64_t fault_token;
 	enum fault_side fault_side;
 	bool fault_failed;   /* the WQE at the head ends with an error */
-	uint32_t fault_peer; /* the responder, if the fault is in its receive WQE */
+	uint16_t fault_lid;  /* the device that reported it */
+	uint32_t fault_peer; /* the responder, unless the fault is the requester's own */
 	uint64_t wake;	     /* when a wait ends, in ns */
 	unsigned int retries;
 	uint64_t polled; /* what nobody rings a doorbell for is looked at from then on */
@@ -153,6 +155,8 @@ struct qp {
 
 struct dev {
 	struct dev_options options;
+	struct fabric *fabric;
+	uint16_t lid;
 	struct guest guest;
 	struct stats stats;
 
@@ -163,7 +167,6 @@ struct dev {
 	uint64_t command_queue;
 	uint32_t command_queue_high;
 	uint32_t health_counter;
-	bool hca_enabled;
 
 	uint8_t caps_general[IFC_SIZE(cmd_hca_cap)];
 	uint8_t caps_general_2[IFC_SIZE(cmd_hca_cap_2)];
@@ -173,7 +176,6 @@ struct dev {
 
 	struct table eqs, cqs, srqs, qps, mkeys;
 	struct table pds, uars, xrcds, contexts, umems;
-	uint64_t xlt_allocated;
 
 	uint64_t next_token;
 	struct qp *run_first, *run_last;
@@ -182,15 +184,20 @@ struct dev {
 	struct delayed_event *delayed;
 };
 
-int dev_init(struct dev *dev, const struct dev_options *options);
+/* False: the fabric has no room for it */
+bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options);
+/* All objects go; who had to do with them on another device gets no answer from then on */
+void dev_clear(struct dev *dev);
 /* As after power-on; the guest's memory stays mapped */
 void dev_reset(struct dev *dev);
 void dev_destroy(struct dev *dev);
 
 uint64_t dev_now(void);
 uint64_t dev_random(struct dev *dev);
-/* Work that no message of the guest starts. Returns ms until it is due again, -1: nothing is. */
-int dev_work(struct dev *dev);
+/* A turn of the queue that is next, see fabric_work() */
+void dev_run(struct dev *dev);
+/* What waits for time to pass. Returns ms until there is more to do, -1: nothing is due. */
+int dev_due(struct dev *dev);
 
 void trace(const struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Something that hardware would pass over in silence: said and counted in strict mode */

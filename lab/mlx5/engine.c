@@ -46,11 +46,10 @@ static void engine_flush(struct dev *dev, struct qp *qp)
 static enum job_result engine_execute(struct job *job)
 {
 	struct qp *qp = job->qp;
-	enum fault_side side = qp->fault_side;
 
 	if (qp->fault_failed) {
 		qp->fault_failed = false;
-		return job_fault_failed(job, side, qp->fault_peer);
+		return job_fault_failed(job);
 	}
 	return qp_is_datagram(qp) ? ud_execute(job) : rc_execute(job);
 }

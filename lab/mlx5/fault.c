@@ -3,6 +3,7 @@
 
 #include "cmd.h"
 #include "eq.h"
+#include "fabric.h"
 #include "qp.h"
 
 #include <inttypes.h>
@@ -63,39 +64,83 @@ static void fault_memory_event(struct dev *dev, const struct fault *fault, uint3
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_MEMORY, data);
 }
 
-void fault_raise(struct dev *dev, struct qp *qp, const struct fault *fault)
+void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault)
 {
 	uint32_t token;
 
 	do
-		token = ++dev->next_token & FAULT_TOKEN_MASK;
+		token = ++reporter->next_token & FAULT_TOKEN_MASK;
 	while (!token);
 	qp->stall = STALL_FAULT;
 	qp_wait(dev, qp);
 	qp->fault_token = token;
 	qp->fault_side = fault->side;
-	qp->fault_peer = fault->side == FAULT_RECEIVE ? fault->peer : 0;
-	dev->stats.page_faults++;
-	trace(dev, "QP %#x: page fault %#x, side %d, key %#x, %#" PRIx64 " + %#" PRIx64,
-	      qp->number, token, fault->side, fault->miss.key, fault->miss.address,
+	qp->fault_lid = reporter->lid;
+	qp->fault_peer = fault->side == FAULT_LOCAL ? 0 : fault->peer;
+	reporter->stats.page_faults++;
+	trace(reporter,
+	      "LID %u QP %#x: page fault %#x, side %d, key %#x, %#" PRIx64 " + %#" PRIx64,
+	      dev->lid, qp->number, token, fault->side, fault->miss.key, fault->miss.address,
 	      fault->miss.length);
-	if (dev->options.scheme == SCHEME_MEMORY)
-		fault_memory_event(dev, fault, token);
+	if (reporter->options.scheme == SCHEME_MEMORY)
+		fault_memory_event(reporter, fault, token);
 	else if (fault->side == FAULT_REMOTE)
-		fault_rdma_event(dev, fault, token);
+		fault_rdma_event(reporter, fault, token);
 	else
-		fault_wqe_event(dev, fault, token);
+		fault_wqe_event(reporter, fault, token);
 }
 
 void fault_drop(struct dev *dev, struct qp *qp)
 {
-	if (qp->stall == STALL_FAULT)
-		dev->stats.page_faults_dropped++;
+	struct dev *reporter = fabric_find(dev->fabric, qp->fault_lid);
+
+	if (qp->stall == STALL_FAULT && reporter)
+		reporter->stats.page_faults_dropped++;
 	qp->stall = STALL_NONE;
 	qp->fault_token = 0;
 	qp->fault_failed = false;
 	if (qp->state == QP_RTS)
 		qp_schedule(dev, qp);
+}
+
+void fault_drop_peers(struct dev *dev, uint32_t peer)
+{
+	struct dev *other;
+	unsigned int i;
+	struct qp *qp;
+
+	fabric_for_each(dev->fabric, i, other)
+		for (qp = other->waiting; qp; qp = qp->next_waiting)
+			if (qp->fault_lid == dev->lid && qp->fault_peer == peer &&
+			    (qp->stall == STALL_FAULT || qp->fault_failed))
+				fault_drop(other, qp);
+}
+
+void fault_drop_all(struct dev *dev)
+{
+	struct dev *other;
+	unsigned int i;
+	struct qp *qp;
+
+	fabric_for_each(dev->fabric, i, other)
+		for (qp = other->waiting; qp; qp = qp->next_waiting)
+			if (qp->stall == STALL_FAULT &&
+			    (other == dev || qp->fault_lid == dev->lid))
+				fault_drop(other, qp);
+}
+
+/* The queue pair that waits for this fault of dev to be resolved, and the device that has it */
+static struct qp *fault_find(const struct dev *dev, uint64_t token, struct dev **owner)
+{
+	unsigned int i;
+	struct qp *qp;
+
+	fabric_for_each(dev->fabric, i, *owner)
+		for (qp = (*owner)->waiting; qp; qp = qp->next_waiting)
+			if (qp->stall == STALL_FAULT && qp->fault_lid == dev->lid &&
+			    qp->fault_token == token)
+				return qp;
+	return NULL;
 }
 
 static uint64_t fault_resume_token(const struct dev *dev, const uint8_t *info)
@@ -111,18 +156,16 @@ enum cmd_status fault_resume(struct dev *dev, const struct cmd *cmd)
 	const uint8_t *info = IFC_AT_CONST(page_fault_resume_in, cmd->in, page_fault_info);
 	uint64_t token = fault_resume_token(dev, info);
 	bool error = IFC_GET(trans_page_fault_info, info, error);
-	struct qp *qp;
+	struct dev *owner;
+	struct qp *qp = fault_find(dev, token, &owner);
 
-	for (qp = dev->waiting; qp; qp = qp->next_waiting) {
-		if (qp->stall != STALL_FAULT || qp->fault_token != token)
-			continue;
-		qp->stall = STALL_NONE;
-		qp->fault_failed = error;
-		dev->stats.page_faults_resumed++;
-		dev->stats.page_faults_failed += error;
-		qp_schedule(dev, qp);
-		return CMD_OK;
-	}
 	/* of a queue pair that is no more: the driver could not know */
+	if (!qp)
+		return CMD_OK;
+	qp->stall = STALL_NONE;
+	qp->fault_failed = error;
+	dev->stats.page_faults_resumed++;
+	dev->stats.page_faults_failed += error;
+	qp_schedule(owner, qp);
 	return CMD_OK;
 }

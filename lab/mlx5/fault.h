@@ -18,7 +18,7 @@ struct fault {
 	enum fault_wq wq;
 	uint32_t wq_number;
 	uint16_t wqe_index;
-	uint32_t peer; /* FAULT_RECEIVE: the queue pair that receives */
+	uint32_t peer; /* FAULT_RECEIVE, FAULT_REMOTE: the responder */
 	/* FAULT_REMOTE: the whole operation */
 	uint32_t key;
 	uint64_t address;
@@ -26,8 +26,13 @@ struct fault {
 	bool write;
 };
 
-void fault_raise(struct dev *dev, struct qp *qp, const struct fault *fault);
+/* Stops qp of dev; reporter is the device whose translation has the hole. */
+void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault);
 /* The queue pair went away, or its state changed: a resume that comes later means nothing. */
 void fault_drop(struct dev *dev, struct qp *qp);
+/* Queue pairs, of whatever device, that wait for what this one of dev is to receive look again */
+void fault_drop_peers(struct dev *dev, uint32_t peer);
+/* All that the device reported, and all of its own queue pairs */
+void fault_drop_all(struct dev *dev);
 
 #endif

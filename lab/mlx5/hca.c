@@ -16,17 +16,11 @@ enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-enum cmd_status hca_enable(struct dev *dev, const struct cmd *cmd)
-{
-	(void)cmd;
-	dev->hca_enabled = true;
-	return CMD_OK;
-}
-
+/* Whatever the driver left: the memory of its queues is soon somebody else's */
 enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
 {
 	(void)cmd;
-	dev->hca_enabled = false;
+	dev_clear(dev);
 	return CMD_OK;
 }
 

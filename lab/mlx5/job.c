@@ -2,6 +2,7 @@
 #include "job.h"
 
 #include "eq.h"
+#include "fabric.h"
 #include "fault.h"
 #include "recv.h"
 
@@ -24,7 +25,7 @@ static enum job_result job_fault_local(struct job *job, struct fault *fault)
 	fault->wq = reads ? FAULT_WQ_READ : FAULT_WQ_REQUESTER;
 	fault->wq_number = job->qp->number;
 	fault->wqe_index = job->wqe.index;
-	fault_raise(job->dev, job->qp, fault);
+	fault_raise(job->dev, job->qp, job->dev, fault);
 	return JOB_WAIT;
 }
 
@@ -64,11 +65,11 @@ static enum job_result job_refused(struct job *job, enum syndrome syndrome)
 {
 	if (job->qp->service == QP_UC)
 		return JOB_DONE;
-	eq_object_event(job->dev,
+	eq_object_event(job->peer_dev,
 			syndrome == SYNDROME_REMOTE_INVALID ? EVENT_QP_REQUEST_ERROR :
 							      EVENT_QP_ACCESS_ERROR,
 			job->peer->number);
-	qp_fail(job->dev, job->peer);
+	qp_fail(job->peer_dev, job->peer);
 	return job_failed(job, syndrome);
 }
 
@@ -92,9 +93,10 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 			   enum xlate_access access)
 {
 	struct xlate_origin origin = qp_origin(job->peer);
-	const struct srq *srq = table_get(&job->dev->srqs, job->xrc_srqn);
+	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
 	struct fault fault = {
 		.side = FAULT_REMOTE,
+		.peer = job->peer->number,
 		.key = key,
 		.address = address,
 		.length = length,
@@ -106,11 +108,12 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 		origin.pd = srq->pd;
 	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % length))
 		return job_refused(job, SYNDROME_REMOTE_INVALID);
-	switch (xlate(job->dev, &origin, key, address, length, access, &job->remote, &fault.miss)) {
+	switch (xlate(job->peer_dev, &origin, key, address, length, access, &job->remote,
+		      &fault.miss)) {
 	case XLATE_OK:
 		return JOB_DONE;
 	case XLATE_FAULT:
-		fault_raise(job->dev, job->qp, &fault);
+		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
 		return JOB_WAIT;
 	case XLATE_DENIED:
 		break;
@@ -168,40 +171,56 @@ enum job_result job_receive(struct job *job, uint64_t length)
 {
 	struct fault fault = { 0 };
 
-	switch (recv_prepare(job->dev, job->peer, job->xrc_srqn, length, &job->remote, &fault)) {
+	switch (recv_prepare(job->peer_dev, job->peer, job->xrc_srqn, length, &job->remote,
+			     &fault)) {
 	case RECV_OK:
 		return JOB_DONE;
 	case RECV_NONE:
 		return job_not_ready(job);
 	case RECV_SHORT:
-		recv_fail(job->dev, job->peer, SYNDROME_LOCAL_LENGTH);
+		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_LENGTH);
 		return job->qp->service == QP_UC ? JOB_DONE :
 						   job_failed(job, SYNDROME_REMOTE_INVALID);
 	case RECV_FAULT:
-		fault_raise(job->dev, job->qp, &fault);
+		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
 		return JOB_WAIT;
 	case RECV_DENIED:
 		break;
 	}
-	recv_fail(job->dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+	recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
 	return job->qp->service == QP_UC ? JOB_DONE : job_failed(job, SYNDROME_REMOTE_OPERATION);
 }
 
-enum job_result job_fault_failed(struct job *job, enum fault_side side, uint32_t peer)
+struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn)
 {
-	switch (side) {
+	job->peer_dev = fabric_find(job->dev->fabric, lid);
+	job->peer = job->peer_dev ? table_get(&job->peer_dev->qps, qpn) : NULL;
+	return job->peer;
+}
+
+enum job_result job_fault_failed(struct job *job)
+{
+	switch (job->qp->fault_side) {
 	case FAULT_REMOTE:
-		job->peer = table_get(&job->dev->qps, IFC_GET(qpc, job->qp->context, remote_qpn));
-		if (job->peer)
+		if (job_find_peer(job, job->qp->fault_lid, job->qp->fault_peer))
 			return job_refused(job, SYNDROME_REMOTE_ACCESS);
 		return job_failed(job, SYNDROME_REMOTE_ACCESS);
 	case FAULT_RECEIVE:
-		job->peer = table_get(&job->dev->qps, peer);
-		if (job->peer)
-			recv_fail(job->dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+		if (job_find_peer(job, job->qp->fault_lid, job->qp->fault_peer))
+			recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
 		return job_failed(job, SYNDROME_REMOTE_OPERATION);
 	case FAULT_LOCAL:
 		break;
 	}
 	return job_failed(job, SYNDROME_LOCAL_PROTECTION);
+}
+
+void job_moved(const struct job *job, bool to_peer, uint64_t bytes)
+{
+	struct stats *near = &job->dev->stats, *far = &job->peer_dev->stats;
+
+	if (job->dev == job->peer_dev)
+		return;
+	*(to_peer ? &near->bytes_out : &near->bytes_in) += bytes;
+	*(to_peer ? &far->bytes_in : &far->bytes_out) += bytes;
 }

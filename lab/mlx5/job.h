@@ -16,6 +16,7 @@ enum job_result {
 struct job {
 	struct dev *dev;
 	struct qp *qp;
+	struct dev *peer_dev; /* NULL as long as no peer was found */
 	struct qp *peer;
 	struct wqe wqe;
 	struct sg local;
@@ -42,6 +43,10 @@ enum job_result job_receive(struct job *job, uint64_t length);
 enum job_result rc_execute(struct job *job);
 enum job_result ud_execute(struct job *job);
 /* A page fault of this WQE that the driver could not resolve */
-enum job_result job_fault_failed(struct job *job, enum fault_side side, uint32_t peer);
+enum job_result job_fault_failed(struct job *job);
+/* The peer is queue pair qpn of the device with this LID; NULL: there is none */
+struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn);
+/* Payload that was moved, for the counters */
+void job_moved(const struct job *job, bool to_peer, uint64_t bytes);
 
 #endif

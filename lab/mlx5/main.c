@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "fabric.h"
 #include "vfu.h"
 
 #include <errno.h>
@@ -23,8 +24,9 @@ static void stop(int signal)
 
 static void usage(FILE *file)
 {
-	fputs("usage: hugeodp-mlx5-model --socket PATH [--stats FILE] [--scheme transport|memory]\n"
-	      "                          [--delay SEED] [--strict] [--trace]\n",
+	fputs("usage: hugeodp-mlx5-model --socket PATH... [--stats FILE]\n"
+	      "                          [--scheme transport|memory] [--delay SEED] [--strict] [--trace]\n"
+	      "Each socket is a device, in the order of their LIDs.\n",
 	      file);
 }
 
@@ -53,50 +55,106 @@ static int listen_at(const char *path)
 	return fd;
 }
 
-static int accept_one(int listener)
-{
-	struct pollfd wait = { .fd = listener, .events = POLLIN };
-	int fd;
+/* A device and who has it: a listener, then a connection, then nobody */
+struct function {
+	struct dev dev;
+	struct vfu vfu;
+	int listener;
+};
 
-	while (!stopped)
-		if (poll(&wait, 1, -1) > 0) {
-			fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-			return fd < 0 ? fail("accept") : fd;
-		}
-	return -1;
+static int function_accept(struct function *f)
+{
+	f->vfu.socket = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (f->vfu.socket < 0)
+		return fail("accept");
+	close(f->listener);
+	f->listener = -1;
+	return 0;
 }
 
-static void serve(struct vfu *vfu)
+/* The machine is gone. The devices that others have find nobody here from now on. */
+static void function_end(struct function *f)
 {
-	struct pollfd wait = { .fd = vfu->socket, .events = POLLIN };
-	int timeout = -1, i;
+	vfu_destroy(&f->vfu);
+	dev_destroy(&f->dev);
+	close(f->vfu.socket);
+	f->vfu.socket = -1;
+}
 
-	while (!stopped) {
-		int ready = poll(&wait, 1, timeout);
+/* A few messages: the queues have their turn as well */
+static void function_serve(struct function *f)
+{
+	struct pollfd wait = { .fd = f->vfu.socket, .events = POLLIN };
+	int i = MESSAGES_PER_TURN;
 
-		/* a few at a time: the queues have their turn as well */
-		for (i = 0; ready > 0 && i < MESSAGES_PER_TURN; i++) {
-			if (!vfu_serve(vfu))
-				return;
-			ready = poll(&wait, 1, 0);
+	do {
+		if (!vfu_serve(&f->vfu)) {
+			function_end(f);
+			return;
 		}
-		timeout = dev_work(vfu->dev);
+	} while (--i && poll(&wait, 1, 0) > 0);
+}
+
+static bool all_gone(const struct function *functions, unsigned int count)
+{
+	bool came = false;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (functions[i].vfu.socket >= 0)
+			return false;
+		came |= functions[i].listener < 0;
 	}
+	return came;
 }
 
-static int write_stats(const struct dev *dev, const char *path)
+/* Until the last of those that came has gone */
+static int serve(struct fabric *fabric, struct function *functions, unsigned int count)
+{
+	struct pollfd wait[FABRIC_DEVICES];
+	int timeout = -1;
+	unsigned int i;
+
+	while (!stopped && !all_gone(functions, count)) {
+		for (i = 0; i < count; i++)
+			wait[i] = (struct pollfd){
+				.fd = functions[i].listener >= 0 ? functions[i].listener :
+								   functions[i].vfu.socket,
+				.events = POLLIN,
+			};
+		if (poll(wait, count, timeout) < 0)
+			continue;
+		for (i = 0; i < count; i++) {
+			if (!wait[i].revents)
+				continue;
+			if (functions[i].listener < 0)
+				function_serve(&functions[i]);
+			else if (function_accept(&functions[i]))
+				return -1;
+		}
+		timeout = fabric_work(fabric);
+	}
+	return 0;
+}
+
+static int write_stats(const struct function *functions, unsigned int count, const char *path)
 {
 	FILE *file = fopen(path, "w");
+	unsigned int i;
 
 	if (!file)
 		return fail(path);
-	stats_print(&dev->stats, file);
+	for (i = 0; i < count; i++) {
+		fprintf(file, "# mlx5_%u\n", i);
+		stats_print(&functions[i].dev.stats, file);
+	}
 	return fclose(file) ? fail(path) : 0;
 }
 
 struct settings {
 	struct dev_options device;
-	const char *socket;
+	const char *sockets[FABRIC_DEVICES];
+	unsigned int count;
 	const char *stats;
 };
 
@@ -117,7 +175,9 @@ static bool parse(int argc, char **argv, struct settings *settings)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (c) {
 		case 's':
-			settings->socket = optarg;
+			if (settings->count == FABRIC_DEVICES)
+				return false;
+			settings->sockets[settings->count++] = optarg;
 			break;
 		case 'c':
 			settings->stats = optarg;
@@ -143,16 +203,32 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			return false;
 		}
 	}
-	return settings->socket && optind == argc;
+	return settings->count && optind == argc;
+}
+
+static int functions_start(struct fabric *fabric, struct function *functions,
+			   const struct settings *settings)
+{
+	unsigned int i;
+
+	for (i = 0; i < settings->count; i++) {
+		dev_init(&functions[i].dev, fabric, &settings->device);
+		vfu_init(&functions[i].vfu, &functions[i].dev, -1);
+		functions[i].listener = listen_at(settings->sockets[i]);
+		if (functions[i].listener < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
+	static struct function functions[FABRIC_DEVICES];
 	struct sigaction action = { .sa_handler = stop };
+	struct fabric fabric = { 0 };
 	struct settings settings = { 0 };
-	static struct dev dev;
-	struct vfu vfu;
-	int listener, fd, status = 0;
+	unsigned int i;
+	int status = 0;
 
 	if (!parse(argc, argv, &settings)) {
 		usage(stderr);
@@ -160,20 +236,13 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	listener = listen_at(settings.socket);
-	if (listener < 0)
+	if (functions_start(&fabric, functions, &settings) ||
+	    serve(&fabric, functions, settings.count))
 		return 1;
-	fd = accept_one(listener);
-	close(listener);
-	if (fd < 0)
-		return 1;
-	dev_init(&dev, &settings.device);
-	vfu_init(&vfu, &dev, fd);
-	serve(&vfu);
-	if (settings.stats && write_stats(&dev, settings.stats))
+	if (settings.stats && write_stats(functions, settings.count, settings.stats))
 		status = 1;
-	vfu_destroy(&vfu);
-	dev_destroy(&dev);
-	close(fd);
+	for (i = 0; i < settings.count; i++)
+		if (functions[i].vfu.socket >= 0)
+			function_end(&functions[i]);
 	return status;
 }

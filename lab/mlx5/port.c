@@ -3,11 +3,12 @@
 #include "port.h"
 
 #include "cmd.h"
+#include "fabric.h"
 
 #define PORT_STATE_ACTIVE 4
 #define PORT_PHYSICAL_LINK_UP 5
-#define PORT_GUID 0x0200c9fffe000001ull
-#define NODE_GUID 0x0200c9fffe000000ull
+#define NODE_GUID 0x0200c9fffe000000ull /* of the first device */
+#define NODE_GUID_STEP 0x10000
 #define PORT_GID_PREFIX 0xfe80000000000000ull
 #define PORT_GIDS_IN_USE 2
 #define PORT_MTU 4096
@@ -24,32 +25,54 @@ enum port_register {
 
 enum { REGISTER_WRITE = 0 };
 
+static uint64_t port_node_guid(const struct dev *dev)
+{
+	return NODE_GUID + (dev->lid - 1u) * NODE_GUID_STEP;
+}
+
+static uint64_t port_guid(const struct dev *dev)
+{
+	return port_node_guid(dev) + 1;
+}
+
 enum cmd_status port_query_context(struct dev *dev, const struct cmd *cmd)
 {
 	uint8_t *context = IFC_AT(query_hca_vport_context_out, cmd->out, hca_vport_context);
 
-	(void)dev;
 #define SET(field, value) IFC_SET(hca_vport_context, context, field, value)
 	SET(port_physical_state, PORT_PHYSICAL_LINK_UP);
 	SET(port_state, PORT_STATE_ACTIVE);
 	SET(vport_state, PORT_STATE_ACTIVE);
-	SET(system_image_guid, NODE_GUID);
-	SET(node_guid, NODE_GUID);
-	SET(port_guid, PORT_GUID);
+	SET(system_image_guid, port_node_guid(dev));
+	SET(node_guid, port_node_guid(dev));
+	SET(port_guid, port_guid(dev));
 	SET(cap_mask1_field_select, 0xffffffff);
-	SET(lid, DEV_LID);
-	SET(sm_lid, DEV_LID);
+	SET(lid, dev->lid);
+	SET(sm_lid, FABRIC_MANAGER_LID);
 #undef SET
 	return CMD_OK;
 }
 
-void port_gid(unsigned int index, uint8_t *gid)
+void port_gid(const struct dev *dev, unsigned int index, uint8_t *gid)
 {
 	memset(gid, 0, 16);
 	if (index >= PORT_GIDS_IN_USE)
 		return;
 	put_be64(gid, PORT_GID_PREFIX);
-	put_be64(gid + 8, PORT_GUID + index);
+	put_be64(gid + 8, port_guid(dev) + index);
+}
+
+bool port_has_gid(const struct dev *dev, const uint8_t *gid)
+{
+	uint8_t own[16];
+	unsigned int i;
+
+	for (i = 0; i < PORT_GIDS_IN_USE; i++) {
+		port_gid(dev, i, own);
+		if (!memcmp(gid, own, sizeof(own)))
+			return true;
+	}
+	return false;
 }
 
 enum cmd_status port_query_gid(struct dev *dev, const struct cmd *cmd)
@@ -57,13 +80,12 @@ enum cmd_status port_query_gid(struct dev *dev, const struct cmd *cmd)
 	unsigned int index = IFC_GET(query_hca_vport_gid_in, cmd->in, gid_index);
 	size_t offset = IFC_OFFSET(query_hca_vport_gid_out, gid);
 
-	(void)dev;
 	if (index >= DEV_GIDS)
 		return CMD_BAD_PARAM;
 	if (cmd->out_length < offset + 16)
 		return CMD_BAD_OUTPUT_LENGTH;
 	IFC_SET(query_hca_vport_gid_out, cmd->out, gids_num, 1);
-	port_gid(index, cmd->out + offset);
+	port_gid(dev, index, cmd->out + offset);
 	return CMD_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "dev.h"
 
 /* Fills in the GID of this index (16 bytes); all zero beyond the ones in use */
-void port_gid(unsigned int index, uint8_t *gid);
+void port_gid(const struct dev *dev, unsigned int index, uint8_t *gid);
+bool port_has_gid(const struct dev *dev, const uint8_t *gid);
 
 #endif

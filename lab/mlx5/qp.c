@@ -118,15 +118,10 @@ static void qp_set_state(struct dev *dev, struct qp *qp, unsigned int state)
 		qp_wait(dev, qp);
 }
 
-/* Other queue pairs that wait for this one's receive WQE to be there look again */
 static void qp_drop_faults(struct dev *dev, struct qp *qp)
 {
-	struct qp *other;
-
 	fault_drop(dev, qp);
-	for (other = dev->waiting; other; other = other->next_waiting)
-		if (other->stall == STALL_FAULT && other->fault_peer == qp->number)
-			fault_drop(dev, other);
+	fault_drop_peers(dev, qp->number);
 }
 
 void qp_fail(struct dev *dev, struct qp *qp)

@@ -2,6 +2,7 @@
 /* Connected queue pairs: RC, UC and XRC. */
 #include "job.h"
 
+#include "port.h"
 #include "recv.h"
 #include "umr.h"
 
@@ -10,18 +11,29 @@
 #define ATOMIC_SIZE 8
 #define XRC_SEGMENT 16
 
+/* Each is the other's, by LID and number */
+static bool rc_connected(const struct job *job)
+{
+	const uint8_t *near = job->qp->context, *far = job->peer->context;
+
+	return job->peer->service == job->qp->service && qp_receives(job->peer) &&
+	       IFC_GET(qpc, far, remote_qpn) == job->qp->number &&
+	       IFC_GET(qpc, far, primary_address_path.rlid) == job->dev->lid &&
+	       (!IFC_GET(qpc, near, primary_address_path.grh) ||
+		port_has_gid(job->peer_dev,
+			     IFC_AT_CONST(qpc, near, primary_address_path.rgid_rip)));
+}
+
 static enum job_result rc_find_peer(struct job *job)
 {
 	const uint8_t *c = job->qp->context;
-	struct qp *peer = table_get(&job->dev->qps, IFC_GET(qpc, c, remote_qpn));
 
-	/* there is one port on this wire */
-	if (!peer || peer->service != job->qp->service || !qp_receives(peer) ||
-	    IFC_GET(qpc, c, primary_address_path.rlid) != DEV_LID ||
-	    IFC_GET(qpc, peer->context, remote_qpn) != job->qp->number)
-		return job_no_answer(job);
-	job->peer = peer;
-	return JOB_DONE;
+	if (job_find_peer(job, IFC_GET(qpc, c, primary_address_path.rlid),
+			  IFC_GET(qpc, c, remote_qpn)) &&
+	    rc_connected(job))
+		return JOB_DONE;
+	job->peer = NULL;
+	return job_no_answer(job);
 }
 
 static void rc_receive_completion(struct job *job, enum cqe_opcode opcode, uint64_t length)
@@ -31,11 +43,11 @@ static void rc_receive_completion(struct job *job, enum cqe_opcode opcode, uint6
 		.byte_count = length,
 		.immediate = job->wqe.immediate,
 		.flags_source = job->qp->number,
-		.source_lid = DEV_LID,
+		.source_lid = job->dev->lid,
 		.solicited = job->wqe.solicited,
 	};
 
-	recv_complete(job->dev, job->peer, &completion);
+	recv_complete(job->peer_dev, job->peer, &completion);
 }
 
 static enum job_result rc_send(struct job *job)
@@ -61,12 +73,13 @@ static enum job_result rc_send(struct job *job)
 		return result;
 	origin = qp_origin(job->peer);
 	if (job->wqe.opcode == WQE_SEND_INVALIDATE &&
-	    !umr_invalidate(job->dev, &origin, job->wqe.immediate)) {
-		recv_fail(job->dev, job->peer, SYNDROME_LOCAL_OPERATION);
+	    !umr_invalidate(job->peer_dev, &origin, job->wqe.immediate)) {
+		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_OPERATION);
 		return job_failed(job, SYNDROME_REMOTE_OPERATION);
 	}
 	sg_copy(&job->remote, 0, &job->local);
 	job->dev->stats.bytes_sent += job->local.length;
+	job_moved(job, true, job->local.length);
 	for (i = 0; opcodes[i].wqe != job->wqe.opcode; i++)
 		;
 	rc_receive_completion(job, opcodes[i].cqe, job->local.length);
@@ -103,6 +116,7 @@ static enum job_result rc_write(struct job *job)
 	}
 	sg_copy(&job->remote, 0, &job->local);
 	job->dev->stats.bytes_written += job->local.length;
+	job_moved(job, true, job->local.length);
 	if (immediate)
 		rc_receive_completion(job, CQE_RECEIVE_WRITE_IMM, job->local.length);
 	return JOB_DONE;
@@ -125,6 +139,7 @@ static enum job_result rc_read(struct job *job)
 		return result;
 	sg_copy(&job->local, 0, &job->remote);
 	job->dev->stats.bytes_read += job->local.length;
+	job_moved(job, false, job->local.length);
 	job->byte_count = job->local.length;
 	return JOB_DONE;
 }
@@ -162,6 +177,7 @@ static enum job_result rc_atomic(struct job *job)
 	sg_put(&job->remote, 0, &after, sizeof(after));
 	sg_put(&job->local, 0, &before, sizeof(before));
 	job->dev->stats.atomics++;
+	job_moved(job, false, ATOMIC_SIZE);
 	job->byte_count = ATOMIC_SIZE;
 	return JOB_DONE;
 }

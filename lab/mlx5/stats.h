@@ -22,6 +22,8 @@
 	S(bytes_written)	  /* RDMA WRITE */                         \
 	S(bytes_read)		  /* RDMA READ */                          \
 	S(atomics)		  /* */                                    \
+	S(bytes_out)		  /* payload that went to another device */\
+	S(bytes_in)		  /* payload that came from another */     \
 	S(rnr_waits)		  /* attempts that met no receive WQE */   \
 	S(umr_posts)		  /* UMR WQEs that ended well */           \
 	S(xlt_entries_written)	  /* translation entries, by UMR and CREATE_MKEY */ \

@@ -2,6 +2,7 @@
 /* Datagrams: UD and the two management queue pairs. */
 #include "job.h"
 
+#include "fabric.h"
 #include "port.h"
 #include "recv.h"
 
@@ -70,24 +71,26 @@ static struct qp *ud_find(struct dev *dev, uint32_t qpn)
 	return NULL;
 }
 
-static bool ud_accepts(const struct job *job, const struct qp *peer,
-		       const struct ud_address *address)
+static bool ud_accepts(const struct job *job, const struct ud_address *address)
 {
+	const struct qp *peer = job->peer;
 	uint32_t qkey = address->qkey;
 
 	if (qkey & QKEY_FROM_CONTEXT)
 		qkey = IFC_GET(qpc, job->qp->context, q_key);
-	return peer && qp_is_datagram(peer) && qp_receives(peer) && address->lid == DEV_LID &&
+	return peer && qp_is_datagram(peer) && qp_receives(peer) &&
+	       (!address->grh || port_has_gid(job->peer_dev, address->gid)) &&
 	       (peer->service == QP_MANAGEMENT || qkey == IFC_GET(qpc, peer->context, q_key));
 }
 
-static void ud_header(const struct ud_address *address, uint64_t length, uint8_t *grh)
+static void ud_header(const struct dev *dev, const struct ud_address *address, uint64_t length,
+		      uint8_t *grh)
 {
 	put_be32(grh, 6u << 28 | (uint32_t)address->traffic_class << 20 | address->flow_label);
 	put_be16(grh + 4, length);
 	grh[6] = GRH_NEXT_HEADER;
 	grh[7] = address->hop_limit;
-	port_gid(address->source_gid, grh + 8);
+	port_gid(dev, address->source_gid, grh + 8);
 	memcpy(grh + 24, address->gid, 16);
 }
 
@@ -109,18 +112,19 @@ static void ud_deliver(struct job *job, const struct ud_address *address)
 		.flags_source = ud_source(job->qp) |
 				(uint32_t)address->service_level << CQE_SERVICE_LEVEL_SHIFT |
 				(address->grh ? CQE_GRH : 0),
-		.source_lid = DEV_LID,
+		.source_lid = job->dev->lid,
 		.solicited = job->wqe.solicited,
 	};
 	uint8_t grh[GRH_SIZE] = { 0 };
 
 	if (address->grh) {
-		ud_header(address, job->local.length, grh);
+		ud_header(job->dev, address, job->local.length, grh);
 		sg_put(&job->remote, 0, grh, sizeof(grh));
 	}
 	sg_copy(&job->remote, GRH_SIZE, &job->local);
 	job->dev->stats.bytes_sent += job->local.length;
-	recv_complete(job->dev, job->peer, &completion);
+	job_moved(job, true, job->local.length);
+	recv_complete(job->peer_dev, job->peer, &completion);
 }
 
 enum job_result ud_execute(struct job *job)
@@ -139,11 +143,12 @@ enum job_result ud_execute(struct job *job)
 		return result;
 	if (job->local.length > UD_MTU)
 		return job_failed(job, SYNDROME_LOCAL_LENGTH);
-	job->peer = ud_find(job->dev, address.qpn);
-	if (!ud_accepts(job, job->peer, &address))
+	job->peer_dev = fabric_find(job->dev->fabric, address.lid);
+	job->peer = job->peer_dev ? ud_find(job->peer_dev, address.qpn) : NULL;
+	if (!ud_accepts(job, &address))
 		return JOB_DONE;
 	/* whatever is wrong from here on is the receiver's: the sender never knows */
-	switch (recv_prepare(job->dev, job->peer, 0, job->local.length + GRH_SIZE, &job->remote,
+	switch (recv_prepare(job->peer_dev, job->peer, 0, job->local.length + GRH_SIZE, &job->remote,
 			     &fault)) {
 	case RECV_OK:
 		ud_deliver(job, &address);
@@ -152,13 +157,13 @@ enum job_result ud_execute(struct job *job)
 		job->dev->stats.rnr_waits++;
 		break;
 	case RECV_SHORT:
-		recv_fail(job->dev, job->peer, SYNDROME_LOCAL_LENGTH);
+		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_LENGTH);
 		break;
 	case RECV_FAULT:
-		fault_raise(job->dev, job->qp, &fault);
+		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
 		return JOB_WAIT;
 	case RECV_DENIED:
-		recv_fail(job->dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
 		break;
 	}
 	return JOB_DONE;

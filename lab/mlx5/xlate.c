@@ -129,8 +129,8 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 }
 
 /*
- * The entries of a KLM mkey: one after the other, each with a length of its own; or as a pattern, of
- * which each cycle takes some bytes of every entry, which then moves on by its stride.
+ * The entries of a KLM mkey: one after the other, each with a length of its own; or as a pattern,
+ * of which each cycle takes some bytes of every entry, which then moves on by its stride.
  */
 struct pattern {
 	const uint8_t *entries;

@@ -17,8 +17,20 @@ vm --mlx5 scheme=memory,strict,delay=1,log="$TAP_DIR/log" -- true
 is 'options of the model' "$STATUS" 0
 ok 'counters in the log' grep -q '^commands ' "$TAP_DIR/log"
 
+# shellcheck disable=SC2016 # expanded in the machine
+vm --mlx5 devices=2,log="$TAP_DIR/log" -- bash -c 'for device in mlx5_0 mlx5_1; do
+		ibv_devinfo -d $device | grep -oE "PORT_ACTIVE|port_lid:.*" | tr -s "\t " " "
+		hugeodp-mlx5-counters -d $device commands_failed
+	done'
+is 'two devices' "$STATUS:$OUT" $'0:PORT_ACTIVE\nport_lid: 1\n0\nPORT_ACTIVE\nport_lid: 2\n0'
+is 'counters of both in the log' "$(grep -c '^commands ' "$TAP_DIR/log")" 2
+
 lab run --device mlx5 --mlx5 scheme=none -- true
 is 'a wrong option' "$STATUS" 2
+lab run --device mlx5 --mlx5 devices=3 -- true
+is 'too many devices' "$STATUS" 2
+lab run --device rxe --mlx5 devices=2 -- true
+is 'options of a device that is not there' "$STATUS" 2
 
 cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
 model() { pgrep -f "hugeodp-mlx5-model .*/run/$pid/" >/dev/null; }

@@ -226,13 +226,13 @@ unsigned int matrix_transfers(struct matrix *matrix, struct pair *pair, struct b
 	return s.bad;
 }
 
-static void open_subject(struct matrix *matrix, struct buf *buf, const struct combo *c)
+static void open_subject(struct rig *rig, struct buf *buf, const struct combo *c)
 {
 	size_t at = GUARD + (c->odd ? SZ_4K * 3 + 123 : 0);
 	size_t len = MR_LEN - (c->odd ? 77777 : 0);
 	int err;
 
-	buf_open(buf, matrix->rig, c->kind, GUARD + MR_LEN + GUARD);
+	buf_open(buf, rig, c->kind, GUARD + MR_LEN + GUARD);
 	if (c->warm)
 		buf_fill(buf, 0, buf->mem.len);
 	err = buf_reg(buf, c->mode, at, len);
@@ -309,8 +309,8 @@ static void run_combo(struct matrix *matrix, const struct combo *c, struct buf *
 		ok(false, "%s: the kernel must have the hugeodp series", name);
 		return;
 	}
-	open_subject(matrix, &subject, c);
-	open_subject(matrix, &second, c);
+	open_subject(matrix->rig->far, &subject, c);
+	open_subject(matrix->rig, &second, c);
 	if (!ok(subject.mr && second.mr, "%s: MR", name)) {
 		buf_close(&subject);
 		buf_close(&second);

@@ -33,9 +33,8 @@ static struct ibv_context *open_named(struct ibv_device **list, const char *name
 	return NULL;
 }
 
-static struct ibv_context *open_context(void)
+static struct ibv_context *open_context(const char *wanted)
 {
-	const char *wanted = getenv("HUGEODP_LAB_DEVICE");
 	struct ibv_device **list = ibv_get_device_list(NULL);
 	struct ibv_context *ctx = NULL;
 
@@ -80,14 +79,15 @@ static bool wait_for_gid(struct rig *rig)
 	return false;
 }
 
-void rig_open(struct rig *rig)
+static void open_end(struct rig *rig, const char *wanted)
 {
 	struct ibv_device_odp_attr pages = {};
 	struct ibv_device_attr_ex attr = {};
 
 	memset(rig, 0, sizeof(*rig));
-	rig->ctx = open_context();
-	need(rig->ctx, "an RDMA device is needed");
+	rig->far = rig;
+	rig->ctx = open_context(wanted);
+	need(rig->ctx, "%s is needed", wanted ? wanted : "an RDMA device");
 	rig->is_rxe = !strncmp(ibv_get_device_name(rig->ctx->device), "rxe", 3);
 	raw_driver_id = rig->is_rxe ? RDMA_DRIVER_RXE : RDMA_DRIVER_MLX5;
 	if (ibv_query_port(rig->ctx, PORT, &rig->port))
@@ -107,10 +107,28 @@ void rig_open(struct rig *rig)
 		      pages.source == IBV_ODP_SOURCE_KERNEL;
 }
 
+void rig_open(struct rig *rig)
+{
+	const char *far = getenv("HUGEODP_LAB_FAR_DEVICE");
+
+	open_end(rig, getenv("HUGEODP_LAB_DEVICE"));
+	if (!far)
+		return;
+	rig->far = malloc(sizeof(*rig->far));
+	if (!rig->far)
+		fatal("out of memory");
+	open_end(rig->far, far);
+}
+
 void rig_close(struct rig *rig)
 {
-	int ret = ibv_dealloc_pd(rig->pd);
+	int ret;
 
+	if (rig->far != rig) {
+		rig_close(rig->far);
+		free(rig->far);
+	}
+	ret = ibv_dealloc_pd(rig->pd);
 	if (ret)
 		fatal("ibv_dealloc_pd: %s", strerror(ret));
 	ibv_close_device(rig->ctx);
@@ -130,10 +148,15 @@ static enum ibv_mtu mtu_enum(unsigned int bytes)
 	return mtu;
 }
 
+static struct rig *end_rig(const struct pair *pair, enum end end)
+{
+	return end == NEAR ? pair->rig : pair->rig->far;
+}
+
 static struct ibv_qp *create_qp(struct pair *pair, enum end end)
 {
 	struct ibv_qp_init_attr_ex init = {
-		.pd = pair->rig->pd,
+		.pd = end_rig(pair, end)->pd,
 		.comp_mask = IBV_QP_INIT_ATTR_PD |
 			     (pair->send_ops ? IBV_QP_INIT_ATTR_SEND_OPS_FLAGS : 0),
 		.send_ops_flags = pair->send_ops,
@@ -154,7 +177,7 @@ static struct ibv_qp *create_qp(struct pair *pair, enum end end)
 		.port_num = PORT,
 	};
 	int mask = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT;
-	struct ibv_qp *qp = ibv_create_qp_ex(pair->rig->ctx, &init);
+	struct ibv_qp *qp = ibv_create_qp_ex(end_rig(pair, end)->ctx, &init);
 
 	if (!qp)
 		fatal("ibv_create_qp_ex: %s", strerror(errno));
@@ -172,21 +195,21 @@ static struct ibv_qp *create_qp(struct pair *pair, enum end end)
 	return qp;
 }
 
-static struct ibv_ah_attr own_address(const struct rig *rig)
+static struct ibv_ah_attr address(const struct rig *from, const struct rig *to)
 {
 	return (struct ibv_ah_attr){
 		.is_global = 1,
 		.port_num = PORT,
-		.dlid = rig->port.lid,
+		.dlid = to->port.lid,
 		.grh = {
-			.dgid = rig->gid,
-			.sgid_index = rig->gid_index,
+			.dgid = to->gid,
+			.sgid_index = from->gid_index,
 			.hop_limit = 64,
 		},
 	};
 }
 
-static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, uint8_t timeout,
+static void ready_rc(struct pair *pair, enum end end, uint32_t peer_qpn, uint8_t timeout,
 		     uint8_t retries)
 {
 	struct ibv_qp_attr rtr = {
@@ -195,7 +218,7 @@ static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, ui
 		.dest_qp_num = peer_qpn,
 		.max_dest_rd_atomic = 16,
 		.min_rnr_timer = 1,
-		.ah_attr = own_address(pair->rig),
+		.ah_attr = address(end_rig(pair, end), end_rig(pair, !end)),
 	};
 	struct ibv_qp_attr rts = {
 		.qp_state = IBV_QPS_RTS,
@@ -205,11 +228,11 @@ static void ready_rc(struct pair *pair, struct ibv_qp *qp, uint32_t peer_qpn, ui
 		.max_rd_atomic = 16,
 	};
 
-	if (ibv_modify_qp(qp, &rtr,
+	if (ibv_modify_qp(pair->qp[end], &rtr,
 			  IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
 				  IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER))
 		fatal("RC QP to RTR: %s", strerror(errno));
-	if (ibv_modify_qp(qp, &rts,
+	if (ibv_modify_qp(pair->qp[end], &rts,
 			  IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
 				  IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC))
 		fatal("RC QP to RTS: %s", strerror(errno));
@@ -228,7 +251,7 @@ static void ready_ud(struct ibv_qp *qp)
 
 static void create_cq(struct pair *pair, enum end end)
 {
-	pair->cq[end] = ibv_create_cq(pair->rig->ctx, DEPTH * 2, NULL, NULL, 0);
+	pair->cq[end] = ibv_create_cq(end_rig(pair, end)->ctx, DEPTH * 2, NULL, NULL, 0);
 	if (!pair->cq[end])
 		fatal("ibv_create_cq: %s", strerror(errno));
 }
@@ -236,12 +259,12 @@ static void create_cq(struct pair *pair, enum end end)
 static void connect_pair(struct pair *pair)
 {
 	struct ibv_srq_init_attr srq = { .attr = { .max_wr = DEPTH, .max_sge = MAX_SGE } };
-	struct ibv_ah_attr to = own_address(pair->rig);
+	struct ibv_ah_attr to = address(pair->rig, pair->rig->far);
 
 	create_cq(pair, NEAR);
 	create_cq(pair, FAR);
 	if (pair->use_srq) {
-		pair->srq = ibv_create_srq(pair->rig->pd, &srq);
+		pair->srq = ibv_create_srq(pair->rig->far->pd, &srq);
 		if (!pair->srq)
 			fatal("ibv_create_srq: %s", strerror(errno));
 	}
@@ -254,8 +277,8 @@ static void connect_pair(struct pair *pair)
 		if (!pair->ah)
 			fatal("ibv_create_ah: %s", strerror(errno));
 	} else {
-		ready_rc(pair, pair->qp[NEAR], pair->qp[FAR]->qp_num, TIMEOUT, RETRIES);
-		ready_rc(pair, pair->qp[FAR], pair->qp[NEAR]->qp_num, TIMEOUT, RETRIES);
+		ready_rc(pair, NEAR, pair->qp[FAR]->qp_num, TIMEOUT, RETRIES);
+		ready_rc(pair, FAR, pair->qp[NEAR]->qp_num, TIMEOUT, RETRIES);
 	}
 }
 
@@ -292,7 +315,7 @@ void pair_open_half(struct pair *pair, struct rig *rig, unsigned int mtu)
 
 void pair_connect_half(struct pair *pair, uint32_t peer_qpn)
 {
-	ready_rc(pair, pair->qp[NEAR], peer_qpn, TIMEOUT_HALF, RETRIES_HALF);
+	ready_rc(pair, NEAR, peer_qpn, TIMEOUT_HALF, RETRIES_HALF);
 }
 
 static void check(int ret, const char *what)

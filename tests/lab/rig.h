@@ -21,9 +21,13 @@ struct rig {
 	uint8_t gid_index;
 	bool is_rxe;
 	bool series; /* the kernel knows page size requests */
+	struct rig *far; /* the device of the far ends: this one, or another */
 };
 
-/* Opens $HUGEODP_LAB_DEVICE, else rxe0, else the first active device. */
+/*
+ * Opens $HUGEODP_LAB_DEVICE, else rxe0, else the first active device; and $HUGEODP_LAB_FAR_DEVICE,
+ * if there is one, for the far ends of pairs and what is registered there.
+ */
 void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 

@@ -14,7 +14,7 @@ void scene_open_unregistered(struct scene *scene, struct rig *rig, enum mem_kind
 	scene->rig = rig;
 	snprintf(scene->name, sizeof(scene->name), "%s", mem_name(kind));
 	buf_make(&scene->near, rig, MEM_BASE, len, &mode_pinned);
-	buf_open(&scene->far, rig, kind, len);
+	buf_open(&scene->far, rig->far, kind, len);
 	pair_open(&scene->pair, rig, MTU);
 }
 

@@ -67,15 +67,21 @@ static uint32_t bench_create_eq(struct bench *b, uint64_t events, unsigned int v
 
 void bench_init(struct bench *b, const struct dev_options *options)
 {
+	memset(&b->own, 0, sizeof(b->own));
+	bench_join(b, &b->own, options);
+}
+
+void bench_join(struct bench *b, struct fabric *fabric, const struct dev_options *options)
+{
 	static const struct dev_options none;
 	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
 	struct bench_mkey all = { .mode = MKEY_PA };
 	int fd = memfd_create("bench", MFD_CLOEXEC);
 	size_t size = BENCH_SIZE;
 
-	memset(b, 0, sizeof(*b));
+	memset(&b->dev, 0, sizeof(*b) - offsetof(struct bench, dev));
 	bench_must(fd >= 0 && !ftruncate(fd, BENCH_SIZE), "memfd");
-	bench_must(!dev_init(&b->dev, options ? options : &none), "dev_init");
+	bench_must(dev_init(&b->dev, fabric, options ? options : &none), "dev_init");
 	b->dev.interrupt = bench_interrupt;
 	b->dev.interrupt_context = b;
 	bench_must(!guest_map(&b->dev.guest, BENCH_BASE, BENCH_SIZE, fd, 0, true), "guest_map");
@@ -121,18 +127,51 @@ struct bench_cq bench_create_cq(struct bench *b)
 	return cq;
 }
 
+struct bench_srq bench_create_srq(struct bench *b, const struct bench_cq *cq)
+{
+	uint8_t in[IFC_SIZE(create_srq_in) + 8] = { 0 }, out[IFC_SIZE(create_srq_out)];
+	uint8_t *context = IFC_AT(create_srq_in, in, srq_context_entry);
+	struct bench_srq srq = { 0 };
+	unsigned int i;
+
+	srq.ring = bench_alloc(b, BENCH_RQ_STRIDE << BENCH_RQ_LOG, BENCH_PAGE);
+	srq.doorbell = bench_alloc(b, 64, 64);
+	for (i = 0; i < 1 << BENCH_RQ_LOG; i++)
+		put_be16(bench_at(b, srq.ring) + i * BENCH_RQ_STRIDE + 2,
+			 (i + 1) & ((1 << BENCH_RQ_LOG) - 1));
+	IFC_SET(create_srq_in, in, opcode, MLX5_CMD_OP_CREATE_SRQ);
+	IFC_SET(srqc, context, log_srq_size, BENCH_RQ_LOG);
+	IFC_SET(srqc, context, log_rq_stride, 2);
+	IFC_SET(srqc, context, pd, b->pd);
+	IFC_SET(srqc, context, cqn, cq->number);
+	IFC_SET(srqc, context, dbr_addr, srq.doorbell);
+	put_be64(IFC_AT(create_srq_in, in, pas), srq.ring);
+	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_SRQ");
+	srq.number = IFC_GET(create_srq_out, out, srqn);
+	return srq;
+}
+
 struct bench_qp bench_create_qp(struct bench *b, struct bench_cq *cq, unsigned int service)
+{
+	return bench_create_qp_srq(b, cq, service, NULL);
+}
+
+struct bench_qp bench_create_qp_srq(struct bench *b, struct bench_cq *cq, unsigned int service,
+				    const struct bench_srq *srq)
 {
 	uint8_t in[IFC_SIZE(create_qp_in) + 16] = { 0 }, out[IFC_SIZE(create_qp_out)];
 	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
-	struct bench_qp qp = { .cq = cq };
+	struct bench_qp qp = { .lid = b->dev.lid, .cq = cq };
 
+	/* with an SRQ, the place of its own receive queue is the send queue's */
 	qp.rq = bench_alloc(b, (BENCH_RQ_STRIDE << BENCH_RQ_LOG) + (64 << BENCH_SQ_LOG), BENCH_PAGE);
-	qp.sq = qp.rq + (BENCH_RQ_STRIDE << BENCH_RQ_LOG);
+	qp.sq = qp.rq + (srq ? 0 : BENCH_RQ_STRIDE << BENCH_RQ_LOG);
 	qp.doorbell = bench_alloc(b, 64, 64);
 	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
 	IFC_SET(qpc, context, st, service);
 	IFC_SET(qpc, context, pd, service == QP_REG_UMR ? 0 : b->pd);
+	IFC_SET(qpc, context, rq_type, srq ? 1 : 0);
+	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);
 	IFC_SET(qpc, context, log_rq_size, BENCH_RQ_LOG);
 	IFC_SET(qpc, context, log_rq_stride, 2);
 	IFC_SET(qpc, context, log_sq_size, BENCH_SQ_LOG);
@@ -146,7 +185,8 @@ struct bench_qp bench_create_qp(struct bench *b, struct bench_cq *cq, unsigned i
 	return qp;
 }
 
-uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode, uint32_t remote)
+uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode,
+		     const struct bench_qp *to)
 {
 	uint8_t in[IFC_SIZE(rst2init_qp_in)] = { 0 }, out[IFC_SIZE(rst2init_qp_out)];
 	uint8_t *context = IFC_AT(rst2init_qp_in, in, qpc);
@@ -156,19 +196,20 @@ uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode
 	IFC_SET(qpc, context, rre, 1);
 	IFC_SET(qpc, context, rwe, 1);
 	IFC_SET(qpc, context, rae, 1);
-	IFC_SET(qpc, context, remote_qpn, remote);
+	IFC_SET(qpc, context, remote_qpn, to ? to->number : 0);
+	IFC_SET(qpc, context, q_key, BENCH_QKEY);
 	IFC_SET(qpc, context, rnr_retry, 7);
 	IFC_SET(qpc, context, retry_count, 1);
-	IFC_SET(qpc, context, primary_address_path.rlid, DEV_LID);
+	IFC_SET(qpc, context, primary_address_path.rlid, to ? to->lid : 0);
 	IFC_SET(qpc, context, primary_address_path.ack_timeout, 1);
 	return bench_command(b, in, sizeof(in), out, sizeof(out));
 }
 
 void bench_connect(struct bench *b, struct bench_qp *qp, const struct bench_qp *to)
 {
-	bench_must(!bench_modify(b, qp, MLX5_CMD_OP_RST2INIT_QP, 0) &&
-			   !bench_modify(b, qp, MLX5_CMD_OP_INIT2RTR_QP, to ? to->number : 0) &&
-			   !bench_modify(b, qp, MLX5_CMD_OP_RTR2RTS_QP, 0),
+	bench_must(!bench_modify(b, qp, MLX5_CMD_OP_RST2INIT_QP, NULL) &&
+			   !bench_modify(b, qp, MLX5_CMD_OP_INIT2RTR_QP, to) &&
+			   !bench_modify(b, qp, MLX5_CMD_OP_RTR2RTS_QP, to),
 		   "modify");
 }
 
@@ -227,12 +268,30 @@ uint32_t bench_register(struct bench *b, uint64_t address, size_t length, unsign
 	return key;
 }
 
+static uint8_t *bench_put_address(uint8_t *s, const struct bench_wr *wr)
+{
+	put_be32(s, BENCH_QKEY);
+	put_be32(s + 8, 1u << 31 | wr->datagram->number);
+	put_be16(s + 14, wr->datagram->lid);
+	if (wr->gid) {
+		put_be32(s + 28, 1u << 30);
+		memcpy(s + 32, wr->gid, 16);
+	}
+	return s + 48;
+}
+
 void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr)
 {
-	uint8_t wqe[64] = { 0 }, *s = wqe + 16;
-	uint16_t slot = qp->sq_next & ((1 << BENCH_SQ_LOG) - 1);
+	uint8_t wqe[128] = { 0 }, *s = wqe + 16, *ring = bench_at(b, qp->sq);
 	bool atomic = wr->opcode == WQE_FETCH_ADD || wr->opcode == WQE_COMPARE_SWAP;
+	unsigned int i;
 
+	if (wr->xrc_srqn) {
+		put_be32(s, wr->xrc_srqn);
+		s += 16;
+	}
+	if (wr->datagram)
+		s = bench_put_address(s, wr);
 	if (wr->opcode == WQE_WRITE || wr->opcode == WQE_WRITE_IMM || wr->opcode == WQE_READ ||
 	    atomic) {
 		put_be64(s, wr->remote);
@@ -254,9 +313,20 @@ void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr)
 	put_be32(wqe + 4, qp->number << 8 | (uint32_t)((s - wqe) / 16));
 	wqe[11] = wr->unsignaled ? 0 : 8;
 	put_be32(wqe + 12, wr->immediate);
-	memcpy(bench_at(b, qp->sq) + slot * 64, wqe, sizeof(wqe));
-	put_be32(bench_at(b, qp->doorbell) + 4, ++qp->sq_next);
+	for (i = 0; wqe + i < s; i += 64)
+		memcpy(ring + (qp->sq_next++ & ((1 << BENCH_SQ_LOG) - 1)) * 64, wqe + i, 64);
+	put_be32(bench_at(b, qp->doorbell) + 4, qp->sq_next);
 	qp_doorbell(&b->dev, qp->number);
+}
+
+static void bench_put_buffer(uint8_t *wqe, uint64_t address, uint32_t lkey, uint32_t length)
+{
+	put_be32(wqe, length);
+	put_be32(wqe + 4, lkey);
+	put_be64(wqe + 8, address);
+	put_be32(wqe + 16, 0);
+	put_be32(wqe + 20, KEY_TERMINATE);
+	put_be64(wqe + 24, 0);
 }
 
 void bench_receive(struct bench *b, struct bench_qp *qp, uint64_t address, uint32_t lkey,
@@ -265,13 +335,18 @@ void bench_receive(struct bench *b, struct bench_qp *qp, uint64_t address, uint3
 	uint8_t *wqe = bench_at(b, qp->rq) +
 		       (qp->rq_next & ((1 << BENCH_RQ_LOG) - 1)) * BENCH_RQ_STRIDE;
 
-	put_be32(wqe, length);
-	put_be32(wqe + 4, lkey);
-	put_be64(wqe + 8, address);
-	put_be32(wqe + 16, 0);
-	put_be32(wqe + 20, KEY_TERMINATE);
-	put_be64(wqe + 24, 0);
+	bench_put_buffer(wqe, address, lkey, length);
 	put_be32(bench_at(b, qp->doorbell), ++qp->rq_next);
+}
+
+void bench_receive_srq(struct bench *b, struct bench_srq *srq, uint64_t address, uint32_t lkey,
+		       uint32_t length)
+{
+	uint8_t *wqe = bench_at(b, srq->ring) +
+		       (srq->next & ((1 << BENCH_RQ_LOG) - 1)) * BENCH_RQ_STRIDE;
+
+	bench_put_buffer(wqe + 16, address, lkey, length);
+	put_be32(bench_at(b, srq->doorbell), ++srq->next);
 }
 
 void bench_update(struct bench *b, uint32_t key, uint64_t first, const uint64_t *entries,
@@ -303,10 +378,21 @@ void bench_update(struct bench *b, uint32_t key, uint64_t first, const uint64_t 
 	bench_must(data && data[63] >> 4 == CQE_REQUESTER, "UMR");
 }
 
+bool bench_busy(const struct bench *b)
+{
+	const struct dev *dev;
+	unsigned int i;
+
+	fabric_for_each(b->dev.fabric, i, dev)
+		if (dev->run_first)
+			return true;
+	return false;
+}
+
 void bench_run(struct bench *b)
 {
-	while (b->dev.run_first)
-		dev_work(&b->dev);
+	while (bench_busy(b))
+		fabric_work(b->dev.fabric);
 }
 
 const uint8_t *bench_poll(struct bench *b, struct bench_cq *cq)

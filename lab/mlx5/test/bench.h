@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "cq.h"
 #include "eq.h"
+#include "fabric.h"
 #include "mkey.h"
 #include "qp.h"
 #include "wqe.h"
@@ -18,6 +19,7 @@
 #define BENCH_PAGE 4096
 
 struct bench {
+	struct fabric own;
 	struct dev dev;
 	uint8_t *memory; /* BENCH_BASE */
 	uint64_t next;	 /* free memory */
@@ -37,10 +39,16 @@ struct bench_cq {
 
 struct bench_qp {
 	uint32_t number;
+	uint16_t lid;
 	struct bench_cq *cq;
 	uint64_t rq, sq, doorbell;
 	uint16_t sq_next, rq_next;
-	uint32_t srqn;
+};
+
+struct bench_srq {
+	uint32_t number;
+	uint64_t ring, doorbell;
+	uint16_t next;
 };
 
 struct bench_wr {
@@ -53,15 +61,21 @@ struct bench_wr {
 	uint32_t lkey;
 	uint32_t length;
 	bool unsignaled;
+	uint32_t xrc_srqn; /* not 0: of an XRC queue pair */
+	const struct bench_qp *datagram; /* where it goes, of a UD queue pair */
+	const uint8_t *gid; /* the datagram has a GRH */
 };
 
 #define BENCH_SQ_LOG 6
 #define BENCH_RQ_LOG 4
 #define BENCH_RQ_STRIDE 64
+#define BENCH_QKEY 0x11111111
 #define BENCH_CQ_LOG 8
 #define BENCH_EQ_LOG 6
 
 void bench_init(struct bench *b, const struct dev_options *options);
+/* As one more device of a fabric, with memory of its own */
+void bench_join(struct bench *b, struct fabric *fabric, const struct dev_options *options);
 void bench_destroy(struct bench *b);
 /* Memory of the guest: zeroed, aligned */
 uint64_t bench_alloc(struct bench *b, size_t size, size_t align);
@@ -72,9 +86,16 @@ uint8_t bench_command(struct bench *b, uint8_t *in, size_t in_length, uint8_t *o
 		      size_t out_length);
 struct bench_cq bench_create_cq(struct bench *b);
 struct bench_qp bench_create_qp(struct bench *b, struct bench_cq *cq, unsigned int service);
+/* That takes its receive WQEs from there */
+struct bench_qp bench_create_qp_srq(struct bench *b, struct bench_cq *cq, unsigned int service,
+				    const struct bench_srq *srq);
+struct bench_srq bench_create_srq(struct bench *b, const struct bench_cq *cq);
+void bench_receive_srq(struct bench *b, struct bench_srq *srq, uint64_t address, uint32_t lkey,
+		       uint32_t length);
 void bench_connect(struct bench *b, struct bench_qp *qp, const struct bench_qp *to);
+/* to: the other end, NULL for none */
 uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode,
-		     uint32_t remote);
+		     const struct bench_qp *to);
 
 struct bench_mkey {
 	unsigned int mode, page_shift;
@@ -96,8 +117,9 @@ void bench_update(struct bench *b, uint32_t key, uint64_t first, const uint64_t 
 void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr);
 void bench_receive(struct bench *b, struct bench_qp *qp, uint64_t address, uint32_t lkey,
 		   uint32_t length);
-/* Lets the device work until it has nothing to do at once */
+/* Lets the devices of the fabric work until they have nothing to do at once */
 void bench_run(struct bench *b);
+bool bench_busy(const struct bench *b);
 /* The next completion, 64 bytes, or NULL */
 const uint8_t *bench_poll(struct bench *b, struct bench_cq *cq);
 const uint8_t *bench_event(struct bench *b, uint64_t ring, unsigned int *seen);

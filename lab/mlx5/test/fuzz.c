@@ -33,30 +33,62 @@ static uint64_t take(struct input *input, unsigned int bytes)
 	return value;
 }
 
-/* A world with some of everything, so that numbers which are small hit something */
+#define WORLD_BUFFER (256u << 10)
+#define WORLD_QPS 9
+#define WORLD_KEYS 8
+
+/*
+ * A world with some of everything, so that numbers which are small hit something. Of the queue
+ * pairs and keys, the last ones are on a second device, and the queue pairs there have their
+ * other ends on the first.
+ */
 struct world {
+	struct fabric fabric;
 	struct bench b;
+	struct bench far;
 	struct bench_cq cq[2];
-	struct bench_qp qp[6];
-	uint32_t keys[6];
+	struct bench_cq far_cq;
+	struct bench_srq far_srq;
+	struct bench_qp qp[WORLD_QPS];
+	uint32_t keys[WORLD_KEYS];
 	uint64_t buffer;
 };
 
-#define WORLD_BUFFER (256u << 10)
+static const struct {
+	unsigned int service;
+	bool far;
+	unsigned int to;
+} world_qps[WORLD_QPS] = {
+	{ QP_RC, false, 1 }, { QP_RC, false, 0 }, { QP_UD, false, 2 },
+	{ QP_UC, false, 3 }, { QP_RC, false, 6 }, { QP_REG_UMR, false, 5 },
+	{ QP_RC, true, 4 },  { QP_XRC, true, 8 }, { QP_XRC, false, 7 },
+};
+
+static struct bench *world_bench(struct world *w, const struct bench_qp *qp)
+{
+	return world_qps[qp - w->qp].far ? &w->far : &w->b;
+}
 
 static void world_init(struct world *w, bool memory)
 {
-	static const unsigned int services[6] = { QP_RC, QP_RC, QP_UD, QP_UC, QP_XRC, QP_REG_UMR };
 	uint8_t list[64] = { 0 };
 	struct bench_mkey indirect = {
 		.page_shift = 14, .list = list, .list_length = sizeof(list),
 	};
 	unsigned int i;
 
-	bench_init(&w->b, &(struct dev_options){
+	const struct dev_options options = {
 		.scheme = memory ? SCHEME_MEMORY : SCHEME_TRANSPORT,
-	});
+	};
+
+	memset(&w->fabric, 0, sizeof(w->fabric));
+	bench_join(&w->b, &w->fabric, &options);
+	bench_join(&w->far, &w->fabric, &options);
 	w->buffer = bench_alloc(&w->b, WORLD_BUFFER, 4096);
+	while (bench_alloc(&w->far, 4096, 4096) < w->buffer + WORLD_BUFFER)
+		;
+	w->far_cq = bench_create_cq(&w->far);
+	w->far_srq = bench_create_srq(&w->far, &w->far_cq);
 	for (i = 0; i < 2; i++)
 		w->cq[i] = bench_create_cq(&w->b);
 	w->keys[0] = bench_register(&w->b, w->buffer, WORLD_BUFFER, 12, true);
@@ -73,18 +105,28 @@ static void world_init(struct world *w, bool memory)
 	indirect.mode = MKEY_KLM;
 	put_be32(list + 4, w->b.dev.mkeys.next << 8);
 	w->keys[5] = bench_create_mkey(&w->b, &indirect);
-	for (i = 0; i < 6; i++)
-		w->qp[i] = bench_create_qp(&w->b, &w->cq[i % 2], services[i]);
-	for (i = 0; i < 6; i++)
-		bench_connect(&w->b, &w->qp[i], &w->qp[i < 2 ? 1 - i : i]);
+	w->keys[6] = bench_register(&w->far, w->buffer, WORLD_BUFFER, 12, true);
+	w->keys[7] = bench_register(&w->far, w->buffer, WORLD_BUFFER, 12, false);
+	for (i = 0; i < WORLD_QPS; i++)
+		w->qp[i] = bench_create_qp(world_bench(w, &w->qp[i]),
+					   world_qps[i].far ? &w->far_cq : &w->cq[i % 2],
+					   world_qps[i].service);
+	for (i = 0; i < WORLD_QPS; i++)
+		bench_connect(world_bench(w, &w->qp[i]), &w->qp[i], &w->qp[world_qps[i].to]);
+}
+
+static void world_destroy(struct world *w)
+{
+	bench_destroy(&w->b);
+	bench_destroy(&w->far);
 }
 
 static void world_turn(struct world *w)
 {
 	unsigned int i;
 
-	for (i = 0; i < 64 && w->b.dev.run_first; i++)
-		dev_work(&w->b.dev);
+	for (i = 0; i < 64 && bench_busy(&w->b); i++)
+		fabric_work(&w->fabric);
 }
 
 /* Values that mean something here more often than by chance */
@@ -96,9 +138,9 @@ static uint64_t take_value(struct input *input, const struct world *w)
 	case 0:
 		return w->buffer + take(input, 2);
 	case 1:
-		return w->keys[(v >> 3) % 6];
+		return w->keys[(v >> 3) % WORLD_KEYS];
 	case 2:
-		return w->qp[(v >> 3) % 6].number;
+		return w->qp[(v >> 3) % WORLD_QPS].number;
 	case 3:
 		return take(input, 1);
 	case 4:
@@ -133,56 +175,134 @@ static void fuzz_commands(struct input *input)
 
 			put_be64(in + at, take_value(input, &w));
 		}
-		cmd_execute(&w.b.dev, in, in_length, out, out_length);
+		i = take(input, 1);
+		cmd_execute(i & 1 ? &w.far.dev : &w.b.dev, in, in_length, out, out_length);
+		if (i == 2)
+			dev_reset(&w.far.dev);
+		/* some traffic, so that the queue pairs have something to lose */
+		if (i & 4)
+			bench_post(&w.b, &w.qp[4], &(struct bench_wr){
+				.opcode = i & 8 ? WQE_WRITE : WQE_READ,
+				.remote = w.buffer, .rkey = w.keys[i & 16 ? 6 : 7],
+				.address = w.buffer, .lkey = w.keys[i & 32 ? 0 : 2],
+				.length = 64,
+			});
 		world_turn(&w);
 	}
-	bench_destroy(&w.b);
+	world_destroy(&w);
+}
+
+static void world_resume(struct bench *b, bool error)
+{
+	const uint8_t *e = NULL;
+
+	if (b->dev.stats.page_faults > b->dev.stats.page_faults_resumed)
+		e = bench_event(b, b->fault_ring, &b->fault_seen);
+	if (e)
+		bench_resume(b, e, error);
+}
+
+static const uint8_t opcodes[] = { WQE_NOP,	  WQE_SEND_INVALIDATE, WQE_WRITE,
+				   WQE_WRITE_IMM, WQE_SEND,	       WQE_SEND_IMM,
+				   WQE_READ,	  WQE_COMPARE_SWAP,    WQE_FETCH_ADD,
+				   WQE_UMR };
+
+/* Anything, as a WQE */
+static void post_anything(struct input *input, struct world *w, struct bench_qp *qp)
+{
+	struct bench *b = world_bench(w, qp);
+	unsigned int units = take(input, 1) & 63, i;
+	size_t at = (qp->sq_next & ((1 << BENCH_SQ_LOG) - 1)) * 64;
+	uint8_t *ring = bench_at(b, qp->sq), *rq = bench_at(b, qp->rq);
+
+	for (i = 16; i < units * 16u; i += 4)
+		put_be32(ring + (at + i) % (64 << BENCH_SQ_LOG), take_value(input, w));
+	put_be32(ring + at, opcodes[take(input, 1) % sizeof(opcodes)]);
+	put_be32(ring + at + 4, qp->number << 8 | units);
+	put_be32(ring + at + 8, take(input, 1));
+	put_be32(ring + at + 12, take_value(input, w));
+	put_be32(rq + take(input, 2) % 1020, take_value(input, w));
+	qp->sq_next += take(input, 1) % 32 ? (units + 3) / 4 : take(input, 2);
+	qp->rq_next += take(input, 1) & 3;
+	put_be32(bench_at(b, qp->doorbell) + 4, qp->sq_next);
+	put_be32(bench_at(b, qp->doorbell), qp->rq_next);
+	qp_doorbell(&b->dev, qp->number);
+}
+
+/* A key of the device that this queue pair is on */
+static uint32_t take_key(struct input *input, const struct world *w, const struct bench_qp *qp)
+{
+	unsigned int v = take(input, 1);
+
+	return w->keys[world_qps[qp - w->qp].far ? 6 + (v & 1) : v % 6];
+}
+
+/* What would move some bytes to the other end, but for a word that is wrong now and then */
+static void post_request(struct input *input, struct world *w, struct bench_qp *qp)
+{
+	unsigned int index = qp - w->qp, service = world_qps[index].service, v = take(input, 1);
+	struct bench_qp *to = &w->qp[world_qps[index].to];
+	struct bench *b = world_bench(w, qp);
+	struct bench_wr wr = {
+		.opcode = opcodes[v % (sizeof(opcodes) - 1)],
+		.immediate = take(input, 1),
+		.remote = w->buffer + 8 * (take(input, 2) % (WORLD_BUFFER / 8)),
+		.rkey = take_key(input, w, to),
+		.address = w->buffer + take(input, 2),
+		.lkey = take_key(input, w, qp),
+		.length = v & 0x80 ? 8 : take(input, 2) >> (v & 7),
+		.xrc_srqn = service == QP_XRC ? w->far_srq.number : 0,
+		.datagram = service == QP_UD ? &w->qp[v & 0x40 ? index : v % WORLD_QPS] : NULL,
+	};
+
+	if (service == QP_XRC)
+		bench_receive_srq(&w->far, &w->far_srq, w->buffer, take_key(input, w, to),
+				  WORLD_BUFFER / 2);
+	else
+		bench_receive(world_bench(w, to), to, w->buffer, take_key(input, w, to),
+			      v & 0x20 ? WORLD_BUFFER / 2 : take(input, 1));
+	bench_post(b, qp, &wr);
+	if (!(take(input, 1) & 7))
+		put_be32(bench_at(b, qp->sq) + take(input, 2) % (64 << BENCH_SQ_LOG) / 4 * 4,
+			 take_value(input, w));
+}
+
+/* Out of the error state, or there would be nothing more to see */
+static void revive(struct world *w, struct bench_qp *qp)
+{
+	struct bench *b = world_bench(w, qp);
+
+	bench_modify(b, qp, MLX5_CMD_OP_2RST_QP, NULL);
+	qp->sq_next = 0;
+	qp->rq_next = 0;
+	put_be64(bench_at(b, qp->doorbell), 0);
+	bench_connect(b, qp, &w->qp[world_qps[qp - w->qp].to]);
 }
 
 static void fuzz_wqes(struct input *input)
 {
-	static const uint8_t opcodes[] = { WQE_NOP,   WQE_SEND_INVALIDATE, WQE_WRITE,
-					   WQE_WRITE_IMM, WQE_SEND,	   WQE_SEND_IMM,
-					   WQE_READ,  WQE_COMPARE_SWAP,	   WQE_FETCH_ADD,
-					   WQE_UMR };
 	struct world w;
 	unsigned int i;
 
 	world_init(&w, take(input, 1) & 1);
 	while (input->length) {
-		struct bench_qp *qp = &w.qp[take(input, 1) % 6];
-		unsigned int units = take(input, 1) & 63;
-		size_t at = (qp->sq_next & ((1 << BENCH_SQ_LOG) - 1)) * 64;
-		uint8_t *ring = bench_at(&w.b, qp->sq), *rq = bench_at(&w.b, qp->rq);
+		struct bench_qp *qp = &w.qp[take(input, 1) % WORLD_QPS];
 
-		for (i = 16; i < units * 16u; i += 4)
-			put_be32(ring + (at + i) % (64 << BENCH_SQ_LOG), take_value(input, &w));
-		put_be32(ring + at, opcodes[take(input, 1) % 10]);
-		put_be32(ring + at + 4, qp->number << 8 | units);
-		put_be32(ring + at + 8, take(input, 1));
-		put_be32(ring + at + 12, take_value(input, &w));
-		put_be32(rq + take(input, 2) % 1020, take_value(input, &w));
-		qp->sq_next += take(input, 1) % 32 ? (units + 3) / 4 : take(input, 2);
-		qp->rq_next += take(input, 1) & 3;
-		put_be32(bench_at(&w.b, qp->doorbell) + 4, qp->sq_next);
-		put_be32(bench_at(&w.b, qp->doorbell), qp->rq_next);
-		qp_doorbell(&w.b.dev, qp->number);
+		if (world_qps[qp - w.qp].service != QP_REG_UMR && take(input, 1) & 3)
+			post_request(input, &w, qp);
+		else
+			post_anything(input, &w, qp);
 		world_turn(&w);
-		if (w.b.dev.stats.page_faults > w.b.dev.stats.page_faults_resumed) {
-			const uint8_t *e = bench_event(&w.b, w.b.fault_ring, &w.b.fault_seen);
-
-			if (e)
-				bench_resume(&w.b, e, take(input, 1) & 1);
-		}
-		/* out of the error state, or there would be nothing more to see */
+		i = take(input, 1);
+		world_resume(&w.b, !(i & 7));
+		world_resume(&w.far, !(i & 56));
 		if (!(take(input, 1) & 7)) {
-			bench_modify(&w.b, qp, MLX5_CMD_OP_2RST_QP, 0);
-			qp->sq_next = 0;
-			qp->rq_next = 0;
-			bench_connect(&w.b, qp, qp < w.qp + 2 ? &w.qp[qp == w.qp] : qp);
+			revive(&w, qp);
+			if (world_qps[qp - w.qp].to != qp - w.qp)
+				revive(&w, &w.qp[world_qps[qp - w.qp].to]);
 		}
 	}
-	bench_destroy(&w.b);
+	world_destroy(&w);
 }
 
 static void fuzz_registers(struct input *input)
@@ -210,17 +330,18 @@ static void fuzz_registers(struct input *input)
 		pci_bar_read(&w.b.dev, take(input, 1) & 7, offset, data, length);
 		world_turn(&w);
 	}
-	bench_destroy(&w.b);
+	world_destroy(&w);
 }
 
 static void fuzz_messages(struct input *input)
 {
 	static uint8_t payload[VFU_MESSAGE_MAX], reply[VFU_MESSAGE_MAX];
+	struct fabric fabric = { 0 };
 	struct dev dev;
 	struct vfu vfu;
 	unsigned int i;
 
-	dev_init(&dev, &(struct dev_options){ 0 });
+	dev_init(&dev, &fabric, &(struct dev_options){ 0 });
 	vfu_init(&vfu, &dev, -1);
 	while (input->length) {
 		struct vfu_message m = {

@@ -184,16 +184,16 @@ static void test_transitions(void **state)
 	bench_init(&b, NULL);
 	cq = bench_create_cq(&b);
 	qp = bench_create_qp(&b, &cq, QP_RC);
-	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, 0), CMD_BAD_STATE);
+	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL), CMD_BAD_STATE);
 	bench_connect(&b, &qp, &qp);
-	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, 0), CMD_BAD_STATE);
+	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL), CMD_BAD_STATE);
 	IFC_SET(query_qp_in, in, opcode, MLX5_CMD_OP_QUERY_QP);
 	IFC_SET(query_qp_in, in, qpn, qp.number);
 	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
 	assert_int_equal(IFC_GET(qpc, context, state), QP_RTS);
 	assert_int_equal(IFC_GET(qpc, context, remote_qpn), qp.number);
 	assert_int_equal(IFC_GET(qpc, context, rnr_retry), 7);
-	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_2RST_QP, 0), CMD_OK);
+	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_2RST_QP, NULL), CMD_OK);
 	bench_connect(&b, &qp, &qp);
 	bench_destroy(&b);
 }

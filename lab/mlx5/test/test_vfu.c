@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "bench.h"
+#include "fabric.h"
 #include "pci.h"
 #include "vfu.h"
 
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 struct fixture {
+	struct fabric fabric;
 	struct dev dev;
 	struct vfu vfu;
 	uint8_t payload[VFU_MESSAGE_MAX];
@@ -23,7 +25,7 @@ static int setup(void **state)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
-	dev_init(&f.dev, &(struct dev_options){ 0 });
+	dev_init(&f.dev, &f.fabric, &(struct dev_options){ 0 });
 	vfu_init(&f.vfu, &f.dev, -1);
 	*state = &f;
 	return 0;

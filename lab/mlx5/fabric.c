@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "fabric.h"
+
+#define LID_FIRST 1u
+
+bool fabric_add(struct fabric *fabric, struct dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < FABRIC_DEVICES; i++) {
+		if (fabric->devices[i])
+			continue;
+		fabric->devices[i] = dev;
+		dev->fabric = fabric;
+		dev->lid = LID_FIRST + i;
+		return true;
+	}
+	return false;
+}
+
+void fabric_remove(struct fabric *fabric, const struct dev *dev)
+{
+	fabric->devices[dev->lid - LID_FIRST] = NULL;
+}
+
+struct dev *fabric_find(const struct fabric *fabric, unsigned int lid)
+{
+	return lid - LID_FIRST < FABRIC_DEVICES ? fabric->devices[lid - LID_FIRST] : NULL;
+}
+
+/* What one device does can leave work to another: all of them first, then when the next is due */
+int fabric_work(struct fabric *fabric)
+{
+	int due = -1;
+	unsigned int i;
+	struct dev *dev;
+
+	fabric_for_each(fabric, i, dev)
+		dev_run(dev);
+	fabric_for_each(fabric, i, dev) {
+		int ms = dev_due(dev);
+
+		if (ms >= 0 && (due < 0 || ms < due))
+			due = ms;
+	}
+	return due;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The devices of this process, each with a LID of its own. There is no wire: what one sends to
+ * another is in the other's memory at once.
+ */
+#ifndef MLX5_MODEL_FABRIC_H
+#define MLX5_MODEL_FABRIC_H
+
+#include "dev.h"
+
+#define FABRIC_DEVICES 2
+#define FABRIC_MANAGER_LID 1
+
+struct fabric {
+	struct dev *devices[FABRIC_DEVICES];
+};
+
+/* Gives the device its LID; false: there are too many */
+bool fabric_add(struct fabric *fabric, struct dev *dev);
+void fabric_remove(struct fabric *fabric, const struct dev *dev);
+/* The device with this LID, or NULL */
+struct dev *fabric_find(const struct fabric *fabric, unsigned int lid);
+/* A turn of all devices. Returns ms until work is due again, -1: nothing is. */
+int fabric_work(struct fabric *fabric);
+
+#define fabric_for_each(fabric, index, dev)                    \
+	for (index = 0; index < FABRIC_DEVICES; index++)       \
+		if ((dev = (fabric)->devices[index]))
+
+#endif

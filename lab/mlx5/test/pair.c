@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "pair.h"
+
+void pair_init(struct pair *p, const struct dev_options *options, unsigned int devices,
+	       unsigned int service)
+{
+	unsigned int i, j;
+
+	memset(p, 0, sizeof(*p));
+	for (i = 0; i < devices; i++)
+		bench_join(&p->benches[i], &p->fabric, options);
+	for (i = 0; i < 2; i++) {
+		struct bench *b = p->on[i] = &p->benches[i % devices];
+
+		p->cq[i] = bench_create_cq(b);
+		p->qp[i] = bench_create_qp(b, &p->cq[i], service);
+		p->buffer[i] = bench_alloc(b, PAIR_SIZE, 4096);
+		p->key[i] = bench_register(b, p->buffer[i], PAIR_SIZE, 12, true);
+		for (j = 0; j < PAIR_SIZE; j++)
+			*pair_at(p, i, j) = j * 7 + i * 100;
+	}
+	for (i = 0; i < 2; i++)
+		bench_connect(p->on[i], &p->qp[i], &p->qp[1 - i]);
+}
+
+void pair_destroy(struct pair *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (p->benches[i].dev.fabric)
+			bench_destroy(&p->benches[i]);
+}
+
+uint8_t *pair_at(struct pair *p, unsigned int side, size_t offset)
+{
+	return bench_at(p->on[side], p->buffer[side]) + offset;
+}
+
+struct bench_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t length)
+{
+	return (struct bench_wr){
+		.opcode = opcode,
+		.remote = p->buffer[1] + 5,
+		.rkey = p->key[1],
+		.address = p->buffer[0] + 11,
+		.lkey = p->key[0],
+		.length = length,
+	};
+}
+
+void pair_send(struct pair *p, const struct bench_wr *wr)
+{
+	bench_post(p->on[0], &p->qp[0], wr);
+	bench_run(p->on[0]);
+}
+
+void pair_receive(struct pair *p, size_t offset, uint32_t length)
+{
+	bench_receive(p->on[1], &p->qp[1], p->buffer[1] + offset, p->key[1], length);
+}
+
+void pair_wait(struct pair *p, uint64_t wqes)
+{
+	uint64_t end = dev_now() + 10000000000ull;
+
+	/* it is not over, and nothing is due: that would be for ever */
+	while (p->on[0]->dev.stats.wqes < wqes)
+		assert_true((fabric_work(&p->fabric) >= 0 || p->on[0]->dev.stats.wqes >= wqes) &&
+			    dev_now() < end);
+	bench_run(p->on[0]);
+}
+
+const uint8_t *pair_complete(struct pair *p, unsigned int side, enum cqe_opcode opcode,
+			     enum syndrome syndrome, uint32_t bytes)
+{
+	const uint8_t *cqe = bench_poll(p->on[side], &p->cq[side]);
+
+	assert_non_null(cqe);
+	assert_int_equal(cqe[63] >> 4, opcode);
+	if (opcode == CQE_REQUESTER_ERROR || opcode == CQE_RECEIVE_ERROR)
+		assert_int_equal(cqe[55], syndrome);
+	else
+		assert_int_equal(get_be32(cqe + 44), bytes);
+	assert_int_equal(get_be32(cqe + 56) & 0xffffff, p->qp[side].number);
+	return cqe;
+}
+
+void pair_silent(struct pair *p, unsigned int side)
+{
+	assert_null(bench_poll(p->on[side], &p->cq[side]));
+}
+
+uint32_t pair_absent(struct pair *p, unsigned int side)
+{
+	return bench_register(p->on[side], p->buffer[side], PAIR_SIZE, 12, false);
+}
+
+void pair_fill(struct pair *p, unsigned int side, uint32_t key)
+{
+	const uint64_t entries[8] = { p->buffer[side] | 3, (p->buffer[side] + 4096) | 3 };
+
+	bench_update(p->on[side], key, 0, entries, 8);
+}
+
+const uint8_t *pair_fault(struct pair *p, unsigned int side)
+{
+	struct bench *b = p->on[side];
+
+	return bench_event(b, b->fault_ring, &b->fault_seen);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Two connected queue pairs with a buffer each, both on one device or each on one of its own. */
+#ifndef MLX5_TEST_PAIR_H
+#define MLX5_TEST_PAIR_H
+
+#include "unit.h"
+
+#include "bench.h"
+
+#define PAIR_SIZE 8192
+
+struct pair {
+	struct fabric fabric;
+	struct bench benches[2];
+	struct bench *on[2]; /* of side 0, which asks, and of side 1, which answers */
+	struct bench_cq cq[2];
+	struct bench_qp qp[2];
+	uint64_t buffer[2];
+	uint32_t key[2];
+};
+
+void pair_init(struct pair *p, const struct dev_options *options, unsigned int devices,
+	       unsigned int service);
+void pair_destroy(struct pair *p);
+
+uint8_t *pair_at(struct pair *p, unsigned int side, size_t offset);
+/* From byte 11 of buffer 0 to byte 5 of buffer 1 */
+struct bench_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t length);
+void pair_send(struct pair *p, const struct bench_wr *wr);
+void pair_receive(struct pair *p, size_t offset, uint32_t length);
+/* Lets the devices work until the requester has ended so many WQEs */
+void pair_wait(struct pair *p, uint64_t wqes);
+/* The next completion of this side is there and says so; returned to be looked at */
+const uint8_t *pair_complete(struct pair *p, unsigned int side, enum cqe_opcode opcode,
+			     enum syndrome syndrome, uint32_t bytes);
+/* No more completions */
+void pair_silent(struct pair *p, unsigned int side);
+/* An MR of this side's buffer with nothing in it, and filling it */
+uint32_t pair_absent(struct pair *p, unsigned int side);
+void pair_fill(struct pair *p, unsigned int side, uint32_t key);
+/* The next page-fault event that this side's driver gets */
+const uint8_t *pair_fault(struct pair *p, unsigned int side);
+
+/* Of both devices, or of the one */
+#define PAIR_TOTAL(p, counter)            \
+	((p)->on[0]->dev.stats.counter +  \
+	 ((p)->on[1] != (p)->on[0] ? (p)->on[1]->dev.stats.counter : 0))
+
+#endif

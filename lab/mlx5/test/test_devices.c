@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Between two devices: every service, what is on which side, and one of them going away. */
+#include "pair.h"
+
+#include "port.h"
+
+static struct pair pair;
+
+static int setup_service(void **state, enum dev_scheme scheme, unsigned int service)
+{
+	pair_init(&pair, &(struct dev_options){ .scheme = scheme }, 2, service);
+	*state = &pair;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_service(state, SCHEME_TRANSPORT, QP_RC);
+}
+
+static int setup_memory(void **state)
+{
+	return setup_service(state, SCHEME_MEMORY, QP_RC);
+}
+
+static int setup_uc(void **state)
+{
+	return setup_service(state, SCHEME_TRANSPORT, QP_UC);
+}
+
+static int setup_ud(void **state)
+{
+	return setup_service(state, SCHEME_TRANSPORT, QP_UD);
+}
+
+static int setup_xrc(void **state)
+{
+	return setup_service(state, SCHEME_TRANSPORT, QP_XRC);
+}
+
+static int setup_delay(void **state)
+{
+	pair_init(&pair, &(struct dev_options){ .delay_seed = 7 }, 2, QP_RC);
+	*state = &pair;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	pair_destroy(*state);
+	return 0;
+}
+
+/* Bytes that crossed, as each of the devices counts them */
+static void assert_crossed(struct pair *p, uint64_t there, uint64_t back)
+{
+	assert_int_equal(p->on[0]->dev.stats.bytes_out, there);
+	assert_int_equal(p->on[1]->dev.stats.bytes_in, there);
+	assert_int_equal(p->on[0]->dev.stats.bytes_in, back);
+	assert_int_equal(p->on[1]->dev.stats.bytes_out, back);
+}
+
+static void test_counters(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE, 1000);
+
+	assert_int_equal(p->on[0]->dev.lid, 1);
+	assert_int_equal(p->on[1]->dev.lid, 2);
+	assert_int_not_equal(p->qp[0].number, p->qp[1].number);
+	assert_int_not_equal(p->key[0], p->key[1]);
+	pair_send(p, &wr);
+	assert_crossed(p, 1000, 0);
+	wr.opcode = WQE_READ;
+	pair_send(p, &wr);
+	assert_crossed(p, 1000, 1000);
+	wr.opcode = WQE_FETCH_ADD;
+	wr.length = 8;
+	wr.remote = p->buffer[1];
+	pair_send(p, &wr);
+	assert_crossed(p, 1000, 1008);
+	wr.opcode = WQE_SEND;
+	pair_receive(p, 0, 100);
+	pair_send(p, &wr);
+	assert_crossed(p, 1008, 1008);
+	assert_int_equal(p->on[0]->dev.stats.wqes, 4);
+	assert_int_equal(p->on[1]->dev.stats.wqes, 0);
+	assert_int_equal(p->on[1]->dev.stats.completions, 1);
+}
+
+static void test_write_immediate(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE_IMM, 3000);
+	const uint8_t *cqe;
+
+	wr.immediate = 0x01020304;
+	pair_receive(p, 0, 0);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	cqe = pair_complete(p, 1, CQE_RECEIVE_WRITE_IMM, SYNDROME_OK, 3000);
+	assert_int_equal(get_be32(cqe + 36), 0x01020304);
+	assert_int_equal(get_be16(cqe + 22), p->qp[0].lid);
+	assert_int_equal(get_be32(cqe + 24) & 0xffffff, p->qp[0].number);
+	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 3000);
+}
+
+static void test_invalidate(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_SEND_INVALIDATE, 100);
+	uint32_t key = bench_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
+
+	/* the key is the receiver's */
+	wr.immediate = key;
+	pair_receive(p, 0, 100);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	pair_complete(p, 1, CQE_RECEIVE_SEND_INVALIDATE, SYNDROME_OK, 100);
+	wr = pair_request(p, WQE_WRITE, 100);
+	wr.rkey = key;
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
+}
+
+static void test_uc(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_SEND, 500);
+
+	/* nobody waits: it is lost, and the sender does not know */
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	assert_crossed(p, 0, 0);
+	pair_receive(p, 0, 500);
+	pair_send(p, &wr);
+	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 500);
+	assert_crossed(p, 500, 0);
+	wr.opcode = WQE_WRITE;
+	pair_send(p, &wr);
+	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 500);
+	dev_reset(&p->on[1]->dev);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+}
+
+static void test_ud(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_SEND, 700);
+	uint8_t gid[16];
+	const uint8_t *cqe;
+
+	wr.datagram = &p->qp[1];
+	port_gid(&p->on[1]->dev, 1, gid);
+	wr.gid = gid;
+	pair_receive(p, 0, 1000);
+	pair_receive(p, 1000, 1000);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 740);
+	assert_int_equal(get_be16(cqe + 22), p->qp[0].lid);
+	assert_int_equal(get_be32(cqe + 24), 1u << 28 | p->qp[0].number);
+	assert_memory_equal(pair_at(p, 1, 40), pair_at(p, 0, 11), 700);
+	assert_memory_equal(pair_at(p, 1, 24), gid, 16);
+	port_gid(&p->on[0]->dev, 0, gid);
+	assert_memory_equal(pair_at(p, 1, 8), gid, 16);
+	/* the GID of one and the LID of the other; then a LID and a number that nobody has */
+	pair_send(p, &wr);
+	wr.datagram = &(struct bench_qp){ .lid = 3, .number = p->qp[1].number };
+	wr.gid = NULL;
+	pair_send(p, &wr);
+	wr.datagram = &(struct bench_qp){ .lid = 2, .number = p->qp[0].number };
+	pair_send(p, &wr);
+	pair_silent(p, 1);
+	assert_crossed(p, 700, 0);
+	wr.datagram = &p->qp[1];
+	pair_send(p, &wr);
+	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 740);
+	assert_int_equal(get_be32(cqe + 24), p->qp[0].number);
+}
+
+static void test_srq(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_SEND, 200);
+	struct bench_srq srq = bench_create_srq(p->on[1], &p->cq[1]);
+	uint32_t key = pair_absent(p, 1);
+	const uint8_t *cqe, *event;
+
+	p->qp[1] = bench_create_qp_srq(p->on[1], &p->cq[1], QP_RC, &srq);
+	bench_connect(p->on[1], &p->qp[1], &p->qp[0]);
+	bench_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
+	bench_connect(p->on[0], &p->qp[0], &p->qp[1]);
+	bench_receive_srq(p->on[1], &srq, p->buffer[1], p->key[1], 300);
+	bench_receive_srq(p->on[1], &srq, p->buffer[1], key, 300);
+	pair_send(p, &wr);
+	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
+	assert_int_equal(get_be32(cqe + 32), srq.number);
+	assert_memory_equal(pair_at(p, 1, 0), pair_at(p, 0, 11), 200);
+	/* the fault names the SRQ, to the driver that has it */
+	pair_send(p, &wr);
+	assert_null(pair_fault(p, 0));
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	assert_int_equal(get_be32(event + 32 + 24), srq.number);
+	pair_fill(p, 1, key);
+	bench_resume(p->on[1], event, false);
+	bench_run(p->on[1]);
+	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
+}
+
+static void test_xrc(void **state)
+{
+	struct pair *p = *state;
+	struct bench_srq srq;
+	struct bench_wr wr = pair_request(p, WQE_SEND, 200);
+	const uint8_t *cqe;
+
+	/* the protection domain that counts is the SRQ's, not the queue pair's */
+	p->on[1]->pd++;
+	srq = bench_create_srq(p->on[1], &p->cq[1]);
+	p->key[1] = bench_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
+	wr.rkey = p->key[1];
+	wr.xrc_srqn = srq.number;
+	bench_receive_srq(p->on[1], &srq, p->buffer[1] + 1000, p->key[1], 300);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
+	assert_int_equal(get_be32(cqe + 32), srq.number);
+	assert_memory_equal(pair_at(p, 1, 1000), pair_at(p, 0, 11), 200);
+	wr.opcode = WQE_READ;
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 200);
+	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 200);
+}
+
+/* A queue pair that is connected to somebody else hears nothing, and neither does its namesake */
+static void test_strangers(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct bench_qp namesake = p->qp[0];
+
+	namesake.lid = p->qp[1].lid;
+	bench_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
+	bench_connect(p->on[1], &p->qp[1], &namesake);
+	pair_send(p, &wr);
+	pair_wait(p, 1);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
+	assert_crossed(p, 0, 0);
+}
+
+static void assert_ends_with_retry(struct pair *p)
+{
+	pair_wait(p, 1);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
+	pair_silent(p, 0);
+	assert_int_equal(PAIR_TOTAL(p, page_faults),
+			 PAIR_TOTAL(p, page_faults_resumed) + PAIR_TOTAL(p, page_faults_dropped));
+}
+
+/* The responder is to resolve a fault, and is gone: as a whole, or the queue pair alone */
+static void test_reset_in_fault(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+
+	wr.rkey = pair_absent(p, 1);
+	pair_send(p, &wr);
+	assert_int_equal(p->on[1]->dev.stats.page_faults, 1);
+	dev_reset(&p->on[1]->dev);
+	assert_ends_with_retry(p);
+	assert_int_equal(p->on[1]->dev.stats.page_faults_dropped, 1);
+}
+
+static void test_disable_in_fault(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_SEND, 64);
+	uint8_t in[16] = { 0 }, out[16];
+
+	bench_receive(p->on[1], &p->qp[1], p->buffer[1], pair_absent(p, 1), 100);
+	pair_send(p, &wr);
+	assert_int_equal(p->on[1]->dev.stats.page_faults_receive +
+				 p->on[1]->dev.stats.page_faults_memory, 1);
+	put_be16(in, MLX5_CMD_OP_DISABLE_HCA);
+	assert_int_equal(bench_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(p->on[1]->dev.qps.count, 0);
+	assert_ends_with_retry(p);
+}
+
+static void test_destroy_in_fault(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_READ, 64);
+	uint8_t in[IFC_SIZE(destroy_qp_in)] = { 0 }, out[IFC_SIZE(destroy_qp_out)];
+	const uint8_t *event;
+
+	wr.rkey = pair_absent(p, 1);
+	pair_send(p, &wr);
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	IFC_SET(destroy_qp_in, in, opcode, MLX5_CMD_OP_DESTROY_QP);
+	IFC_SET(destroy_qp_in, in, qpn, p->qp[1].number);
+	assert_int_equal(bench_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
+	/* the answer comes too late, and from a driver that cannot know */
+	assert_int_equal(bench_resume(p->on[1], event, true), CMD_OK);
+	assert_ends_with_retry(p);
+	assert_int_equal(p->on[1]->dev.stats.page_faults_failed, 0);
+}
+
+/* The other one: the requester goes, and the responder's driver still has its fault to answer */
+static void test_requester_gone(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	const uint8_t *event;
+
+	wr.rkey = pair_absent(p, 1);
+	pair_send(p, &wr);
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	bench_destroy(&p->benches[0]);
+	p->benches[0].dev.fabric = NULL;
+	assert_int_equal(p->on[1]->dev.stats.page_faults_dropped, 1);
+	assert_int_equal(bench_resume(p->on[1], event, false), CMD_OK);
+	bench_run(p->on[1]);
+	assert_int_equal(p->on[1]->dev.stats.page_faults_resumed, 0);
+}
+
+/* A token is one of the device that reported the fault: the other's driver cannot resume it */
+static void test_tokens(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	uint32_t key = pair_absent(p, 1);
+	const uint8_t *event;
+
+	wr.rkey = key;
+	pair_send(p, &wr);
+	assert_null(pair_fault(p, 0));
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	assert_int_equal(bench_resume(p->on[0], event, true), CMD_OK);
+	bench_run(p->on[0]);
+	pair_silent(p, 0);
+	pair_fill(p, 1, key);
+	bench_resume(p->on[1], event, false);
+	bench_run(p->on[1]);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 64);
+	assert_int_equal(p->on[0]->dev.stats.page_faults, 0);
+	assert_int_equal(p->on[1]->dev.stats.page_faults_resumed, 1);
+}
+
+/* An error of the responder is told to its own driver, and the sender has its own */
+static void test_error_sides(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_SEND, 64);
+
+	bench_receive(p->on[1], &p->qp[1], p->buffer[1], p->key[1] + 1, 100);
+	pair_receive(p, 0, 100);
+	bench_post(p->on[0], &p->qp[0], &wr);
+	bench_post(p->on[0], &p->qp[0], &wr);
+	bench_run(p->on[0]);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_OPERATION, 0);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_FLUSHED, 0);
+	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_LOCAL_PROTECTION, 0);
+	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_FLUSHED, 0);
+	pair_silent(p, 0);
+	pair_silent(p, 1);
+}
+
+/* An event that one device leaves to another is not forgotten, whichever had its turn first */
+static void test_due(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = {
+		.opcode = WQE_SEND, .address = p->buffer[1], .lkey = p->key[1], .length = 64,
+	};
+	uint8_t arm[8] = { 0 };
+
+	bench_run(p->on[0]);
+	bench_receive(p->on[0], &p->qp[0], p->buffer[0], p->key[0], 100);
+	put_be32(arm + 4, p->cq[0].number);
+	cq_doorbell(&p->on[0]->dev, arm);
+	bench_post(p->on[1], &p->qp[1], &wr);
+	assert_true(fabric_work(&p->fabric) >= 0);
+	assert_non_null(p->on[0]->dev.delayed);
+	pair_complete(p, 0, CQE_RECEIVE_SEND, SYNDROME_OK, 64);
+}
+
+/* After a reset a device still has its own numbers */
+static void test_numbers(void **state)
+{
+	struct pair *p = *state;
+	uint32_t key = p->key[1] >> 8;
+
+	dev_reset(&p->on[1]->dev);
+	assert_true(p->on[1]->dev.mkeys.next > p->on[0]->dev.mkeys.next);
+	assert_true(p->on[1]->dev.mkeys.next <= key);
+}
+
+static void test_room(void **state)
+{
+	struct pair *p = *state;
+	struct dev third;
+
+	assert_false(dev_init(&third, &p->fabric, &(struct dev_options){ 0 }));
+	assert_null(fabric_find(&p->fabric, 0));
+	assert_null(fabric_find(&p->fabric, 3));
+	assert_null(fabric_find(&p->fabric, UINT32_MAX));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_FAULT(name) \
+	TEST(name), { #name "_memory", name, setup_memory, teardown, NULL }
+	const struct CMUnitTest tests[] = {
+		TEST(test_counters),
+		TEST(test_write_immediate),
+		TEST(test_invalidate),
+		{ "test_uc", test_uc, setup_uc, teardown, NULL },
+		{ "test_ud", test_ud, setup_ud, teardown, NULL },
+		TEST(test_srq),
+		{ "test_xrc", test_xrc, setup_xrc, teardown, NULL },
+		TEST(test_strangers),
+		TEST_FAULT(test_reset_in_fault),
+		TEST_FAULT(test_disable_in_fault),
+		TEST_FAULT(test_destroy_in_fault),
+		TEST_FAULT(test_requester_gone),
+		TEST_FAULT(test_tokens),
+		TEST(test_error_sides),
+		{ "test_due", test_due, setup_delay, teardown, NULL },
+		TEST(test_numbers),
+		TEST(test_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

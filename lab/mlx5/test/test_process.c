@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The process as QEMU meets it: a socket for each device, which come and go on their own. */
+#include "unit.h"
+
+#include "vfu.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define VERSION 1
+#define WAIT_MS 10000
+
+static const char *program;
+
+struct process {
+	char dir[64];
+	char paths[3][96]; /* two sockets, the counters */
+	pid_t pid;
+};
+
+static int setup(void **state)
+{
+	static struct process p;
+	unsigned int i;
+
+	snprintf(p.dir, sizeof(p.dir), "/tmp/mlx5-process.XXXXXX");
+	assert_non_null(mkdtemp(p.dir));
+	for (i = 0; i < 3; i++)
+		snprintf(p.paths[i], sizeof(p.paths[i]), "%s/%u", p.dir, i);
+	p.pid = fork();
+	assert_true(p.pid >= 0);
+	if (!p.pid) {
+		execl(program, program, "--socket", p.paths[0], "--socket", p.paths[1], "--stats",
+		      p.paths[2], NULL);
+		_exit(127);
+	}
+	*state = &p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct process *p = *state;
+	unsigned int i;
+
+	if (p->pid) {
+		kill(p->pid, SIGKILL);
+		waitpid(p->pid, NULL, 0);
+	}
+	for (i = 0; i < 3; i++)
+		unlink(p->paths[i]);
+	return rmdir(p->dir);
+}
+
+static int come(struct process *p, unsigned int device)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), tries = WAIT_MS;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", p->paths[device]);
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		assert_true(tries--);
+		usleep(1000);
+	}
+	return fd;
+}
+
+/* The device answers, soon and whatever the other one is at */
+static void ask(int fd)
+{
+	uint8_t message[VFU_HEADER + 4] = { 1, 0, VERSION, 0, sizeof(message) }, reply[512];
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	assert_int_equal(write(fd, message, sizeof(message)), sizeof(message));
+	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+	assert_true(read(fd, reply, sizeof(reply)) > VFU_HEADER);
+	assert_int_equal(reply[8], 1);
+}
+
+static void assert_ends(struct process *p)
+{
+	int status, tries = WAIT_MS;
+
+	while (!waitpid(p->pid, &status, WNOHANG)) {
+		assert_true(tries--);
+		usleep(1000);
+	}
+	p->pid = 0;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void assert_counters(struct process *p)
+{
+	char text[8192] = "", *second;
+	FILE *file = fopen(p->paths[2], "r");
+
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	assert_ptr_equal(strstr(text, "# mlx5_0\ncommands "), text);
+	second = strstr(text, "# mlx5_1\ncommands ");
+	assert_non_null(second);
+}
+
+static void test_one_after_the_other(void **state)
+{
+	struct process *p = *state;
+	int first = come(p, 0), second;
+
+	/* QEMU talks to the first before it connects to the second */
+	ask(first);
+	second = come(p, 1);
+	ask(second);
+	ask(first);
+	close(first);
+	ask(second);
+	close(second);
+	assert_ends(p);
+	assert_counters(p);
+}
+
+static void test_second_alone(void **state)
+{
+	struct process *p = *state;
+	int second = come(p, 1);
+
+	ask(second);
+	close(second);
+	assert_ends(p);
+	assert_counters(p);
+}
+
+static void test_nonsense(void **state)
+{
+	struct process *p = *state;
+	const uint8_t nonsense[VFU_HEADER] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	int first = come(p, 0), second = come(p, 1);
+	struct pollfd wait = { .fd = first, .events = POLLIN };
+	uint8_t byte;
+
+	/* the one who talks it is dropped, and nobody else */
+	ask(second);
+	assert_int_equal(write(first, nonsense, sizeof(nonsense)), sizeof(nonsense));
+	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+	assert_int_equal(read(first, &byte, 1), 0);
+	ask(second);
+	kill(p->pid, SIGTERM);
+	assert_ends(p);
+	assert_counters(p);
+	close(first);
+	close(second);
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_one_after_the_other),
+		TEST(test_second_alone),
+		TEST(test_nonsense),
+	};
+
+	if (argc != 2)
+		return 2;
+	program = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Programs that everybody has, between two ends of devices of the mlx5 model; the devices' counters
+# tell that it was they that did it.
+
+# shellcheck source-path=SCRIPTDIR/.. source=tap.sh
+source "$(dirname "$0")/../tap.sh"
+
+near=mlx5_0 far=mlx5_0
+dir=$(mktemp -d)
+
+counter() { hugeodp-mlx5-counters -d "$1" "$2"; } # DEVICE NAME
+
+# both COMMAND...: the server on the far device, and the client as soon as the server listens
+both() {
+	local server end=$((SECONDS + 60))
+	"$@" -d "$far" >"$dir/server" 2>&1 &
+	server=$!
+	until "$@" -d "$near" 127.0.0.1 >"$dir/client" 2>&1; do
+		if ((SECONDS > end)) || ! kill -0 "$server" 2>/dev/null; then
+			kill "$server" 2>/dev/null || true
+			return 1
+		fi
+	done
+	wait "$server"
+}
+
+# wait_until SECONDS COMMAND...
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+	done
+}
+
+active() {
+	local state=''
+	read -r state 2>/dev/null <"/sys/class/infiniband/$1/ports/1/state" || true
+	[[ $state == *ACTIVE ]]
+}
+pci_of() { basename "$(readlink -f "/sys/class/infiniband/$1/device")"; }
+
+# bind DEVICE, unbind DEVICE: as the PCI function it is
+declare -A pci
+unbind() {
+	pci[$1]=$(pci_of "$1")
+	echo "${pci[$1]}" >/sys/bus/pci/drivers/mlx5_core/unbind
+}
+bind() {
+	echo "${pci[$1]}" >/sys/bus/pci/drivers/mlx5_core/bind
+	wait_until 60 active "$1"
+}
