@@ -2,6 +2,8 @@
 #include "cmd.h"
 
 #include "eq.h"
+#include "reserved.h"
+#include "reserved_fields.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 #define CMD_LENGTH_MAX (16u << 20)
 
 #define CMD(op, type, handler) \
-	{ MLX5_CMD_OP_##op, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), handler }
+	{ MLX5_CMD_OP_##op, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), \
+	  reserved_##type##_in, handler }
 
 static const struct cmd_entry cmd_table[] = {
 	CMD(QUERY_HCA_CAP, query_hca_cap, hca_query_cap),
@@ -97,6 +100,7 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 	reply = calloc(1, out_size);
 	if (buffer && reply) {
 		memcpy(buffer, in, in_length);
+		reserved_report(dev, "command", entry->name, entry->reserved, buffer);
 		cmd.in = buffer;
 		cmd.out = reply;
 		status = entry->handler(dev, &cmd);

@@ -29,6 +29,8 @@ struct cmd {
 	size_t out_length;
 };
 
+struct reserved;
+
 typedef enum cmd_status (*cmd_handler)(struct dev *dev, const struct cmd *cmd);
 
 struct cmd_entry {
@@ -36,6 +38,7 @@ struct cmd_entry {
 	const char *name;
 	uint16_t in_size;
 	uint16_t out_size;
+	const struct reserved *reserved; /* fields of the input */
 	cmd_handler handler;
 };
 

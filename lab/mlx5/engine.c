@@ -60,10 +60,13 @@ static bool engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
 	struct job job = { .dev = dev, .qp = qp };
 	enum job_result result;
 
-	if (!wqe_read(dev, qp, &job.wqe) || job.wqe.blocks > posted)
+	if (!wqe_read(dev, qp, &job.wqe) || job.wqe.blocks > posted) {
 		result = job_failed(&job, SYNDROME_LOCAL_OPERATION);
-	else
+	} else {
 		result = engine_execute(&job);
+		if (result != JOB_WAIT)
+			wqe_check(dev, qp, &job.wqe);
+	}
 	sg_release(&job.local);
 	sg_release(&job.remote);
 	if (result == JOB_WAIT)

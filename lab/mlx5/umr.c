@@ -2,6 +2,8 @@
 #include "umr.h"
 
 #include "mkey.h"
+#include "reserved.h"
+#include "reserved_fields.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 #define UMR_OFFSET 6
 #define UMR_MASK 8
 #define UMR_OFFSET_HIGH 16
+#define UMR_RESERVED 20
 #define UMR_HEADER (UMR_CONTROL + IFC_SIZE(mkc))
 #define UMR_DATA_SEGMENT 16
 
@@ -72,6 +75,18 @@ static void umr_parse(struct umr *umr, const uint8_t *wqe)
 			       get_be16(wqe + UMR_OFFSET)) *
 			      MKEY_OCTWORD;
 	umr->context = wqe + UMR_CONTROL;
+}
+
+static void umr_check(struct dev *dev, uint32_t key, const struct umr *umr, const uint8_t *wqe)
+{
+	uint64_t unknown = umr->mask & ~UMR_MASK_KNOWN;
+
+	if (unknown)
+		strict_report(dev, "UMR of key %#x with unknown mask bits %#" PRIx64, key, unknown);
+	if (reserved_bytes(wqe + 1, UMR_OCTWORDS - 1) ||
+	    reserved_bytes(wqe + UMR_RESERVED, UMR_CONTROL - UMR_RESERVED))
+		strict_report(dev, "UMR of key %#x with reserved bits in its control segment", key);
+	reserved_report(dev, "UMR's", "mkey", reserved_mkc, umr->context);
 }
 
 /* The list is in the WQE, or in memory where the one data segment says */
@@ -163,20 +178,17 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 	struct mkey *mkey = mkey_get(dev, key);
 	struct umr umr = { 0 };
 	enum xlate_result result;
-	uint64_t unknown;
 
 	*syndrome = SYNDROME_LOCAL_OPERATION;
 	if (length < UMR_HEADER)
 		return XLATE_DENIED;
 	umr_parse(&umr, wqe);
-	unknown = umr.mask & ~UMR_MASK_KNOWN;
+	umr_check(dev, key, &umr, wqe);
 	*syndrome = SYNDROME_MW_BIND;
 	if (!mkey || !umr_allowed(mkey, origin, &umr)) {
 		strict_report(dev, "UMR of key %#x with flags %#x refused", key, umr.flags);
 		return XLATE_DENIED;
 	}
-	if (unknown)
-		strict_report(dev, "UMR of key %#x with unknown mask bits %#" PRIx64, key, unknown);
 	result = umr_list(dev, origin, &umr, wqe + UMR_HEADER, length - UMR_HEADER, miss);
 	*syndrome = SYNDROME_LOCAL_PROTECTION;
 	if (result == XLATE_OK) {

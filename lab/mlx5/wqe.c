@@ -6,6 +6,8 @@
 
 #define WQE_CONTROL 16
 #define WQE_UNITS_MASK 0x3f
+#define WQE_UNITS_RESERVED 0xc0
+#define WQE_FLAGS_RESERVED 0x11
 #define WQE_FLAG_SOLICITED 2
 #define WQE_FLAG_SIGNALED 8
 #define WQE_BLOCK (1u << QP_BLOCK_SHIFT)
@@ -45,6 +47,18 @@ bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe)
 		return false;
 	wqe->blocks = (wqe->length + WQE_BLOCK - 1) / WQE_BLOCK;
 	return wqe_read_blocks(dev, qp, wqe->index, wqe->data, wqe->length);
+}
+
+void wqe_check(struct dev *dev, const struct qp *qp, const struct wqe *wqe)
+{
+	const uint8_t *c = wqe->data;
+
+	if (get_be32(c + 4) & WQE_UNITS_RESERVED || get_be16(c + 9) || c[11] & WQE_FLAGS_RESERVED)
+		strict_report(dev, "QP %#x: WQE %#x: reserved bits set: units %#x, %#x, flags %#x",
+			      qp->number, wqe->index, c[7], get_be16(c + 9), c[11]);
+	if (get_be16(c + 1) != wqe->index || get_be32(c + 4) >> 8 != qp->number)
+		strict_report(dev, "QP %#x: WQE %#x: says that it is WQE %#x of QP %#x", qp->number,
+			      wqe->index, get_be16(c + 1), get_be32(c + 4) >> 8);
 }
 
 const uint8_t *wqe_take(struct wqe *wqe, size_t size)

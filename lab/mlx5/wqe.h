@@ -42,6 +42,8 @@ struct wqe_segment {
 
 /* False: no sense can be made of it */
 bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe);
+/* Strict mode: what the control segment says beside what was read of it */
+void wqe_check(struct dev *dev, const struct qp *qp, const struct wqe *wqe);
 /* The next size bytes, or NULL if there are not as many */
 const uint8_t *wqe_take(struct wqe *wqe, size_t size);
 bool wqe_next_segment(const uint8_t *data, size_t length, size_t *offset,

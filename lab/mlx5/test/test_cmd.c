@@ -198,6 +198,37 @@ static void test_transitions(void **state)
 	bench_destroy(&b);
 }
 
+/* Reserved bits of the input itself, of a context in it, and of one in that */
+static void test_reserved(void **state)
+{
+	uint8_t pd[IFC_SIZE(alloc_pd_in)] = { 0 }, qp[IFC_SIZE(init2rtr_qp_in)] = { 0 }, out[4096];
+	struct bench b;
+	struct stats *stats = &b.dev.stats;
+
+	(void)state;
+	bench_init(&b, &(struct dev_options){ .strict = true });
+	assert_int_equal(stats->strict_reports, 0);
+	IFC_SET(alloc_pd_in, pd, opcode, MLX5_CMD_OP_ALLOC_PD);
+	bench_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out));
+	assert_int_equal(stats->strict_reports, 0);
+	IFC_SET(alloc_pd_in, pd, reserved_at_40, 1);
+	assert_int_equal(bench_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out)), CMD_OK);
+	assert_int_equal(stats->strict_reports, 1);
+	/* cut off before it */
+	bench_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
+	assert_int_equal(stats->strict_reports, 1);
+	IFC_SET(init2rtr_qp_in, qp, opcode, MLX5_CMD_OP_INIT2RTR_QP);
+	IFC_SET(init2rtr_qp_in, qp, qpc.primary_address_path.reserved_at_2, 1);
+	IFC_SET(init2rtr_qp_in, qp, qpc.reserved_at_10, 1);
+	bench_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
+	assert_int_equal(stats->strict_reports, 3);
+	/* that is for strict mode alone */
+	b.dev.options.strict = false;
+	bench_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
+	assert_int_equal(stats->strict_reports, 3);
+	bench_destroy(&b);
+}
+
 static void test_reset(void **state)
 {
 	struct bench b;
@@ -223,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_unknown_objects),
 		cmocka_unit_test(test_transitions),
+		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_reset),
 	};
 

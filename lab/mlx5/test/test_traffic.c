@@ -210,6 +210,31 @@ static void test_no_peer(void **state)
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
 }
 
+/* What hardware would not look at, or would not say */
+static void test_strict(void **state)
+{
+	struct pair *p = *state;
+	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stats *stats = &p->on[0]->dev.stats;
+	uint8_t *ring = bench_at(p->on[0], p->qp[0].sq);
+	unsigned int i;
+	static const struct {
+		unsigned int byte;
+		uint8_t bit;
+	} wrong[] = { { 7, 0x40 }, { 9, 1 }, { 10, 1 }, { 11, 0x10 }, { 2, 0x80 }, { 6, 0x20 } };
+
+	p->on[0]->dev.options.strict = true;
+	pair_send(p, &wr);
+	assert_int_equal(stats->strict_reports, 0);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		bench_post(p->on[0], &p->qp[0], &wr);
+		ring[(i + 1) * 64 + wrong[i].byte] ^= wrong[i].bit;
+		bench_run(p->on[0]);
+		assert_int_equal(stats->strict_reports, i + 1);
+	}
+	assert_int_equal(stats->completion_errors, 0);
+}
+
 /* Local, remote and receive side: an event, nothing moved, then resume */
 static void test_fault(void **state)
 {
@@ -368,6 +393,7 @@ int main(void)
 		TEST(test_short_receive),
 		TEST(test_not_ready),
 		TEST(test_no_peer),
+		TEST(test_strict),
 		TEST_FAULT(test_fault),
 		TEST_FAULT(test_fault_receive),
 		TEST_FAULT(test_fault_error),

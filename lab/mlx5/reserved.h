@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Strict mode: bits of an input that its layout reserves, and that a driver leaves at zero. */
+#ifndef MLX5_MODEL_RESERVED_H
+#define MLX5_MODEL_RESERVED_H
+
+#include "dev.h"
+
+/* The lists are made from the layouts, in reserved_fields.h; each ends with a width of 0. */
+struct reserved {
+	size_t bit;
+	size_t width;
+	const struct reserved *nested; /* a layout in this place, not reserved as a whole */
+};
+
+/* Of bytes that have no layout: true if one of them is set */
+bool reserved_bytes(const uint8_t *data, size_t length);
+/* Reports each of the fields that is set; what and name say in what */
+void reserved_report(struct dev *dev, const char *what, const char *name,
+		     const struct reserved *fields, const uint8_t *data);
+
+#endif
