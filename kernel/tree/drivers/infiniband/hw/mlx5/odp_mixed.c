@@ -40,6 +40,7 @@ struct mlx5r_odp_mixed {
 	unsigned int entry_shift;
 	u64 first; /* address that the first entry is for */
 	size_t entries;
+	bool stale; /* the device has not got all that is in owner[] */
 	bool snapshot; /* the memory is of interest, not only what is asked for */
 	u8 owner[]; /* of each entry: index of the child */
 };
@@ -247,8 +248,11 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 		__set_bit(mixed->owner[idx], &others);
 		mixed->owner[idx] = i;
 	}
-	if (others)
-		err = mlx5r_mixed_update(mr, from, to - from);
+	if (others || mixed->stale) {
+		err = mixed->stale ? mlx5r_mixed_update(mr, 0, mixed->entries) :
+				     mlx5r_mixed_update(mr, from, to - from);
+		mixed->stale = err;
+	}
 	mutex_unlock(&umem_odp->umem_mutex);
 
 	for_each_set_bit(other, &others, MLX5R_MIXED_SIZES)
