@@ -59,6 +59,10 @@ void *run_disturber(void *arg)
 		size_t at = rng_below(&rng, mem->len / unit) * unit;
 		size_t len = unit + rng_below(&rng, (mem->len - at) / unit) * unit;
 
+		/* seldom much: the calls are what this is about, not the memory */
+		if (len > SZ_64K && unit < SZ_64K && rng_below(&rng, 16))
+			len = SZ_64K;
+
 		switch (rng_below(&rng, 5)) {
 		case 0:
 			mem_drop(mem, at, len);
@@ -76,10 +80,10 @@ void *run_disturber(void *arg)
 			mprotect(mem->addr + at, len, PROT_READ | PROT_WRITE);
 			break;
 		case 4:
-			madvise(mem->addr, mem->len, MADV_COLLAPSE);
+			madvise(mem->addr + at / SZ_2M * SZ_2M, SZ_2M, MADV_COLLAPSE);
 			break;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = 8000000 }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 	}
 	return NULL;
 }
