@@ -70,6 +70,7 @@ part_unit() {
 	project_sync "$UNIT_SOURCE"
 	unit_variant gcc root
 	unit_variant sanitizers root -DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=address,undefined
+	unit_variant threads root -DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=thread
 	if command -v cmake >/dev/null && pkg-config --exists libibverbs cmocka 2>/dev/null; then
 		for compiler in gcc clang; do
 			command -v "$compiler" >/dev/null || continue
