@@ -16,6 +16,7 @@
 struct bench {
 	struct rig rig;
 	bool quick;	     /* small lengths: whether it works, not what it costs */
+	bool exact;	     /* work is counted in instructions */
 	bool gigapages;	     /* the machine has a page of 1 GiB to give */
 	uint64_t page_sizes; /* that a request can ask this device for; 0: no requests */
 };
@@ -89,7 +90,7 @@ void figures_flush(void);
 
 /* Instructions that this machine has executed so far, with --icount; else nanoseconds. */
 uint64_t work_done(void);
-/* The unit of these. */
+bool work_is_exact(void);
 const char *work_unit(void);
 
 void measure_registration(const struct bench *b);

@@ -19,9 +19,14 @@ uint64_t work_done(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+bool work_is_exact(void)
+{
+	return getenv("HUGEODP_ICOUNT");
+}
+
 const char *work_unit(void)
 {
-	return getenv("HUGEODP_ICOUNT") ? "instructions" : "nanoseconds";
+	return work_is_exact() ? "instructions" : "nanoseconds";
 }
 
 void figure_add(struct figure *f, uint64_t sample)

@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	for (int i = optind; i < argc; i++)
 		if (!find(argv[i]))
 			return usage(stderr);
+	b.exact = work_is_exact();
 	b.gigapages = has_gigapages();
 	rig_open(&b.rig);
 	b.page_sizes = page_sizes(&b.rig);

@@ -97,6 +97,10 @@ def _mlx5() -> Iterator[Wanted]:
     for memory in PLAIN:
         yield from _all(subject("pinned", memory), DEVICE)
         yield from _all(subject("odp", memory), DEVICE_ODP)
+    for mode, memory in SERIES:
+        yield from _all(subject(mode, memory), DEVICE_ODP)
+    for call in CALLS:
+        yield from _all(subject(call, "huge"), {"library": ("populated",)})
 
 
 def wanted() -> list[Wanted]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import words
+from expected import CALLS
 from figures import Figure, Figures
 from subjects import (
     DEVICE_GIGA,
@@ -25,6 +26,7 @@ from subjects import (
     STOCK,
     STOCK_BASE,
     Peer,
+    mlx5,
     rxe,
 )
 
@@ -241,18 +243,18 @@ def render(figures: Figures, table: Table) -> str | None:
 
 def library(figures: Figures) -> str | None:
     """Calls, not peers, are the rows here."""
-    calls = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "probe + ibv_reg_mr_ex 2M")
     units = ("system calls", "user instructions", "instructions")
     rows = []
-    for call in calls:
-        found = [figures.find(rxe(call, "huge"), "library", unit=unit) for unit in units]
-        if any(found):
-            cells = ["–" if figure is None else words.number(figure.median) for figure in found]
-            rows.append(f"| {call} | " + " | ".join(cells) + " |")
+    for device, make in (("rxe", rxe), ("mlx5", mlx5)):
+        for call in CALLS:
+            found = [figures.find(make(call, "huge"), "library", unit=unit) for unit in units]
+            if any(found):
+                cells = ["–" if one is None else words.number(one.median) for one in found]
+                rows.append(f"| {call}, {device} | " + " | ".join(cells) + " |")
     if not rows:
         return None
     return "\n".join([
-        "### The library", "", "One registration of 2 MiB of populated memory, rxe.", "",
+        "### The library", "", "One registration of 2 MiB of populated memory.", "",
         "| call | system calls | instructions in user space | in all |",
         "| --- | ---: | ---: | ---: |", *rows,
     ]) + "\n"

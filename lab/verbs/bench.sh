@@ -50,6 +50,6 @@ verb_bench() {
 	bench_boot rxe-seconds --hugepages 64 -- "$BENCH/perftest.sh" "$rounds"
 	# shellcheck disable=SC2086 # nothing, or an option
 	bench_boot mlx5 --device mlx5 --mem 4608 --hugepages 0 --gigapages 1 -- \
-		"$BENCH/hugeodp-bench" $quick device
+		"$BENCH/hugeodp-bench" $quick device library
 	python3 -B "$TOP_DIR/bench/report" $quick --output "$dir" "$RUN_DIR"/bench/*
 }
