@@ -19,7 +19,6 @@ static const struct counter {
 	{ "xlt_bytes_written", "translation bytes" },
 	{ "umr_posts", "UMR posts" },
 	{ "page_faults", "fault events" },
-	{ "commands", "commands" },
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(*counters))
@@ -28,7 +27,7 @@ static void read_counters(uint64_t *values)
 {
 	FILE *f;
 
-	f = popen("hugeodp-mlx5-counters xlt_bytes_written umr_posts page_faults commands", "re");
+	f = popen("hugeodp-mlx5-counters xlt_bytes_written umr_posts page_faults", "re");
 	if (!f)
 		fatal("popen: %s", strerror(errno));
 	for (size_t i = 0; i < COUNTERS; i++)

@@ -88,7 +88,7 @@ static void by_fault(const struct bench *b, size_t len)
 	struct wire w;
 
 	wire_open(&w, b, SZ_2M);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < REPEATS; i++)
 		figure_add(&f, one_fault(b, &w, len));
 	wire_close(&w);
 	figure_print(&f);

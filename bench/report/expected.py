@@ -10,6 +10,7 @@ from figures import Figures, Subject
 FAULTS = ("fault-page", "fault-page-read", "fault-sequential", "fault-random", "fault-sparse")
 REGISTRATION = ("register", "deregister", "register+deregister")
 INVALIDATION = ("dontneed", "munmap", "mprotect")
+ADDED = ("dontneed-added", "munmap-added", "mprotect-added")
 STREAM = ("stream-write", "stream-read", "message-write", "message-read")
 PERFTEST = ("perftest-bandwidth", "perftest-latency")
 CALLS = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "probe + ibv_reg_mr_ex 2M")
@@ -28,6 +29,7 @@ ODP: Names = {
     **dict.fromkeys(REGISTRATION, ("cold", "populated", "mapped")),
     **dict.fromkeys(("prefetch", "register+prefetch"), ("cold", "populated")),
     **dict.fromkeys(INVALIDATION, ("all", "page")),
+    **dict.fromkeys(ADDED, ("all",)),
     **dict.fromkeys(FAULTS, ("cold", "cold+prefetch", "populated")),
     **dict.fromkeys(STREAM, ("mapped",)),
     "many": ("populated",),
@@ -58,7 +60,7 @@ def _all(subject: Subject, names: Names) -> Iterator[Wanted]:
             # of pages of 1 GiB there is but one, and no part of it can be taken away
             if subject.memory == "giga" and (name == "many" or state == "page"):
                 continue
-            if subject.memory != "huge" and name == "fault-events":
+            if subject.memory != "huge" and name in ("fault-events", *ADDED):
                 continue
             yield subject, name, state
 
@@ -90,21 +92,21 @@ def _series() -> Iterator[Wanted]:
         yield from _all(subject(call, "huge"), {"library": ("populated",)})
 
 
-def _mlx5() -> Iterator[Wanted]:
+def _mlx5(kernel: str) -> Iterator[Wanted]:
     def subject(mode: str, memory: str) -> Subject:
-        return Subject("hugeodp", "mlx5", mode, memory)
+        return Subject(kernel, "mlx5", mode, memory)
 
     for memory in PLAIN:
         yield from _all(subject("pinned", memory), DEVICE)
         yield from _all(subject("odp", memory), DEVICE_ODP)
-    for mode, memory in SERIES:
-        yield from _all(subject(mode, memory), DEVICE_ODP)
-    for call in CALLS:
+    for call in CALLS[:1] if kernel == "stock" else CALLS:
         yield from _all(subject(call, "huge"), {"library": ("populated",)})
+    for mode, memory in () if kernel == "stock" else SERIES:
+        yield from _all(subject(mode, memory), DEVICE_ODP)
 
 
 def wanted() -> list[Wanted]:
-    return [*_rxe("hugeodp"), *_series(), *_rxe("stock"), *_mlx5()]
+    return [*_rxe("hugeodp"), *_series(), *_rxe("stock"), *_mlx5("hugeodp"), *_mlx5("stock")]
 
 
 def missing(figures: Figures) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from figures import Subject
@@ -18,8 +19,12 @@ def rxe(mode: str, memory: str, kernel: str = "hugeodp") -> Subject:
     return Subject(kernel, "rxe", mode, memory)
 
 
-def mlx5(mode: str, memory: str) -> Subject:
-    return Subject("hugeodp", "mlx5", mode, memory)
+def mlx5(mode: str, memory: str, kernel: str = "hugeodp") -> Subject:
+    return Subject(kernel, "mlx5", mode, memory)
+
+
+# by the name of the device; with our kernel
+ON_DEVICE: dict[str, Callable[[str, str], Subject]] = {"rxe": rxe, "mlx5": mlx5}
 
 
 NO_MR = Peer("no MR", rxe("none", "huge"))
@@ -37,6 +42,7 @@ ODP_BASE = Peer("ODP 4 KiB", rxe("odp", "base"))
 NEGOTIATED = Peer("2 MiB or 4 KiB", rxe("2M|4K", "huge"))
 
 DEVICE_PINNED = Peer("pinned", mlx5("pinned", "huge"))
+DEVICE_STOCK = Peer("ODP, stock kernel", mlx5("odp", "huge", "stock"))
 DEVICE_ODP = Peer("ODP 4 KiB", mlx5("odp", "huge"))
 DEVICE_HUGE = Peer("ODP 2 MiB", mlx5("2M", "huge"))
 DEVICE_MIXED = Peer("mixed", mlx5("mixed", "huge"))

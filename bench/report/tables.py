@@ -14,6 +14,7 @@ from subjects import (
     DEVICE_MIXED,
     DEVICE_ODP,
     DEVICE_PINNED,
+    DEVICE_STOCK,
     GIGA,
     HUGE,
     MIXED,
@@ -21,12 +22,12 @@ from subjects import (
     NO_MR,
     ODP,
     ODP_BASE,
+    ON_DEVICE,
     PINNED,
     PINNED_BASE,
     STOCK,
     STOCK_BASE,
     Peer,
-    mlx5,
     rxe,
 )
 
@@ -85,6 +86,14 @@ INVALIDATION = [
     )
     for what, state in (("all", "all"), ("4 KiB", "page"))
 ]
+ADDED = [
+    Row(f"{call}, all", f"{name}-added", "all")
+    for call, name in (
+        ("MADV_DONTNEED", "dontneed"),
+        ("munmap", "munmap"),
+        ("mprotect", "mprotect"),
+    )
+]
 FAULTS = [
     Row(f"{what}, {state}", name, state, unit="instructions", each=True,
         pinned_state="cold" if state == "cold" else None)
@@ -136,14 +145,19 @@ DEVICE = [
 ]
 
 TABLES = [
-    Table("Registration", "", "instructions", ALL, HUGE, REGISTRATION),
+    Table("Registration", "On demand, rxe of the stock kernel registers 2 GiB at most.",
+          "instructions", ALL, HUGE, REGISTRATION),
     Table("Number of MRs", "Registration and deregistration, for each MR.", "instructions", [PINNED, STOCK, ODP, HUGE, MIXED], HUGE, COUNTS),
     Table("Registration, memory of base pages", "", "instructions", BASE, ODP_BASE, REGISTRATION),
     Table("Prefetch", "Pinned: registration alone, which includes it.", "instructions", ALL, HUGE,
           PREFETCH),
     Table("Prefetch, memory of base pages", "", "instructions", BASE, ODP_BASE, PREFETCH),
     Table("Invalidation", "The whole call, with all translations in place.", "instructions",
-          [NO_MR, STOCK, ODP, HUGE, MIXED, GIGA], NO_MR, INVALIDATION),
+          [NO_MR, STOCK, ODP, HUGE, MIXED], NO_MR, INVALIDATION),
+    Table("Invalidation, one page of 1 GiB", "", "instructions",
+          [Peer("no MR", rxe("none", "giga")), GIGA], Peer("no MR", rxe("none", "giga")),
+          INVALIDATION),
+    Table("What an MR adds to these calls", "", "instructions", [STOCK, ODP, HUGE, MIXED], HUGE, ADDED),
     Table("Invalidation, memory of base pages", "", "instructions",
           [Peer("no MR", rxe("none", "base")), STOCK_BASE, ODP_BASE],
           Peer("no MR", rxe("none", "base")), INVALIDATION),
@@ -166,7 +180,7 @@ TABLES = [
     Table("Memory", "The table as the kernel counts it, and how much less memory is free, which is "
           "known by the page only.", "bytes", ALL, HUGE, MEMORY),
     Table("The mlx5 device (model)", "", "counts",
-          [DEVICE_PINNED, DEVICE_ODP, DEVICE_HUGE, DEVICE_MIXED, DEVICE_GIGA], DEVICE_HUGE, DEVICE),
+          [DEVICE_PINNED, DEVICE_STOCK, DEVICE_ODP, DEVICE_HUGE, DEVICE_MIXED, DEVICE_GIGA], DEVICE_HUGE, DEVICE),
 ]
 
 
@@ -245,7 +259,7 @@ def library(figures: Figures) -> str | None:
     """Calls, not peers, are the rows here."""
     units = ("system calls", "user instructions", "instructions")
     rows = []
-    for device, make in (("rxe", rxe), ("mlx5", mlx5)):
+    for device, make in ON_DEVICE.items():
         for call in CALLS:
             found = [figures.find(make(call, "huge"), "library", unit=unit) for unit in units]
             if any(found):

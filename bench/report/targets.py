@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import words
-from figures import Figures, Subject
-from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, NO_MR, ODP, PINNED, Peer, mlx5, rxe
+from figures import Figures
+from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, ODP, ON_DEVICE, PINNED, Peer
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,6 @@ def _median(
     return None if figure is None else figure.median
 
 
-def _share(figures: Figures, peer: Peer, name: str) -> float | None:
-    """What an MR adds to a call."""
-    with_mr, without = (_median(figures, who, name, "all") for who in (peer, NO_MR))
-    return None if with_mr is None or without is None else with_mr - without
-
-
 def _speed(figures: Figures, peer: Peer) -> float | None:
     """MiB of a stream in a thousand million instructions."""
     figure = figures.find(peer.subject, "stream-write", "mapped")
@@ -69,12 +63,8 @@ def _against_odp(figures: Figures) -> Iterator[Target]:
         return Target(title, "ODP 4 KiB : ODP 2 MiB", dear, cheap, limit)
 
     yield pair("prefetch, instructions", 50, "prefetch", "populated")
-    yield Target(
-        "invalidation by MADV_DONTNEED, instructions that the MR adds",
-        "ODP 4 KiB : ODP 2 MiB",
-        _share(figures, ODP, "dontneed"),
-        _share(figures, HUGE, "dontneed"),
-        50,
+    yield pair(
+        "invalidation by MADV_DONTNEED, instructions that the MR adds", 50, "dontneed-added", "all"
     )
     yield pair("invalidation by mprotect, instructions of the call", 50, "mprotect", "all")
     yield pair(
@@ -120,15 +110,15 @@ def _against_pinned(figures: Figures) -> Iterator[Target]:
 
 
 def _library(figures: Figures) -> Iterator[Target]:
-    def calls(make: Callable[[str, str], Subject], mode: str) -> float | None:
-        figure = figures.find(make(mode, "huge"), "library", unit="system calls")
+    def calls(device: str, mode: str) -> float | None:
+        figure = figures.find(ON_DEVICE[device](mode, "huge"), "library", unit="system calls")
         return None if figure is None else figure.median
 
-    for make, path, more in ((rxe, "rxe, register and modify", 1), (mlx5, "mlx5, one ioctl", 0)):
-        plain, request = calls(make, "ibv_reg_mr"), calls(make, "ibv_reg_mr_ex 2M")
+    for device, path, more in (("rxe", "register and modify", 1), ("mlx5", "one ioctl", 0)):
+        plain, request = calls(device, "ibv_reg_mr"), calls(device, "ibv_reg_mr_ex 2M")
         yield Target(
             f"system calls of a registration: {more or 'none'} more at most",
-            f"ibv_reg_mr_ex : ibv_reg_mr, {path}",
+            f"ibv_reg_mr_ex : ibv_reg_mr, {device}, {path}",
             request,
             plain,
             1 + more / (plain or 1),
@@ -139,12 +129,13 @@ def _library(figures: Figures) -> Iterator[Target]:
 def targets(figures: Figures) -> list[Target]:
     found = list(_against_odp(figures))
     found.extend(_against_pinned(figures))
+    call, added = (_median(figures, HUGE, name, "all") for name in ("dontneed", "dontneed-added"))
     found.append(
         Target(
             "MADV_DONTNEED of populated memory, instructions",
             "under ODP 2 MiB : without an MR",
-            _median(figures, HUGE, "dontneed", "all"),
-            _median(figures, NO_MR, "dontneed", "all"),
+            call,
+            None if call is None or added is None else call - added,
             1.1,
             at_least=False,
         )

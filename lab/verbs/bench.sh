@@ -29,7 +29,7 @@ bench_rxe() {
 }
 
 verb_bench() {
-	local quick='' dir='' rounds=5
+	local quick='' dir='' rounds=5 kernel
 	local both=(registration prefetch invalidation fault stream memory library)
 	while [[ $# != 0 ]]; do
 		case $1 in
@@ -48,8 +48,10 @@ verb_bench() {
 	bench_rxe hugeodp "$quick" "${both[@]}" renegotiation
 	bench_rxe stock "$quick" "${both[@]}"
 	bench_boot rxe-seconds --hugepages 64 -- "$BENCH/perftest.sh" "$rounds"
-	# shellcheck disable=SC2086 # nothing, or an option
-	bench_boot mlx5 --device mlx5 --mem 4608 --hugepages 0 --gigapages 1 -- \
-		"$BENCH/hugeodp-bench" $quick device library
+	for kernel in hugeodp stock; do
+		# shellcheck disable=SC2086 # nothing, or an option
+		bench_boot "mlx5-$kernel" --device mlx5 --kernel "$kernel" --mem 4608 --hugepages 0 \
+			--gigapages 1 -- "$BENCH/hugeodp-bench" $quick device library
+	done
 	python3 -B "$TOP_DIR/bench/report" $quick --output "$dir" "$RUN_DIR"/bench/*
 }

@@ -19,6 +19,7 @@ sys.path.insert(0, str(REPORT))
 import agree  # noqa: E402
 import expected  # noqa: E402
 import plots  # noqa: E402
+import short  # noqa: E402
 import svg  # noqa: E402
 import tables  # noqa: E402
 import targets  # noqa: E402
@@ -129,22 +130,13 @@ class Targets(unittest.TestCase):
         self.assertIsNone(self.prefetch(5, 0).reached)
 
     def test_at_most(self) -> None:
-        for value, reached in ((1100.0, True), (1101.0, False)):
+        for value, added, reached in ((1100.0, 100.0, True), (1102.0, 101.0, False)):
             one = self.target(
                 "MADV_DONTNEED",
                 figure(HUGE.subject, "dontneed", "all", value),
-                figure(NO_MR.subject, "dontneed", "all", 1000),
+                figure(HUGE.subject, "dontneed-added", "all", added),
             )
             self.assertEqual(one.reached, reached)
-
-    def test_share(self) -> None:
-        one = self.target(
-            "invalidation by MADV_DONTNEED",
-            figure(ODP.subject, "dontneed", "all", 6000),
-            figure(HUGE.subject, "dontneed", "all", 1100),
-            figure(NO_MR.subject, "dontneed", "all", 1000),
-        )
-        self.assertEqual(one.ratio, 50)
 
     def test_table(self) -> None:
         text = targets.table([self.prefetch(4999, 100), self.prefetch(5001, 100)])
@@ -165,6 +157,24 @@ class Tables(unittest.TestCase):
 
     def test_nothing(self) -> None:
         self.assertEqual(tables.render_all(Figures([])), "")
+
+
+class Short(unittest.TestCase):
+    def test_row(self) -> None:
+        text = short.table(Figures([
+            figure(ODP.subject, "prefetch", "populated", 6000),
+            figure(HUGE.subject, "prefetch", "populated", 100),
+        ]))
+        self.assertIn("| – | – | 6.00 k (60.0×) | 100 |", text)
+
+    def test_readme(self) -> None:
+        """The project's README shows the figures of the run that is kept."""
+        top = REPORT.resolve().parent.parent
+        readme = (top / "README.md").read_text(encoding="utf-8")
+        shown = [line for line in readme.splitlines() if line.startswith("| ") and "×" in line]
+        kept = (top / "bench" / "results" / "results.md").read_text(encoding="utf-8")
+        self.assertTrue(shown)
+        self.assertLessEqual(set(shown), set(kept.splitlines()))
 
 
 class Words(unittest.TestCase):
