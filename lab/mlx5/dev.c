@@ -73,8 +73,13 @@ static void dev_table(const struct dev *dev, struct table *table, uint32_t first
 	table->next += (limit - first) / FABRIC_DEVICES * (dev->lid - 1u);
 }
 
-static void dev_tables(struct dev *dev)
+bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options)
 {
+	memset(dev, 0, sizeof(*dev));
+	if (!fabric_add(fabric, dev))
+		return false;
+	dev->options = *options;
+	dev->random = options->delay_seed;
 	dev_table(dev, &dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
 	dev_table(dev, &dev->cqs, 1, 1 << CAPS_LOG_MAX_CQ);
 	dev_table(dev, &dev->srqs, 1, 1 << CAPS_LOG_MAX_SRQ);
@@ -86,16 +91,6 @@ static void dev_tables(struct dev *dev)
 	dev_table(dev, &dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
 	dev_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
 	dev_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
-}
-
-bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options)
-{
-	memset(dev, 0, sizeof(*dev));
-	if (!fabric_add(fabric, dev))
-		return false;
-	dev->options = *options;
-	dev->random = options->delay_seed;
-	dev_tables(dev);
 	snprintf((char *)dev->node_description, sizeof(dev->node_description), "hugeodp");
 	caps_init(dev);
 	pci_init(dev);
@@ -119,7 +114,6 @@ void dev_clear(struct dev *dev)
 	table_clear(&dev->xrcds, NULL);
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, NULL);
-	dev_tables(dev);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;
 }

@@ -71,5 +71,7 @@ void table_clear(struct table *table, void (*release)(void *object))
 		if (release)
 			release(object);
 	free(table->slots);
-	table_init(table, table->first, table->limit);
+	table->slots = NULL;
+	table->size = 0;
+	table->count = 0;
 }

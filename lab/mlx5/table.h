@@ -19,7 +19,7 @@ void table_init(struct table *table, uint32_t first, uint32_t limit);
 uint32_t table_add(struct table *table, void *object);
 void *table_get(const struct table *table, uint32_t number);
 void *table_take(struct table *table, uint32_t number);
-/* Calls release for each object and forgets all of them */
+/* Calls release for each object and forgets all of them; numbers go on from where they were */
 void table_clear(struct table *table, void (*release)(void *object));
 
 #define table_for_each(table, number, object)                                        \
