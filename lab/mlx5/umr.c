@@ -77,7 +77,8 @@ static void umr_parse(struct umr *umr, const uint8_t *wqe)
 	umr->context = wqe + UMR_CONTROL;
 }
 
-static void umr_check(struct dev *dev, uint32_t key, const struct umr *umr, const uint8_t *wqe)
+static void umr_check(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
+		      const struct umr *umr, const uint8_t *wqe)
 {
 	uint64_t unknown = umr->mask & ~UMR_MASK_KNOWN;
 
@@ -86,7 +87,9 @@ static void umr_check(struct dev *dev, uint32_t key, const struct umr *umr, cons
 	if (reserved_bytes(wqe + 1, UMR_OCTWORDS - 1) ||
 	    reserved_bytes(wqe + UMR_RESERVED, UMR_CONTROL - UMR_RESERVED))
 		strict_report(dev, "UMR of key %#x with reserved bits in its control segment", key);
-	reserved_report(dev, "UMR's", "mkey", reserved_mkc, umr->context);
+	/* what the mask does not select may be anything; the kernel's driver alone clears it */
+	if (origin->any_pd)
+		reserved_report(dev, "UMR's", "mkey", reserved_mkc, umr->context);
 }
 
 /* The list is in the WQE, or in memory where the one data segment says */
@@ -183,7 +186,7 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 	if (length < UMR_HEADER)
 		return XLATE_DENIED;
 	umr_parse(&umr, wqe);
-	umr_check(dev, key, &umr, wqe);
+	umr_check(dev, origin, key, &umr, wqe);
 	*syndrome = SYNDROME_MW_BIND;
 	if (!mkey || !umr_allowed(mkey, origin, &umr)) {
 		strict_report(dev, "UMR of key %#x with flags %#x refused", key, umr.flags);

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "bench.h"
+#include "umr.h"
 #include "xlate.h"
 
 struct fixture {
@@ -266,12 +267,36 @@ static void test_umr(void **state)
 	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
 }
 
+/* Reserved bits: of the control segment whoever asks, of the mkey's context from the kernel */
+static void test_umr_strict(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = bench_alloc(&f->b, 4096, 4096);
+	uint32_t key = bench_register(&f->b, page, 4096, 12, true);
+	uint64_t *reports = &f->b.dev.stats.strict_reports;
+	uint8_t wqe[48 + IFC_SIZE(mkc)] = { 0 };
+	enum syndrome syndrome;
+
+	IFC_SET(mkc, wqe + 48, reserved_at_40, 1);
+	assert_int_equal(umr_execute(&f->b.dev, &f->origin, key, wqe, sizeof(wqe), &syndrome,
+				     &f->miss),
+			 XLATE_OK);
+	assert_int_equal(*reports, 0);
+	wqe[20] = 1;
+	umr_execute(&f->b.dev, &f->origin, key, wqe, sizeof(wqe), &syndrome, &f->miss);
+	assert_int_equal(*reports, 1);
+	f->origin.any_pd = true;
+	umr_execute(&f->b.dev, &f->origin, key, wqe, sizeof(wqe), &syndrome, &f->miss);
+	assert_int_equal(*reports, 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_mtt),	    TEST(test_huge),	TEST(test_indirect), TEST(test_interleaved),
 		TEST(test_endless), TEST(test_outside), TEST(test_umr),
+		TEST(test_umr_strict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
