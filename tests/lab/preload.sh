@@ -15,9 +15,10 @@ trap 'jobs -p | xargs -r kill; echo "$thp_before" >$thp; rm -rf "$dir"' EXIT
 
 series=1
 [[ $HUGEODP_KERNEL != stock ]] || series=''
+# rxe maps what is there when the page size changes; mlx5 starts anew, and then maps what is used
 case $HUGEODP_DEVICE in
-mlx5) device=mlx5_0 address=127.0.0.1 ;;
-*) device=rxe0 address=10.99.0.1 ;;
+mlx5) device=mlx5_0 address=127.0.0.1 MAPPED='>= 4' ;;
+*) device=rxe0 address=10.99.0.1 MAPPED='== 8' ;;
 esac
 
 port=18600
@@ -66,7 +67,7 @@ HUGE="sum(int(s[:-1]) * n for s, n in r['blocks_mapped'].items() if s[-1] == 'M'
 huge_pages() {
 	if [[ -n $series ]]; then
 		report "$1: all in blocks of 2M or more, by the kernel's count" \
-			"r['huge'] == 1 and $HUGE == 8 and sum(r['blocks_mapped'].values()) <= 4"
+			"r['huge'] == 1 and $HUGE $MAPPED and sum(r['blocks_mapped'].values()) <= 4"
 	else
 		report "$1: base pages, and why" "$DEVICE_CANNOT"
 	fi
@@ -98,15 +99,17 @@ fi
 run --sizes 64K
 ok "ib_write_bw --odp, 64K by order" pair ib_write_bw "${hugetlb[@]}"
 if [[ -n $series ]]; then
-	report "64K by order: 128 blocks" \
-		"r['upgraded'] == {'64K': 1} and r['blocks_mapped'] == {'64K': 128}"
+	report "64K by order, and nothing else" \
+		"r['upgraded'] == {'64K': 1} and r['blocks_mapped']['64K'] * 64 / 1024 $MAPPED and
+		 len(r['blocks_mapped']) == 1"
 else
 	report "64K by order: base pages, and why" "$DEVICE_CANNOT"
 fi
 
+# its ends are not aligned: blocks of several sizes, which only rxe gives to an MR that exists
 run
 ok "ib_write_bw --odp, malloc" pair ib_write_bw --odp -s 16777216 -n 5
-if [[ -n $series ]]; then
+if [[ -n $series && $device == rxe0 ]]; then
 	report "malloc: the most part of 32 MiB in blocks of 2M" \
 		"r['huge'] == 1 and $HUGE >= 24"
 fi
@@ -135,7 +138,7 @@ huge_pages "pinned memory, --all"
 WRAPPER=(env)
 ok "without the library" pair ib_write_bw "${hugetlb[@]}"
 ok "without the library there is no report" test ! -e "$dir/report"
-WRAPPER=(env HUGEODP_PRELOAD_REPORT="$dir/report" hugeodp explain --json --)
+WRAPPER=(hugeodp explain --json --)
 ok "explain" pair ib_write_bw "${hugetlb[@]}"
 if [[ -n $series ]]; then
 	ok "explain changes nothing" grep -q '"blocks_mapped": {"4K": 2048}' "$dir"/*
