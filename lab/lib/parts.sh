@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python kunit self torture)
-PARTS_MORE=(debug fuzz mlx5 bench packages)
+PARTS_MORE=(debug fuzz mlx5 bench packages clients)
 
 part_shell() {
 	local file first
@@ -251,6 +251,9 @@ part_packages() {
 		deb_test "$suite"
 	done
 }
+
+# Needs a root of its own as well
+part_clients() { clients_test; }
 
 part_self() {
 	local status=0

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Programs that know nothing of this project, as their distribution ships them, with on-demand
+# paging on one rxe device. Runs in a root of Debian 13, beside tap.sh and mpi-transfer.
+set -euo pipefail
+here=$(dirname "$0")
+# shellcheck source-path=SCRIPTDIR/../lab source=tap.sh
+source "$here/tap.sh"
+
+dir=$(mktemp -d)
+trap 'jobs -p | xargs -r kill; rm -rf "$dir"' EXIT
+export HOME=/tmp UCX_VFS_ENABLE=n UCX_WARN_UNUSED_ENV_VARS=n
+# connections over TCP, as UCX gets no answers from itself by datagrams of rxe; data over RDMA
+export UCX_TLS=rc_verbs,tcp,self UCX_NET_DEVICES=rxe0:1,lo UCX_IB_GID_INDEX=1 UCX_MAX_RNDV_RAILS=1
+export UCX_REG_NONBLOCK_MEM_TYPES=host
+export FI_VERBS_USE_ODP=1 FI_VERBS_IFACE=veth0
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+sent() { cat /sys/class/infiniband/rxe0/ports/1/hw_counters/sent_pkts; }
+
+# ranks [OPTION VALUE]... -- PROGRAM ARGUMENT...: two of them, below the command line in WRAPPER
+# shellcheck disable=SC2317 # ok calls it
+ranks() {
+	local options=()
+	while [[ $1 != -- ]]; do
+		options+=(--mca "$1" "$2")
+		shift 2
+	done
+	shift
+	timeout -k 5 300 mpirun -n 2 --oversubscribe "${options[@]}" "${WRAPPER[@]}" "$@" \
+		</dev/null >"$dir/out" 2>&1
+}
+
+# shellcheck disable=SC2317 # ok calls what calls it
+listening() { ss -Htln "sport = :47592" | grep -q .; }
+
+# pingpong ARGUMENT...: the server and then the client
+# shellcheck disable=SC2317 # ok calls it
+pingpong() {
+	local server status=0 end=$((SECONDS + 60))
+	# without the address the server looks for one by the name of localhost
+	timeout -k 5 120 "${WRAPPER[@]}" fi_pingpong "$@" -s 10.99.0.1 >"$dir/server" 2>&1 &
+	server=$!
+	until listening || ! kill -0 "$server" 2>/dev/null || ((SECONDS > end)); do :; done
+	timeout -k 5 120 "${WRAPPER[@]}" fi_pingpong "$@" -s 10.99.0.1 10.99.0.1 \
+		>"$dir/out" 2>&1 || status=$?
+	wait "$server" || status=$?
+	return "$status"
+}
+
+# client NAME MIB COMMAND...: it succeeds, and so much went through the device; in both processes
+# there were on-demand regions, with blocks as the mode wants them
+client() {
+	local name="$1, $MODE" mib=$2 before
+	shift 2
+	rm -f "$dir"/*
+	before=$(sent)
+	ok "$name" "$@"
+	ok "$name: by RDMA" test $(($(sent) - before)) -ge $((mib * 256))
+	ok "$name: on-demand regions in two processes" json "$dir/report" \
+		'len(v) == 2 and all(r["registrations"] > r["declined"].get("not on demand", 0) for r in v)'
+	ok "$name: blocks as they should be" json "$dir/report" "$BLOCKS"
+	sed -nE 's/.*("registrations.*), "ranges.*/# \1/p' "$dir/report" || true
+}
+
+all() {
+	local mpi=(pml ob1 btl "self,sm,tcp" --)
+	client "ucx_perftest, get" 16 ranks "${mpi[@]}" ucx_perftest -t ucp_get -s 4194304 -n 4 -w 1
+	client "ucx_perftest, messages" 16 ranks "${mpi[@]}" \
+		ucx_perftest -t tag_bw -s 4194304 -n 4 -w 1
+	client "Open MPI" 16 ranks pml ucx osc ucx -- "$here/mpi-transfer"
+	ok "Open MPI, $MODE: all bytes are right" grep -qx "all bytes are right" "$dir/out"
+	# -c compares data
+	client "fi_pingpong (libfabric)" 40 pingpong -p verbs -e msg -d rxe0 -c -I 5 -S 4194304
+}
+
+MODE="as it is"
+WRAPPER=(env LD_PRELOAD="$(echo /usr/lib/*/hugeodp/libhugeodp-preload.so)" HUGEODP_PRELOAD_JSON=1
+	HUGEODP_PRELOAD_MODE=explain HUGEODP_PRELOAD_REPORT="$dir/report")
+BLOCKS='all(set(r["blocks_mapped"]) <= {"4K"} and r["renegotiations"] == 0 for r in v)'
+all
+MODE="hugeodp run"
+WRAPPER=(hugeodp run --report="$dir/report" --json --)
+BLOCKS='all(any(s[-1] == "M" for s in r["upgraded"]) for r in v)'
+all
+tap_done
