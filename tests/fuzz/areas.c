@@ -11,7 +11,8 @@
 #include "fuzz.h"
 #include "tap.h"
 
-#define AREA_LEN (SZ_2M * 4)
+#define AREA_LEN (SZ_2M * 2)
+#define SMALL_LEN (SZ_64K * 2)
 #define RESERVED_LEN ((size_t)1 << 40)
 #define ARENA_LEN (SZ_64K * 4)
 
@@ -23,8 +24,10 @@ void areas_map(struct process *process)
 	};
 	struct mem *reserved = &process->area[AREA_RESERVED];
 
+	/* each page that is there is an entry of a table for every MR over it */
 	for (int i = AREA_THP; i <= AREA_READ_ONLY; i++)
-		mem_map(&process->area[i], kinds[i], AREA_LEN);
+		mem_map(&process->area[i], kinds[i],
+			kinds[i] == MEM_BASE || kinds[i] == MEM_SHMEM ? SMALL_LEN : AREA_LEN);
 	if (mprotect(process->area[AREA_READ_ONLY].addr, AREA_LEN, PROT_READ))
 		fatal("mprotect: %s", strerror(errno));
 	reserved->len = RESERVED_LEN;
@@ -80,7 +83,8 @@ void *run_disturber(void *arg)
 			mprotect(mem->addr + at, len, PROT_READ | PROT_WRITE);
 			break;
 		case 4:
-			madvise(mem->addr + at / SZ_2M * SZ_2M, SZ_2M, MADV_COLLAPSE);
+			if (mem->len >= SZ_2M)
+				madvise(mem->addr + at / SZ_2M * SZ_2M, SZ_2M, MADV_COLLAPSE);
 			break;
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);

@@ -161,6 +161,8 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 	uint64_t step = PICK(c->rng, steps);
 	uint64_t span = mem->len < SZ_2M * 4 ? mem->len : SZ_2M * 4;
 
+	if (step > span)
+		step = SZ_4K;
 	*addr = (uintptr_t)mem->addr + rng_below(c->rng, span / step) * step;
 	*len = span - (*addr - (uintptr_t)mem->addr);
 	if (rng_below(c->rng, 2))
