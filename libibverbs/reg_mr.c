@@ -5,6 +5,7 @@
 
 #include "mlx5/reg_mr.h"
 #include "priv.h"
+#include "rxe/reg_mr.h"
 #include "stock.h"
 
 static_assert(sizeof(struct ibv_mr_init_attr) <=
@@ -84,8 +85,10 @@ static int register_then_modify(struct ibv_pd *pd, const struct ibv_mr_init_attr
 	const struct ibv_mr_init_attr *attr = &request->base;
 	int err;
 
-	*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
-			       (unsigned int)attr->access);
+	*mr = rxe_reg_mr_huge(pd, request, iova_of(attr));
+	if (!*mr)
+		*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
+				       (unsigned int)attr->access);
 	if (!*mr)
 		return errno;
 

@@ -61,7 +61,7 @@ static void registers(void **state)
 	assert_ptr_equal(fake.reg_addr, ADDR);
 	assert_int_equal(fake.reg_length, 64 * FAKE_2M);
 	assert_int_equal(fake.reg_iova, (uintptr_t)ADDR);
-	assert_int_equal(fake.reg_access, ACCESS);
+	assert_int_equal(fake.reg_access, ACCESS | IBV_ACCESS_HUGETLB);
 	assert_int_equal(fake_real_calls(), 2);
 	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, 20, caps_attrs, 1);
 	fake_expect_call(fake_last_call(), 7, 20, modify_attrs, 2);
@@ -78,7 +78,37 @@ static void registers_at_iova(void **state)
 	request.base.access |= IBV_ACCESS_RELAXED_ORDERING;
 	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
 	assert_int_equal(fake.reg_iova, 0x10000000);
-	assert_int_equal(fake.reg_access, (unsigned int)ACCESS | IBV_ACCESS_RELAXED_ORDERING);
+	assert_int_equal(fake.reg_access, (unsigned int)ACCESS | IBV_ACCESS_RELAXED_ORDERING |
+						  IBV_ACCESS_HUGETLB);
+}
+
+/* Memory that cannot be huge is registered as ever, and the request decides. */
+static void first_step_not_huge(void **state)
+{
+	static const int errors[] = { ERANGE, EINVAL, EOPNOTSUPP, ENOMEM };
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.page_sizes = FAKE_2M | FAKE_4K;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		fake.nreg = 0;
+		fake.hugetlb_err = errors[i];
+		assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+		assert_int_equal(fake.nreg, 2);
+		assert_int_equal(fake.reg_access, ACCESS);
+		assert_int_equal(fake.ndereg, 0);
+	}
+}
+
+static void first_step_in_base_pages(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.page_sizes = FAKE_4K;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.reg_access, ACCESS);
 }
 
 /* Without its mask bit a member means nothing, whatever it holds. */
@@ -329,7 +359,8 @@ static void provider_fails(void **state)
 	fake.reg_err = ENOMEM;
 	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
 	assert_int_equal(errno, ENOMEM);
-	assert_int_equal(fake.nreg, 1);
+	/* in huge pages, and again in base pages */
+	assert_int_equal(fake.nreg, 2);
 	assert_int_equal(fake.ndereg, 0);
 	assert_int_equal(fake_real_calls(), 1);
 }
@@ -359,6 +390,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(registers, fake_setup),
 		cmocka_unit_test_setup(registers_at_iova, fake_setup),
+		cmocka_unit_test_setup(first_step_not_huge, fake_setup),
+		cmocka_unit_test_setup(first_step_in_base_pages, fake_setup),
 		cmocka_unit_test_setup(unmasked_members, fake_setup),
 		cmocka_unit_test_setup(any_size, fake_setup),
 		cmocka_unit_test_setup(comp_mask, fake_setup),
