@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from figures import Figures, Subject
+from subjects import mlx5, rxe
 
 FAULTS = ("fault-page", "fault-page-read", "fault-sequential", "fault-random", "fault-sparse")
 REGISTRATION = ("register", "deregister", "register+deregister")
@@ -66,43 +67,34 @@ def _all(subject: Subject, names: Names) -> Iterator[Wanted]:
 
 
 def _rxe(kernel: str) -> Iterator[Wanted]:
-    def subject(mode: str, memory: str) -> Subject:
-        return Subject(kernel, "rxe", mode, memory)
-
     for memory in PLAIN:
-        yield from _all(subject("pinned", memory), PINNED)
-        yield from _all(subject("odp", memory), ODP)
+        yield from _all(rxe("pinned", memory, kernel), PINNED)
+        yield from _all(rxe("odp", memory, kernel), ODP)
     for memory in (*PLAIN, "giga"):
-        yield from _all(subject("none", memory), NO_MR)
-    yield from _all(subject("ibv_reg_mr", "huge"), {"library": ("populated",)})
+        yield from _all(rxe("none", memory, kernel), NO_MR)
+    yield from _all(rxe("ibv_reg_mr", "huge", kernel), {"library": ("populated",)})
 
 
 def _series() -> Iterator[Wanted]:
-    def subject(mode: str, memory: str) -> Subject:
-        return Subject("hugeodp", "rxe", mode, memory)
-
     for mode, memory in SERIES:
-        yield from _all(subject(mode, memory), ODP | COUNTED)
+        yield from _all(rxe(mode, memory), ODP | COUNTED)
     for memory in PLAIN:
-        yield from _all(subject("odp", memory), COUNTED)
+        yield from _all(rxe("odp", memory), COUNTED)
     for mode in ("pinned", "odp", "2M"):
-        yield from _all(subject(mode, "huge"), dict.fromkeys(PERFTEST, ("mapped",)))
-    yield from _all(subject("2M|4K", "huge"), NEGOTIATED)
+        yield from _all(rxe(mode, "huge"), dict.fromkeys(PERFTEST, ("mapped",)))
+    yield from _all(rxe("2M|4K", "huge"), NEGOTIATED)
     for call in CALLS[1:]:
-        yield from _all(subject(call, "huge"), {"library": ("populated",)})
+        yield from _all(rxe(call, "huge"), {"library": ("populated",)})
 
 
 def _mlx5(kernel: str) -> Iterator[Wanted]:
-    def subject(mode: str, memory: str) -> Subject:
-        return Subject(kernel, "mlx5", mode, memory)
-
     for memory in PLAIN:
-        yield from _all(subject("pinned", memory), DEVICE)
-        yield from _all(subject("odp", memory), DEVICE_ODP)
+        yield from _all(mlx5("pinned", memory, kernel), DEVICE)
+        yield from _all(mlx5("odp", memory, kernel), DEVICE_ODP)
     for call in CALLS[:1] if kernel == "stock" else CALLS:
-        yield from _all(subject(call, "huge"), {"library": ("populated",)})
+        yield from _all(mlx5(call, "huge", kernel), {"library": ("populated",)})
     for mode, memory in () if kernel == "stock" else SERIES:
-        yield from _all(subject(mode, memory), DEVICE_ODP)
+        yield from _all(mlx5(mode, memory, kernel), DEVICE_ODP)
 
 
 def wanted() -> list[Wanted]:
