@@ -143,7 +143,7 @@ int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp, u64 sizes,
 			    struct ib_odp_tables *tables);
 void ib_umem_odp_free_table(struct ib_umem_odp *umem_odp,
 			    struct ib_odp_tables *tables);
-void ib_umem_odp_set_dirty(unsigned long pfn, unsigned int shift);
+void ib_umem_odp_set_dirty(unsigned long pfn, unsigned long nr);
 
 /* For software devices, which translate with the table itself. */
 int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,

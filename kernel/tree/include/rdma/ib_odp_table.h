@@ -26,7 +26,7 @@ struct ib_odp_block {
 };
 
 /**
- * struct ib_odp_spare - memory that ib_odp_table_set() can use
+ * struct ib_odp_spare - memory that ib_odp_table_set() and its like can use
  * @mem: zeroed memory, or NULL
  * @bytes: its size; what is wanted after -ENOMEM
  */
@@ -40,7 +40,7 @@ struct ib_odp_spare {
  * @sizes: sizes that blocks can have, bit mask in bytes
  * @start: first address
  * @end: address behind the last one
- * @drop: called for each block that is taken out, or NULL
+ * @drop: called for blocks that are taken out, or NULL
  * @nr_levels: levels in use
  * @shift: log2 of the bytes that an entry of each level stands for
  * @root: entries of the first level
@@ -52,7 +52,7 @@ struct ib_odp_table {
 	u64 sizes;
 	unsigned long start;
 	unsigned long end;
-	void (*drop)(const struct ib_odp_block *block);
+	void (*drop)(const struct ib_odp_block *block, unsigned long nr);
 	unsigned int nr_levels;
 	u8 shift[IB_ODP_TABLE_LEVELS];
 	unsigned long *root;
@@ -63,13 +63,17 @@ struct ib_odp_table {
 
 struct ib_odp_table *
 ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
-		    void (*drop)(const struct ib_odp_block *block));
+		    void (*drop)(const struct ib_odp_block *block,
+				 unsigned long nr));
 void ib_odp_table_destroy(struct ib_odp_table *table);
 bool ib_odp_table_get(const struct ib_odp_table *table, unsigned long addr,
 		      struct ib_odp_block *block);
 int ib_odp_table_set(struct ib_odp_table *table,
 		     const struct ib_odp_block *block,
 		     struct ib_odp_spare *spare);
+int ib_odp_table_set_pfns(struct ib_odp_table *table, unsigned long addr,
+			  unsigned int shift, const unsigned long *pfns,
+			  unsigned long nr, struct ib_odp_spare *spare);
 void ib_odp_table_clear(struct ib_odp_table *table, unsigned long start,
 			unsigned long end);
 

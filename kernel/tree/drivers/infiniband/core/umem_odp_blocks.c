@@ -116,45 +116,61 @@ static void odp_enlarge(const struct odp_fill *fill, unsigned long seq,
 	}
 }
 
-/* Put a block into the table; umem_mutex is dropped on the way if need be. */
-static int odp_install(struct odp_fill *fill, const struct ib_odp_block *block,
-		       unsigned long seq)
+/* Get the memory that the table asks for, with umem_mutex dropped meanwhile. */
+static int odp_get_spare(struct odp_fill *fill, unsigned long seq)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
 	struct ib_odp_spare *spare = &fill->spare;
 
 	lockdep_assert_held(&umem_odp->umem_mutex);
 
-	while (ib_odp_table_set(umem_odp->table, block, spare)) {
-		mutex_unlock(&umem_odp->umem_mutex);
-		kfree(spare->mem);
-		spare->mem = kzalloc(spare->bytes, GFP_KERNEL | __GFP_NOWARN);
-		mutex_lock(&umem_odp->umem_mutex);
-		if (!spare->mem)
-			return -ENOMEM;
-		if (mmu_interval_read_retry(&umem_odp->notifier, seq))
-			return -EAGAIN;
-	}
-	return 0;
+	mutex_unlock(&umem_odp->umem_mutex);
+	kfree(spare->mem);
+	spare->mem = kzalloc(spare->bytes, GFP_KERNEL | __GFP_NOWARN);
+	mutex_lock(&umem_odp->umem_mutex);
+	if (!spare->mem)
+		return -ENOMEM;
+	return mmu_interval_read_retry(&umem_odp->notifier, seq) ? -EAGAIN : 0;
 }
 
-/* Take what HMM said to the table, if it is still true. Keeps umem_mutex then. */
-static int odp_install_and_lock(struct odp_fill *fill,
-				const struct ib_odp_block *blocks,
-				unsigned int nr, unsigned long seq)
+/* Put blocks into the table; umem_mutex is dropped on the way if need be. */
+static int odp_install(struct odp_fill *fill, const struct ib_odp_block *blocks,
+		       unsigned int nr, unsigned long seq)
 {
-	struct ib_umem_odp *umem_odp = fill->umem_odp;
-	unsigned int i;
+	struct ib_odp_table *table = fill->umem_odp->table;
+	unsigned int i = 0;
 	int ret = 0;
 
-	mutex_lock(&umem_odp->umem_mutex);
-	if (mmu_interval_read_retry(&umem_odp->notifier, seq))
-		ret = -EAGAIN;
-	for (i = 0; !ret && i < nr; i++)
-		ret = odp_install(fill, &blocks[i], seq);
-	if (ret)
-		mutex_unlock(&umem_odp->umem_mutex);
+	while (!ret && i < nr)
+		if (ib_odp_table_set(table, &blocks[i], &fill->spare))
+			ret = odp_get_spare(fill, seq);
+		else
+			i++;
 	return ret;
+}
+
+/* The same for what HMM said about a range. */
+static int odp_install_range(struct odp_fill *fill,
+			     const struct hmm_range *range, unsigned int shift)
+{
+	struct ib_odp_table *table = fill->umem_odp->table;
+	unsigned long nr = (range->end - range->start) >> shift;
+	int ret = 0;
+
+	while (!ret && ib_odp_table_set_pfns(table, range->start, shift,
+					     range->hmm_pfns, nr, &fill->spare))
+		ret = odp_get_spare(fill, range->notifier_seq);
+	return ret;
+}
+
+/* Take umem_mutex, if what HMM said is still true. */
+static int odp_lock(struct ib_umem_odp *umem_odp, unsigned long seq)
+{
+	mutex_lock(&umem_odp->umem_mutex);
+	if (!mmu_interval_read_retry(&umem_odp->notifier, seq))
+		return 0;
+	mutex_unlock(&umem_odp->umem_mutex);
+	return -EAGAIN;
 }
 
 /* Map a few blocks of the smallest size, or the larger ones they are part of. */
@@ -187,7 +203,14 @@ static int odp_map_few_and_lock(struct odp_fill *fill, unsigned long start,
 		odp_enlarge(fill, range.notifier_seq, &blocks[nr]);
 		nr++;
 	}
-	return odp_install_and_lock(fill, blocks, nr, range.notifier_seq);
+
+	ret = odp_lock(fill->umem_odp, range.notifier_seq);
+	if (ret)
+		return ret;
+	ret = odp_install(fill, blocks, nr, range.notifier_seq);
+	if (ret)
+		mutex_unlock(&fill->umem_odp->umem_mutex);
+	return ret;
 }
 
 /*
@@ -198,9 +221,7 @@ static int odp_map_batch(struct odp_fill *fill, unsigned long start,
 			 unsigned long end, unsigned int shift, bool report)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
-	struct ib_odp_block block;
 	struct hmm_range range;
-	unsigned long i;
 	int ret;
 
 	do {
@@ -213,14 +234,10 @@ static int odp_map_batch(struct odp_fill *fill, unsigned long start,
 		if (ret)
 			return ret;
 
-		ret = odp_install_and_lock(fill, NULL, 0, range.notifier_seq);
+		ret = odp_lock(umem_odp, range.notifier_seq);
 		if (ret)
 			continue;
-		for (i = 0; !ret && i < (range.end - range.start) >> shift; i++)
-			if (odp_block(fill->pfns[i], range.start + (i << shift),
-				      shift, &block))
-				ret = odp_install(fill, &block,
-						  range.notifier_seq);
+		ret = odp_install_range(fill, &range, shift);
 		mutex_unlock(&umem_odp->umem_mutex);
 	} while (ret == -EAGAIN && !fatal_signal_pending(current));
 	return ret == -EAGAIN ? -EINTR : ret;

@@ -370,10 +370,11 @@ struct ib_umem_odp *ib_umem_odp_alloc_mixed_child(struct ib_umem_odp *root,
 EXPORT_SYMBOL_GPL(ib_umem_odp_alloc_mixed_child);
 
 /* The mm is about to take this memory away, and the device may have written. */
-static void odp_dirty_block(const struct ib_odp_block *block)
+static void odp_dirty_blocks(const struct ib_odp_block *block, unsigned long nr)
 {
 	if (block->write)
-		ib_umem_odp_set_dirty(block->pfn, block->shift);
+		ib_umem_odp_set_dirty(block->pfn,
+				      nr << (block->shift - PAGE_SHIFT));
 }
 
 /**
@@ -402,7 +403,7 @@ int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp, u64 sizes,
 		return hmm_dma_map_alloc(dev->dma_device, &tables->map,
 					 (end - start) >> shift, 1UL << shift);
 
-	tables->table = ib_odp_table_create(start, end, sizes, odp_dirty_block);
+	tables->table = ib_odp_table_create(start, end, sizes, odp_dirty_blocks);
 	return PTR_ERR_OR_ZERO(tables->table);
 }
 

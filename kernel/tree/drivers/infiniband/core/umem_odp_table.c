@@ -19,6 +19,7 @@
 #include <linux/bitops.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/hmm.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -39,11 +40,11 @@
 #define ODP_ORDER_SHIFT	2
 #define ODP_PFN_SHIFT	8
 
-static unsigned long odp_leaf(const struct ib_odp_block *block)
+static unsigned long odp_leaf(unsigned long pfn, unsigned int shift, bool write)
 {
-	return block->pfn << ODP_PFN_SHIFT |
-	       (unsigned long)(block->shift - PAGE_SHIFT) << ODP_ORDER_SHIFT |
-	       (block->write ? ODP_WRITE : 0) | ODP_LEAF;
+	return pfn << ODP_PFN_SHIFT |
+	       (unsigned long)(shift - PAGE_SHIFT) << ODP_ORDER_SHIFT |
+	       (write ? ODP_WRITE : 0) | ODP_LEAF;
 }
 
 static void odp_leaf_block(unsigned long leaf, unsigned long addr,
@@ -108,6 +109,20 @@ static size_t odp_root_entries(const struct ib_odp_table *table)
 	       (table->start >> table->shift[0]) + 1;
 }
 
+/* The address behind the last one of a chunk, as far as the table reaches. */
+static unsigned long odp_chunk_end(const struct ib_odp_table *table,
+				   const struct odp_chunk *chunk)
+{
+	unsigned int shift = table->shift[chunk->level];
+	unsigned long last;
+
+	if (!chunk->level)
+		return table->end;
+	last = chunk->first + odp_chunk_bytes(table, chunk->level) /
+				      sizeof(*table->root) - 1;
+	return min(table->end - 1, (last << shift) + BIT(shift) - 1) + 1;
+}
+
 /* The level above one of 1 << @shift: the largest size in reach, if any. */
 static unsigned int odp_next_shift(u64 sizes, unsigned int shift)
 {
@@ -149,13 +164,15 @@ static int odp_set_levels(struct ib_odp_table *table)
  * @start: first address, aligned to the largest size
  * @end: address behind the last one, aligned too
  * @sizes: sizes that blocks can have, bit mask in bytes
- * @drop: called for each block that is taken out, or NULL
+ * @drop: called for blocks that are taken out, or NULL: @nr that follow each
+ *	  other, in memory too, of which @block is the first
  *
  * Return: the table, or ERR_PTR() of -EINVAL or -ENOMEM
  */
 struct ib_odp_table *
 ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
-		    void (*drop)(const struct ib_odp_block *block))
+		    void (*drop)(const struct ib_odp_block *block,
+				 unsigned long nr))
 {
 	struct ib_odp_table *table;
 
@@ -184,20 +201,38 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 }
 EXPORT_SYMBOL_GPL(ib_odp_table_create);
 
-/* Take the block at @addr out of the entries it has; all are in @chunk. */
-static void odp_drop(struct ib_odp_table *table, const struct odp_chunk *chunk,
-		     unsigned long addr, struct ib_odp_block *block)
+/*
+ * Take out the block at @addr, and those behind it up to @end that go on where
+ * it ends, in memory too. All are in @chunk. Returns the address behind them.
+ */
+static unsigned long odp_drop(struct ib_odp_table *table,
+			      const struct odp_chunk *chunk, unsigned long addr,
+			      unsigned long end)
 {
-	unsigned long *slot = odp_slot(table, chunk, addr);
-	unsigned int shift = table->shift[chunk->level];
+	unsigned long leaf = *odp_slot(table, chunk, addr);
+	struct ib_odp_block block;
+	unsigned long *slot;
+	unsigned long size;
+	unsigned long nr = 0;
+	unsigned int i;
 
-	odp_leaf_block(*slot, addr, block);
-	slot = odp_slot(table, chunk, block->addr);
-	memset(slot, 0, sizeof(*slot) << (block->shift - shift));
-	table->mapped--;
-	table->mapped_by_shift[block->shift]--;
+	odp_leaf_block(leaf, addr, &block);
+	size = BIT(block.shift);
+	addr = block.addr;
+	slot = odp_slot(table, chunk, addr);
+	do {
+		for (i = size >> table->shift[chunk->level]; i; i--)
+			*slot++ = 0;
+		leaf += size >> PAGE_SHIFT << ODP_PFN_SHIFT;
+		addr += size;
+		nr++;
+	} while (addr < end && *slot == leaf);
+
+	table->mapped -= nr;
+	table->mapped_by_shift[block.shift] -= nr;
 	if (table->drop)
-		table->drop(block);
+		table->drop(&block, nr);
+	return addr;
 }
 
 /* Take out what is in [@start, @end), which is all in @chunk. */
@@ -219,9 +254,7 @@ static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
 		if (!*slot)
 			continue;
 		if (*slot & ODP_LEAF) {
-			struct ib_odp_block block;
-
-			odp_drop(table, chunk, start, &block);
+			next = odp_drop(table, chunk, start, end);
 			continue;
 		}
 
@@ -300,40 +333,22 @@ bool ib_odp_table_get(const struct ib_odp_table *table, unsigned long addr,
 }
 EXPORT_SYMBOL_GPL(ib_odp_table_get);
 
-/**
- * ib_odp_table_set - put a block into a table
- * @table: the table
- * @block: the block: of one of the sizes of the table, aligned, and inside
- * @spare: memory for a chunk
- *
- * Whatever is there in its place is taken out. If a chunk is missing for which
- * @spare is of the wrong size, that size is put there, and the caller has to
- * replace the memory and to try again. Memory that was used is no longer in
- * @spare.
- *
- * Return: 0, or -ENOMEM
+/*
+ * Find the chunk with the entries for blocks of 1 << @shift at @addr, and make
+ * it if need be.
  */
-int ib_odp_table_set(struct ib_odp_table *table,
-		     const struct ib_odp_block *block,
-		     struct ib_odp_spare *spare)
+static int odp_reach(struct ib_odp_table *table, unsigned long addr,
+		     unsigned int shift, struct ib_odp_spare *spare,
+		     struct odp_chunk *chunk)
 {
-	struct odp_chunk chunk = odp_root(table);
-	unsigned long leaf = odp_leaf(block);
-	unsigned long addr = block->addr;
-	unsigned long *slot;
-	unsigned long n;
+	*chunk = odp_root(table);
+	while (shift < table->shift[chunk->level]) {
+		unsigned long *slot = odp_slot(table, chunk, addr);
 
-	for (;;) {
-		slot = odp_slot(table, &chunk, addr);
-		if (block->shift >= table->shift[chunk.level])
-			break;
-		if (*slot & ODP_LEAF) {
-			struct ib_odp_block old;
-
-			odp_drop(table, &chunk, addr, &old);
-		}
+		if (*slot & ODP_LEAF)
+			odp_drop(table, chunk, addr, addr + 1);
 		if (!*slot) {
-			size_t bytes = odp_chunk_bytes(table, chunk.level + 1);
+			size_t bytes = odp_chunk_bytes(table, chunk->level + 1);
 
 			if (!spare->mem || spare->bytes != bytes) {
 				spare->bytes = bytes;
@@ -343,16 +358,100 @@ int ib_odp_table_set(struct ib_odp_table *table,
 			spare->mem = NULL;
 			table->bytes += bytes;
 		}
-		chunk = odp_child(table, &chunk, *slot, addr);
+		*chunk = odp_child(table, chunk, *slot, addr);
 	}
-
-	if (*slot == leaf)
-		return 0;
-	odp_clear(table, &chunk, addr, addr + BIT(block->shift));
-	for (n = BIT(block->shift - table->shift[chunk.level]); n; n--)
-		*slot++ = leaf;
-	table->mapped++;
-	table->mapped_by_shift[block->shift]++;
 	return 0;
+}
+
+/*
+ * Put blocks of 1 << @shift into @chunk, which has the entries for them:
+ * those of @pfns that are valid, the first one at @addr.
+ */
+static void odp_put(struct ib_odp_table *table, const struct odp_chunk *chunk,
+		    unsigned long addr, unsigned int shift,
+		    const unsigned long *pfns, unsigned long nr)
+{
+	unsigned int width = BIT(shift - table->shift[chunk->level]);
+	unsigned long *slot = odp_slot(table, chunk, addr);
+	unsigned long put = 0;
+	unsigned int i;
+
+	for (; nr--; pfns++, slot += width, addr += BIT(shift)) {
+		unsigned long leaf;
+
+		if (!(*pfns & HMM_PFN_VALID))
+			continue;
+		leaf = odp_leaf(*pfns & ~HMM_PFN_FLAGS, shift,
+				*pfns & HMM_PFN_WRITE);
+		if (*slot == leaf)
+			continue;
+		if (*slot || width > 1)
+			odp_clear(table, chunk, addr, addr + BIT(shift));
+		for (i = 0; i < width; i++)
+			slot[i] = leaf;
+		put++;
+	}
+	table->mapped += put;
+	table->mapped_by_shift[shift] += put;
+}
+
+/**
+ * ib_odp_table_set_pfns - put what HMM knows about a range into a table
+ * @table: the table
+ * @addr: the first address, aligned to the blocks
+ * @shift: log2 of the size of the blocks, one of the table's
+ * @pfns: what HMM said about each block
+ * @nr: number of blocks, all inside of the table
+ * @spare: memory for a chunk
+ *
+ * Blocks that are HMM_PFN_VALID take the place of whatever is there. If a chunk
+ * is missing for which @spare is of the wrong size, that size is put there, and
+ * the caller has to replace the memory and to try again. Memory that was used is
+ * no longer in @spare.
+ *
+ * Return: 0, or -ENOMEM
+ */
+int ib_odp_table_set_pfns(struct ib_odp_table *table, unsigned long addr,
+			  unsigned int shift, const unsigned long *pfns,
+			  unsigned long nr, struct ib_odp_spare *spare)
+{
+	while (nr) {
+		struct odp_chunk chunk;
+		unsigned long n = 1;
+
+		if (*pfns & HMM_PFN_VALID) {
+			int ret = odp_reach(table, addr, shift, spare, &chunk);
+
+			if (ret)
+				return ret;
+			n = min(nr, (odp_chunk_end(table, &chunk) - addr) >>
+					    shift);
+			odp_put(table, &chunk, addr, shift, pfns, n);
+		}
+		pfns += n;
+		nr -= n;
+		addr += n << shift;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_odp_table_set_pfns);
+
+/**
+ * ib_odp_table_set - put a block into a table
+ * @table: the table
+ * @block: the block: of one of the sizes of the table, aligned, and inside
+ * @spare: memory for a chunk
+ *
+ * Return: as ib_odp_table_set_pfns()
+ */
+int ib_odp_table_set(struct ib_odp_table *table,
+		     const struct ib_odp_block *block,
+		     struct ib_odp_spare *spare)
+{
+	unsigned long pfn = block->pfn | HMM_PFN_VALID |
+			    (block->write ? HMM_PFN_WRITE : 0);
+
+	return ib_odp_table_set_pfns(table, block->addr, block->shift, &pfn, 1,
+				     spare);
 }
 EXPORT_SYMBOL_GPL(ib_odp_table_set);

@@ -5,6 +5,7 @@
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
+#include <linux/hmm.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -50,11 +51,19 @@ struct model_page {
 	bool write;
 };
 
-static u64 dropped;
+/* Blocks that the table has dropped, and the sum of their page frames. */
+static u64 dropped, dropped_pfns;
+/* The same for the model, and the blocks set. */
+static u64 expected_pfns, sets;
 
-static void count_drop(const struct ib_odp_block *block)
+static void count_drop(const struct ib_odp_block *block, unsigned long nr)
 {
-	dropped++;
+	unsigned long pages = nr << (block->shift - PAGE_SHIFT);
+	unsigned long i;
+
+	dropped += nr;
+	for (i = 0; i < pages; i++)
+		dropped_pfns += block->pfn + i;
 }
 
 static void model_clear(struct model_page *model, unsigned long base,
@@ -73,8 +82,11 @@ static void model_clear(struct model_page *model, unsigned long base,
 		pages = BIT(model[i].shift) / PAGE_SIZE;
 		first = (ALIGN_DOWN(base + i * PAGE_SIZE,
 				    BIT(model[i].shift)) - base) / PAGE_SIZE;
-		memset(&model[first], 0, pages * sizeof(*model));
 		i = first + pages;
+		for (; first < i; first++) {
+			expected_pfns += model[first].pfn;
+			model[first] = (struct model_page){};
+		}
 	}
 }
 
@@ -82,8 +94,14 @@ static void model_set(struct model_page *model, unsigned long base,
 		      const struct ib_odp_block *b)
 {
 	unsigned long first = (b->addr - base) / PAGE_SIZE;
+	const struct model_page *old = &model[first];
 	unsigned long i;
 
+	/* the same block again changes nothing */
+	if (old->shift == b->shift && old->pfn == b->pfn &&
+	    old->write == b->write)
+		return;
+	sets++;
 	model_clear(model, base, b->addr, b->addr + BIT(b->shift));
 	for (i = 0; i < BIT(b->shift) / PAGE_SIZE; i++)
 		model[first + i] = (struct model_page){ b->pfn + i, b->shift,
@@ -131,6 +149,68 @@ static u64 compare(struct kunit *test, const struct ib_odp_table *table,
 	return blocks;
 }
 
+/* Some blocks as HMM tells about them, many of which follow each other. */
+static void set_range(struct kunit *test, struct ib_odp_table *table,
+		      struct model_page *model, unsigned long base,
+		      struct ib_odp_block b, struct rnd_state *rnd)
+{
+	unsigned long nr = (base + SZ_32M - b.addr) >> b.shift;
+	unsigned long first = b.addr;
+	struct ib_odp_spare spare = {};
+	unsigned long *pfns;
+	int tries = 0;
+	unsigned long i;
+
+	nr = min(nr, 1 + prandom_u32_state(rnd) % 600);
+	pfns = kvcalloc(nr, sizeof(*pfns), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pfns);
+	for (i = 0; i < nr; i++) {
+		u32 what = prandom_u32_state(rnd) % 32;
+
+		if (what == 0)
+			b.pfn += BIT(b.shift - PAGE_SHIFT);
+		if (what == 1)
+			b.write = !b.write;
+		if (what > 2) {
+			pfns[i] = b.pfn | HMM_PFN_VALID |
+				  (b.write ? HMM_PFN_WRITE : 0);
+			model_set(model, base, &b);
+		}
+		b.addr += BIT(b.shift);
+		b.pfn += BIT(b.shift - PAGE_SHIFT);
+	}
+	while (ib_odp_table_set_pfns(table, first, b.shift, pfns, nr, &spare)) {
+		KUNIT_ASSERT_LT(test, tries++, nr + IB_ODP_TABLE_LEVELS);
+		kfree(spare.mem);
+		spare.mem = kzalloc(spare.bytes, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, spare.mem);
+	}
+	kfree(spare.mem);
+	kvfree(pfns);
+}
+
+static void change(struct kunit *test, struct ib_odp_table *table,
+		   struct model_page *model, unsigned long base,
+		   const struct ib_odp_block *b, struct rnd_state *rnd)
+{
+	unsigned long end = b->addr + PAGE_SIZE *
+			    (1 + prandom_u32_state(rnd) % 1000);
+
+	switch (prandom_u32_state(rnd) % 4) {
+	case 0:
+		end = min(end, base + SZ_32M);
+		ib_odp_table_clear(table, b->addr, end);
+		model_clear(model, base, b->addr, end);
+		break;
+	case 1:
+		set_range(test, table, model, base, *b, rnd);
+		break;
+	default:
+		set(test, table, b);
+		model_set(model, base, b);
+	}
+}
+
 static void odp_table_random(struct kunit *test)
 {
 	const struct table_case *c = test->param_value;
@@ -138,12 +218,15 @@ static void odp_table_random(struct kunit *test)
 	struct ib_odp_table *table;
 	struct model_page *model;
 	struct rnd_state rnd;
-	u64 sets = 0, empty;
 	unsigned int round;
+	u64 empty;
 
 	model = kvcalloc(MODEL_PAGES, sizeof(*model), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, model);
 	dropped = 0;
+	dropped_pfns = 0;
+	expected_pfns = 0;
+	sets = 0;
 	table = ib_odp_table_create(c->start, c->start + c->length, c->sizes,
 				    count_drop);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(table));
@@ -172,27 +255,12 @@ static void odp_table_random(struct kunit *test)
 			.shift = shift,
 			.write = prandom_u32_state(&rnd) & 1,
 		};
-		if (prandom_u32_state(&rnd) % 3) {
-			u64 before = table->mapped;
-			u64 gone = dropped;
-
-			set(test, table, &b);
-			model_set(model, base, &b);
-			/* the same block again changes nothing */
-			if (before != table->mapped || gone != dropped)
-				sets++;
-		} else {
-			unsigned long end = b.addr + PAGE_SIZE *
-				(1 + prandom_u32_state(&rnd) % 1000);
-
-			end = min(end, base + SZ_32M);
-			ib_odp_table_clear(table, b.addr, end);
-			model_clear(model, base, b.addr, end);
-		}
+		change(test, table, model, base, &b, &rnd);
 		if (round % 50 == 0)
 			KUNIT_EXPECT_EQ(test,
 					compare(test, table, model, base),
 					table->mapped);
+		KUNIT_ASSERT_EQ(test, dropped_pfns, expected_pfns);
 	}
 	KUNIT_EXPECT_EQ(test, sets, table->mapped + dropped);
 	KUNIT_EXPECT_GT(test, dropped, 0);
