@@ -20,11 +20,13 @@ deb_root() {
 	rm -f -- "$settings"
 }
 
-# What the packages are built with, from debian/control, and lintian
+# deb_build_packages SUITE: what the packages are built with, from debian/control, and lintian; where
+# there are RPMs as well, what these take
 deb_build_packages() {
 	{
 		echo build-essential
 		echo lintian
+		[[ $1 != "$RPM_SUITE" ]] || printf '%s\n' "${RPM_PACKAGES[@]}"
 		sed -n '/^Build-Depends:/,/^[^ ]/p' "$TOP_DIR/packaging/debian/control" |
 			sed -nE 's/^ ([a-z0-9-]+).*/\1/p' | sed 's/^debhelper-compat$/debhelper/'
 	} | grep -vx 'dh-sequence-.*' | paste -sd,
@@ -35,7 +37,7 @@ deb_root_require() {
 	local suite=$1 key
 	key=$({
 		echo "$suite"
-		deb_build_packages
+		deb_build_packages "$suite"
 		sed -n '/^deb_root()/,/^}/p' "$LAB_DIR/lib/packages.sh"
 	} | hash_text)
 	DEB_ROOT=$CACHE_DIR/debroot/$suite-$key
@@ -45,7 +47,7 @@ deb_root_require() {
 	if [[ ! -d $DEB_ROOT ]]; then
 		run_dir_create
 		step "making a root to build packages in (Debian $suite)" \
-			deb_root "$suite" "$RUN_DIR/new" "$(deb_build_packages)"
+			deb_root "$suite" "$RUN_DIR/new" "$(deb_build_packages "$suite")"
 		cache_add "$DEB_ROOT"
 	fi
 	unlock "debroot-$suite"
@@ -54,12 +56,18 @@ deb_root_require() {
 # What packages are made of
 deb_sources() { tree_files | grep -zvE '^(lab|bench|\.ci)/'; }
 
-deb_compile() {
-	local out=$1 suffix file
-	mkdir -p "$out/source" "$out/build"
+deb_source_copy() {
+	local file
+	mkdir -p "$1"
 	while IFS= read -r -d '' file; do
-		[[ ! -f $TOP_DIR/$file ]] || (cd "$TOP_DIR" && cp --parents -p "$file" "$out/source")
+		[[ ! -f $TOP_DIR/$file ]] || (cd "$TOP_DIR" && cp --parents -p "$file" "$1")
 	done < <(deb_sources)
+}
+
+deb_compile() {
+	local out=$1 suffix
+	mkdir -p "$out/build"
+	deb_source_copy "$out/source"
 	# testing has no number
 	suffix=$(sed -nE 's/^VERSION_ID="([0-9]+)"$/+deb\1/p' "$DEB_ROOT/etc/os-release")
 	"$TOP_DIR/packaging/stage" "$out/source" "$out/build/hugeodp" "$suffix"

@@ -250,6 +250,7 @@ part_packages() {
 	for suite in "${DEB_SUITES[@]}"; do
 		deb_test "$suite"
 	done
+	rpm_test "$RUN_DIR/deb/$RPM_SUITE"
 }
 
 # Needs a root of its own as well
