@@ -47,17 +47,22 @@ clients_make() {
 		cp /run/src/tests/clients/run.sh /run/src/tests/lab/tap.sh /run/out/opt/clients
 		mpicc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror \
 			-o /run/out/opt/clients/mpi-transfer /run/src/tests/clients/mpi-transfer.c
+		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Werror \
+			-o /run/out/usr/bin/hugeodp-mlx5-counters /run/src/lab/mlx5/counters.c
 	'
 	cp -al "$CLIENTS_ROOT" "$work/root"
 	cp -r "$work/out/." "$work/root"
 }
 
 clients_test() {
-	local work=$RUN_DIR/clients status=0
+	local work=$RUN_DIR/clients device status
 	clients_root_require
 	step "building the project for Debian $CLIENTS_SUITE" clients_make "$work"
-	part_vm --timeout 900 --share "$work/root" -- /bin/bash /run/lab/chroot.sh /mnt/share \
-		/opt/clients/run.sh || status=$?
-	tally_tap clients "$status" /dev/null <"$RUN_DIR/out"
+	for device in rxe mlx5; do
+		status=0
+		part_vm --device "$device" --timeout 900 --share "$work/root" -- \
+			/bin/bash /run/lab/chroot.sh /mnt/share /opt/clients/run.sh || status=$?
+		tally_tap "clients-$device" "$status" /dev/null <"$RUN_DIR/out"
+	done
 	rm -rf -- "$work"
 }

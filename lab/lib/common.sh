@@ -7,6 +7,7 @@ CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hugeodp}
 RUN_DIR=''
 JOB_PID=''
 HELPER_PID=''
+BESIDE_PID=''
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 
@@ -20,8 +21,9 @@ usage_error() {
 	exit 2
 }
 
-# Everything with a life of its own is a process group led by JOB_PID, or the one process
-# HELPER_PID that serves it; everything on disk that must not outlive us is in RUN_DIR.
+# Everything with a life of its own is a process group led by JOB_PID, the one process HELPER_PID
+# that serves it, or another lab, BESIDE_PID, which cleans up after itself; everything on disk that
+# must not outlive us is in RUN_DIR.
 cleanup() {
 	local status=$?
 	trap '' INT TERM HUP
@@ -34,6 +36,10 @@ cleanup() {
 	if [[ -n $HELPER_PID ]]; then
 		kill -KILL "$HELPER_PID" 2>/dev/null || true
 		wait "$HELPER_PID" 2>/dev/null || true
+	fi
+	if [[ -n $BESIDE_PID ]]; then
+		kill -TERM "$BESIDE_PID" 2>/dev/null || true
+		wait "$BESIDE_PID" 2>/dev/null || true
 	fi
 	if [[ -n $RUN_DIR ]]; then
 		rm -rf -- "$RUN_DIR"

@@ -3,8 +3,8 @@
 #
 # The parts of lab/lab test. Each leaves its results with tally.
 
-PARTS=(shell unit lab stock rdma-core python kunit self)
-PARTS_MORE=(debug torture fuzz mlx5 bench packages clients)
+PARTS=(shell unit lab stock rdma-core python kunit self torture)
+PARTS_MORE=(debug fuzz mlx5 bench packages clients)
 
 part_shell() {
 	local file first
@@ -138,7 +138,7 @@ part_fuzz() {
 	part_stress fuzz "$MINUTES"
 }
 
-# Random transfers while all sorts of things happen, for HUGEODP_TORTURE_MINUTES or a few
+# Random transfers while all sorts of things happen, for HUGEODP_TORTURE_MINUTES or ten
 part_torture() {
 	stress_minutes HUGEODP_TORTURE_MINUTES
 	part_stress torture "$MINUTES"

@@ -2,7 +2,7 @@
 /*
  *	torture.t [--minutes M] [--leg NAME]
  *
- * Runs all legs but inject, or the one named, for M minutes in all (4). $HUGEODP_SEED is the
+ * Runs all legs but inject, or the one named, for M minutes in all (10). $HUGEODP_SEED is the
  * seed of all that is random; how threads meet it does not decide.
  */
 #include "torture.h"
@@ -277,7 +277,7 @@ int main(int argc, char **argv)
 		{},
 	};
 	const char *only = NULL;
-	double minutes = 4;
+	double minutes = 10;
 	unsigned int count = 0;
 	struct rng rng;
 	struct rig rig;
