@@ -67,8 +67,12 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DEALLOC_XRCD, dealloc_xrcd, res_dealloc_xrcd),
 	CMD(CREATE_UCTX, create_uctx, res_create_context),
 	CMD(DESTROY_UCTX, destroy_uctx, res_destroy_context),
-	CMD(CREATE_UMEM, create_umem, res_create_umem),
-	CMD(DESTROY_UMEM, destroy_umem, res_destroy_umem),
+	CMD(CREATE_UMEM, create_umem, umem_create),
+	CMD(DESTROY_UMEM, destroy_umem, umem_destroy),
+	CMD(ALLOC_FLOW_COUNTER, alloc_flow_counter, res_alloc_counter),
+	CMD(DEALLOC_FLOW_COUNTER, dealloc_flow_counter, res_dealloc_counter),
+	CMD(CREATE_FLOW_TABLE, create_flow_table, res_create_flow_table),
+	CMD(DESTROY_FLOW_TABLE, destroy_flow_table, res_destroy_flow_table),
 };
 
 static const struct cmd_entry *cmd_find(uint16_t opcode)

@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "eq.h"
 #include "queue.h"
+#include "umem.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -147,6 +148,29 @@ void cq_release(void *object)
 	free(cq);
 }
 
+/* What the layout of CREATE_CQ calls reserved, bytes of the command: a queue in a umem */
+#define CREATE_CQ_UMEM_OFFSET (0x280 / 8)
+#define CREATE_CQ_UMEM_ID (0x2c0 / 8)
+/* and of a context: the umem of the doorbell record */
+#define CQC_DOORBELL_UMEM_ID (0x20 / 8)
+
+static bool cq_set_doorbell(struct dev *dev, struct cq *cq, const uint8_t *context)
+{
+	cq->doorbell = IFC_GET(cqc, context, dbr_addr);
+	return !IFC_GET(cqc, context, dbr_umem_valid) ||
+	       umem_doorbell(dev, get_be32(context + CQC_DOORBELL_UMEM_ID), cq->doorbell,
+			     &cq->doorbell);
+}
+
+static bool cq_set_umem_queue(struct dev *dev, struct cq *cq, const struct cmd *cmd)
+{
+	cq->log_size = IFC_GET(create_cq_in, cmd->in, cq_context.log_cq_size);
+	return cq->log_size <= CAPS_LOG_MAX_CQ_SZ &&
+	       umem_queue(dev, get_be32(cmd->in + CREATE_CQ_UMEM_ID),
+			  get_be64(cmd->in + CREATE_CQ_UMEM_OFFSET),
+			  (uint64_t)cq->entry_size << cq->log_size, &cq->queue);
+}
+
 static bool cq_set_queue(struct cq *cq, const uint8_t *context, const uint8_t *pages,
 			 size_t pages_length)
 {
@@ -163,9 +187,10 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 	unsigned int format = IFC_GET(cqc, context, cqe_sz);
 	size_t pages_length;
 	const uint8_t *pages = CMD_TAIL(cmd, create_cq_in, pas, &pages_length);
+	bool placed;
 	struct cq *cq;
 
-	if (format > CQ_FORMAT_128_PADDED || IFC_GET(create_cq_in, cmd->in, cq_umem_valid))
+	if (format > CQ_FORMAT_128_PADDED)
 		return CMD_BAD_PARAM;
 	if (!table_get(&dev->eqs, IFC_GET(cqc, context, c_eqn_or_apu_element)))
 		return CMD_BAD_RESOURCE;
@@ -175,8 +200,11 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 	memcpy(cq->context, context, sizeof(cq->context));
 	cq->entry_size = format == CQ_FORMAT_64 ? CQE_SIZE : 2 * CQE_SIZE;
 	cq->eqn = IFC_GET(cqc, context, c_eqn_or_apu_element);
-	cq->doorbell = IFC_GET(cqc, context, dbr_addr);
-	if (!cq_set_queue(cq, context, pages, pages_length)) {
+	if (IFC_GET(create_cq_in, cmd->in, cq_umem_valid))
+		placed = cq_set_umem_queue(dev, cq, cmd);
+	else
+		placed = cq_set_queue(cq, context, pages, pages_length);
+	if (!placed || !cq_set_doorbell(dev, cq, context)) {
 		cq_release(cq);
 		return CMD_BAD_PARAM;
 	}

@@ -11,11 +11,13 @@
 #include "pci.h"
 #include "qp.h"
 #include "srq.h"
+#include "umem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
+#define DEV_MAX_STEERING 256
 #define DEV_UAR_FIRST 16
 
 uint64_t dev_now(void)
@@ -91,6 +93,8 @@ bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *
 	dev_table(dev, &dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
 	dev_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
 	dev_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
+	dev_table(dev, &dev->counters, 1, DEV_MAX_STEERING);
+	dev_table(dev, &dev->flow_tables, 1, DEV_MAX_STEERING);
 	snprintf((char *)dev->node_description, sizeof(dev->node_description), "hugeodp");
 	caps_init(dev);
 	pci_init(dev);
@@ -113,7 +117,9 @@ void dev_clear(struct dev *dev)
 	table_clear(&dev->uars, NULL);
 	table_clear(&dev->xrcds, NULL);
 	table_clear(&dev->contexts, NULL);
-	table_clear(&dev->umems, NULL);
+	table_clear(&dev->umems, umem_release);
+	table_clear(&dev->counters, NULL);
+	table_clear(&dev->flow_tables, NULL);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;
 }

@@ -7,6 +7,7 @@
 #include "eq.h"
 #include "fault.h"
 #include "queue.h"
+#include "umem.h"
 #include "recv.h"
 
 #include <stdlib.h>
@@ -192,16 +193,39 @@ static bool qp_service_known(unsigned int service)
 	return false;
 }
 
-enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
+/* What the layout of a context calls reserved: the umem of the doorbell record */
+#define QPC_DOORBELL_UMEM_ID (0x720 / 8)
+
+static bool qp_set_doorbell(struct dev *dev, struct qp *qp, const uint8_t *context)
+{
+	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
+	return !IFC_GET(qpc, context, dbr_umem_valid) ||
+	       umem_doorbell(dev, get_be32(context + QPC_DOORBELL_UMEM_ID), qp->doorbell,
+			     &qp->doorbell);
+}
+
+static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
 	size_t pages_length;
 	const uint8_t *pages = CMD_TAIL(cmd, create_qp_in, pas, &pages_length);
-	struct qp *qp;
-	uint64_t size;
+	uint64_t size = qp->sq_offset;
 
-	if (!qp_service_known(IFC_GET(qpc, context, st)) ||
-	    IFC_GET(create_qp_in, cmd->in, wq_umem_valid))
+	if (qp->has_sq)
+		size += 1ull << (qp->log_sq_size + QP_BLOCK_SHIFT);
+	if (IFC_GET(create_qp_in, cmd->in, wq_umem_valid))
+		return umem_queue(dev, IFC_GET(create_qp_in, cmd->in, wq_umem_id),
+				  IFC_GET(create_qp_in, cmd->in, wq_umem_offset), size, &qp->queue);
+	return queue_init(&qp->queue, pages, pages_length, IFC_GET(qpc, context, log_page_size),
+			  IFC_GET(qpc, context, page_offset), size);
+}
+
+enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
+	struct qp *qp;
+
+	if (!qp_service_known(IFC_GET(qpc, context, st)))
 		return CMD_BAD_PARAM;
 	qp = calloc(1, sizeof(*qp));
 	if (!qp)
@@ -210,13 +234,8 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	IFC_SET(qpc, qp->context, state, QP_RESET);
 	qp->service = IFC_GET(qpc, context, st);
 	qp->pd = IFC_GET(qpc, context, pd);
-	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
 	qp_set_sizes(qp);
-	size = qp->sq_offset;
-	if (qp->has_sq)
-		size += 1ull << (qp->log_sq_size + QP_BLOCK_SHIFT);
-	if (!queue_init(&qp->queue, pages, pages_length, IFC_GET(qpc, context, log_page_size),
-			IFC_GET(qpc, context, page_offset), size)) {
+	if (!qp_set_queue(dev, qp, cmd) || !qp_set_doorbell(dev, qp, context)) {
 		qp_release(qp);
 		return CMD_BAD_PARAM;
 	}

@@ -3,19 +3,22 @@
 
 #include <stdlib.h>
 
-bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
-		unsigned int log_page_size, unsigned int page_offset, uint64_t size)
+#define PAGE_SHIFT_MIN 12
+#define PAGE_SHIFT_MAX 40
+
+bool queue_init_at(struct queue *queue, const uint8_t *pages, size_t pages_length,
+		   unsigned int log_page_size, uint64_t offset, uint64_t size)
 {
 	uint64_t page_size, needed, i;
 
 	memset(queue, 0, sizeof(*queue));
-	queue->page_shift = log_page_size + 12;
-	if (queue->page_shift > 40)
+	queue->page_shift = log_page_size + PAGE_SHIFT_MIN;
+	if (queue->page_shift > PAGE_SHIFT_MAX || offset > UINT64_MAX / 4 || size > UINT64_MAX / 4)
 		return false;
 	page_size = 1ull << queue->page_shift;
-	queue->offset = page_offset * (page_size / 64);
+	queue->offset = offset;
 	queue->size = size;
-	needed = (queue->offset + size + page_size - 1) / page_size;
+	needed = (offset + size + page_size - 1) / page_size;
 	if (!needed)
 		return true;
 	if (needed > pages_length / 8)
@@ -29,6 +32,52 @@ bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
 	return true;
 }
 
+bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
+		unsigned int log_page_size, unsigned int page_offset, uint64_t size)
+{
+	if (log_page_size > PAGE_SHIFT_MAX - PAGE_SHIFT_MIN)
+		return false;
+	return queue_init_at(queue, pages, pages_length, log_page_size,
+			     (uint64_t)page_offset << (log_page_size + PAGE_SHIFT_MIN - 6), size);
+}
+
+static bool queue_has(const struct queue *queue, uint64_t offset, uint64_t length)
+{
+	return offset <= queue->size && length <= queue->size - offset;
+}
+
+bool queue_part(struct queue *part, const struct queue *whole, uint64_t offset, uint64_t size)
+{
+	uint64_t page_size = 1ull << whole->page_shift, first;
+
+	memset(part, 0, sizeof(*part));
+	if (!size || !queue_has(whole, offset, size))
+		return false;
+	offset += whole->offset;
+	first = offset >> whole->page_shift;
+	part->page_shift = whole->page_shift;
+	part->offset = offset & (page_size - 1);
+	part->size = size;
+	part->page_count = ((offset + size - 1) >> whole->page_shift) - first + 1;
+	part->pages = calloc(part->page_count, sizeof(*part->pages));
+	if (!part->pages)
+		return false;
+	memcpy(part->pages, whole->pages + first, part->page_count * sizeof(*part->pages));
+	return true;
+}
+
+bool queue_address(const struct queue *queue, uint64_t offset, size_t length, uint64_t *address)
+{
+	uint64_t within;
+
+	if (!queue_has(queue, offset, length))
+		return false;
+	offset += queue->offset;
+	within = offset & ((1ull << queue->page_shift) - 1);
+	*address = queue->pages[offset >> queue->page_shift] + within;
+	return length <= (1ull << queue->page_shift) - within;
+}
+
 void queue_release(struct queue *queue)
 {
 	free(queue->pages);
@@ -40,7 +89,7 @@ static bool queue_copy(struct dev *dev, const struct queue *queue, uint64_t offs
 {
 	uint64_t page_size = 1ull << queue->page_shift;
 
-	if (offset > queue->size || length > queue->size - offset)
+	if (!queue_has(queue, offset, length))
 		return false;
 	offset += queue->offset;
 	while (length) {

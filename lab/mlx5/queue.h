@@ -10,6 +10,13 @@
  */
 bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
 		unsigned int log_page_size, unsigned int page_offset, uint64_t size);
+/* The same with an offset in bytes */
+bool queue_init_at(struct queue *queue, const uint8_t *pages, size_t pages_length,
+		   unsigned int log_page_size, uint64_t offset, uint64_t size);
+/* A queue in a part of the memory of another one; false: it is not inside, or there is no memory */
+bool queue_part(struct queue *part, const struct queue *whole, uint64_t offset, uint64_t size);
+/* Where some bytes are in the guest's memory; false: not inside, or not in one page */
+bool queue_address(const struct queue *queue, uint64_t offset, size_t length, uint64_t *address);
 void queue_release(struct queue *queue);
 bool queue_read(struct dev *dev, const struct queue *queue, uint64_t offset, void *data,
 		size_t length);

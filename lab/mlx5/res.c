@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Objects that are no more than a number: protection domains, UAR pages, XRC domains, contexts. */
+/*
+ * Objects that are no more than a number: protection domains, UAR pages, XRC domains, contexts, and
+ * flow counters and tables, which nothing can be steered to.
+ */
 #include "cmd.h"
 
 static char res_token;
@@ -33,4 +36,7 @@ RES(alloc_pd, dealloc_pd, pds, res_alloc_pd, res_dealloc_pd, pd)
 RES(alloc_uar, dealloc_uar, uars, res_alloc_uar, res_dealloc_uar, uar)
 RES(alloc_xrcd, dealloc_xrcd, xrcds, res_alloc_xrcd, res_dealloc_xrcd, xrcd)
 RES(create_uctx, destroy_uctx, contexts, res_create_context, res_destroy_context, uid)
-RES(create_umem, destroy_umem, umems, res_create_umem, res_destroy_umem, umem_id)
+RES(alloc_flow_counter, dealloc_flow_counter, counters, res_alloc_counter, res_dealloc_counter,
+    flow_counter_id)
+RES(create_flow_table, destroy_flow_table, flow_tables, res_create_flow_table,
+    res_destroy_flow_table, table_id)

@@ -105,6 +105,23 @@ void bench_destroy(struct bench *b)
 	dev_destroy(&b->dev);
 }
 
+uint32_t bench_create_umem(struct bench *b, uint64_t address, uint64_t length)
+{
+	uint8_t in[IFC_SIZE(create_umem_in) + 8 * 32] = { 0 }, out[IFC_SIZE(create_umem_out)];
+	unsigned int offset = address % BENCH_PAGE, i;
+	unsigned int pages = (offset + length + BENCH_PAGE - 1) / BENCH_PAGE;
+
+	IFC_SET(create_umem_in, in, opcode, MLX5_CMD_OP_CREATE_UMEM);
+	IFC_SET(create_umem_in, in, umem.page_offset, offset);
+	IFC_SET(create_umem_in, in, umem.num_of_mtt, pages);
+	bench_must(pages <= 32, "a small umem");
+	for (i = 0; i < pages; i++)
+		put_be64(IFC_AT(create_umem_in, in, umem.mtt) + 8 * i,
+			 address - offset + i * BENCH_PAGE);
+	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_UMEM");
+	return IFC_GET(create_umem_out, out, umem_id);
+}
+
 struct bench_cq bench_create_cq(struct bench *b)
 {
 	uint8_t in[IFC_SIZE(create_cq_in) + 32] = { 0 }, out[IFC_SIZE(create_cq_out)];
@@ -122,6 +139,16 @@ struct bench_cq bench_create_cq(struct bench *b)
 	IFC_SET(cqc, context, dbr_addr, cq.doorbell);
 	for (i = 0; i < size / BENCH_PAGE; i++)
 		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * BENCH_PAGE);
+	if (b->in_umems) {
+		/* not at the beginning of the umem: reserved, by the kernel's layout */
+		put_be64(in + 0x280 / 8, 64);
+		put_be32(in + 0x2c0 / 8, bench_create_umem(b, cq.ring - 64, size + 64));
+		IFC_SET(create_cq_in, in, cq_umem_valid, 1);
+		put_be32(context + 0x20 / 8, bench_create_umem(b, cq.doorbell, 8));
+		IFC_SET(cqc, context, dbr_umem_valid, 1);
+		IFC_SET(cqc, context, dbr_addr, 0);
+		memset(IFC_AT(create_cq_in, in, pas), 0, 32);
+	}
 	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_CQ");
 	cq.number = IFC_GET(create_cq_out, out, cqn);
 	return cq;
@@ -180,6 +207,16 @@ struct bench_qp bench_create_qp_srq(struct bench *b, struct bench_cq *cq, unsign
 	IFC_SET(qpc, context, dbr_addr, qp.doorbell);
 	put_be64(IFC_AT(create_qp_in, in, pas), qp.rq);
 	put_be64(IFC_AT(create_qp_in, in, pas) + 8, qp.rq + BENCH_PAGE);
+	if (b->in_umems) {
+		IFC_SET(create_qp_in, in, wq_umem_offset, 64);
+		IFC_SET(create_qp_in, in, wq_umem_id,
+			bench_create_umem(b, qp.rq - 64, 64 + 2 * BENCH_PAGE));
+		IFC_SET(create_qp_in, in, wq_umem_valid, 1);
+		put_be32(context + 0x720 / 8, bench_create_umem(b, qp.doorbell, 8));
+		IFC_SET(qpc, context, dbr_umem_valid, 1);
+		IFC_SET(qpc, context, dbr_addr, 0);
+		memset(IFC_AT(create_qp_in, in, pas), 0, 16);
+	}
 	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_QP");
 	qp.number = IFC_GET(create_qp_out, out, qpn);
 	return qp;

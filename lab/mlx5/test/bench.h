@@ -29,6 +29,7 @@ struct bench {
 	unsigned int async_seen, fault_seen;
 	uint32_t pd;
 	uint32_t pa_key; /* for what is not to fault: address is the memory's */
+	bool in_umems;	 /* queues and doorbell records are told by umems, not by page lists */
 };
 
 struct bench_cq {
@@ -84,6 +85,8 @@ uint8_t *bench_at(struct bench *b, uint64_t address);
 /* Returns the status; buffers as the driver has them */
 uint8_t bench_command(struct bench *b, uint8_t *in, size_t in_length, uint8_t *out,
 		      size_t out_length);
+/* A umem of length bytes of memory that is contiguous, its number */
+uint32_t bench_create_umem(struct bench *b, uint64_t address, uint64_t length);
 struct bench_cq bench_create_cq(struct bench *b);
 struct bench_qp bench_create_qp(struct bench *b, struct bench_cq *cq, unsigned int service);
 /* That takes its receive WQEs from there */

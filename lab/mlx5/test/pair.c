@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "pair.h"
 
-void pair_init(struct pair *p, const struct dev_options *options, unsigned int devices,
-	       unsigned int service)
+static void pair_make(struct pair *p, const struct dev_options *options, unsigned int devices,
+		      unsigned int service, bool in_umems)
 {
 	unsigned int i, j;
 
@@ -12,6 +12,7 @@ void pair_init(struct pair *p, const struct dev_options *options, unsigned int d
 	for (i = 0; i < 2; i++) {
 		struct bench *b = p->on[i] = &p->benches[i % devices];
 
+		b->in_umems = in_umems;
 		p->cq[i] = bench_create_cq(b);
 		p->qp[i] = bench_create_qp(b, &p->cq[i], service);
 		p->buffer[i] = bench_alloc(b, PAIR_SIZE, 4096);
@@ -21,6 +22,17 @@ void pair_init(struct pair *p, const struct dev_options *options, unsigned int d
 	}
 	for (i = 0; i < 2; i++)
 		bench_connect(p->on[i], &p->qp[i], &p->qp[1 - i]);
+}
+
+void pair_init(struct pair *p, const struct dev_options *options, unsigned int devices,
+	       unsigned int service)
+{
+	pair_make(p, options, devices, service, false);
+}
+
+void pair_init_in_umems(struct pair *p)
+{
+	pair_make(p, &(struct dev_options){}, 1, QP_RC, true);
 }
 
 void pair_destroy(struct pair *p)

@@ -21,6 +21,8 @@ struct pair {
 
 void pair_init(struct pair *p, const struct dev_options *options, unsigned int devices,
 	       unsigned int service);
+/* On one device, with queues in umems, as an application of DevX makes them */
+void pair_init_in_umems(struct pair *p);
 void pair_destroy(struct pair *p);
 
 uint8_t *pair_at(struct pair *p, unsigned int side, size_t offset);

@@ -172,6 +172,65 @@ static void test_unknown_objects(void **state)
 	bench_destroy(&b);
 }
 
+static uint8_t create_umem(struct bench *b, uint64_t count, uint32_t offset, size_t length)
+{
+	uint8_t in[IFC_SIZE(create_umem_in) + 16] = { 0 }, out[IFC_SIZE(create_umem_out)];
+
+	IFC_SET(create_umem_in, in, opcode, MLX5_CMD_OP_CREATE_UMEM);
+	IFC_SET(create_umem_in, in, umem.num_of_mtt, count);
+	IFC_SET(create_umem_in, in, umem.page_offset, offset);
+	put_be64(IFC_AT(create_umem_in, in, umem.mtt), BENCH_BASE);
+	return bench_command(b, in, IFC_SIZE(create_umem_in) + length, out, sizeof(out));
+}
+
+/* A completion queue in a umem of one page: 64 entries of 64 bytes */
+static uint8_t create_cq_in_umem(struct bench *b, uint32_t umem, uint64_t offset, uint32_t record,
+				 uint64_t record_offset)
+{
+	uint8_t in[IFC_SIZE(create_cq_in)] = { 0 }, out[IFC_SIZE(create_cq_out)];
+	uint8_t *context = IFC_AT(create_cq_in, in, cq_context);
+
+	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
+	IFC_SET(create_cq_in, in, cq_umem_valid, 1);
+	put_be64(in + 0x280 / 8, offset);
+	put_be32(in + 0x2c0 / 8, umem);
+	IFC_SET(cqc, context, log_cq_size, 6);
+	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
+	IFC_SET(cqc, context, dbr_umem_valid, 1);
+	put_be32(context + 0x20 / 8, record);
+	IFC_SET(cqc, context, dbr_addr, record_offset);
+	return bench_command(b, in, sizeof(in), out, sizeof(out));
+}
+
+static void test_umems(void **state)
+{
+	struct bench b;
+	uint32_t page, two;
+
+	(void)state;
+	bench_init(&b, NULL);
+	assert_int_equal(create_umem(&b, 0, 0, 16), CMD_BAD_PARAM);
+	assert_int_equal(create_umem(&b, 3, 0, 16), CMD_BAD_PARAM);
+	assert_int_equal(create_umem(&b, UINT64_MAX, 0, 16), CMD_BAD_PARAM);
+	assert_int_equal(create_umem(&b, 1, BENCH_PAGE, 16), CMD_BAD_PARAM);
+	assert_int_equal(create_umem(&b, 1, BENCH_PAGE - 8, 16), CMD_OK);
+
+	page = bench_create_umem(&b, BENCH_BASE, BENCH_PAGE);
+	two = bench_create_umem(&b, BENCH_BASE + 4, 2 * BENCH_PAGE - 4);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, page, BENCH_PAGE - 8), CMD_OK);
+	assert_int_equal(create_cq_in_umem(&b, two, 64, two, 8), CMD_OK);
+	assert_int_equal(create_cq_in_umem(&b, 0, 0, page, 0), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, two + 1, 0, page, 0), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, 64, page, 0), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, UINT64_MAX - 63, page, 0), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, two + 1, 0), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, page, BENCH_PAGE), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, page, 4), CMD_BAD_PARAM);
+	/* a record that is in two pages */
+	assert_int_equal(create_cq_in_umem(&b, page, 0, two, BENCH_PAGE - 8), CMD_BAD_PARAM);
+	bench_destroy(&b);
+}
+
 static void test_transitions(void **state)
 {
 	struct bench b;
@@ -253,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_mailbox_broken),
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_unknown_objects),
+		cmocka_unit_test(test_umems),
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_reset),

@@ -33,6 +33,13 @@ static int setup_two_memory(void **state)
 	return setup_pair(state, SCHEME_MEMORY, 2);
 }
 
+static int setup_in_umems(void **state)
+{
+	pair_init_in_umems(&pair);
+	*state = &pair;
+	return 0;
+}
+
 static int setup_delay(void **state)
 {
 	pair_init(&pair, &(struct dev_options){ .delay_seed = 7 }, 2, QP_RC);
@@ -398,6 +405,9 @@ int main(void)
 		TEST_FAULT(test_fault_receive),
 		TEST_FAULT(test_fault_error),
 		TEST_FAULT(test_fault_stalls_one),
+		{ "test_write_in_umems", test_write, setup_in_umems, teardown, NULL },
+		{ "test_send_in_umems", test_send, setup_in_umems, teardown, NULL },
+		{ "test_wrap_in_umems", test_wrap, setup_in_umems, teardown, NULL },
 		{ "test_delay", test_delay, setup_delay, teardown, NULL },
 	};
 

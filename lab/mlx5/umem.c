@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "umem.h"
+
+#include "cmd.h"
+#include "queue.h"
+
+#include <stdlib.h>
+
+#define DOORBELL_RECORD 8
+#define MTT_SIZE 8
+
+void umem_release(void *object)
+{
+	struct queue *umem = object;
+
+	queue_release(umem);
+	free(umem);
+}
+
+/* page_offset is in bytes here */
+enum cmd_status umem_create(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context = IFC_AT_CONST(create_umem_in, cmd->in, umem);
+	unsigned int log_page_size = IFC_GET(umem, context, log_page_size);
+	uint64_t offset = IFC_GET(umem, context, page_offset);
+	uint64_t count = IFC_GET(umem, context, num_of_mtt);
+	size_t length;
+	const uint8_t *pages = CMD_TAIL(cmd, create_umem_in, umem.mtt, &length);
+	uint64_t size;
+	struct queue *umem;
+	uint32_t number;
+
+	if (!count || count > length / MTT_SIZE)
+		return CMD_BAD_PARAM;
+	size = count << (log_page_size + 12);
+	if (offset >= size || size >> (log_page_size + 12) != count)
+		return CMD_BAD_PARAM;
+	umem = calloc(1, sizeof(*umem));
+	if (!umem)
+		return CMD_NO_RESOURCES;
+	if (!queue_init_at(umem, pages, length, log_page_size, offset, size - offset)) {
+		umem_release(umem);
+		return CMD_BAD_PARAM;
+	}
+	number = table_add(&dev->umems, umem);
+	if (!number) {
+		umem_release(umem);
+		return CMD_LIMIT;
+	}
+	IFC_SET(create_umem_out, cmd->out, umem_id, number);
+	return CMD_OK;
+}
+
+/* Queues that lie in it have page lists of their own */
+enum cmd_status umem_destroy(struct dev *dev, const struct cmd *cmd)
+{
+	struct queue *umem = table_take(&dev->umems, IFC_GET(destroy_umem_in, cmd->in, umem_id));
+
+	if (!umem)
+		return CMD_BAD_RESOURCE;
+	umem_release(umem);
+	return CMD_OK;
+}
+
+bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, struct queue *queue)
+{
+	struct queue *umem = table_get(&dev->umems, id);
+
+	return umem && queue_part(queue, umem, offset, size);
+}
+
+bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t offset, uint64_t *address)
+{
+	struct queue *umem = table_get(&dev->umems, id);
+
+	return umem && offset % DOORBELL_RECORD == 0 &&
+	       queue_address(umem, offset, DOORBELL_RECORD, address);
+}
