@@ -440,6 +440,7 @@ static int hmm_block_fault(struct mm_struct *mm, struct hmm_block_walk *hbw)
 {
 	unsigned int flags = FAULT_FLAG_REMOTE;
 	struct vm_area_struct *vma;
+	unsigned long end;
 	vm_fault_t fault;
 	int ret;
 
@@ -466,8 +467,12 @@ static int hmm_block_fault(struct mm_struct *mm, struct hmm_block_walk *hbw)
 	if (ret != -EFAULT)
 		return ret ?: -EINVAL;
 	/* One page is out of reach; that may not be so for the whole block. */
-	ret = hmm_block_bad(hbw, hbw->last, hbw->last + PAGE_SIZE, -EFAULT);
-	hbw->last += PAGE_SIZE;
+	end = hbw->last + PAGE_SIZE;
+	if (is_vm_hugetlb_page(vma))
+		end = min(ALIGN(end, huge_page_size(hstate_vma(vma))),
+			  hbw->range->end);
+	ret = hmm_block_bad(hbw, hbw->last, end, -EFAULT);
+	hbw->last = end;
 	return ret ?: -EBUSY;
 }
 
@@ -480,7 +485,8 @@ static int hmm_block_fault(struct mm_struct *mm, struct hmm_block_walk *hbw)
  * If one block is not uniform and faults were asked for, the call fails with
  * -ERANGE and @range->block_addr is its address, unless HMM_BLOCK_REPORT asks
  * for a mark instead. A block that nothing can access is -EFAULT, or -EPERM if
- * it could be read.
+ * it could be read; but one behind the end of a file is not uniform either, as
+ * each of its pages is found out by a fault.
  *
  * Return: 0, or what hmm_range_fault() returns, or -ERANGE.
  */

@@ -150,8 +150,6 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		     bool write, bool fault);
 int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			     bool write);
-bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
-			bool write);
 struct page *ib_umem_odp_page(struct ib_umem_odp *umem_odp, u64 va);
 
 #else

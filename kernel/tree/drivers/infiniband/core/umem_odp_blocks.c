@@ -24,9 +24,11 @@
 
 /* Blocks to look up at a time; the same for an access, however it is aligned. */
 #define ODP_BATCH	512
-#define ODP_FEW		(IB_ODP_MAP_MAX / PAGE_SIZE + 1)
+#define ODP_FEW		(DIV_ROUND_UP(IB_ODP_MAP_MAX, PAGE_SIZE) + 1)
 /* Bytes to fill before others have their turn, if blocks are not larger. */
 #define ODP_WINDOW	SZ_64M
+/* Failed attempts before an access does with the smallest blocks. */
+#define ODP_PATIENCE	8
 #define ODP_TIMEOUT	msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT)
 
 /* Something that wants memory in the table. */
@@ -34,6 +36,8 @@ struct odp_fill {
 	struct ib_umem_odp *umem_odp;
 	bool fault;
 	bool write;
+	/* the mm does not rest: no looks for larger blocks */
+	bool hurry;
 	/* what HMM said about each block of the last look */
 	unsigned long *pfns;
 	struct ib_odp_spare spare;
@@ -200,7 +204,8 @@ static int odp_map_few_and_lock(struct odp_fill *fill, unsigned long start,
 		if (!odp_block(pfns[(addr - range.start) >> shift], addr, shift,
 			       &blocks[nr]))
 			continue;
-		odp_enlarge(fill, range.notifier_seq, &blocks[nr]);
+		if (!fill->hurry)
+			odp_enlarge(fill, range.notifier_seq, &blocks[nr]);
 		nr++;
 	}
 
@@ -258,7 +263,7 @@ static int odp_fill_part(struct odp_fill *fill, unsigned long start,
 		ret = odp_map_few_and_lock(fill, start, start + 1);
 	} while (ret == -EAGAIN && !fatal_signal_pending(current));
 	if (ret)
-		return ret;
+		return ret == -EAGAIN ? -EINTR : ret;
 	ib_odp_table_get(umem_odp->table, start, &block);
 	mutex_unlock(&umem_odp->umem_mutex);
 	if (block.shift >= shift)
@@ -373,16 +378,17 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 
 	while (!ret && cur < end) {
 		u32 generation = READ_ONCE(umem_odp->pages.generation);
-		u64 next;
+		u64 next, window;
 
 		if (!fault)
 			cur = hmm_block_next(mm, cur, end);
 		if (cur >= end)
 			break;
-		next = min(end, ALIGN_DOWN(cur, ODP_WINDOW) + ODP_WINDOW);
 
 		/* Others who need the semaphore get it between windows. */
 		down_read(&umem_odp->resize_sem);
+		window = max_t(u64, ODP_WINDOW, BIT_ULL(umem_odp->page_shift));
+		next = min(end, ALIGN_DOWN(cur, window) + window);
 		if (!odp_inside(umem_odp, cur, next))
 			ret = -EFAULT;
 		else
@@ -407,19 +413,9 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_fill);
 
-/**
- * ib_umem_odp_mapped - is memory in the table of an ODP umem?
- * @umem_odp: the umem, its umem_mutex held
- * @va: first address
- * @length: bytes
- * @write: it has to be writable
- *
- * For software devices.
- *
- * Return: true if the device can access all of it
- */
-bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
-			bool write)
+/* Is all of the range in the table, and writable if it has to be? */
+static bool odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
+		       bool write)
 {
 	struct ib_odp_block block;
 	u64 end = va + length;
@@ -432,12 +428,11 @@ bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			return false;
 	return true;
 }
-EXPORT_SYMBOL_GPL(ib_umem_odp_mapped);
 
 /**
  * ib_umem_odp_page - the page at an address
  * @umem_odp: the umem, its umem_mutex held
- * @va: an address that ib_umem_odp_mapped() has told to be in the table
+ * @va: an address in the range of ib_umem_odp_map_and_lock()
  *
  * For software devices.
  *
@@ -477,11 +472,12 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		.fault = true,
 		.write = write,
 	};
+	int again = 0;
 	int busy = 0;
 	int ret;
 
 	mutex_lock(&umem_odp->umem_mutex);
-	if (ib_umem_odp_mapped(umem_odp, va, length, write))
+	if (odp_mapped(umem_odp, va, length, write))
 		return 0;
 	mutex_unlock(&umem_odp->umem_mutex);
 
@@ -497,6 +493,8 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			ret = -EFAULT;
 		up_read(&umem_odp->resize_sem);
 
+		if (ret == -EAGAIN && again++ == ODP_PATIENCE)
+			fill.hurry = true;
 		if (ret == -ERANGE &&
 		    !ib_umem_odp_step_down(umem_odp, generation))
 			ret = -EAGAIN;

@@ -267,7 +267,8 @@ int ib_umem_odp_choose_implicit(struct ib_umem_odp *umem_odp,
 	pages->flags = req ? req->flags : 0;
 	pages->settled = req;
 	umem_odp->page_shift = fls64(accepted) - 1;
-	pages->generation++;
+	/* Who sees the new generation sees all of the above. */
+	smp_store_release(&pages->generation, pages->generation + 1);
 	mutex_unlock(&umem_odp->umem_mutex);
 	return 0;
 }
@@ -528,8 +529,8 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
  * again.
  *
  * Return: 0, -EOPNOTSUPP if the device cannot, -ERANGE if no size fits,
- *	   -ENOMEM, -EFAULT if the process is gone, or what the device says;
- *	   unless 0 the umem has the sizes it had
+ *	   -ENOMEM, -EFAULT if the process is gone, -EINTR, or what the device
+ *	   says; unless 0 the umem has the sizes it had
  */
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req)
@@ -545,7 +546,11 @@ int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 
-	down_write(&umem_odp->resize_sem);
+	/* Faults hold it, and may wait for user space. */
+	if (down_write_killable(&umem_odp->resize_sem)) {
+		mmput(mm);
+		return -EINTR;
+	}
 	ret = odp_choose_sizes(umem_odp, accepted, req->flags, &sizes);
 	if (!ret)
 		ret = odp_set_sizes(umem_odp, sizes);

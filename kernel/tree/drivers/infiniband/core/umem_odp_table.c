@@ -18,7 +18,6 @@
 #include <linux/align.h>
 #include <linux/bitops.h>
 #include <linux/err.h>
-#include <linux/export.h>
 #include <linux/hmm.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -199,7 +198,6 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 	}
 	return table;
 }
-EXPORT_SYMBOL_GPL(ib_odp_table_create);
 
 /*
  * Take out the block at @addr, and those behind it up to @end that go on where
@@ -287,7 +285,6 @@ void ib_odp_table_clear(struct ib_odp_table *table, unsigned long start,
 	if (start < end)
 		odp_clear(table, &root, start, end);
 }
-EXPORT_SYMBOL_GPL(ib_odp_table_clear);
 
 /**
  * ib_odp_table_destroy - take all blocks out of a table and free it
@@ -302,7 +299,6 @@ void ib_odp_table_destroy(struct ib_odp_table *table)
 	kvfree(table->root);
 	kfree(table);
 }
-EXPORT_SYMBOL_GPL(ib_odp_table_destroy);
 
 /**
  * ib_odp_table_get - look an address up
@@ -331,7 +327,6 @@ bool ib_odp_table_get(const struct ib_odp_table *table, unsigned long addr,
 	odp_leaf_block(entry, addr, block);
 	return true;
 }
-EXPORT_SYMBOL_GPL(ib_odp_table_get);
 
 /*
  * Find the chunk with the entries for blocks of 1 << @shift at @addr, and make
@@ -434,7 +429,6 @@ int ib_odp_table_set_pfns(struct ib_odp_table *table, unsigned long addr,
 	}
 	return 0;
 }
-EXPORT_SYMBOL_GPL(ib_odp_table_set_pfns);
 
 /**
  * ib_odp_table_set - put a block into a table
@@ -454,4 +448,3 @@ int ib_odp_table_set(struct ib_odp_table *table,
 	return ib_odp_table_set_pfns(table, block->addr, block->shift, &pfn, 1,
 				     spare);
 }
-EXPORT_SYMBOL_GPL(ib_odp_table_set);

@@ -311,7 +311,8 @@ static s64 mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
  * @flags: flags of the fault
  * @fault: fault memory in; else take what is there
  *
- * Return: pages of the system that are mapped now, or an error
+ * Return: pages of the system that are mapped now, INT_MAX for more than that,
+ *	   or an error
  */
 int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault)
@@ -330,7 +331,9 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		next = mlx5r_mixed_fault_entry(mr, va, end, flags, fault);
 	}
 	mmput_async(mm);
-	return next < 0 ? next : (PAGE_ALIGN(end) - first) >> PAGE_SHIFT;
+	if (next < 0)
+		return next;
+	return min_t(u64, (PAGE_ALIGN(end) - first) >> PAGE_SHIFT, INT_MAX);
 }
 
 static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
@@ -353,6 +356,30 @@ static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
 static const struct ib_odp_device_ops mlx5r_mixed_ops = {
 	.for_each_child = mlx5r_mixed_for_each,
 };
+
+/**
+ * mlx5r_mixed_quiesce - wait for faults of an MR with blocks of several sizes
+ * @mr: the MR, which nobody finds any more
+ *
+ * A fault on one child looks at the others and writes to the KSM, so all have to
+ * be over before the first one is freed or the mkey is another MR's. Once is
+ * enough, as a fault on a child makes only children behind it.
+ */
+void mlx5r_mixed_quiesce(struct mlx5_ib_mr *mr)
+{
+	struct mlx5_ib_mr *child;
+	unsigned int i;
+
+	if (!mr->odp_mixed)
+		return;
+	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
+		/* with cmpxchg() in mlx5r_mixed_child() */
+		child = smp_load_acquire(&mr->odp_mixed->child[i]);
+		if (child && xa_erase(&mr_to_mdev(mr)->odp_mkeys,
+				      mlx5_base_mkey(child->mmkey.key)))
+			mlx5r_deref_wait_odp_mkey(&child->mmkey);
+	}
+}
 
 void mlx5r_mixed_free(struct mlx5_ib_mr *mr)
 {

@@ -220,6 +220,14 @@ struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 	return mr;
 }
 
+/* Not those of all MRs, nor those of MRs with IB_ACCESS_HUGETLB. */
+bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
+{
+	return mr->umem && mr->umem->is_odp &&
+	       !(mr->access_flags & IB_ACCESS_HUGETLB) &&
+	       to_ib_umem_odp(mr->umem)->pages.accepted != PAGE_SIZE;
+}
+
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 {
 	struct ib_umem_odp *umem_odp = mlx5r_mr_odp(ibmr);
@@ -233,10 +241,15 @@ int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 
 	if (umem_odp->is_implicit_odp) {
 		err = ib_umem_odp_choose_implicit(umem_odp, req);
-		if (!err)
-			mlx5r_odp_for_each_child(umem_odp, mlx5r_odp_retire,
-						 NULL);
-		return err;
+		if (err)
+			return err;
+		/*
+		 * With the barrier in implicit_get_child_mr(): a new child is
+		 * seen here, or who makes it sees that it is of the past.
+		 */
+		smp_mb();
+		mlx5r_odp_for_each_child(umem_odp, mlx5r_odp_retire, NULL);
+		return 0;
 	}
 
 	err = ib_umem_odp_renegotiate(umem_odp, req);

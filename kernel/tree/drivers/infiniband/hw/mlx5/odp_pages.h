@@ -28,6 +28,7 @@ int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
 int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req);
 void mlx5r_odp_enabled(struct mlx5_ib_mr *mr);
 void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr);
+bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr);
 struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
 
@@ -43,6 +44,7 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault);
 void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
 			      struct mlx5_ib_mr *mr);
+void mlx5r_mixed_quiesce(struct mlx5_ib_mr *mr);
 void mlx5r_mixed_free(struct mlx5_ib_mr *mr);
 
 /* odp.c */
@@ -76,6 +78,15 @@ static inline int mlx5r_odp_complete(struct mlx5_ib_mr *mr,
 				     const struct ib_odp_request *req)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
+{
+	return false;
+}
+
+static inline void mlx5r_mixed_quiesce(struct mlx5_ib_mr *mr)
+{
 }
 
 #endif

@@ -82,7 +82,7 @@ int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 	ret = ib_umem_odp_renegotiate(umem_odp, req);
 	if (ret)
 		return ret;
-	/* It was filled when it was made. */
+	/* Of the same table, what is missing comes with faults. */
 	if (!(req->flags & IB_UVERBS_ODP_POPULATE) &&
 	    READ_ONCE(umem_odp->pages.generation) == generation)
 		return 0;
