@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * MRs of 8 TiB: their pages of 4 KiB are as many as 32 bits with a sign cannot count. On mlx5 the
+ * translations of an MR are there from the beginning, so this is about huge pages only.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "scene.h"
+#include "tap.h"
+
+#define SPACE ((size_t)8 << 40)
+
+static const struct mode modes[] = {
+	{ .name = "strict 2M",
+	  .access = IBV_ACCESS_ON_DEMAND,
+	  .request = true,
+	  .page_sizes = SZ_2M },
+	{ .name = "mixed 1G|2M|4K",
+	  .access = IBV_ACCESS_ON_DEMAND,
+	  .request = true,
+	  .page_sizes = SZ_1G | SZ_2M | SZ_4K,
+	  .flags = IBV_ODP_MIXED },
+};
+
+static void register_space(struct scene *s, uint8_t *space, const struct mode *mode)
+{
+	static const size_t spots[] = { 0, SPACE / 2 - 1000, SPACE - PIECE };
+	struct ibv_mr_odp_attr state;
+	struct ibv_mr *mr;
+
+	mr = mode_reg(mode, s->rig->pd, space, SPACE, (uintptr_t)space, ACCESS_ALL);
+	if (!ok(mr, "%s: register 8 TiB", mode->name)) {
+		diag("%s", strerror(errno));
+		return;
+	}
+	is_u64(mr_state(mr).blocks_mapped, 0, "%s: nothing mapped", mode->name);
+	for (size_t i = 0; i < sizeof(spots) / sizeof(*spots); i++)
+		scene_spot(s, mr, space + spots[i]);
+	state = mr_state(mr);
+	ok(state.blocks_mapped > 0, "%s: %llu blocks mapped", mode->name,
+	   (unsigned long long)state.blocks_mapped);
+	if (madvise(space, SPACE, MADV_DONTNEED))
+		fatal("MADV_DONTNEED: %s", strerror(errno));
+	is_u64(mr_state(mr).blocks_mapped, 0, "%s: all gone", mode->name);
+	is_errno(ibv_dereg_mr(mr), 0, "%s: deregister", mode->name);
+}
+
+int main(void)
+{
+	struct scene s;
+	struct rig rig;
+	uint8_t *space;
+
+	rig_open(&rig);
+	need_series(&rig);
+	stop_khugepaged();
+	scene_open_unregistered(&s, &rig, MEM_BASE, SZ_2M);
+	space = mmap((void *)0x300000000000, SPACE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (space == MAP_FAILED)
+		fatal("mmap of 8 TiB: %s", strerror(errno));
+	if (madvise(space, SPACE, MADV_HUGEPAGE))
+		fatal("MADV_HUGEPAGE: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		register_space(&s, space, &modes[i]);
+	munmap(space, SPACE);
+	scene_close(&s);
+	rig_close(&rig);
+	return tap_done();
+}
