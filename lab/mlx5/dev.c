@@ -95,6 +95,7 @@ bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *
 	dev_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
 	dev_table(dev, &dev->counters, 1, DEV_MAX_STEERING);
 	dev_table(dev, &dev->flow_tables, 1, DEV_MAX_STEERING);
+	dev_table(dev, &dev->flow_groups, 1, DEV_MAX_STEERING);
 	snprintf((char *)dev->node_description, sizeof(dev->node_description), "hugeodp");
 	caps_init(dev);
 	pci_init(dev);
@@ -120,6 +121,7 @@ void dev_clear(struct dev *dev)
 	table_clear(&dev->umems, umem_release);
 	table_clear(&dev->counters, NULL);
 	table_clear(&dev->flow_tables, NULL);
+	table_clear(&dev->flow_groups, NULL);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Objects that are no more than a number: protection domains, UAR pages, XRC domains, contexts, and
- * flow counters and tables, which nothing can be steered to.
+ * flow counters, tables and groups, to which nothing is steered.
  */
 #include "cmd.h"
 
@@ -40,3 +40,5 @@ RES(alloc_flow_counter, dealloc_flow_counter, counters, res_alloc_counter, res_d
     flow_counter_id)
 RES(create_flow_table, destroy_flow_table, flow_tables, res_create_flow_table,
     res_destroy_flow_table, table_id)
+RES(create_flow_group, destroy_flow_group, flow_groups, res_create_flow_group,
+    res_destroy_flow_group, group_id)
