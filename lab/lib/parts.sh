@@ -197,6 +197,8 @@ part_mlx5() {
 	part_mlx5_tests hugeodp memory "${MLX5_TESTS[@]}"
 	part_mlx5_two hugeodp transport
 	part_mlx5_two hugeodp memory
+	part_mlx5_torture transport
+	part_mlx5_torture memory
 	part_mlx5_suite hugeodp transport "$expected.hugeodp"
 	grep -F test_odp "$expected.hugeodp" >"$RUN_DIR/expected"
 	part_mlx5_suite hugeodp memory "$RUN_DIR/expected" -k test_odp
@@ -221,6 +223,14 @@ part_mlx5_tests() {
 part_mlx5_two() {
 	part_prove "mlx5-two-$1-$2" "$1" /usr/libexec/hugeodp/tests/mlx5/two-devices.t : \
 		--device mlx5 --mlx5 "devices=2,scheme=$2,strict"
+}
+
+# part_mlx5_torture SCHEME: what torture.t has for a device that nobody can remove by a command
+part_mlx5_torture() {
+	local program=/usr/libexec/hugeodp/stress/torture.t status=0
+	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 1200 -- \
+		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1" || status=$?
+	tally_tap "mlx5-torture-$1" "$status" /dev/null <"$RUN_DIR/out"
 }
 
 # part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]
