@@ -24,6 +24,8 @@ rxe)
 	moved() { echo $(($(cat /sys/class/infiniband/rxe0/ports/1/hw_counters/sent_pkts) / 256)); }
 	;;
 mlx5)
+	# with DevX, UCX has on-demand paging in its second version alone
+	export UCX_IB_MLX5_DEVX=n
 	moved() {
 		hugeodp-mlx5-counters bytes_sent bytes_written bytes_read |
 			awk '{ n += $1 } END { print int(n / 2 ^ 20) }'
