@@ -3,8 +3,8 @@
 #
 # The parts of lab/lab test. Each leaves its results with tally.
 
-PARTS=(shell unit lab stock rdma-core python kunit self torture)
-PARTS_MORE=(debug fuzz mlx5 bench packages clients)
+PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
+PARTS_MORE=(debug fuzz mlx5 packages clients)
 
 part_shell() {
 	local file first

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: all tests, or the parts named: shell unit lab stock rdma-core python kunit self torture, and debug fuzz mlx5 bench packages clients
+# help: all tests, or the parts named: shell unit lab stock rdma-core python kunit bench self torture, and debug fuzz mlx5 packages clients
 
 # A part that takes its time whatever the machine does runs in a lab of its own, beside the others.
 BESIDE=torture
