@@ -3,12 +3,15 @@
  * The kernel cannot tell the page size of an MR, so what was asked for is kept
  * here, by the kernel's handle. Nobody tells when an MR is deregistered; its
  * entry stays until the handle is used again, and counts only as long as the MR
- * has the address, length and keys that it had.
+ * has the address, length and keys that it had, and our mark: a driver that
+ * keeps mkeys for the next MR gives that one the same keys.
  */
 #include <pthread.h>
 #include <search.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <rdma/ib_user_ioctl_verbs.h>
@@ -24,11 +27,20 @@ struct known {
 	uint32_t handle;
 	struct ibv_mr mr; /* as it was when it was new */
 	const struct ibv_mr *at;
+	uint32_t mark;
 	uint64_t page_sizes;
 	uint32_t page_shift;
 };
 
+/*
+ * Behind the last member of struct ibv_mr are bytes that nobody uses, where pointers
+ * have 64 bits. Providers allocate an MR as zeros.
+ */
+#define MR_END (offsetof(struct ibv_mr, rkey) + sizeof(((struct ibv_mr *)NULL)->rkey))
+#define MR_HAS_TAIL (sizeof(struct ibv_mr) - MR_END >= sizeof(uint32_t))
+
 static void *entries;
+static uint32_t last_mark;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -58,14 +70,25 @@ static int compare(const void *a, const void *b)
 	return x->handle < y->handle ? -1 : x->handle > y->handle;
 }
 
-static bool same_mr(const struct known *entry, const struct ibv_mr *mr)
+static void set_mark(struct ibv_mr *mr, uint32_t mark)
 {
-	return entry->at == mr && entry->mr.pd == mr->pd && entry->mr.addr == mr->addr &&
-	       entry->mr.length == mr->length && entry->mr.lkey == mr->lkey &&
-	       entry->mr.rkey == mr->rkey;
+	if (MR_HAS_TAIL)
+		memcpy((char *)mr + MR_END, &mark, sizeof(mark));
 }
 
-static void remember(const struct ibv_mr *mr, uint64_t page_sizes, uint64_t size)
+static bool has_mark(const struct ibv_mr *mr, uint32_t mark)
+{
+	return !MR_HAS_TAIL || !memcmp((const char *)mr + MR_END, &mark, sizeof(mark));
+}
+
+static bool same_mr(const struct known *entry, const struct ibv_mr *mr)
+{
+	return entry->at == mr && has_mark(mr, entry->mark) && entry->mr.pd == mr->pd &&
+	       entry->mr.addr == mr->addr && entry->mr.length == mr->length &&
+	       entry->mr.lkey == mr->lkey && entry->mr.rkey == mr->rkey;
+}
+
+static void remember(struct ibv_mr *mr, uint64_t page_sizes, uint64_t size)
 {
 	struct known *entry = malloc(sizeof(*entry));
 	struct known **found;
@@ -82,6 +105,10 @@ static void remember(const struct ibv_mr *mr, uint64_t page_sizes, uint64_t size
 	};
 	pthread_once(&once, prepare_fork);
 	take_lock();
+	/* 0 is what is there without one */
+	last_mark += last_mark == UINT32_MAX ? 2 : 1;
+	entry->mark = last_mark;
+	set_mark(mr, entry->mark);
 	found = tsearch(entry, &entries, compare);
 	if (found && *found != entry) {
 		free(*found);

@@ -186,7 +186,7 @@ part_python() {
 # as its driver ends a few faults with an error that it meant to repeat.
 part_mlx5() {
 	local expected=$LAB_DIR/expected/rdma-core-all.mlx5
-	part_mlx5_tests stock transport mlx5/device stock/odp-corruption
+	part_mlx5_tests stock transport mlx5/device stock/{odp-corruption,answers,preload,tool}
 	part_mlx5_two stock transport
 	part_mlx5_suite stock transport "$expected.stock"
 	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected.stock" \

@@ -241,6 +241,17 @@ static void other_mr(void **state)
 	assert_int_equal(ibv_mr_page_shift(&mine), -EOPNOTSUPP);
 	fake_mr = mine;
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	/* all is the same, as the driver has kept the mkey: a new object of the provider's */
+	memset(&fake_mr, 0, sizeof(fake_mr));
+	fake_mr.context = mine.context;
+	fake_mr.pd = mine.pd;
+	fake_mr.addr = mine.addr;
+	fake_mr.length = mine.length;
+	fake_mr.handle = mine.handle;
+	fake_mr.lkey = mine.lkey;
+	fake_mr.rkey = mine.rkey;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EOPNOTSUPP);
+	fake_mr = mine;
 	/* the same handle again, by us */
 	granted(HUGETLB, 2 * M, FAKE_4K, 12);
 }
