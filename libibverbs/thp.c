@@ -8,7 +8,8 @@
 
 #include "thp.h"
 
-const char *thp_dir = "/sys/kernel/mm/transparent_hugepage";
+static const char system_dir[] = "/sys/kernel/mm/transparent_hugepage";
+const char *thp_dir = system_dir;
 
 static bool read_setting(const char *name, char *text, size_t room)
 {
@@ -43,11 +44,18 @@ static enum thp_level level(const char *setting)
 	return chosen(setting, "madvise") ? THP_MADVISE : THP_NEVER;
 }
 
+/* What the system has, it has until it is booted again. */
 uint64_t thp_pmd_size(void)
 {
+	static _Atomic uint64_t known;
+	uint64_t size = thp_dir == system_dir ? known : 0;
 	char text[32];
 
-	return read_setting("hpage_pmd_size", text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
+	if (!size && read_setting("hpage_pmd_size", text, sizeof(text)))
+		size = strtoull(text, NULL, 10);
+	if (thp_dir == system_dir)
+		known = size;
+	return size;
 }
 
 enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size)
