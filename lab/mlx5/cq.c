@@ -154,14 +154,6 @@ void cq_release(void *object)
 /* and of a context: the umem of the doorbell record */
 #define CQC_DOORBELL_UMEM_ID (0x20 / 8)
 
-static bool cq_set_doorbell(struct dev *dev, struct cq *cq, const uint8_t *context)
-{
-	cq->doorbell = IFC_GET(cqc, context, dbr_addr);
-	return !IFC_GET(cqc, context, dbr_umem_valid) ||
-	       umem_doorbell(dev, get_be32(context + CQC_DOORBELL_UMEM_ID), cq->doorbell,
-			     &cq->doorbell);
-}
-
 static bool cq_set_umem_queue(struct dev *dev, struct cq *cq, const struct cmd *cmd)
 {
 	cq->log_size = IFC_GET(create_cq_in, cmd->in, cq_context.log_cq_size);
@@ -200,11 +192,15 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 	memcpy(cq->context, context, sizeof(cq->context));
 	cq->entry_size = format == CQ_FORMAT_64 ? CQE_SIZE : 2 * CQE_SIZE;
 	cq->eqn = IFC_GET(cqc, context, c_eqn_or_apu_element);
+	cq->doorbell = IFC_GET(cqc, context, dbr_addr);
 	if (IFC_GET(create_cq_in, cmd->in, cq_umem_valid))
 		placed = cq_set_umem_queue(dev, cq, cmd);
 	else
 		placed = cq_set_queue(cq, context, pages, pages_length);
-	if (!placed || !cq_set_doorbell(dev, cq, context)) {
+	if (placed && IFC_GET(cqc, context, dbr_umem_valid))
+		placed = umem_doorbell(dev, get_be32(context + CQC_DOORBELL_UMEM_ID),
+				       &cq->doorbell);
+	if (!placed) {
 		cq_release(cq);
 		return CMD_BAD_PARAM;
 	}

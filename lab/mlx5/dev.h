@@ -175,8 +175,8 @@ struct dev {
 	uint8_t node_description[64];
 
 	struct table eqs, cqs, srqs, qps, mkeys;
-	struct table pds, uars, xrcds, contexts, umems, counters, flow_tables,
-		flow_groups;
+	struct table pds, uars, xrcds, contexts, umems;
+	struct table counters, flow_tables, flow_groups;
 
 	uint64_t next_token;
 	struct qp *run_first, *run_last;

@@ -7,8 +7,8 @@
 #include "eq.h"
 #include "fault.h"
 #include "queue.h"
-#include "umem.h"
 #include "recv.h"
+#include "umem.h"
 
 #include <stdlib.h>
 
@@ -196,14 +196,6 @@ static bool qp_service_known(unsigned int service)
 /* What the layout of a context calls reserved: the umem of the doorbell record */
 #define QPC_DOORBELL_UMEM_ID (0x720 / 8)
 
-static bool qp_set_doorbell(struct dev *dev, struct qp *qp, const uint8_t *context)
-{
-	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
-	return !IFC_GET(qpc, context, dbr_umem_valid) ||
-	       umem_doorbell(dev, get_be32(context + QPC_DOORBELL_UMEM_ID), qp->doorbell,
-			     &qp->doorbell);
-}
-
 static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
@@ -224,6 +216,7 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
 	struct qp *qp;
+	bool placed;
 
 	if (!qp_service_known(IFC_GET(qpc, context, st)))
 		return CMD_BAD_PARAM;
@@ -234,8 +227,13 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	IFC_SET(qpc, qp->context, state, QP_RESET);
 	qp->service = IFC_GET(qpc, context, st);
 	qp->pd = IFC_GET(qpc, context, pd);
+	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
 	qp_set_sizes(qp);
-	if (!qp_set_queue(dev, qp, cmd) || !qp_set_doorbell(dev, qp, context)) {
+	placed = qp_set_queue(dev, qp, cmd);
+	if (placed && IFC_GET(qpc, context, dbr_umem_valid))
+		placed = umem_doorbell(dev, get_be32(context + QPC_DOORBELL_UMEM_ID),
+				       &qp->doorbell);
+	if (!placed) {
 		qp_release(qp);
 		return CMD_BAD_PARAM;
 	}

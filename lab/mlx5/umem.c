@@ -69,10 +69,10 @@ bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, st
 	return umem && queue_part(queue, umem, offset, size);
 }
 
-bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t offset, uint64_t *address)
+bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t *record)
 {
 	struct queue *umem = table_get(&dev->umems, id);
 
-	return umem && offset % DOORBELL_RECORD == 0 &&
-	       queue_address(umem, offset, DOORBELL_RECORD, address);
+	return umem && *record % DOORBELL_RECORD == 0 &&
+	       queue_address(umem, *record, DOORBELL_RECORD, record);
 }

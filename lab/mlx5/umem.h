@@ -8,7 +8,7 @@
 void umem_release(void *umem);
 /* A queue of size bytes in a umem; false: there is no such umem, or no such place in it */
 bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, struct queue *queue);
-/* The address of a doorbell record in a umem */
-bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t offset, uint64_t *address);
+/* Of a doorbell record in a umem: its offset becomes its address */
+bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t *record);
 
 #endif
