@@ -31,6 +31,8 @@ static void caps_general(uint8_t *caps)
 	CAP(log_max_xrcd, CAPS_LOG_MAX_XRCD);
 	CAP(log_max_uctx, CAPS_LOG_MAX_CONTEXT);
 	CAP(log_max_umem, CAPS_LOG_MAX_UMEM);
+	CAP(log_max_mcg, CAPS_LOG_MAX_GROUP);
+	CAP(max_qp_mcg, CAPS_MAX_ATTACHED);
 	CAP(log_max_msg, 30);
 	CAP(log_max_mrw_sz, 64);
 	CAP(log_max_ra_req_qp, 4);

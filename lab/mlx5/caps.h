@@ -17,6 +17,8 @@
 #define CAPS_LOG_MAX_XRCD 16
 #define CAPS_LOG_MAX_CONTEXT 8
 #define CAPS_LOG_MAX_UMEM 10
+#define CAPS_LOG_MAX_GROUP 6
+#define CAPS_MAX_ATTACHED 64 /* queue pairs in a multicast group */
 #define CAPS_MAX_INDIRECTION 4
 #define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes: what the ds field can say */
 #define CAPS_MAX_RQ_WQE 512

@@ -62,6 +62,8 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DEALLOC_UAR, dealloc_uar, res_dealloc_uar),
 	CMD(ACCESS_REG, access_register, port_access_register),
 	CMD(MAD_IFC, mad_ifc, hca_nothing),
+	CMD(ATTACH_TO_MCG, attach_to_mcg, multicast_attach),
+	CMD(DETACH_FROM_MCG, detach_from_mcg, multicast_detach),
 	CMD(NOP, nop, hca_nothing),
 	CMD(ALLOC_XRCD, alloc_xrcd, res_alloc_xrcd),
 	CMD(DEALLOC_XRCD, dealloc_xrcd, res_dealloc_xrcd),

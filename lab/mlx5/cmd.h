@@ -79,6 +79,8 @@ CMD_HANDLER(res_create_flow_table);
 CMD_HANDLER(res_destroy_flow_table);
 CMD_HANDLER(res_create_flow_group);
 CMD_HANDLER(res_destroy_flow_group);
+CMD_HANDLER(multicast_attach);
+CMD_HANDLER(multicast_detach);
 CMD_HANDLER(umem_create);
 CMD_HANDLER(umem_destroy);
 CMD_HANDLER(eq_create);

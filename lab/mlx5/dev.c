@@ -8,8 +8,10 @@
 #include "fabric.h"
 #include "fault.h"
 #include "mkey.h"
+#include "multicast.h"
 #include "pci.h"
 #include "qp.h"
+#include "sa.h"
 #include "srq.h"
 #include "umem.h"
 
@@ -96,6 +98,7 @@ bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *
 	dev_table(dev, &dev->counters, 1, DEV_MAX_STEERING);
 	dev_table(dev, &dev->flow_tables, 1, DEV_MAX_STEERING);
 	dev_table(dev, &dev->flow_groups, 1, DEV_MAX_STEERING);
+	dev_table(dev, &dev->attachments, 1, CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP);
 	snprintf((char *)dev->node_description, sizeof(dev->node_description), "hugeodp");
 	caps_init(dev);
 	pci_init(dev);
@@ -122,6 +125,8 @@ void dev_clear(struct dev *dev)
 	table_clear(&dev->counters, NULL);
 	table_clear(&dev->flow_tables, NULL);
 	table_clear(&dev->flow_groups, NULL);
+	table_clear(&dev->attachments, multicast_release);
+	sa_forget(dev->fabric, dev);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;
 }

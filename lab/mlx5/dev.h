@@ -176,7 +176,7 @@ struct dev {
 
 	struct table eqs, cqs, srqs, qps, mkeys;
 	struct table pds, uars, xrcds, contexts, umems;
-	struct table counters, flow_tables, flow_groups;
+	struct table counters, flow_tables, flow_groups, attachments;
 
 	uint64_t next_token;
 	struct qp *run_first, *run_last;

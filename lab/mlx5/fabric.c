@@ -20,7 +20,12 @@ bool fabric_add(struct fabric *fabric, struct dev *dev)
 
 void fabric_remove(struct fabric *fabric, const struct dev *dev)
 {
-	fabric->devices[dev->lid - LID_FIRST] = NULL;
+	fabric->devices[fabric_index(dev)] = NULL;
+}
+
+unsigned int fabric_index(const struct dev *dev)
+{
+	return dev->lid - LID_FIRST;
 }
 
 struct dev *fabric_find(const struct fabric *fabric, unsigned int lid)

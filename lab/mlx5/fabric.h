@@ -7,12 +7,15 @@
 #define MLX5_MODEL_FABRIC_H
 
 #include "dev.h"
+#include "sa.h"
 
-#define FABRIC_DEVICES 2
-#define FABRIC_MANAGER_LID 1
+#define FABRIC_DEVICES SA_PORTS
+#define FABRIC_MANAGER_LID 0x100 /* of none of the devices */
+#define FABRIC_MULTICAST_LID 0xc000 /* and those above */
 
 struct fabric {
 	struct dev *devices[FABRIC_DEVICES];
+	struct sa sa;
 };
 
 /* Gives the device its LID; false: there are too many */
@@ -20,6 +23,8 @@ bool fabric_add(struct fabric *fabric, struct dev *dev);
 void fabric_remove(struct fabric *fabric, const struct dev *dev);
 /* The device with this LID, or NULL */
 struct dev *fabric_find(const struct fabric *fabric, unsigned int lid);
+/* Which one of the devices it is */
+unsigned int fabric_index(const struct dev *dev);
 /* A turn of all devices. Returns ms until work is due again, -1: nothing is. */
 int fabric_work(struct fabric *fabric);
 

@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "eq.h"
 #include "fault.h"
+#include "multicast.h"
 #include "queue.h"
 #include "recv.h"
 #include "umem.h"
@@ -255,6 +256,7 @@ enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
 		return CMD_BAD_RESOURCE;
 	qp_reset(dev, qp);
 	qp_forget(dev, qp);
+	multicast_forget(dev, number);
 	table_take(&dev->qps, number);
 	qp_release(qp);
 	return CMD_OK;

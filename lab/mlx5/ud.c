@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Datagrams: UD and the two management queue pairs. */
+/* Datagrams: UD and the two management queue pairs, to one, to a group or to the administrator. */
 #include "job.h"
 
 #include "fabric.h"
+#include "multicast.h"
 #include "port.h"
 #include "recv.h"
 
@@ -17,6 +18,8 @@
 #define CQE_GRH (1u << 28)
 #define CQE_SERVICE_LEVEL_SHIFT 24
 #define DEFAULT_PKEY 0xffff
+#define GENERAL_QPN 1
+#define MULTICAST_QPN 0xffffff
 
 struct ud_address {
 	uint32_t qkey;
@@ -29,6 +32,15 @@ struct ud_address {
 	uint32_t flow_label;
 	unsigned int source_gid;
 	uint8_t gid[16];
+};
+
+/* A datagram on its way */
+struct datagram {
+	uint32_t qkey;
+	bool grh;
+	uint8_t header[GRH_SIZE];
+	const struct sg *payload;
+	struct completion completion; /* of the receiver */
 };
 
 static bool ud_parse_address(struct wqe *wqe, struct ud_address *address)
@@ -65,22 +77,14 @@ static struct qp *ud_find(struct dev *dev, uint32_t qpn)
 
 	if (qpn > 1)
 		return table_get(&dev->qps, qpn);
-	table_for_each(&dev->qps, number, qp)
-		if (qp->service == service)
-			return qp;
+	table_for_each(&dev->qps, number, qp) if (qp->service == service) return qp;
 	return NULL;
 }
 
-static bool ud_accepts(const struct job *job, const struct ud_address *address)
+static bool ud_accepts(const struct qp *qp, const struct datagram *datagram)
 {
-	const struct qp *peer = job->peer;
-	uint32_t qkey = address->qkey;
-
-	if (qkey & QKEY_FROM_CONTEXT)
-		qkey = IFC_GET(qpc, job->qp->context, q_key);
-	return peer && qp_is_datagram(peer) && qp_receives(peer) &&
-	       (!address->grh || port_has_gid(job->peer_dev, address->gid)) &&
-	       (peer->service == QP_MANAGEMENT || qkey == IFC_GET(qpc, peer->context, q_key));
+	return qp && qp_is_datagram(qp) && qp_receives(qp) &&
+	       (qp->service == QP_MANAGEMENT || datagram->qkey == IFC_GET(qpc, qp->context, q_key));
 }
 
 static void ud_header(const struct dev *dev, const struct ud_address *address, uint64_t length,
@@ -99,39 +103,154 @@ static uint32_t ud_source(const struct qp *qp)
 {
 	if (qp->service == QP_MANAGEMENT)
 		return 0;
-	return qp->service == QP_GENERAL ? 1 : qp->number;
+	return qp->service == QP_GENERAL ? GENERAL_QPN : qp->number;
 }
 
-static void ud_deliver(struct job *job, const struct ud_address *address)
+static struct datagram ud_make(const struct job *job, const struct ud_address *address)
 {
 	bool immediate = job->wqe.opcode == WQE_SEND_IMM;
-	struct completion completion = {
-		.opcode = immediate ? CQE_RECEIVE_SEND_IMM : CQE_RECEIVE_SEND,
-		.byte_count = job->local.length + GRH_SIZE,
-		.immediate = immediate ? job->wqe.immediate : DEFAULT_PKEY,
-		.flags_source = ud_source(job->qp) |
+	struct datagram datagram = {
+		.qkey = address->qkey & QKEY_FROM_CONTEXT ?
+				IFC_GET(qpc, job->qp->context, q_key) :
+				address->qkey,
+		.grh = address->grh,
+		.payload = &job->local,
+		.completion = {
+			.opcode = immediate ? CQE_RECEIVE_SEND_IMM : CQE_RECEIVE_SEND,
+			.byte_count = job->local.length + GRH_SIZE,
+			.immediate = immediate ? job->wqe.immediate : DEFAULT_PKEY,
+			.flags_source =
+				ud_source(job->qp) |
 				(uint32_t)address->service_level << CQE_SERVICE_LEVEL_SHIFT |
 				(address->grh ? CQE_GRH : 0),
-		.source_lid = job->dev->lid,
-		.solicited = job->wqe.solicited,
+			.source_lid = job->dev->lid,
+			.solicited = job->wqe.solicited,
+		},
 	};
-	uint8_t grh[GRH_SIZE] = { 0 };
 
-	if (address->grh) {
-		ud_header(job->dev, address, job->local.length, grh);
-		sg_put(&job->remote, 0, grh, sizeof(grh));
+	if (address->grh)
+		ud_header(job->dev, address, job->local.length, datagram.header);
+	return datagram;
+}
+
+/* What goes wrong here is the receiver's, and the sender never knows; but for a page fault */
+static enum recv_result ud_receive(struct dev *dev, struct qp *qp, const struct datagram *datagram,
+				   struct fault *fault)
+{
+	struct completion completion = datagram->completion;
+	struct sg room = { 0 };
+	enum recv_result result = recv_prepare(dev, qp, 0, completion.byte_count, &room, fault);
+
+	switch (result) {
+	case RECV_OK:
+		if (datagram->grh)
+			sg_put(&room, 0, datagram->header, GRH_SIZE);
+		sg_copy(&room, GRH_SIZE, datagram->payload);
+		recv_complete(dev, qp, &completion);
+		break;
+	case RECV_SHORT:
+		recv_fail(dev, qp, SYNDROME_LOCAL_LENGTH);
+		break;
+	case RECV_DENIED:
+		recv_fail(dev, qp, SYNDROME_LOCAL_PROTECTION);
+		break;
+	case RECV_NONE:
+	case RECV_FAULT:
+		break;
 	}
-	sg_copy(&job->remote, GRH_SIZE, &job->local);
+	sg_release(&room);
+	return result;
+}
+
+static enum job_result ud_send_one(struct job *job, const struct ud_address *address,
+				   const struct datagram *datagram)
+{
+	struct fault fault = { 0 };
+
+	job->peer_dev = fabric_find(job->dev->fabric, address->lid);
+	job->peer = job->peer_dev ? ud_find(job->peer_dev, address->qpn) : NULL;
+	if (!ud_accepts(job->peer, datagram) ||
+	    (address->grh && !port_has_gid(job->peer_dev, address->gid)))
+		return JOB_DONE;
+	switch (ud_receive(job->peer_dev, job->peer, datagram, &fault)) {
+	case RECV_OK:
+		job->dev->stats.bytes_sent += job->local.length;
+		job_moved(job, true, job->local.length);
+		break;
+	case RECV_NONE:
+		job->dev->stats.rnr_waits++;
+		break;
+	case RECV_FAULT:
+		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
+		return JOB_WAIT;
+	case RECV_SHORT:
+	case RECV_DENIED:
+		break;
+	}
+	return JOB_DONE;
+}
+
+/* To all that are attached, the sender too. Who would have to fault first goes without. */
+static void ud_send_group(struct job *job, const struct ud_address *address,
+			  const struct datagram *datagram)
+{
+	const struct attachment *attachment;
+	uint32_t number;
+	unsigned int i;
+
+	if (!address->grh || address->qpn != MULTICAST_QPN)
+		return;
 	job->dev->stats.bytes_sent += job->local.length;
-	job_moved(job, true, job->local.length);
-	recv_complete(job->peer_dev, job->peer, &completion);
+	fabric_for_each(job->dev->fabric, i, job->peer_dev)
+	{
+		table_for_each(&job->peer_dev->attachments, number, attachment)
+		{
+			struct fault unresolved = { 0 };
+
+			job->peer = table_get(&job->peer_dev->qps, attachment->qpn);
+			if (!memcmp(attachment->gid, address->gid, 16) &&
+			    ud_accepts(job->peer, datagram) &&
+			    ud_receive(job->peer_dev, job->peer, datagram, &unresolved) == RECV_OK)
+				job_moved(job, true, job->local.length);
+		}
+	}
+}
+
+/* The administrator answers at once, to the general services of the sender's port */
+static void ud_send_administrator(struct job *job, const struct ud_address *address)
+{
+	uint8_t request[SA_MAD_SIZE], reply[SA_MAD_SIZE];
+	struct sg in = { 0 }, out = { 0 };
+	struct datagram datagram = {
+		.payload = &out,
+		.completion = {
+			.opcode = CQE_RECEIVE_SEND,
+			.byte_count = SA_MAD_SIZE + GRH_SIZE,
+			.immediate = DEFAULT_PKEY,
+			.flags_source = GENERAL_QPN,
+			.source_lid = FABRIC_MANAGER_LID,
+		},
+	};
+	struct qp *qp = ud_find(job->dev, GENERAL_QPN);
+	struct fault unresolved = { 0 };
+
+	if (job->local.length != SA_MAD_SIZE || address->qpn != GENERAL_QPN || !qp)
+		return;
+	datagram.qkey = IFC_GET(qpc, qp->context, q_key);
+	if (sg_add(&in, request, SA_MAD_SIZE) && sg_add(&out, reply, SA_MAD_SIZE)) {
+		sg_copy(&in, 0, &job->local);
+		if (sa_answer(job->dev->fabric, request, reply) && ud_accepts(qp, &datagram))
+			ud_receive(job->dev, qp, &datagram, &unresolved);
+	}
+	sg_release(&in);
+	sg_release(&out);
 }
 
 enum job_result ud_execute(struct job *job)
 {
 	struct ud_address address;
+	struct datagram datagram;
 	enum job_result result;
-	struct fault fault = { 0 };
 
 	if (job->wqe.opcode == WQE_NOP)
 		return JOB_DONE;
@@ -143,28 +262,12 @@ enum job_result ud_execute(struct job *job)
 		return result;
 	if (job->local.length > UD_MTU)
 		return job_failed(job, SYNDROME_LOCAL_LENGTH);
-	job->peer_dev = fabric_find(job->dev->fabric, address.lid);
-	job->peer = job->peer_dev ? ud_find(job->peer_dev, address.qpn) : NULL;
-	if (!ud_accepts(job, &address))
-		return JOB_DONE;
-	/* whatever is wrong from here on is the receiver's: the sender never knows */
-	switch (recv_prepare(job->peer_dev, job->peer, 0, job->local.length + GRH_SIZE, &job->remote,
-			     &fault)) {
-	case RECV_OK:
-		ud_deliver(job, &address);
-		break;
-	case RECV_NONE:
-		job->dev->stats.rnr_waits++;
-		break;
-	case RECV_SHORT:
-		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_LENGTH);
-		break;
-	case RECV_FAULT:
-		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
-		return JOB_WAIT;
-	case RECV_DENIED:
-		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
-		break;
-	}
-	return JOB_DONE;
+	datagram = ud_make(job, &address);
+	if (address.lid == FABRIC_MANAGER_LID)
+		ud_send_administrator(job, &address);
+	else if (address.lid >= FABRIC_MULTICAST_LID)
+		ud_send_group(job, &address, &datagram);
+	else
+		result = ud_send_one(job, &address, &datagram);
+	return result;
 }

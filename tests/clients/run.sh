@@ -11,21 +11,26 @@ source "$here/tap.sh"
 dir=$(mktemp -d)
 trap 'jobs -p | xargs -r kill; rm -rf "$dir"' EXIT
 export HOME=/tmp UCX_VFS_ENABLE=n UCX_WARN_UNUSED_ENV_VARS=n
+device=${HUGEODP_LAB_DEVICE:-rxe0}
 # connections over TCP, as UCX gets no answers from itself by datagrams of rxe; data over RDMA
-export UCX_TLS=rc_verbs,tcp,self UCX_NET_DEVICES=${HUGEODP_LAB_DEVICE:-rxe0}:1,lo UCX_MAX_RNDV_RAILS=1
+export UCX_TLS=rc_verbs,tcp,self UCX_NET_DEVICES=$device:1,lo UCX_MAX_RNDV_RAILS=1
 export UCX_REG_NONBLOCK_MEM_TYPES=host
-export FI_VERBS_USE_ODP=1 FI_VERBS_IFACE=veth0
+export FI_VERBS_USE_ODP=1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 # moved: MiB that went through the device
 case $HUGEODP_DEVICE in
 rxe)
-	export UCX_IB_GID_INDEX=1
+	export UCX_IB_GID_INDEX=1 FI_VERBS_IFACE=veth0
+	address=10.99.0.1
 	moved() { echo $(($(cat /sys/class/infiniband/rxe0/ports/1/hw_counters/sent_pkts) / 256)); }
 	;;
 mlx5)
 	# with DevX, UCX has on-demand paging in its second version alone
-	export UCX_IB_MLX5_DEVX=n
+	export UCX_IB_MLX5_DEVX=n FI_VERBS_IFACE=ib0
+	address=10.99.1.1
+	ip address add "$address/24" dev ib0
+	ip link set ib0 up
 	moved() {
 		hugeodp-mlx5-counters bytes_sent bytes_written bytes_read |
 			awk '{ n += $1 } END { print int(n / 2 ^ 20) }'
@@ -54,10 +59,10 @@ listening() { ss -Htln "sport = :47592" | grep -q .; }
 pingpong() {
 	local server status=0 end=$((SECONDS + 60))
 	# without the address the server looks for one by the name of localhost
-	timeout -k 5 120 "${WRAPPER[@]}" fi_pingpong "$@" -s 10.99.0.1 >"$dir/server" 2>&1 &
+	timeout -k 5 120 "${WRAPPER[@]}" fi_pingpong "$@" -s "$address" >"$dir/server" 2>&1 &
 	server=$!
 	until listening || ! kill -0 "$server" 2>/dev/null || ((SECONDS > end)); do :; done
-	timeout -k 5 120 "${WRAPPER[@]}" fi_pingpong "$@" -s 10.99.0.1 10.99.0.1 \
+	timeout -k 5 120 "${WRAPPER[@]}" fi_pingpong "$@" -s "$address" "$address" \
 		>"$dir/out" 2>&1 || status=$?
 	wait "$server" || status=$?
 	return "$status"
@@ -85,11 +90,9 @@ all() {
 		ucx_perftest -t tag_bw -s 4194304 -n 4 -w 1
 	client "Open MPI" 16 ranks pml ucx osc ucx -- "$here/mpi-transfer"
 	ok "Open MPI, $MODE: all bytes are right" grep -qx "all bytes are right" "$dir/out"
-	# the IP address that libfabric's connections need is one of rxe's; -c compares data
-	if [[ $HUGEODP_DEVICE == rxe ]]; then
-		client "fi_pingpong (libfabric)" 40 \
-			pingpong -p verbs -e msg -d rxe0 -c -I 5 -S 4194304
-	fi
+	# -c compares data
+	client "fi_pingpong (libfabric)" 40 \
+		pingpong -p verbs -e msg -d "$device" -c -I 5 -S 4194304
 }
 
 MODE="as it is"

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Queue pairs attached to multicast groups, and so to what is sent to them. */
+#ifndef MLX5_MODEL_MULTICAST_H
+#define MLX5_MODEL_MULTICAST_H
+
+#include "dev.h"
+
+struct attachment {
+	uint8_t gid[16];
+	uint32_t qpn;
+};
+
+/* A queue pair that is destroyed is attached to nothing */
+void multicast_forget(struct dev *dev, uint32_t qpn);
+void multicast_release(void *attachment);
+
+#endif
