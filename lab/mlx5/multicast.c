@@ -17,9 +17,9 @@ static uint32_t multicast_find(struct dev *dev, const uint8_t *gid, uint32_t qpn
 	const struct attachment *attachment;
 	uint32_t number;
 
-	table_for_each(&dev->attachments, number,
-		       attachment) if (attachment->qpn == qpn &&
-				       !memcmp(attachment->gid, gid, 16)) return number;
+	table_for_each(&dev->attachments, number, attachment)
+		if (attachment->qpn == qpn && !memcmp(attachment->gid, gid, 16))
+			return number;
 	return 0;
 }
 
@@ -64,6 +64,7 @@ void multicast_forget(struct dev *dev, uint32_t qpn)
 	const struct attachment *attachment;
 	uint32_t number;
 
-	table_for_each(&dev->attachments, number, attachment) if (attachment->qpn == qpn)
-		multicast_release(table_take(&dev->attachments, number));
+	table_for_each(&dev->attachments, number, attachment)
+		if (attachment->qpn == qpn)
+			multicast_release(table_take(&dev->attachments, number));
 }

@@ -90,7 +90,9 @@ static struct dev *sa_port(struct fabric *fabric, const uint8_t *gid)
 	struct dev *dev;
 	unsigned int i;
 
-	fabric_for_each(fabric, i, dev) if (port_has_gid(dev, gid)) return dev;
+	fabric_for_each(fabric, i, dev)
+		if (port_has_gid(dev, gid))
+			return dev;
 	return NULL;
 }
 

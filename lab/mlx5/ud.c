@@ -77,7 +77,9 @@ static struct qp *ud_find(struct dev *dev, uint32_t qpn)
 
 	if (qpn > 1)
 		return table_get(&dev->qps, qpn);
-	table_for_each(&dev->qps, number, qp) if (qp->service == service) return qp;
+	table_for_each(&dev->qps, number, qp)
+		if (qp->service == service)
+			return qp;
 	return NULL;
 }
 
