@@ -19,6 +19,7 @@
 #define CQE_SERVICE_LEVEL_SHIFT 24
 #define DEFAULT_PKEY 0xffff
 #define GENERAL_QPN 1
+#define GENERAL_QKEY 0x80010000
 #define MULTICAST_QPN 0xffffff
 
 struct ud_address {
@@ -192,38 +193,62 @@ static enum job_result ud_send_one(struct job *job, const struct ud_address *add
 	return JOB_DONE;
 }
 
-/* To all that are attached, the sender too. Who would have to fault first goes without. */
-static void ud_send_group(struct job *job, const struct ud_address *address,
-			  const struct datagram *datagram)
+/* True: somebody on this device has it. Who would have to fault first goes without. */
+static bool ud_receive_group(struct job *job, const struct ud_address *address,
+			     const struct datagram *datagram)
 {
 	const struct attachment *attachment;
+	bool received = false;
 	uint32_t number;
-	unsigned int i;
 
-	if (!address->grh || address->qpn != MULTICAST_QPN)
-		return;
-	job->dev->stats.bytes_sent += job->local.length;
-	fabric_for_each(job->dev->fabric, i, job->peer_dev)
-	{
-		table_for_each(&job->peer_dev->attachments, number, attachment)
-		{
-			struct fault unresolved = { 0 };
+	table_for_each(&job->peer_dev->attachments, number, attachment) {
+		struct qp *qp = table_get(&job->peer_dev->qps, attachment->qpn);
+		struct fault unresolved = { 0 };
+		enum recv_result result;
 
-			job->peer = table_get(&job->peer_dev->qps, attachment->qpn);
-			if (!memcmp(attachment->gid, address->gid, 16) &&
-			    ud_accepts(job->peer, datagram) &&
-			    ud_receive(job->peer_dev, job->peer, datagram, &unresolved) == RECV_OK)
-				job_moved(job, true, job->local.length);
-		}
+		if (memcmp(attachment->gid, address->gid, 16) || !ud_accepts(qp, datagram))
+			continue;
+		result = ud_receive(job->peer_dev, qp, datagram, &unresolved);
+		received |= result == RECV_OK;
+		job->dev->stats.rnr_waits += result == RECV_NONE;
 	}
+	return received;
 }
 
-/* The administrator answers at once, to the general services of the sender's port */
-static void ud_send_administrator(struct job *job, const struct ud_address *address)
+/* To all that are attached, the sender too. To each device it goes once, for all who are there. */
+static void ud_send_group(struct job *job, const struct ud_address *address,
+			  struct datagram *datagram)
+{
+	uint8_t payload[UD_MTU];
+	struct sg once = { 0 };
+	bool received = false;
+	unsigned int i;
+
+	if (!address->grh || address->qpn != MULTICAST_QPN ||
+	    !sg_add(&once, payload, job->local.length))
+		return;
+	/* the first receiver's buffer may be what is sent, and the second gets the same */
+	sg_copy(&once, 0, &job->local);
+	datagram->payload = &once;
+	fabric_for_each(job->dev->fabric, i, job->peer_dev) {
+		if (!ud_receive_group(job, address, datagram))
+			continue;
+		received = true;
+		job_moved(job, true, job->local.length);
+	}
+	if (received)
+		job->dev->stats.bytes_sent += job->local.length;
+	sg_release(&once);
+}
+
+/* The administrator is a general service like any other. It answers at once, whoever asked. */
+static void ud_send_administrator(struct job *job, const struct ud_address *address,
+				  const struct datagram *question)
 {
 	uint8_t request[SA_MAD_SIZE], reply[SA_MAD_SIZE];
 	struct sg in = { 0 }, out = { 0 };
-	struct datagram datagram = {
+	struct datagram answer = {
+		.qkey = GENERAL_QKEY,
 		.payload = &out,
 		.completion = {
 			.opcode = CQE_RECEIVE_SEND,
@@ -233,16 +258,16 @@ static void ud_send_administrator(struct job *job, const struct ud_address *addr
 			.source_lid = FABRIC_MANAGER_LID,
 		},
 	};
-	struct qp *qp = ud_find(job->dev, GENERAL_QPN);
+	struct qp *qp = ud_find(job->dev, ud_source(job->qp));
 	struct fault unresolved = { 0 };
 
-	if (job->local.length != SA_MAD_SIZE || address->qpn != GENERAL_QPN || !qp)
+	if (job->local.length != SA_MAD_SIZE || address->qpn != GENERAL_QPN ||
+	    question->qkey != GENERAL_QKEY)
 		return;
-	datagram.qkey = IFC_GET(qpc, qp->context, q_key);
 	if (sg_add(&in, request, SA_MAD_SIZE) && sg_add(&out, reply, SA_MAD_SIZE)) {
 		sg_copy(&in, 0, &job->local);
-		if (sa_answer(job->dev->fabric, request, reply) && ud_accepts(qp, &datagram))
-			ud_receive(job->dev, qp, &datagram, &unresolved);
+		if (sa_answer(job->dev->fabric, request, reply) && ud_accepts(qp, &answer))
+			ud_receive(job->dev, qp, &answer, &unresolved);
 	}
 	sg_release(&in);
 	sg_release(&out);
@@ -266,7 +291,7 @@ enum job_result ud_execute(struct job *job)
 		return job_failed(job, SYNDROME_LOCAL_LENGTH);
 	datagram = ud_make(job, &address);
 	if (address.lid == FABRIC_MANAGER_LID)
-		ud_send_administrator(job, &address);
+		ud_send_administrator(job, &address, &datagram);
 	else if (address.lid >= FABRIC_MULTICAST_LID)
 		ud_send_group(job, &address, &datagram);
 	else
