@@ -48,6 +48,9 @@ enum member_at {
 #define CLASS_SA_VERSION 2
 #define METHOD_GET 0x01
 #define METHOD_SET 0x02
+#define METHOD_SEND 0x03
+#define METHOD_TRAP 0x05
+#define METHOD_TRAP_REPRESS 0x07
 #define METHOD_DELETE 0x15
 #define METHOD_RESPONSE 0x80
 #define ATTRIBUTE_CLASS_PORT_INFO 0x0001
@@ -66,11 +69,17 @@ enum sa_status {
 };
 
 #define PATH_HAS_DGID (1ull << 2)
+#define PATH_HAS_SGID (1ull << 3)
 #define PATH_HAS_DLID (1ull << 4)
+#define PATH_HAS_SLID (1ull << 5)
 #define MEMBER_HAS_GIDS (1ull << 0 | 1ull << 1)
 #define MEMBER_HAS_JOIN_STATE (1ull << 16)
 /* Q_Key, traffic class, P_Key, service level, flow label: without them nobody can make a group */
 #define MEMBER_MAKES_GROUP (1ull << 2 | 1ull << 6 | 1ull << 7 | 1ull << 12 | 1ull << 13)
+
+/* Bits of the join state: who only listens, or sends without being a member, makes no group */
+#define JOIN_FULL_MEMBER 0x1
+#define JOIN_SEND_ONLY_FULL_MEMBER 0x8
 
 #define EXACTLY 0x80 /* the selector before MTU, rate and lifetime */
 #define MTU_4096 5
@@ -85,13 +94,14 @@ static const uint8_t ip_broadcast[16] = {
 };
 #define IP_BROADCAST_QKEY 0x0b1b
 
-static struct dev *sa_port(struct fabric *fabric, const uint8_t *gid)
+/* The port that all which is said of it fits: GID, LID, either can be NULL */
+static struct dev *sa_port(struct fabric *fabric, const uint8_t *gid, const uint8_t *lid)
 {
 	struct dev *dev;
 	unsigned int i;
 
 	fabric_for_each(fabric, i, dev)
-		if (port_has_gid(dev, gid))
+		if ((!gid || port_has_gid(dev, gid)) && (!lid || get_be16(lid) == dev->lid))
 			return dev;
 	return NULL;
 }
@@ -106,17 +116,20 @@ static enum sa_status sa_class_port_info(uint8_t *info)
 
 static enum sa_status sa_path(struct fabric *fabric, uint64_t components, uint8_t *path)
 {
-	struct dev *from = sa_port(fabric, path + PATH_SGID), *to;
+	const uint8_t *dgid = components & PATH_HAS_DGID ? path + PATH_DGID : NULL;
+	const uint8_t *sgid = components & PATH_HAS_SGID ? path + PATH_SGID : NULL;
+	const uint8_t *dlid = components & PATH_HAS_DLID ? path + PATH_DLID : NULL;
+	const uint8_t *slid = components & PATH_HAS_SLID ? path + PATH_SLID : NULL;
+	const struct dev *from = sa_port(fabric, sgid, slid), *to = sa_port(fabric, dgid, dlid);
 
-	if (components & PATH_HAS_DGID)
-		to = sa_port(fabric, path + PATH_DGID);
-	else if (components & PATH_HAS_DLID)
-		to = fabric_find(fabric, get_be16(path + PATH_DLID));
-	else
+	if (!(sgid || slid) || !(dgid || dlid))
 		return SA_TOO_FEW_COMPONENTS;
 	if (!from || !to)
 		return SA_NO_RECORDS;
-	port_gid(to, 0, path + PATH_DGID);
+	if (!dgid)
+		port_gid(to, 0, path + PATH_DGID);
+	if (!sgid)
+		port_gid(from, 0, path + PATH_SGID);
 	put_be16(path + PATH_DLID, to->lid);
 	put_be16(path + PATH_SLID, from->lid);
 	put_be32(path + PATH_FLOW_HOP, 0);
@@ -152,11 +165,14 @@ static struct sa_group *sa_group(struct sa *sa, const uint8_t *gid)
 static enum sa_status sa_make_group(struct sa *sa, uint64_t components, const uint8_t *member,
 				    struct sa_group **made)
 {
+	const uint8_t makes = JOIN_FULL_MEMBER | JOIN_SEND_ONLY_FULL_MEMBER;
 	struct sa_group *group = sa->groups;
 	bool broadcast = !memcmp(member + MEMBER_GID, ip_broadcast, sizeof(ip_broadcast));
 
 	if (member[MEMBER_GID] != 0xff)
 		return SA_INVALID_GID;
+	if (!(member[MEMBER_SCOPE_JOIN] & makes))
+		return SA_INVALID;
 	if (!broadcast && (components & MEMBER_MAKES_GROUP) != MEMBER_MAKES_GROUP)
 		return SA_TOO_FEW_COMPONENTS;
 	while (group < sa->groups + SA_GROUPS && sa_group_used(group))
@@ -190,11 +206,10 @@ static void sa_describe(const struct sa *sa, const struct sa_group *group, unsig
 	member[MEMBER_SCOPE_JOIN] = group->gid[1] << 4 | joined;
 }
 
-static enum sa_status sa_member(struct fabric *fabric, bool leave, uint64_t components,
+static enum sa_status sa_member(const struct dev *port, bool leave, uint64_t components,
 				uint8_t *member)
 {
-	struct sa *sa = &fabric->sa;
-	struct dev *dev = sa_port(fabric, member + MEMBER_PORT_GID);
+	struct sa *sa = &port->fabric->sa;
 	struct sa_group *group = sa_group(sa, member + MEMBER_GID);
 	unsigned int state = member[MEMBER_SCOPE_JOIN] & 0xf;
 	enum sa_status status;
@@ -203,7 +218,8 @@ static enum sa_status sa_member(struct fabric *fabric, bool leave, uint64_t comp
 	if ((components & MEMBER_HAS_GIDS) != MEMBER_HAS_GIDS ||
 	    !(components & MEMBER_HAS_JOIN_STATE))
 		return SA_TOO_FEW_COMPONENTS;
-	if (!dev || !state)
+	/* each port for itself */
+	if (!port_has_gid(port, member + MEMBER_PORT_GID) || !state)
 		return SA_INVALID;
 	if (!group && leave)
 		return SA_NO_RECORDS;
@@ -212,7 +228,7 @@ static enum sa_status sa_member(struct fabric *fabric, bool leave, uint64_t comp
 		if (status != SA_OK)
 			return status;
 	}
-	joined = &group->joined[fabric_index(dev)];
+	joined = &group->joined[fabric_index(port)];
 	if (leave && !(*joined & state))
 		return SA_INVALID;
 	*joined = leave ? *joined & ~state : *joined | state;
@@ -220,7 +236,7 @@ static enum sa_status sa_member(struct fabric *fabric, bool leave, uint64_t comp
 	return SA_OK;
 }
 
-static enum sa_status sa_execute(struct fabric *fabric, const uint8_t *request, uint8_t *record)
+static enum sa_status sa_execute(const struct dev *port, const uint8_t *request, uint8_t *record)
 {
 	unsigned int method = request[MAD_METHOD];
 	uint64_t components = get_be64(request + MAD_COMPONENTS);
@@ -234,27 +250,33 @@ static enum sa_status sa_execute(struct fabric *fabric, const uint8_t *request, 
 		break;
 	case ATTRIBUTE_PATH:
 		if (method == METHOD_GET)
-			return sa_path(fabric, components, record);
+			return sa_path(port->fabric, components, record);
 		break;
 	case ATTRIBUTE_MEMBER:
 		if (method == METHOD_SET || method == METHOD_DELETE)
-			return sa_member(fabric, method == METHOD_DELETE, components, record);
+			return sa_member(port, method == METHOD_DELETE, components, record);
 		break;
 	}
 	return SA_UNSUPPORTED;
 }
 
-bool sa_answer(struct fabric *fabric, const uint8_t *request, uint8_t *reply)
+static bool sa_wants_answer(unsigned int method)
+{
+	return !(method & METHOD_RESPONSE) && method != METHOD_SEND && method != METHOD_TRAP &&
+	       method != METHOD_TRAP_REPRESS;
+}
+
+bool sa_answer(const struct dev *port, const uint8_t *request, uint8_t *reply)
 {
 	unsigned int method = request[MAD_METHOD];
 
 	if (request[MAD_BASE_VERSION] != 1 || request[MAD_CLASS] != CLASS_SA ||
-	    method & METHOD_RESPONSE)
+	    !sa_wants_answer(method))
 		return false;
 	memcpy(reply, request, SA_MAD_SIZE);
 	/* what is set is answered like what is asked for */
 	reply[MAD_METHOD] = (method == METHOD_SET ? METHOD_GET : method) | METHOD_RESPONSE;
-	put_be16(reply + MAD_STATUS, sa_execute(fabric, request, reply + MAD_RECORD));
+	put_be16(reply + MAD_STATUS, sa_execute(port, request, reply + MAD_RECORD));
 	return true;
 }
 

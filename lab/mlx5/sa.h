@@ -30,8 +30,8 @@ struct sa {
 struct dev;
 struct fabric;
 
-/* False: this is no request, and gets no answer */
-bool sa_answer(struct fabric *fabric, const uint8_t *request, uint8_t *reply);
+/* To what a port asks. False: this is no request, and gets no answer */
+bool sa_answer(const struct dev *port, const uint8_t *request, uint8_t *reply);
 /* A port that went away is in no group */
 void sa_forget(struct fabric *fabric, const struct dev *dev);
 

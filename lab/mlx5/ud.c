@@ -266,7 +266,7 @@ static void ud_send_administrator(struct job *job, const struct ud_address *addr
 		return;
 	if (sg_add(&in, request, SA_MAD_SIZE) && sg_add(&out, reply, SA_MAD_SIZE)) {
 		sg_copy(&in, 0, &job->local);
-		if (sa_answer(job->dev->fabric, request, reply) && ud_accepts(qp, &answer))
+		if (sa_answer(job->dev, request, reply) && ud_accepts(qp, &answer))
 			ud_receive(job->dev, qp, &answer, &unresolved);
 	}
 	sg_release(&in);
