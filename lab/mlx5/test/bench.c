@@ -188,7 +188,11 @@ struct bench_qp bench_create_qp_srq(struct bench *b, struct bench_cq *cq, unsign
 {
 	uint8_t in[IFC_SIZE(create_qp_in) + 16] = { 0 }, out[IFC_SIZE(create_qp_out)];
 	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
-	struct bench_qp qp = { .lid = b->dev.lid, .cq = cq };
+	struct bench_qp qp = {
+		.lid = b->dev.lid,
+		.cq = cq,
+		.qkey = service == QP_GENERAL ? BENCH_GENERAL_QKEY : BENCH_QKEY,
+	};
 
 	/* with an SRQ, the place of its own receive queue is the send queue's */
 	qp.rq = bench_alloc(b, (BENCH_RQ_STRIDE << BENCH_RQ_LOG) + (64 << BENCH_SQ_LOG), BENCH_PAGE);
@@ -234,7 +238,7 @@ uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode
 	IFC_SET(qpc, context, rwe, 1);
 	IFC_SET(qpc, context, rae, 1);
 	IFC_SET(qpc, context, remote_qpn, to ? to->number : 0);
-	IFC_SET(qpc, context, q_key, BENCH_QKEY);
+	IFC_SET(qpc, context, q_key, qp->qkey);
 	IFC_SET(qpc, context, rnr_retry, 7);
 	IFC_SET(qpc, context, retry_count, 1);
 	IFC_SET(qpc, context, primary_address_path.rlid, to ? to->lid : 0);
@@ -307,7 +311,7 @@ uint32_t bench_register(struct bench *b, uint64_t address, size_t length, unsign
 
 static uint8_t *bench_put_address(uint8_t *s, const struct bench_wr *wr)
 {
-	put_be32(s, BENCH_QKEY);
+	put_be32(s, wr->qkey ? wr->qkey : BENCH_QKEY);
 	put_be32(s + 8, 1u << 31 | wr->datagram->number);
 	put_be16(s + 14, wr->datagram->lid);
 	if (wr->gid) {

@@ -44,6 +44,7 @@ struct bench_qp {
 	struct bench_cq *cq;
 	uint64_t rq, sq, doorbell;
 	uint16_t sq_next, rq_next;
+	uint32_t qkey; /* for the commands that change its state */
 };
 
 struct bench_srq {
@@ -65,12 +66,14 @@ struct bench_wr {
 	uint32_t xrc_srqn; /* not 0: of an XRC queue pair */
 	const struct bench_qp *datagram; /* where it goes, of a UD queue pair */
 	const uint8_t *gid; /* the datagram has a GRH */
+	uint32_t qkey; /* 0: BENCH_QKEY */
 };
 
 #define BENCH_SQ_LOG 6
 #define BENCH_RQ_LOG 4
 #define BENCH_RQ_STRIDE 64
 #define BENCH_QKEY 0x11111111
+#define BENCH_GENERAL_QKEY 0x80010000 /* of general services; in a WQE: the one of the context */
 #define BENCH_CQ_LOG 8
 #define BENCH_EQ_LOG 6
 
