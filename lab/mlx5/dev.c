@@ -98,7 +98,7 @@ bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *
 	dev_table(dev, &dev->counters, 1, DEV_MAX_STEERING);
 	dev_table(dev, &dev->flow_tables, 1, DEV_MAX_STEERING);
 	dev_table(dev, &dev->flow_groups, 1, DEV_MAX_STEERING);
-	dev_table(dev, &dev->attachments, 1, CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP);
+	dev_table(dev, &dev->attachments, 1, 1 + (CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP));
 	snprintf((char *)dev->node_description, sizeof(dev->node_description), "hugeodp");
 	caps_init(dev);
 	pci_init(dev);
