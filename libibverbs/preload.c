@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mlx5/reg_mr.h"
+#include "preload_kept.h"
 #include "preload_report.h"
 #include "priv.h"
 #include "probe.h"
@@ -35,6 +37,8 @@ static struct {
 	struct ibv_mr *(*reg_mr_iova2)(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				       unsigned int access);
 	struct ibv_mr *(*reg_mr_ex)(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+	int (*rereg_mr)(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length,
+			int access);
 	int (*dereg_mr)(struct ibv_mr *mr);
 } real;
 
@@ -72,6 +76,7 @@ static void start(void)
 	real.reg_mr_iova = find("ibv_reg_mr_iova", "IBVERBS_1.7");
 	real.reg_mr_iova2 = find("ibv_reg_mr_iova2", "IBVERBS_1.8");
 	real.reg_mr_ex = find("ibv_reg_mr_ex", "IBVERBS_1.15");
+	real.rereg_mr = find("ibv_rereg_mr", "IBVERBS_1.1");
 	real.dereg_mr = find("ibv_dereg_mr", "IBVERBS_1.1");
 	policy.all = getenv("HUGEODP_PRELOAD_ALL") != NULL;
 	policy.explain = mode && !strcmp(mode, "explain");
@@ -80,6 +85,7 @@ static void start(void)
 		policy.sizes = 0;
 	}
 	report_start();
+	kept_start();
 }
 
 static void start_once(void)
@@ -89,7 +95,7 @@ static void start_once(void)
 	pthread_once(&once, start);
 }
 
-static struct ibv_mr *plain(const struct call *call)
+static struct ibv_mr *call_libibverbs(const struct call *call)
 {
 	switch (call->by) {
 	case BY_REG_MR:
@@ -105,6 +111,17 @@ static struct ibv_mr *plain(const struct call *call)
 			return hugeodp_err_ptr(EOPNOTSUPP);
 		return real.reg_mr_ex(call->pd, call->attr);
 	}
+}
+
+static struct ibv_mr *plain(const struct call *call)
+{
+	struct ibv_mr *mr = call_libibverbs(call);
+	struct kept kept;
+
+	/* one that was there before it, and was deregistered in a way that is not known here */
+	if (mr)
+		kept_take(mr, &kept);
+	return mr;
 }
 
 /* Why nothing is tried for this one, or DECLINED_NOT. */
@@ -151,12 +168,48 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 	return report;
 }
 
+/* Whole huge pages, and ends that are none: one size for all of it is a small one. */
+static bool has_ragged_ends(const struct call *call)
+{
+	const uint64_t size = thp_pmd_size(), addr = (uintptr_t)call->addr;
+	const uint64_t end = addr + call->length;
+	uint64_t first;
+
+	if (!size || (addr ^ call->iova) & (size - 1) || end < addr)
+		return false;
+	first = (addr + size - 1) & ~(size - 1);
+	return first >= addr && first < end && end - first >= size &&
+	       (first != addr || end & (size - 1));
+}
+
+/* Of a device that decides at registration whether an MR is mixed. NULL: it is as if not tried. */
+static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct device_caps *caps)
+{
+	const struct ibv_mr_init_attr_odp request = {
+		.base = {
+			.addr = call->addr,
+			.length = call->length,
+			.access = (int)(call->access | IBV_ACCESS_ON_DEMAND),
+		},
+		.page_sizes = accepted(caps),
+		.flags = IBV_ODP_MIXED,
+	};
+	struct ibv_mr *mr;
+
+	if (!(caps->flags & IBV_ODP_MIXED) || !has_ragged_ends(call) ||
+	    !mlx5_can_adopt(call->pd->context, call->access))
+		return NULL;
+	return mlx5_reg_mr(call->pd, &request, call->iova, &mr) ? NULL : mr;
+}
+
 /* The plain MR first: whatever fails after that, it is what the program asked for. */
 static struct ibv_mr *with_kernel(const struct call *call, const struct device_caps *caps)
 {
 	uint32_t mixed = caps->flags & IBV_ODP_MIXED;
-	struct ibv_mr *mr;
+	struct ibv_mr *mr = mixed_from_the_start(call, caps);
 
+	if (mr)
+		return mr;
 	if (!(call->access & IBV_ACCESS_ON_DEMAND))
 		mr = real.reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
 				       call->access | IBV_ACCESS_ON_DEMAND);
@@ -196,6 +249,7 @@ static struct ibv_mr *upgrade(const struct call *call, const struct device_caps 
 		report_declined(DECLINED_FAILED, call->addr, call->length);
 		return mr;
 	}
+	kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
 	shift = ibv_mr_page_shift(mr);
 	if (shift > 0 && 1L << shift > sysconf(_SC_PAGESIZE)) {
 		report_upgraded((unsigned int)shift, call->addr, call->length);
@@ -320,14 +374,104 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_ini
 	return handle(&call, __builtin_return_address(0));
 }
 
-HUGEODP_EXPORT int ibv_dereg_mr(struct ibv_mr *mr)
+static void tell_work(struct ibv_mr *mr)
 {
 	struct ibv_mr_odp_attr attr;
-	int before = errno;
+
+	if (report_wanted() && !ibv_query_mr_odp(mr, &attr, sizeof(attr)))
+		report_work(&attr);
+}
+
+/* All that a program may look at. */
+static void swap(struct ibv_mr *a, struct ibv_mr *b)
+{
+	const struct ibv_mr before = *a;
+
+	*a = *b;
+	*b = before;
+}
+
+/*
+ * Page sizes cannot be told again when an MR is registered anew, and libibverbs does not do that to
+ * all kinds of MRs: a new one takes the place of the old. Returns 0 or an errno value with the
+ * MR as it was.
+ */
+static int replace(struct ibv_mr *mr, const struct call *call)
+{
+	struct device_caps caps;
+	struct kept kept;
+	struct ibv_mr *new;
+	int err;
+
+	if (!hugeodp_device_caps(call->pd->context, &caps) && caps.source == IBV_ODP_SOURCE_KERNEL)
+		new = decide(call);
+	else
+		new = plain(call);
+	if (!new)
+		return errno;
+	tell_work(mr);
+	swap(mr, new);
+	err = real.dereg_mr(new);
+	if (err) {
+		swap(mr, new);
+		kept_take(new, &kept);
+		real.dereg_mr(new);
+		return err;
+	}
+	kept_take(new, &kept);
+	kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
+	return 0;
+}
+
+HUGEODP_EXPORT int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
+				size_t length, int access)
+{
+	struct kept kept;
+	struct call call;
+	int before = errno, err;
 
 	start_once();
-	if (!inside && report_wanted() && !ibv_query_mr_odp(mr, &attr, sizeof(attr)))
-		report_work(&attr);
+	if (inside || !kept_find(mr, &kept) || !flags || flags & ~IBV_REREG_MR_FLAGS_SUPPORTED)
+		return real.rereg_mr(mr, flags, pd, addr, length, access);
+	call = (struct call){
+		.by = BY_IOVA2,
+		.pd = flags & IBV_REREG_MR_CHANGE_PD ? pd : mr->pd,
+		.addr = mr->addr,
+		.length = mr->length,
+		.iova = kept.iova,
+		.access = kept.access,
+	};
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		call.access = (unsigned int)access;
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		call.addr = addr;
+		call.length = length;
+		call.iova = (uintptr_t)addr;
+	}
+	if (!call.pd || !call.addr || !call.length) {
+		errno = EINVAL;
+		return IBV_REREG_MR_ERR_INPUT;
+	}
+	inside = true;
+	err = replace(mr, &call);
+	inside = false;
+	errno = err ? err : before;
+	return err ? IBV_REREG_MR_ERR_CMD : 0;
+}
+
+HUGEODP_EXPORT int ibv_dereg_mr(struct ibv_mr *mr)
+{
+	int before = errno, err;
+	struct kept kept;
+	bool known;
+
+	start_once();
+	if (!inside)
+		tell_work(mr);
+	known = kept_take(mr, &kept);
 	errno = before;
-	return real.dereg_mr(mr);
+	err = real.dereg_mr(mr);
+	if (err && known)
+		kept_add(mr, kept);
+	return err;
 }

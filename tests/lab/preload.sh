@@ -106,10 +106,10 @@ else
 	report "64K by order: base pages, and why" "$DEVICE_CANNOT"
 fi
 
-# its ends are not aligned: blocks of several sizes, which only rxe gives to an MR that exists
+# its ends are not aligned: blocks of several sizes
 run
 ok "ib_write_bw --odp, malloc" pair ib_write_bw --odp -s 16777216 -n 5
-if [[ -n $series && $device == rxe0 ]]; then
+if [[ -n $series ]]; then
 	report "malloc: the most part of 32 MiB in blocks of 2M" \
 		"r['huge'] == 1 and $HUGE >= 24"
 fi

@@ -84,7 +84,7 @@ preload=$libdir/hugeodp/libhugeodp-preload.so
 	"$(realpath "$preload")" ]
 # just what it wraps, and without a version, as programs name libibverbs' versions
 [ "$(nm -D --defined-only "$preload" | awk '{ print $NF }' | sort | tr '\n' ' ')" = \
-	"ibv_dereg_mr ibv_reg_mr ibv_reg_mr_ex ibv_reg_mr_iova ibv_reg_mr_iova2 " ]
+	"ibv_dereg_mr ibv_reg_mr ibv_reg_mr_ex ibv_reg_mr_iova ibv_reg_mr_iova2 ibv_rereg_mr " ]
 [ -s "$prefix/share/bash-completion/completions/hugeodp" ]
 echo "ok: hugeodp command and preloaded library"
 

@@ -29,13 +29,15 @@ struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
 struct ibv_mr *__real_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				       unsigned int access);
 int __real_ibv_dereg_mr(struct ibv_mr *mr);
+int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length,
+		 int access);
 
 /* libibverbs behind it */
 struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				       unsigned int access);
 int __wrap_ibv_dereg_mr(struct ibv_mr *mr);
 
-static unsigned int reg_mr_calls, iova_calls, ex_calls;
+static unsigned int reg_mr_calls, iova_calls, ex_calls, rereg_calls;
 
 /* As rdma-core does: through its own exported function, which comes back here. */
 static struct ibv_mr *real_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
@@ -58,6 +60,19 @@ static struct ibv_mr *real_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr 
 				       (unsigned int)attr->access);
 }
 
+static int real_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length,
+			 int access)
+{
+	(void)mr;
+	(void)flags;
+	(void)pd;
+	(void)addr;
+	(void)length;
+	(void)access;
+	rereg_calls++;
+	return IBV_REREG_MR_ERR_INPUT;
+}
+
 static void *next(const char *name, const char *version)
 {
 	static const struct {
@@ -68,6 +83,7 @@ static void *next(const char *name, const char *version)
 		{ "ibv_reg_mr_iova", "IBVERBS_1.7", (void *)real_reg_mr_iova },
 		{ "ibv_reg_mr_iova2", "IBVERBS_1.8", (void *)__wrap_ibv_reg_mr_iova2 },
 		{ "ibv_reg_mr_ex", "IBVERBS_1.15", (void *)real_reg_mr_ex },
+		{ "ibv_rereg_mr", "IBVERBS_1.1", (void *)real_rereg_mr },
 		{ "ibv_dereg_mr", "IBVERBS_1.1", (void *)__wrap_ibv_dereg_mr },
 	};
 	size_t i;
@@ -89,7 +105,7 @@ static int setup(void **state)
 	fake_setup(state);
 	fake.next = next;
 	fake.general_odp_caps = IBV_ODP_SUPPORT;
-	reg_mr_calls = iova_calls = ex_calls = 0;
+	reg_mr_calls = iova_calls = ex_calls = rereg_calls = 0;
 	return 0;
 }
 
@@ -149,6 +165,136 @@ static void mixed(void **state)
 	fake.mr_method_err[20] = ENOMEM;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 	assert_int_equal(modifications(), 3);
+}
+
+/* mlx5 decides at registration: there an MR with ends that are not aligned is mixed at once. */
+static void mixed_at_once(void **state)
+{
+	const struct {
+		uint64_t page_sizes;
+		uint32_t flags;
+		uint32_t reserved;
+	} request = { FAKE_4K | FAKE_2M | FAKE_1G, IB_UVERBS_ODP_MIXED, 0 };
+	char *const ragged = (char *)HUGETLB + 0x1000;
+	unsigned int i;
+
+	(void)state;
+	fake.driver_id = RDMA_DRIVER_MLX5;
+	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
+	errno = EDOM;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
+	assert_int_equal(errno, EDOM);
+	assert_int_equal(fake.nimport, 1);
+	assert_int_equal(fake.kernel_mrs, 1);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(modifications(), 0);
+	assert_ptr_equal(fake_mr.addr, ragged);
+	assert_true(fake_mr.length == 8 * M);
+	for (i = 0; fake.calls[i].in_len == 0; i++)
+		;
+	assert_memory_equal(fake.calls[i].in, &request, sizeof(request));
+
+	/* one size will do, there is no huge page in it, the iova is elsewhere in its page */
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 2 * M, ODP), &fake_mr);
+	assert_ptr_equal(ibv_reg_mr_iova(&fake_pd, ragged, 8 * M, 0, ODP), &fake_mr);
+	/* nor where the provider could bind no memory window to it */
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP | IBV_ACCESS_MW_BIND), &fake_mr);
+	assert_int_equal(fake.nimport, 1);
+	assert_int_equal(fake.nreg, 4);
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M + 0x1000, ODP), &fake_mr);
+	assert_int_equal(fake.nimport, 2);
+	assert_int_equal(fake.nreg, 4);
+}
+
+/* What is left of a failure is the plain MR alone. */
+static void mixed_at_once_fails(void **state)
+{
+	char *const ragged = (char *)HUGETLB + 0x1000;
+
+	(void)state;
+	fake.driver_id = RDMA_DRIVER_MLX5;
+	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
+	fake.import_err = ENOMEM;
+	errno = EDOM;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
+	assert_int_equal(fake.kernel_mrs, 0);
+	assert_int_equal(fake.nreg, 1);
+	fake.mr_method_err[5] = ERANGE;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
+	assert_int_equal(errno, EDOM);
+	assert_int_equal(fake.nimport, 1);
+	assert_int_equal(fake.nreg, 2);
+}
+
+/* An MR that was changed is replaced; nobody but the program knows its address. */
+static void registers_again(void **state)
+{
+	struct ibv_pd other_pd = fake_pd;
+	struct ibv_mr *mr;
+	uint32_t handle;
+
+	(void)state;
+	fake.many_mrs = true;
+	mr = ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP);
+	assert_non_null(mr);
+	handle = mr->handle;
+	errno = EDOM;
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
+				      (char *)HUGETLB + 2 * M, 4 * M, 0), 0);
+	assert_int_equal(errno, EDOM);
+	assert_int_equal(rereg_calls, 0);
+	assert_int_equal(modifications(), 2);
+	assert_int_equal(fake.ndereg, 1);
+	assert_int_not_equal(mr->handle, handle);
+	assert_ptr_equal(mr->addr, (char *)HUGETLB + 2 * M);
+	assert_true(mr->length == 4 * M);
+	assert_int_equal(fake.reg_access, ODP);
+
+	/* what is not told stays as it is */
+	handle = mr->handle;
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD | IBV_REREG_MR_CHANGE_ACCESS,
+				      &other_pd, NULL, 0,
+				      IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE), 0);
+	assert_ptr_equal(fake.reg_pd, &other_pd);
+	assert_ptr_equal(fake.reg_addr, (char *)HUGETLB + 2 * M);
+	assert_true(fake.reg_iova == (uintptr_t)HUGETLB + 2 * M);
+	assert_int_equal(fake.reg_access, IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE);
+	assert_ptr_equal(mr->pd, &other_pd);
+	assert_int_not_equal(mr->handle, handle);
+
+	/* nonsense, and two that fail: it is as it was */
+	handle = mr->handle;
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, NULL, 0, 0),
+			 IBV_REREG_MR_ERR_INPUT);
+	assert_int_equal(errno, EINVAL);
+	fake.reg_err = EPERM;
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD, &fake_pd, NULL, 0, 0),
+			 IBV_REREG_MR_ERR_CMD);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(mr->handle, handle);
+	assert_ptr_equal(mr->pd, &other_pd);
+	fake.reg_err = 0;
+
+	/* to pinned memory and back; then it is gone */
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, PINNED), 0);
+	assert_int_equal(fake.reg_access, PINNED);
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, ODP), 0);
+	assert_int_equal(fake.reg_access, ODP);
+	assert_int_equal(rereg_calls, 0);
+	assert_int_equal(fake.ndereg, 4);
+	assert_int_equal(__real_ibv_dereg_mr(mr), 0);
+	assert_int_equal(fake.ndereg, 5);
+}
+
+/* One that was left alone is libibverbs' own. */
+static void registers_again_alone(void **state)
+{
+	(void)state;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, PINNED), &fake_mr);
+	assert_int_equal(ibv_rereg_mr(&fake_mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, ODP),
+			 IBV_REREG_MR_ERR_INPUT);
+	assert_int_equal(rereg_calls, 1);
 }
 
 static void request_fails(void **state)
@@ -300,6 +446,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest upgrade_tests[] = {
 		cmocka_unit_test_setup(upgrades, setup),
 		cmocka_unit_test_setup(mixed, setup),
+		cmocka_unit_test_setup(mixed_at_once, setup),
+		cmocka_unit_test_setup(mixed_at_once_fails, setup),
+		cmocka_unit_test_setup(registers_again, setup),
+		cmocka_unit_test_setup(registers_again_alone, setup),
 		cmocka_unit_test_setup(request_fails, setup),
 		cmocka_unit_test_setup(registration_fails, setup),
 		cmocka_unit_test_setup(left_alone, setup),
