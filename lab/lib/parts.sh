@@ -207,8 +207,8 @@ part_mlx5() {
 # Tests of tests/lab that are about any device, and those for which one scheme will do
 MLX5_TESTS=(data-write data-read data-send data-ud data-atomic data-iova strict negotiate modify
 	mixed implicit mm-events race stale mlx5/pages)
-MLX5_TESTS_ONCE=(abi badinput compat folios leaks netlink odp-corruption preload query reclaim rereg
-	syscalls threads mlx5/space)
+MLX5_TESTS_ONCE=(abi badinput compat folios leaks netlink odp-corruption preload query reclaim
+	syscalls threads unaware mlx5/space)
 
 # part_mlx5_tests KERNEL SCHEME TEST...
 part_mlx5_tests() {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A program that knows nothing of page sizes, under `hugeodp run`, and changes its MRs by
- * ibv_rereg_mr(): an MR with huge pages moves to other memory, to other rights and to another PD.
- * The MR's address stays, data is right, nothing is left behind.
+ * A program that knows nothing of page sizes, under `hugeodp run`: it gets blocks of several sizes
+ * by whichever function it registers, and can change such MRs by ibv_rereg_mr(): to other memory,
+ * other rights, another PD. The MR's address stays, data is right, nothing is left behind.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,44 @@ static void is_mixed(const struct buf *buf, const char *what)
 	ok(state.page_shift >= 21, "%s: up to 2 MiB and more (shift %u)", what, state.page_shift);
 }
 
+static void traffic(struct scene *s, const char *what)
+{
+	const size_t at = s->far.mr_at, len = s->far.mr_len;
+
+	scene_write(s, at, len, what);
+	scene_read(s, at, len, what);
+	scene_write(s, at + SZ_2M - 4097, SZ_64K + 1, what);
+	scene_intact(s, what);
+}
+
+/* As perftest does, if it is new enough: libibverbs' own, which this library has another name for */
+static void by_reg_mr_ex(struct rig *rig)
+{
+	struct ibv_mr *(*reg_mr_ex)(struct ibv_pd * pd, struct ibv_mr_init_attr * attr);
+	struct ibv_mr_init_attr attr = {
+		.length = FIRST_LEN,
+		.access = IBV_ACCESS_ON_DEMAND | ACCESS_ALL,
+		.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_IOVA,
+	};
+	struct scene s;
+
+	*(void **)&reg_mr_ex = dlsym(RTLD_DEFAULT, "ibv_reg_mr_ex");
+	if (!reg_mr_ex)
+		fatal("ibv_reg_mr_ex: %s", dlerror());
+	scene_open_unregistered(&s, rig, MEM_THP, LEN);
+	attr.addr = s.far.mem.addr + FIRST;
+	attr.iova = (uintptr_t)attr.addr;
+	s.far.mr = reg_mr_ex(rig->pd, &attr);
+	if (!s.far.mr)
+		fatal("ibv_reg_mr_ex: %s", strerror(errno));
+	s.far.mr_at = FIRST;
+	s.far.mr_len = FIRST_LEN;
+	s.far.iova = attr.iova;
+	is_mixed(&s.far, "ibv_reg_mr_ex");
+	traffic(&s, "ibv_reg_mr_ex");
+	scene_close(&s);
+}
+
 static void is_changed(struct scene *s, int flags, struct ibv_pd *pd, int access, const char *what)
 {
 	const struct ibv_mr *before = s->far.mr;
@@ -47,16 +86,6 @@ static void move(struct scene *s, size_t at, size_t len)
 	s->far.mr_len = len;
 	s->far.iova = (uintptr_t)s->far.mem.addr + at;
 	is_changed(s, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, 0, "other memory");
-}
-
-static void traffic(struct scene *s, const char *what)
-{
-	const size_t at = s->far.mr_at, len = s->far.mr_len;
-
-	scene_write(s, at, len, what);
-	scene_read(s, at, len, what);
-	scene_write(s, at + SZ_2M - 4097, SZ_64K + 1, what);
-	scene_intact(s, what);
 }
 
 static void outside_fails(struct scene *s, size_t at)
@@ -130,6 +159,7 @@ int main(int argc, char **argv)
 	rig_open(&rig);
 	need_series(&rig);
 	mrs = resource_count(&rig, "mr");
+	by_reg_mr_ex(&rig);
 	scene_open_unregistered(&s, &rig, MEM_THP, LEN);
 	is_errno(buf_reg(&s.far, &mode_odp, FIRST, FIRST_LEN), 0, "registered");
 	is_mixed(&s.far, "registered");
