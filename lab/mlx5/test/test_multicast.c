@@ -258,7 +258,11 @@ static void test_not_addressed(void **state)
 	uint8_t gid[16];
 	unsigned int i;
 
-	/* each of them alone is wrong */
+	/* each of them alone is wrong; first the GID is there, but not said to be */
+	bench_post(n->members[0].b, &n->members[0].qp, &n->wr);
+	bench_at(n->members[0].b, n->members[0].qp.sq)[16 + 28] = 0;
+	bench_run(n->members[0].b);
+	sent(n);
 	n->wr.gid = NULL;
 	heard_by_nobody(n);
 	n->wr.gid = group;

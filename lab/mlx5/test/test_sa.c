@@ -261,6 +261,8 @@ static void test_join(void **state)
 	expect_member(n, ask(n, 0, OK), 0xc000, FULL);
 	member(n, SET, JOINS, 1, 7, FULL);
 	expect_member(n, ask(n, 1, OK), 0xc000, FULL);
+	member(n, SET, JOINS, 1, 7, 0xf0);
+	ask(n, 1, INVALID);
 	/* what the second one would have had it be does not matter */
 	put_be32(member(n, SET, MAKES, 1, 7, FULL) + 32, ~QKEY);
 	expect_member(n, ask(n, 1, OK), 0xc000, FULL);
@@ -278,6 +280,11 @@ static void test_broadcast(void **state)
 	struct net *n = *state;
 	const uint8_t *record;
 
+	/* nothing is left of one that was in its place */
+	member(n, SET, MAKES, 0, 7, FULL);
+	ask(n, 0, OK);
+	member(n, DELETE, JOINS, 0, 7, FULL);
+	ask(n, 0, OK);
 	memset(member(n, SET, JOINS, 0, UINT32_MAX, FULL) + 32, 0x77, 16);
 	record = ask(n, 0, OK);
 	assert_int_equal(get_be32(record + 32), 0x0b1b);
@@ -636,7 +643,7 @@ static void test_dropped(void **state)
 static void test_other_askers(void **state)
 {
 	struct net *n = *state;
-	struct asker general, ud, stranger;
+	struct asker general, second, ud, stranger;
 
 	asker_init(&general, n, 0, QP_GENERAL, BENCH_GENERAL_QKEY);
 	asker_init(&ud, n, 0, QP_UD, BENCH_GENERAL_QKEY);
@@ -647,6 +654,14 @@ static void test_other_askers(void **state)
 	question(n, GET, CLASS_PORT_INFO, 0);
 	asker_lose(&stranger, n);
 	asker_ask(&ud, n, OK);
+	asker_silent(&general);
+	/* general services are the first queue pair for them, and that one cannot receive */
+	asker_init(&second, n, 0, QP_GENERAL, BENCH_GENERAL_QKEY);
+	asker_receive(&second, ANSWER);
+	bench_modify(general.b, &general.qp, MLX5_CMD_OP_2RST_QP, NULL);
+	general.qp.rq_next = 0;
+	asker_receive(&general, ANSWER);
+	asker_lose(&second, n);
 	asker_silent(&general);
 }
 
