@@ -10,6 +10,7 @@
  */
 #include "bench.h"
 #include "pci.h"
+#include "port.h"
 #include "vfu.h"
 
 #include <signal.h>
@@ -34,13 +35,14 @@ static uint64_t take(struct input *input, unsigned int bytes)
 }
 
 #define WORLD_BUFFER (256u << 10)
-#define WORLD_QPS 9
+#define WORLD_QPS 12
+#define WORLD_GROUPS 4
 #define WORLD_KEYS 8
 
 /*
- * A world with some of everything, so that numbers which are small hit something. Of the queue
- * pairs and keys, the last ones are on a second device, and the queue pairs there have their
- * other ends on the first.
+ * A world with some of everything, so that numbers which are small hit something. Some of the queue
+ * pairs and the last keys are on a second device, and the connected queue pairs there have their
+ * other ends on the first. The two for datagrams are attached to the first of the groups.
  */
 struct world {
 	struct fabric fabric;
@@ -62,11 +64,42 @@ static const struct {
 	{ QP_RC, false, 1 }, { QP_RC, false, 0 }, { QP_UD, false, 2 },
 	{ QP_UC, false, 3 }, { QP_RC, false, 6 }, { QP_REG_UMR, false, 5 },
 	{ QP_RC, true, 4 },  { QP_XRC, true, 8 }, { QP_XRC, false, 7 },
+	{ QP_UD, true, 2 },  { QP_GENERAL, false, 10 }, { QP_GENERAL, true, 11 },
 };
+
+static bool world_datagrams(unsigned int index)
+{
+	return world_qps[index].service == QP_UD || world_qps[index].service == QP_GENERAL;
+}
 
 static struct bench *world_bench(struct world *w, const struct bench_qp *qp)
 {
 	return world_qps[qp - w->qp].far ? &w->far : &w->b;
+}
+
+static void put_group(uint8_t *gid, unsigned int group)
+{
+	static const uint8_t prefix[16] = { 0xff, 0x12, 0x40, 0x1b, 0xff, 0xff };
+
+	memcpy(gid, prefix, sizeof(prefix));
+	/* the last one is the broadcast group of IP */
+	put_be32(gid + 12, group % WORLD_GROUPS == WORLD_GROUPS - 1 ? UINT32_MAX : group);
+}
+
+static void put_attachment(uint8_t *in, const struct bench_qp *qp, unsigned int group)
+{
+	put_be16(in, MLX5_CMD_OP_ATTACH_TO_MCG);
+	IFC_SET(attach_to_mcg_in, in, qpn, qp->number);
+	put_group(IFC_AT(attach_to_mcg_in, in, multicast_gid), group);
+}
+
+static void world_attach(struct world *w, const struct bench_qp *qp)
+{
+	uint8_t in[IFC_SIZE(attach_to_mcg_in)] = { 0 }, out[IFC_SIZE(attach_to_mcg_out)];
+
+	put_attachment(in, qp, 0);
+	if (bench_command(world_bench(w, qp), in, sizeof(in), out, sizeof(out)))
+		abort();
 }
 
 static void world_init(struct world *w, bool memory)
@@ -113,6 +146,9 @@ static void world_init(struct world *w, bool memory)
 					   world_qps[i].service);
 	for (i = 0; i < WORLD_QPS; i++)
 		bench_connect(world_bench(w, &w->qp[i]), &w->qp[i], &w->qp[world_qps[i].to]);
+	for (i = 0; i < WORLD_QPS; i++)
+		if (world_qps[i].service == QP_UD)
+			world_attach(w, &w->qp[i]);
 }
 
 static void world_destroy(struct world *w)
@@ -153,6 +189,48 @@ static uint64_t take_value(struct input *input, const struct world *w)
 	return v >> 3;
 }
 
+/* Keeps some receive WQEs there, as no more than the queue has room for are taken for nonsense */
+static void keep_receiving(struct world *w, struct bench_qp *qp, uint64_t address, uint32_t key,
+			   uint32_t length)
+{
+	struct bench *b = world_bench(w, qp);
+	const struct qp *object = table_get(&b->dev.qps, qp->number);
+
+	if (object && (uint16_t)(qp->rq_next - object->rq_head) < 1 << (BENCH_RQ_LOG - 1))
+		bench_receive(b, qp, address, key, length);
+}
+
+/* To a group, or, without one, to the administrator */
+static void post_datagram(struct world *w, struct bench_qp *qp, struct bench_wr *wr,
+			  const uint8_t *group)
+{
+	const struct bench_qp to = {
+		.number = group ? 0xffffff : 1,
+		.lid = group ? FABRIC_MULTICAST_LID : FABRIC_MANAGER_LID,
+	};
+
+	wr->opcode = WQE_SEND;
+	wr->datagram = &to;
+	wr->gid = group;
+	wr->qkey = group ? BENCH_QKEY : BENCH_GENERAL_QKEY;
+	bench_post(world_bench(w, qp), qp, wr);
+}
+
+/* Whoever is in the group by now */
+static void multicast_now(struct input *input, struct world *w)
+{
+	struct bench_wr wr = { .address = w->buffer, .lkey = w->keys[0], .length = 64 };
+	uint8_t gid[16];
+	unsigned int i;
+
+	for (i = 0; i < WORLD_QPS; i++)
+		if (world_qps[i].service == QP_UD)
+			keep_receiving(w, &w->qp[i], w->buffer, w->keys[world_qps[i].far ? 6 : 0],
+				       take(input, 1));
+	put_group(gid, take(input, 1) % WORLD_GROUPS);
+	post_datagram(w, &w->qp[2], &wr, gid);
+}
+
 static void fuzz_commands(struct input *input)
 {
 	static const uint16_t groups[] = { 0x100, 0x200, 0x300, 0x400, 0x500, 0x700,
@@ -175,6 +253,12 @@ static void fuzz_commands(struct input *input)
 
 			put_be64(in + at, take_value(input, &w));
 		}
+		if (!(take(input, 1) & 7)) {
+			i = take(input, 1);
+			put_attachment(in, &w.qp[i % WORLD_QPS], take(input, 1) % WORLD_GROUPS);
+			if (i & 0x80)
+				put_be16(in, MLX5_CMD_OP_DETACH_FROM_MCG);
+		}
 		i = take(input, 1);
 		cmd_execute(i & 1 ? &w.far.dev : &w.b.dev, in, in_length, out, out_length);
 		if (i == 2)
@@ -187,6 +271,8 @@ static void fuzz_commands(struct input *input)
 				.address = w.buffer, .lkey = w.keys[i & 32 ? 0 : 2],
 				.length = 64,
 			});
+		if (i & 64)
+			multicast_now(input, &w);
 		world_turn(&w);
 	}
 	world_destroy(&w);
@@ -252,7 +338,8 @@ static void post_request(struct input *input, struct world *w, struct bench_qp *
 		.lkey = take_key(input, w, qp),
 		.length = v & 0x80 ? 8 : take(input, 2) >> (v & 7),
 		.xrc_srqn = service == QP_XRC ? w->far_srq.number : 0,
-		.datagram = service == QP_UD ? &w->qp[v & 0x40 ? index : v % WORLD_QPS] : NULL,
+		.datagram = world_datagrams(index) ? &w->qp[v & 0x40 ? index : v % WORLD_QPS] :
+						     NULL,
 	};
 
 	if (service == QP_XRC)
@@ -262,6 +349,62 @@ static void post_request(struct input *input, struct world *w, struct bench_qp *
 		bench_receive(world_bench(w, to), to, w->buffer, take_key(input, w, to),
 			      v & 0x20 ? WORLD_BUFFER / 2 : take(input, 1));
 	bench_post(b, qp, &wr);
+	if (!(take(input, 1) & 7))
+		put_be32(bench_at(b, qp->sq) + take(input, 2) % (64 << BENCH_SQ_LOG) / 4 * 4,
+			 take_value(input, w));
+}
+
+/* What the administrator may be asked, but for a byte that is wrong now and then */
+static void put_question(struct input *input, struct world *w, uint8_t *mad)
+{
+	static const uint8_t methods[] = { 0x01, 0x02, 0x02, 0x15, 0x12, 0x81, 0x07 };
+	static const uint8_t attributes[] = { 0x01, 0x35, 0x35, 0x38, 0x38, 0x38, 0x11 };
+	unsigned int v = take(input, 1);
+	const struct dev *there = v & 0x40 ? &w->far.dev : &w->b.dev;
+	const struct dev *here = v & 0x20 ? &w->far.dev : &w->b.dev;
+	uint8_t *record = mad + 56;
+
+	memset(mad, 0, SA_MAD_SIZE);
+	put_be32(mad, 0x01030200 | methods[take(input, 1) % sizeof(methods)]);
+	put_be16(mad + 16, attributes[v % sizeof(attributes)]);
+	put_be64(mad + 48, v & 0x80 ? UINT64_MAX : take(input, 3));
+	if (mad[17] == 0x35) {
+		port_gid(there, v & 1, record + 8);
+		port_gid(here, v & 2 ? 1 : 0, record + 24);
+		put_be16(record + 40, there->lid);
+		put_be16(record + 42, here->lid);
+	} else {
+		/* more groups than there is room for */
+		put_group(record, take(input, 1));
+		port_gid(here, v & 1, record + 16);
+		put_be32(record + 32, take(input, 4));
+		record[48] = take(input, 1);
+	}
+	if (!(take(input, 1) & 7))
+		mad[take(input, 1)] = take(input, 1);
+}
+
+/* To the administrator or to a group, with those who hear of it ready to receive */
+static void post_to_fabric(struct input *input, struct world *w, struct bench_qp *qp)
+{
+	bool far = world_qps[qp - w->qp].far;
+	struct bench *b = world_bench(w, qp);
+	unsigned int v = take(input, 1), i;
+	struct bench_wr wr = {
+		.address = w->buffer + take(input, 2),
+		.lkey = v & 1 ? w->keys[far ? 6 : 0] : take_key(input, w, qp),
+		.length = v & 6 ? SA_MAD_SIZE : take(input, 2),
+	};
+	uint8_t gid[16];
+
+	for (i = 0; i < WORLD_QPS; i++)
+		if (world_datagrams(i))
+			keep_receiving(w, &w->qp[i], w->buffer + take(input, 2),
+				       take_key(input, w, &w->qp[i]), 16 * take(input, 1));
+	put_group(gid, v & 8 ? 0 : take(input, 1) % WORLD_GROUPS);
+	if (world_qps[qp - w->qp].service == QP_GENERAL)
+		put_question(input, w, bench_at(b, wr.address));
+	post_datagram(w, qp, &wr, world_qps[qp - w->qp].service == QP_GENERAL ? NULL : gid);
 	if (!(take(input, 1) & 7))
 		put_be32(bench_at(b, qp->sq) + take(input, 2) % (64 << BENCH_SQ_LOG) / 4 * 4,
 			 take_value(input, w));
@@ -285,10 +428,17 @@ static void fuzz_wqes(struct input *input)
 	unsigned int i;
 
 	world_init(&w, take(input, 1) & 1);
+	/* nearly as many groups as there is room for */
+	for (i = 0; i < SA_GROUPS - 2; i++) {
+		put_group(w.fabric.sa.groups[i].gid, i);
+		w.fabric.sa.groups[i].joined[i & 1] = 1;
+	}
 	while (input->length) {
 		struct bench_qp *qp = &w.qp[take(input, 1) % WORLD_QPS];
 
-		if (world_qps[qp - w.qp].service != QP_REG_UMR && take(input, 1) & 3)
+		if (world_datagrams(qp - w.qp) && take(input, 1) & 3)
+			post_to_fabric(input, &w, qp);
+		else if (world_qps[qp - w.qp].service != QP_REG_UMR && take(input, 1) & 3)
 			post_request(input, &w, qp);
 		else
 			post_anything(input, &w, qp);
