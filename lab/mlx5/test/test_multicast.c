@@ -530,6 +530,33 @@ static void test_nothing_posted(void **state)
 	assert_int_equal(n->dev[1]->stats.rnr_waits, 0);
 }
 
+/* Two that take their buffers from one queue take one each, as long as there are some */
+static void test_shared(void **state)
+{
+	struct net *n = *state;
+	struct bench *b = &n->benches[1];
+	struct bench_srq srq = bench_create_srq(b, &n->members[2].cq);
+	unsigned int i;
+
+	for (i = 2; i < MEMBERS; i++) {
+		struct member *m = &n->members[i];
+
+		assert_int_equal(destroy(m), CMD_OK);
+		m->qp = bench_create_qp_srq(b, &m->cq, QP_UD, &srq);
+		bench_connect(b, &m->qp, NULL);
+		assert_int_equal(attach(m, group), CMD_OK);
+		bench_receive_srq(b, &srq, m->buffer, b->pa_key, ROOM);
+	}
+	send_it(n);
+	for (i = 2; i < MEMBERS; i++)
+		assert_int_equal(get_be32(received(n, i) + 32), srq.number);
+	received_but(n, 1 << 2 | 1 << 3);
+	bench_receive_srq(b, &srq, n->members[2].buffer, b->pa_key, ROOM);
+	send_it(n);
+	received_but(n, 1 << 3);
+	assert_int_equal(n->dev[0]->stats.rnr_waits, 1);
+}
+
 /* A buffer that is not there is one receiver's loss; no driver hears of it, nobody waits */
 static void test_absent(void **state)
 {
@@ -596,7 +623,7 @@ int main(void)
 		TEST(test_device_reset), TEST(test_twice),	  TEST(test_refused),
 		TEST(test_full),	 TEST(test_short_buffer), TEST(test_short_sender),
 		TEST(test_same_buffer),	 TEST(test_nothing_posted), TEST(test_absent),
-		TEST(test_sizes),
+		TEST(test_shared),	 TEST(test_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
