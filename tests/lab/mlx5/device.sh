@@ -9,14 +9,17 @@ source "$(dirname "$0")/programs.sh"
 # grew COUNTER BEFORE LEAST: by at least so much
 grew() { (($(counter mlx5_0 "$1") - $2 >= $3)); }
 
-# perf NAME COUNTER LEAST COMMAND...
-perf() {
+# counted NAME COUNTER LEAST COMMAND...
+counted() {
 	local name=$1 which=$2 least=$3 before
 	shift 3
 	before=$(counter mlx5_0 "$which")
-	ok "$name completes" both "$@"
+	ok "$name completes" "$@"
 	ok "$name: $which" grew "$which" "$before" "$least"
 }
+
+# perf NAME COUNTER LEAST COMMAND...
+perf() { counted "$1" "$2" "$3" both "${@:4}"; }
 
 perf 'ib_write_bw' bytes_written 6553600 ib_write_bw -F -n 100
 perf 'ib_send_bw' bytes_sent 6553600 ib_send_bw -F -n 100
@@ -27,6 +30,15 @@ perf 'ibv_rc_pingpong' bytes_sent 1638400 ibv_rc_pingpong -n 200
 perf 'ibv_rc_pingpong -o' bytes_sent 1638400 ibv_rc_pingpong -n 200 -o
 perf 'ibv_ud_pingpong' bytes_sent 409600 ibv_ud_pingpong -n 200
 perf 'ibv_srq_pingpong' bytes_sent 1638400 ibv_srq_pingpong -n 200
+
+# an address of the device, so that rdma_cm finds it
+peer=10.99.1.1
+ip address add "$peer/24" dev ib0
+ip link set ib0 up
+counted 'rping' bytes_read 600000 by_address -C 10 -S 60000
+perf 'ib_write_bw -R' bytes_written 6553600 ib_write_bw -F -n 100 -R
+perf 'ib_write_bw -R --odp' bytes_written 6553600 ib_write_bw -F -n 100 -R --odp
+peer=127.0.0.1
 
 faults=$(counter mlx5_0 page_faults)
 ok 'every page fault was resumed' test "$(counter mlx5_0 page_faults_resumed)" = "$faults"

@@ -8,22 +8,39 @@
 source "$(dirname "$0")/../tap.sh"
 
 near=mlx5_0 far=mlx5_0
+peer=127.0.0.1 # address of the server
+there=()       # command line before that of the server
 dir=$(mktemp -d)
 
 counter() { hugeodp-mlx5-counters -d "$1" "$2"; } # DEVICE NAME
 
-# both COMMAND...: the server on the far device, and the client as soon as the server listens
-both() {
-	local server end=$((SECONDS + 60))
-	"$@" -d "$far" >"$dir/server" 2>&1 &
+serve() {
+	"${there[@]}" "$@" >"$dir/server" 2>&1 &
 	server=$!
-	until "$@" -d "$near" 127.0.0.1 >"$dir/client" 2>&1; do
+}
+
+# meet COMMAND...: the client, as soon as the server listens
+meet() {
+	local end=$((SECONDS + 60))
+	until "$@" >"$dir/client" 2>&1; do
 		if ((SECONDS > end)) || ! kill -0 "$server" 2>/dev/null; then
 			kill "$server" 2>/dev/null || true
 			return 1
 		fi
 	done
 	wait "$server"
+}
+
+# both COMMAND...: the server on the far device, the client on the near one
+both() {
+	serve "$@" -d "$far"
+	meet "$@" -d "$near" "$peer"
+}
+
+# by_address ARG...: both ends of rping, which compares what comes back
+by_address() {
+	serve rping -s -a "$peer" -V "$@"
+	meet rping -c -a "$peer" -V "$@"
 }
 
 # wait_until SECONDS COMMAND...

@@ -103,6 +103,23 @@ ok 'mlx5_1 has LID 2' test "$(lid mlx5_1)" = 0x2
 programs mlx5_0 mlx5_1
 programs mlx5_1 mlx5_0
 
+# by IP addresses: the second device is another host's, which has to be asked for by broadcast
+ip netns add far
+ip link set ib1 netns far
+ip address add 10.99.2.1/24 dev ib0
+ip link set ib0 up
+ip -n far address add 10.99.2.2/24 dev ib1
+ip -n far link set ib1 up
+there=(ip netns exec far)
+peer=10.99.2.2
+across 'rping' mlx5_0 mlx5_1 600000 by_address -C 10 -S 60000
+ok 'rping: found by ARP' eval 'ip neigh show 10.99.2.2 dev ib0 | grep -qE "lladdr .*:fe:01:00:01 "'
+across 'ib_write_bw -R' mlx5_0 mlx5_1 6553600 both ib_write_bw -F -n 100 -R
+across 'ib_send_bw -R --odp' mlx5_0 mlx5_1 6553600 both ib_send_bw -F -n 100 -R --odp
+there=()
+peer=127.0.0.1
+ip netns del far
+
 data 'pinned over base'
 # the stock driver ends a page fault with an error if the memory is busy for a second, as it is when
 # the machine is slow
