@@ -52,10 +52,14 @@ enum uverbs_attrs_mr_modify_odp {
 	UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
 };
 
-/* Attribute of UVERBS_METHOD_QUERY_ODP_PAGES. */
+/* Attributes of UVERBS_METHOD_QUERY_ODP_PAGES; the last two go together and are optional. */
 enum uverbs_attrs_query_odp_pages {
 	/* out: struct ib_uverbs_odp_page_caps */
 	UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS,
+	/* in: struct ib_uverbs_odp_range, memory of the calling process */
+	UVERBS_ATTR_QUERY_ODP_PAGES_RANGE,
+	/* out: __u32, log2 of the largest size that the memory can have now */
+	UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT,
 };
 
 enum ib_uverbs_odp_flags {
@@ -115,6 +119,18 @@ struct ib_uverbs_odp_blocks {
 };
 
 /**
+ * struct ib_uverbs_odp_range - memory that might be registered
+ * @addr: (in) first address
+ * @length: (in) in bytes, not 0
+ * @page_sizes: (in) sizes to choose from, as in struct ib_uverbs_odp_request
+ */
+struct ib_uverbs_odp_range {
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 page_sizes;
+};
+
+/**
  * struct ib_uverbs_odp_page_caps - what a device can do
  * @page_sizes: (out) supported translation sizes, bit mask in bytes
  * @flags: (out) supported enum ib_uverbs_odp_flags
@@ -150,6 +166,9 @@ HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, pages_invalidated) ==
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations) == 48);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations_down) == 56);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_blocks) == 512);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_range) == 24);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_range, length) == 8);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_range, page_sizes) == 16);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_page_caps) == 16);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_page_caps, flags) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_page_caps, reserved) == 12);

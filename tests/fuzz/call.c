@@ -264,11 +264,33 @@ static void make_modify(struct call *c)
 		add_out(c, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, sizeof(uint32_t));
 }
 
+/* What memory could have; both of the attributes but now and then. */
+static void add_range(struct call *c)
+{
+	struct ib_uverbs_odp_range range = { .page_sizes = random_sizes(c->rng) };
+	uint64_t addr, len;
+	bool asks = rng_below(c->rng, 32), takes = rng_below(c->rng, 32);
+
+	random_range(c, &addr, &len);
+	range.addr = addr;
+	range.length = len;
+	if (asks)
+		add_in(c, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+	if (takes)
+		add_out(c, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, sizeof(uint32_t));
+	if (asks != takes || (asks && (!len || addr + len < addr)))
+		c->verdict = MUST_FAIL;
+	else if (asks)
+		c->verdict = MAY_FAIL;
+}
+
 static void make_caps(struct call *c)
 {
 	c->raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
 	add_out(c, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, sizeof(struct ib_uverbs_odp_page_caps));
 	c->verdict = MUST_WORK;
+	if (rng_below(c->rng, 2))
+		add_range(c);
 }
 
 static void make_destroy(struct call *c)

@@ -314,6 +314,70 @@ static void device_query(struct rig *rig)
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: wrong driver_id");
 }
 
+/* The page shift that QUERY_ODP_PAGES tells of a range, or a negative errno value. */
+static int range_shift(struct rig *rig, const void *range, uint16_t len)
+{
+	struct ib_uverbs_odp_page_caps caps;
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	uint32_t shift = 99;
+	int err;
+
+	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, range, len);
+	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
+	err = raw_ioctl(rig->ctx, &raw);
+	return err ? -err : (int)shift;
+}
+
+static void range_query(struct rig *rig, const struct buf *huge, const struct buf *base)
+{
+	struct {
+		struct ib_uverbs_odp_range range;
+		uint64_t later;
+	} longer = { 0 };
+	struct ib_uverbs_odp_range range = {
+		.addr = (uintptr_t)huge->mem.addr,
+		.length = huge->mem.len,
+		.page_sizes = SZ_2M | SZ_4K,
+	};
+	struct ib_uverbs_odp_page_caps caps;
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+
+	is_errno(range_shift(rig, &range, sizeof(range)), 21, "QUERY_ODP_PAGES: hugetlb memory");
+	longer.range = range;
+	is_errno(range_shift(rig, &longer, sizeof(longer)), 21, "QUERY_ODP_PAGES: longer range");
+	longer.later = 1;
+	is_errno(range_shift(rig, &longer, sizeof(longer)), -EOPNOTSUPP,
+		 "QUERY_ODP_PAGES: longer range that says something");
+	is_errno(range_shift(rig, &range, 16), -EINVAL, "QUERY_ODP_PAGES: short range");
+	range.page_sizes = SZ_4K;
+	is_errno(range_shift(rig, &range, sizeof(range)), 12, "QUERY_ODP_PAGES: small pages only");
+	range.page_sizes = 1;
+	is_errno(range_shift(rig, &range, sizeof(range)), -EOPNOTSUPP,
+		 "QUERY_ODP_PAGES: no size of the device");
+	range.page_sizes = SZ_2M;
+	range.length = 0;
+	is_errno(range_shift(rig, &range, sizeof(range)), -EINVAL, "QUERY_ODP_PAGES: nothing");
+	range.length = UINT64_MAX;
+	is_errno(range_shift(rig, &range, sizeof(range)), -EINVAL, "QUERY_ODP_PAGES: wraps around");
+	range.addr = 0x1000;
+	range.length = UINT64_MAX - 0x1000;
+	is_errno(range_shift(rig, &range, sizeof(range)), -ERANGE, "QUERY_ODP_PAGES: everything");
+	range.addr = (uintptr_t)base->mem.addr;
+	range.length = base->mem.len;
+	is_errno(range_shift(rig, &range, sizeof(range)), -ERANGE, "QUERY_ODP_PAGES: base pages");
+	range.page_sizes = 0;
+	is_errno(range_shift(rig, &range, sizeof(range)), 12, "QUERY_ODP_PAGES: any size");
+
+	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: a range and no answer");
+	raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &range, 4);
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: an answer and no range");
+}
+
 int main(void)
 {
 	struct buf buf, base, odp, pinned;
@@ -332,6 +396,7 @@ int main(void)
 	other_object(&rig, &odp);
 	queries(&rig, &odp, &pinned);
 	device_query(&rig);
+	range_query(&rig, &odp, &base);
 	buf_close(&buf);
 	buf_close(&base);
 	buf_close(&odp);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Page sizes of ODP MRs in the user interface: more attributes of REG_MR and
- * QUERY_MR, a method to change a live MR, and a method to ask the device.
+ * QUERY_MR, a method to change a live MR, and a method to ask what the device
+ * and memory can have.
  */
+#include <linux/hmm-block.h>
+#include <linux/overflow.h>
+
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem_odp.h>
 #include <rdma/ib_user_hugeodp.h>
@@ -164,12 +168,47 @@ static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
 			       mr);
 }
 
+/*
+ * What the memory of a range can have, without an MR. A process can find out as
+ * much from its smaps, but only by a walk of all its memory.
+ */
+static int copy_range_shift(struct uverbs_attr_bundle *attrs, u64 sizes)
+{
+	const u16 in = UVERBS_ATTR_QUERY_ODP_PAGES_RANGE;
+	const u16 out = UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT;
+	struct ib_uverbs_odp_range range;
+	unsigned long start, end;
+	u32 page_shift;
+	int ret;
+
+	if (uverbs_attr_is_valid(attrs, in) != uverbs_attr_is_valid(attrs, out))
+		return -EINVAL;
+	ret = uverbs_copy_from_or_zero(&range, attrs, in);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	if (!range.length || overflows_type(range.addr, start) ||
+	    check_add_overflow(range.addr, range.length, &end))
+		return -EINVAL;
+	start = range.addr;
+	if (range.page_sizes)
+		sizes &= range.page_sizes;
+	if (!sizes)
+		return -EOPNOTSUPP;
+
+	ret = hmm_block_best_shift(current->mm, start, end, sizes);
+	if (ret < 0)
+		return ret;
+	page_shift = ret;
+	return uverbs_copy_to(attrs, out, &page_shift, sizeof(page_shift));
+}
+
 static int UVERBS_HANDLER(UVERBS_METHOD_QUERY_ODP_PAGES)(
 	struct uverbs_attr_bundle *attrs)
 {
 	struct ib_uverbs_odp_page_caps ucaps = {};
 	struct ib_ucontext *ucontext;
 	struct ib_odp_caps *caps;
+	int ret;
 
 	ucontext = ib_uverbs_get_ucontext(attrs);
 	if (IS_ERR(ucontext))
@@ -178,6 +217,9 @@ static int UVERBS_HANDLER(UVERBS_METHOD_QUERY_ODP_PAGES)(
 	caps = &ucontext->device->attrs.odp_caps;
 	if (!caps->page_sizes)
 		return -EOPNOTSUPP;
+	ret = copy_range_shift(attrs, caps->page_sizes);
+	if (ret)
+		return ret;
 	ucaps.page_sizes = caps->page_sizes;
 	ucaps.flags = caps->page_flags;
 	return uverbs_copy_to_struct_or_zero(attrs,
@@ -244,7 +286,14 @@ DECLARE_UVERBS_NAMED_METHOD(
 	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS,
 			    UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_page_caps,
 					       reserved),
-			    UA_MANDATORY));
+			    UA_MANDATORY),
+	UVERBS_ATTR_PTR_IN(UVERBS_ATTR_QUERY_ODP_PAGES_RANGE,
+			   UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_range,
+					      page_sizes),
+			   UA_OPTIONAL),
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT,
+			    UVERBS_ATTR_TYPE(u32),
+			    UA_OPTIONAL));
 
 ADD_UVERBS_METHODS(device_odp_object,
 		   UVERBS_OBJECT_DEVICE,
