@@ -162,6 +162,8 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 	if (caps->source == IBV_ODP_SOURCE_LIBRARY) {
 		range.supported = stock_sizes(caps, range.addr, range.length);
 		range.hugetlb_only = true;
+	} else {
+		range.context = call->pd->context;
 	}
 	if (range.addr + (range.length - 1) < range.addr || probe_self(&range, &report))
 		report.reason = IBV_ODP_REASON_NONE;

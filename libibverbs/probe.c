@@ -78,8 +78,8 @@ static void in_the_way(struct look *look, uint64_t start, uint64_t end, uint32_t
 		*to = found;
 }
 
-/* Would a fault bring in transparent huge pages of the size? */
-static int thp_provides(struct look *look, struct vma *vma, bool *yes)
+/* Would a fault bring in transparent huge pages of the size? By the rules of the system. */
+static int thp_by_rules(struct look *look, struct vma *vma, bool *yes)
 {
 	enum thp_level level;
 	int err;
@@ -100,6 +100,18 @@ static int thp_provides(struct look *look, struct vma *vma, bool *yes)
 	if (!(vma->flags & VMA_THP_ELIGIBLE) || vma->flags & VMA_THP_REFUSED)
 		return 0;
 	*yes = level == THP_ALWAYS || vma->flags & VMA_THP_WANTED;
+	return 0;
+}
+
+/* The same from the kernel if it can be asked: the rules take a look at all mappings. */
+static int thp_provides(struct look *look, struct vma *vma, uint64_t start, uint64_t end, bool *yes)
+{
+	uint32_t shift;
+
+	if (!look->range->context || hugeodp_range_shift(look->range->context, start, end - start,
+							 look->size | look->base, &shift))
+		return thp_by_rules(look, vma, yes);
+	*yes = 1ULL << shift == look->size;
 	return 0;
 }
 
@@ -147,7 +159,7 @@ static int look_at_thp(struct look *look, struct vma *vma, uint64_t start, uint6
 		in_the_way(look, small, small + look->base, IBV_ODP_REASON_SMALL_PAGES, look->size);
 		return 0;
 	}
-	err = thp_provides(look, vma, &yes);
+	err = thp_provides(look, vma, start, end, &yes);
 	if (!err && !yes)
 		in_the_way(look, start, end, reason, look->size);
 	return err;
@@ -340,6 +352,8 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 	if (caps.source == IBV_ODP_SOURCE_LIBRARY) {
 		range.supported = stock_sizes(&caps, range.addr, range.length);
 		range.hugetlb_only = true;
+	} else {
+		range.context = context;
 	}
 	range.accepted = page_sizes ? page_sizes : caps.page_sizes;
 	err = probe_self(&range, &answer);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ibv_context;
 struct ibv_odp_report;
 struct vmas;
 
@@ -20,6 +21,8 @@ struct probe_range {
 	uint64_t accepted;  /* page sizes; never 0 */
 	uint64_t supported; /* by the device */
 	bool hugetlb_only;  /* transparent huge pages do not count */
+	/* of this process, whose kernel knows page sizes; NULL: there is none to ask */
+	struct ibv_context *context;
 };
 
 /* Fill in @report for a range that does not wrap around. Returns 0 or an errno value. */

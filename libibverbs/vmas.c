@@ -72,13 +72,6 @@ static int open_below(const char *proc, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static bool procmap_works(int fd)
-{
-	struct procmap_request req = { .size = sizeof(req), .flags = PROCMAP_OR_NEXT };
-
-	return !ioctl(fd, PROCMAP_IOCTL, &req) || errno == ENOENT;
-}
-
 static int text_open(struct vma_text *text, const char *proc)
 {
 	char path[256];
@@ -109,17 +102,9 @@ int vmas_open_text(struct vmas *vmas, const char *proc)
 
 int vmas_open(struct vmas *vmas, const char *proc)
 {
-	int err = 0;
-
 	*vmas = (struct vmas){ .proc = proc, .pagemap = -1 };
 	vmas->maps = open_below(proc, "maps");
-	if (vmas->maps >= 0 && !procmap_works(vmas->maps)) {
-		close(vmas->maps);
-		vmas->maps = -1;
-	}
-	if (vmas->maps < 0)
-		err = text_open(&vmas->text, proc);
-	return err;
+	return vmas->maps < 0 ? text_open(&vmas->text, proc) : 0;
 }
 
 void vmas_close(struct vmas *vmas)
@@ -284,8 +269,21 @@ static int procmap_find(int fd, uint64_t addr, struct vma *vma)
 
 int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 {
-	if (vmas->maps >= 0)
-		return procmap_find(vmas->maps, addr, vma);
+	int err;
+
+	if (vmas->maps >= 0) {
+		err = procmap_find(vmas->maps, addr, vma);
+		if (!err || err == ENOENT)
+			return err;
+		/* the kernel is too old to be asked this way */
+		close(vmas->maps);
+		vmas->maps = -1;
+	}
+	if (!vmas->text.file) {
+		err = text_open(&vmas->text, vmas->proc);
+		if (err)
+			return err;
+	}
 	return text_find(&vmas->text, addr, vma);
 }
 

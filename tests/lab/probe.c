@@ -147,7 +147,13 @@ static uint64_t cost(struct rig *rig, struct mem *mem, bool with_probe)
 
 static void many_mappings(struct rig *rig)
 {
-	static const enum mem_kind kinds_[] = { MEM_BASE, MEM_THP, MEM_HUGETLB };
+	static const struct {
+		enum mem_kind kind;
+		bool touched;
+	} cases[] = {
+		{ MEM_BASE, true }, { MEM_BASE, false },   { MEM_THP, true },
+		{ MEM_THP, false }, { MEM_HUGETLB, true }, { MEM_HUGETLB, false },
+	};
 	uint8_t *many;
 
 	/* neighbours of different protection, so that each is a mapping of its own */
@@ -158,18 +164,19 @@ static void many_mappings(struct rig *rig)
 		if (mprotect(many + i * SZ_4K, SZ_4K, PROT_READ | PROT_WRITE))
 			fatal("mprotect: %s", strerror(errno));
 	}
-	for (size_t i = 0; i < sizeof(kinds_) / sizeof(kinds_[0]); i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint64_t without, with;
 		struct mem mem;
 
-		mem_map(&mem, kinds_[i], LEN);
-		memset(mem.addr, 1, LEN);
+		mem_map(&mem, cases[i].kind, LEN);
+		if (cases[i].touched)
+			memset(mem.addr, 1, LEN);
 		without = cost(rig, &mem, false);
 		with = cost(rig, &mem, true);
 		ok(with <= without * 3,
-		   "%s beside %d mappings: %llu us with a probe, %llu us without",
-		   mem_name(kinds_[i]), MANY, (unsigned long long)with / 1000,
-		   (unsigned long long)without / 1000);
+		   "%s, %s, beside %d mappings: %llu us with a probe, %llu us without",
+		   mem_name(cases[i].kind), cases[i].touched ? "touched" : "untouched", MANY,
+		   (unsigned long long)with / 1000, (unsigned long long)without / 1000);
 		mem_unmap(&mem);
 	}
 	munmap(many, MANY * SZ_4K);

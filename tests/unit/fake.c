@@ -116,8 +116,12 @@ static const struct method_spec methods[] = {
 		.object = 0,
 		.id = 20,
 		.series = true,
-		.nattrs = 1,
-		.attrs = { { 0, ATTR_OUT, 16, false, true } },
+		.nattrs = 3,
+		.attrs = {
+			{ 0, ATTR_OUT, 16, false, true },
+			{ 1, ATTR_IN, 24, true, true },
+			{ 2, ATTR_OUT, 4, true, true },
+		},
 	},
 	{
 		.object = 7,
@@ -185,6 +189,8 @@ static const struct attr_spec *find_attr(const struct method_spec *method, uint1
 {
 	unsigned int i;
 
+	if (method->object == 0 && id && !fake.range_shift)
+		return NULL;
 	for (i = 0; i < method->nattrs; i++) {
 		if (method->attrs[i].id == id && (fake.series || !method->attrs[i].series))
 			return &method->attrs[i];
@@ -255,6 +261,8 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
 		err = fake.device_method_err[hdr->method_id];
 		if (!err)
 			put_out(hdr, 0, &fake.caps, sizeof(fake.caps));
+		if (!err)
+			put_out(hdr, 2, &fake.range_shift, sizeof(fake.range_shift));
 		return err;
 	}
 	err = fake.mr_method_err[hdr->method_id];

@@ -67,6 +67,8 @@ struct fake {
 	bool series;
 	bool mr_is_odp;
 	struct ib_uverbs_odp_page_caps caps;
+	/* what memory of any range can have; 0: the kernel does not know that question */
+	uint32_t range_shift;
 	struct ib_uverbs_odp_state state;
 	struct ib_uverbs_odp_blocks blocks;
 	/* errno for the method of this number on the MR or DEVICE object */

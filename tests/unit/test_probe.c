@@ -280,6 +280,36 @@ static void kernel_answers_with_smaps(void **state)
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
 }
 
+/* The series can be asked, and then what smaps say is of no interest. */
+static void series_answers(void **state)
+{
+	const struct {
+		uint64_t addr;
+		uint64_t length;
+		uint64_t page_sizes;
+	} range = { THP_REFUSED + 2 * M, 4 * M, HUGE_AND_SMALL };
+	const struct fake_call *call;
+
+	(void)state;
+	use_kernel();
+	probe_proc_self = RECORDED "/maps-only";
+	fake.range_shift = 21;
+	probe(THP_REFUSED + 2 * M, 4 * M, HUGE_AND_SMALL, GRANTED(21));
+	call = fake_last_call();
+	assert_int_equal(call->in_len, sizeof(range));
+	assert_memory_equal(call->in, &range, sizeof(range));
+	fake.range_shift = 12;
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
+	/* small pages that are there are no question for it */
+	probe_proc_self = RECORDED "/linux-7.3";
+	fake.range_shift = 21;
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN + 4 * M));
+	/* without an answer all is as without the series */
+	fake.device_method_err[20] = ENOMEM;
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+}
+
 /* Linux 6.11 has PAGEMAP_SCAN, but it may not be allowed. */
 static void no_pagemap(void **state)
 {
@@ -371,6 +401,7 @@ int main(void)
 		cmocka_unit_test_setup(maps_only, setup),
 		cmocka_unit_test_setup(kernel_answers, setup),
 		cmocka_unit_test_setup(kernel_answers_with_smaps, setup),
+		cmocka_unit_test_setup(series_answers, setup),
 		cmocka_unit_test_setup(no_pagemap, setup),
 		cmocka_unit_test_setup(arguments, setup),
 		cmocka_unit_test_setup(report_sizes, setup),
