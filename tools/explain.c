@@ -18,7 +18,15 @@ struct totals {
 	uint64_t mappings;
 	uint64_t bytes;
 	uint64_t huge_bytes;
+	uint64_t left_out; /* mappings that are too short */
 	uint64_t reasons[IBV_ODP_REASON_NO_ACCESS + 1];
+};
+
+/* What lies between ends that are in the way: page_shift is 0 if that can have no more. */
+struct inner {
+	uint64_t start;
+	uint64_t end;
+	uint32_t page_shift;
 };
 
 static uint64_t largest(uint64_t sizes)
@@ -27,7 +35,7 @@ static uint64_t largest(uint64_t sizes)
 }
 
 static void print_mapping(const struct tool *tool, const struct vma *vma,
-			  const struct ibv_odp_report *report)
+			  const struct ibv_odp_report *report, const struct inner *inner)
 {
 	char size[SIZES_TEXT], blocked[SIZES_TEXT];
 
@@ -39,11 +47,15 @@ static void print_mapping(const struct tool *tool, const struct vma *vma,
 		printf("no %s: %s, at %#" PRIx64 "  ",
 		       sizes_text(1ULL << report->blocked_shift, blocked, sizeof(blocked)),
 		       ibv_odp_reason_str(report->reason), report->address);
+	if (inner->page_shift)
+		printf("but %s from %#" PRIx64 " to %#" PRIx64 "  ",
+		       sizes_text(1ULL << inner->page_shift, size, sizeof(size)), inner->start,
+		       inner->end);
 	printf("%s\n", vma->name);
 }
 
 static void json_mapping(struct json *json, const struct vma *vma,
-			 const struct ibv_odp_report *report)
+			 const struct ibv_odp_report *report, const struct inner *inner)
 {
 	json_open(json, NULL, '{');
 	json_number(json, "start", vma->start);
@@ -57,10 +69,18 @@ static void json_mapping(struct json *json, const struct vma *vma,
 		json_string(json, "reason", ibv_odp_reason_str(report->reason));
 		json_number(json, "address", report->address);
 	}
+	if (inner->page_shift) {
+		json_open(json, "inner", '{');
+		json_number(json, "start", inner->start);
+		json_number(json, "end", inner->end);
+		json_number(json, "page_shift", inner->page_shift);
+		json_close(json, '}');
+	}
 	json_close(json, '}');
 }
 
-static void print_totals(const struct tool *tool, const struct totals *totals, uint64_t size)
+static void print_totals(const struct tool *tool, const struct totals *totals, uint64_t size,
+			 uint64_t min)
 {
 	char text[SIZES_TEXT];
 	uint32_t i;
@@ -74,27 +94,61 @@ static void print_totals(const struct tool *tool, const struct totals *totals, u
 			printf("  %" PRIu64 " MiB: %s\n", totals->reasons[i] >> 20,
 			       ibv_odp_reason_str(i));
 	}
+	if (totals->left_out)
+		printf("  %" PRIu64 " mappings shorter than %s left out, see --min\n",
+		       totals->left_out, sizes_text(min, text, sizeof(text)));
+}
+
+static bool has_size(uint32_t page_shift, uint64_t size)
+{
+	return page_shift && 1ULL << page_shift >= size;
 }
 
 static void count(struct totals *totals, const struct vma *vma, const struct ibv_odp_report *report,
-		  uint64_t size)
+		  const struct inner *inner, uint64_t size)
 {
 	uint64_t bytes = vma->end - vma->start;
+	uint64_t huge = 0;
 
+	if (has_size(report->page_shift, size))
+		huge = bytes;
+	else if (has_size(inner->page_shift, size))
+		huge = inner->end - inner->start;
 	totals->mappings++;
 	totals->bytes += bytes;
-	if (report->page_shift && 1ULL << report->page_shift >= size)
-		totals->huge_bytes += bytes;
-	else
-		totals->reasons[report->reason] += bytes;
+	totals->huge_bytes += huge;
+	totals->reasons[report->reason] += bytes - huge;
+}
+
+/* A buffer inside of the mapping need not have the mapping's ends. */
+static int look_inside(const struct probe_range *whole, struct vmas *vmas,
+		       const struct ibv_odp_report *report, struct inner *inner)
+{
+	const uint64_t mask = (1ULL << report->blocked_shift) - 1;
+	struct probe_range range = *whole;
+	struct ibv_odp_report answer;
+	int err;
+
+	*inner = (struct inner){ 0 };
+	if (report->reason != IBV_ODP_REASON_START && report->reason != IBV_ODP_REASON_END)
+		return 0;
+	range.addr = (whole->addr + mask) & ~mask;
+	range.iova = range.addr;
+	range.length = ((whole->addr + whole->length) & ~mask) - range.addr;
+	if (range.addr < whole->addr || !range.length || range.length >= whole->length)
+		return 0;
+	err = probe_vmas(&range, vmas, &answer);
+	if (!err && answer.page_shift > report->page_shift)
+		*inner = (struct inner){ range.addr, range.addr + range.length, answer.page_shift };
+	return err;
 }
 
 /* Mappings come from smaps, as names and what is resident are of interest, too. */
-static int explain(const struct tool *tool, const char *proc, uint64_t sizes, struct json *json,
-		   struct totals *totals)
+static int explain(const struct tool *tool, const char *proc, uint64_t sizes, uint64_t min,
+		   struct json *json, struct totals *totals)
 {
-	uint64_t min = tool->min ? tool->min : largest(sizes);
 	struct vmas list, vmas;
+	struct inner inner;
 	struct vma vma;
 	uint64_t at;
 	int err;
@@ -117,16 +171,22 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, st
 		struct ibv_odp_report report;
 
 		/* the kernel's own page for system calls of old times lies at the other end */
-		if (vma.end - vma.start < min || vma.end <= vma.start)
+		if (vma.end <= vma.start)
 			continue;
+		if (vma.end - vma.start < min) {
+			totals->left_out++;
+			continue;
+		}
 		err = probe_vmas(&range, &vmas, &report);
+		if (!err)
+			err = look_inside(&range, &vmas, &report, &inner);
 		if (err)
 			break;
-		count(totals, &vma, &report, largest(sizes));
+		count(totals, &vma, &report, &inner, largest(sizes));
 		if (tool->json)
-			json_mapping(json, &vma, &report);
+			json_mapping(json, &vma, &report, &inner);
 		else
-			print_mapping(tool, &vma, &report);
+			print_mapping(tool, &vma, &report, &inner);
 	}
 	vmas_close(&vmas);
 	vmas_close(&list);
@@ -137,12 +197,17 @@ static int explain_pid(const struct tool *tool, const char *pid)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t sizes = tool->sizes ? tool->sizes : base | thp_pmd_size();
+	uint64_t min = tool->min ? tool->min : largest(sizes);
 	struct json json = { .out = stdout };
 	struct totals totals = { 0 };
 	char proc[32];
 	int err;
 
 	snprintf(proc, sizeof(proc), "/proc/%s", pid);
+	if (access("/proc/self", F_OK)) {
+		complain("process %s: /proc is not mounted", pid);
+		return TOOL_FAILED;
+	}
 	if (access(proc, F_OK)) {
 		complain("no process %s", pid);
 		return TOOL_NOTHING;
@@ -153,18 +218,24 @@ static int explain_pid(const struct tool *tool, const char *pid)
 		json_sizes(&json, "sizes", sizes);
 		json_open(&json, "mappings", '[');
 	}
-	err = explain(tool, proc, sizes, &json, &totals);
+	err = explain(tool, proc, sizes, min, &json, &totals);
 	if (tool->json) {
 		json_close(&json, ']');
 		json_number(&json, "bytes", totals.bytes);
 		json_number(&json, "huge_bytes", totals.huge_bytes);
+		json_number(&json, "left_out", totals.left_out);
+		if (err)
+			json_string(&json, "error", strerror(err));
 		json_close(&json, '}');
 		json_end(&json);
 	} else if (!err) {
-		print_totals(tool, &totals, largest(sizes));
+		print_totals(tool, &totals, largest(sizes), min);
 	}
 	if (err)
-		complain("process %s: %s", pid, strerror(err));
+		complain("process %s: %s%s", pid, strerror(err),
+			 err == EACCES || err == EPERM ? "; root may look at all processes, others "
+							 "at their own"
+						       : "");
 	return err ? TOOL_FAILED : TOOL_OK;
 }
 
@@ -181,10 +252,14 @@ int explain_run(const struct tool *tool, int argc, char **argv)
 		program.report = "-";
 		return run_program(&program, "explain", argv);
 	}
+	if (argc > 1) {
+		complain("explain takes one process, or -- and a program; not also %s", argv[1]);
+		return TOOL_USAGE;
+	}
 	for (at = argv[0]; isdigit((unsigned char)*at); at++)
 		;
-	if (argc > 1 || *at || at == argv[0] || at - argv[0] > 10) {
-		complain("explain: not a process: %s; before a program, write --", argv[argc > 1]);
+	if (*at || at == argv[0] || at - argv[0] > 10) {
+		complain("explain: not a process: %s; before a program, write --", argv[0]);
 		return TOOL_USAGE;
 	}
 	return explain_pid(tool, argv[0]);

@@ -4,26 +4,35 @@
 
 _hugeodp() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local command='' i words
+	local command='' program='' i words
 	for ((i = 1; i < COMP_CWORD; i++)); do
-		case ${COMP_WORDS[i]} in
-		info | mr | explain | run)
-			command=${COMP_WORDS[i]}
-			break
-			;;
+		case $command:${COMP_WORDS[i]} in
+		:info | :mr | :explain | :run) command=${COMP_WORDS[i]} ;;
+		explain:-- | run:--) program=1 ;;
 		esac
 	done
+	# "=" is a word of its own
+	if [[ $cur == = ]]; then
+		cur=''
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	if [[ -n $program ]]; then
+		mapfile -t COMPREPLY < <(compgen -A command -A file -- "$cur")
+		return
+	fi
 	case $prev in
 	--color) words='auto always never' ;;
-	-d | --device) words=$(cd /sys/class/infiniband 2>/dev/null && echo *) ;;
-	-s | --sizes) words='any 2M 2M|4K 1G|2M|4K' ;;
-	--min) words='2M 1G' ;;
+	-d | --device) words=$(cd /sys/class/infiniband 2>/dev/null && compgen -G '*') ;;
+	# without "|", which the shell would take for a pipe
+	-s | --sizes) words='any 2M 2M,4K 1G,2M,4K' ;;
+	--min) words='4K 2M 1G' ;;
 	*)
 		words='--json --color --help'
 		case $command in
 		'') words+=' --version info mr explain run' ;;
 		info | mr) words+=' --device' ;;
-		explain) words+=" --sizes --min $(cd /proc && echo [0-9]*)" ;;
+		explain) words+=" --sizes --min -- $(cd /proc && compgen -G '[0-9]*')" ;;
 		run)
 			words+=' --sizes --all --report'
 			if [[ $cur != -* ]]; then

@@ -65,8 +65,8 @@ static void help(const struct command *command)
 	size_t i;
 
 	if (command) {
-		printf("usage: hugeodp %s [OPTION...] %s\n\n%s\n", command->name,
-		       command->arguments, command->summary);
+		printf("usage: hugeodp %s [OPTION...]%s%s\n\n%s\n", command->name,
+		       *command->arguments ? " " : "", command->arguments, command->summary);
 		help_options(command->options);
 		return;
 	}
@@ -84,8 +84,39 @@ static void help(const struct command *command)
 static int usage_error(const char *what, const char *value)
 {
 	complain("%s%s%s", what, value ? ": " : "", value ? value : "");
-	fputs("Try hugeodp --help.\n", stderr);
 	return TOOL_USAGE;
+}
+
+static void tell_of_help(const struct command *command)
+{
+	fprintf(stderr, "Try hugeodp%s%s --help.\n", command ? " " : "",
+		command ? command->name : "");
+}
+
+static int wrong_option(const struct command *command, int option)
+{
+	char name[16] = "";
+	size_t i;
+
+	for (i = 0; options[i].name; i++) {
+		if (options[i].val == option)
+			snprintf(name, sizeof(name), "--%s", options[i].name);
+	}
+	return usage_error(command ? "option not for this command"
+				   : "option to be given behind the command", name);
+}
+
+/* Smaller pages than those of the system are a slip, such as 2K for 2M. */
+static int set_sizes(struct tool *tool, const char *list)
+{
+	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!sizes_parse(list, &tool->sizes))
+		return usage_error("not a list of page sizes such as \"2M|4K\"", list);
+	if (tool->sizes & (base - 1))
+		return usage_error("smaller than the system's base page", list);
+	tool->sizes_given = true;
+	return -1;
 }
 
 static bool set_color(struct tool *tool, const char *when)
@@ -117,15 +148,12 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 	case 'm':
 		return sizes_parse(optarg, &tool->min) && tool->min
 			       ? -1
-			       : usage_error("not a size", optarg);
+			       : usage_error("not a power of two such as 2M", optarg);
 	case 'r':
 		tool->report = optarg ? optarg : "-";
 		return -1;
 	case 's':
-		tool->sizes_given = true;
-		return sizes_parse(optarg, &tool->sizes)
-			       ? -1
-			       : usage_error("not a list of page sizes", optarg);
+		return set_sizes(tool, optarg);
 	case 'h':
 		help(command);
 		return TOOL_OK;
@@ -133,7 +161,6 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		puts("hugeodp " HUGEODP_VERSION);
 		return TOOL_OK;
 	default:
-		fputs("Try hugeodp --help.\n", stderr);
 		return TOOL_USAGE;
 	}
 }
@@ -144,10 +171,11 @@ static int take_options(struct tool *tool, const struct command *command, int ar
 	bool stop = !command || command->run == run_run;
 	int option, status;
 
+	optind = 0; /* for a new order of arguments, too */
 	while ((option = getopt_long(argc, argv, stop ? "+d:hjr::s:V" : "d:hjr::s:V", options,
 				     NULL)) != -1) {
 		if (strchr("adrms", option) && !(command && strchr(command->options, option)))
-			return usage_error("option not for this command", argv[optind - 1]);
+			return wrong_option(command, option);
 		status = take_option(tool, command, option);
 		if (status >= 0)
 			return status;
@@ -176,26 +204,55 @@ static int finish(int status)
 	return status;
 }
 
+/* Options of a command that is no other program's end at "--". */
+static int options_end(const struct command *command, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; command->run != run_run && i < argc; i++) {
+		if (!strcmp(argv[i], "--"))
+			return i;
+	}
+	return argc;
+}
+
+static int run_command(const struct command *command, struct tool *tool, int argc, char **argv)
+{
+	int end = options_end(command, argc, argv);
+	char title[32];
+	int status;
+
+	/* where getopt's messages begin */
+	snprintf(title, sizeof(title), "hugeodp %s", command->name);
+	argv[0] = title;
+	status = take_options(tool, command, end, argv);
+	if (status < 0) {
+		if (optind == end && end < argc)
+			optind++;
+		status = command->run(tool, argc - optind, argv + optind);
+	}
+	if (status == TOOL_USAGE)
+		tell_of_help(command);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	const struct command *command;
+	const struct command *command = NULL;
 	struct tool tool = { 0 };
 	int status;
 
 	set_color(&tool, "auto");
 	status = take_options(&tool, NULL, argc, argv);
-	if (status >= 0)
-		return finish(status);
-	if (optind == argc)
-		return usage_error("no command", NULL);
-	command = find_command(argv[optind]);
-	if (!command)
-		return usage_error("no such command", argv[optind]);
-	argc -= optind;
-	argv += optind;
-	optind = 1;
-	status = take_options(&tool, command, argc, argv);
-	if (status >= 0)
-		return finish(status);
-	return finish(command->run(&tool, argc - optind, argv + optind));
+	if (status < 0) {
+		if (optind == argc)
+			status = usage_error("no command", NULL);
+		else if (!(command = find_command(argv[optind])))
+			status = usage_error("no such command", argv[optind]);
+	}
+	if (command)
+		status = run_command(command, &tool, argc - optind, argv + optind);
+	else if (status == TOOL_USAGE)
+		tell_of_help(NULL);
+	return finish(status);
 }

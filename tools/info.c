@@ -30,6 +30,15 @@ struct pool {
 
 static const char *const levels[] = { "never", "madvise", "always" };
 
+/* libibverbs says ENOENT whatever the reason. */
+static int why_not_open(const struct ibv_device *ibdev, int err)
+{
+	char path[sizeof(ibdev->dev_name) + 32];
+
+	snprintf(path, sizeof(path), "/dev/infiniband/%s", ibdev->dev_name);
+	return access(path, R_OK | W_OK) ? errno : err;
+}
+
 static void look_at(struct ibv_device *ibdev, struct device *device)
 {
 	struct ibv_context *context;
@@ -38,7 +47,7 @@ static void look_at(struct ibv_device *ibdev, struct device *device)
 	*device = (struct device){ .name = ibv_get_device_name(ibdev) };
 	context = ibv_open_device(ibdev);
 	if (!context) {
-		device->open_error = errno ? errno : EIO;
+		device->open_error = why_not_open(ibdev, errno ? errno : EIO);
 		return;
 	}
 	if (!ibv_query_device_ex(context, NULL, &attr))
@@ -101,7 +110,8 @@ static void transports_text(const struct ibv_odp_caps *caps, char *text, size_t 
 static const char *advice(const struct device *device)
 {
 	if (device->open_error)
-		return "check that you may open /dev/infiniband/uverbs*";
+		return "let this user read and write /dev/infiniband/uverbs*, in a container pass "
+		       "it in";
 	if (!device->odp)
 		return "nothing to be done: the device has no on-demand paging";
 	if (device->pages.source != IBV_ODP_SOURCE_KERNEL)
@@ -121,6 +131,8 @@ static void print_device(const struct tool *tool, const struct device *device)
 		printf("  on-demand paging    %s%s%s%s%s\n", device->odp ? good(tool) : bad(tool),
 		       device->odp ? "yes" : "no", normal(tool), device->odp ? "," : "", text);
 	}
+	if (device->odp && device->query_error)
+		printf("  page sizes          not known: %s\n", strerror(device->query_error));
 	if (device->odp && !device->query_error) {
 		printf("  page sizes          %s\n",
 		       sizes_text(device->pages.page_sizes, text, sizeof(text)));
@@ -164,10 +176,32 @@ static void json_device(struct json *json, const struct device *device)
 	json_close(json, '}');
 }
 
+static void print_transparent(void)
+{
+	enum thp_level level;
+	uint64_t pmd = thp_pmd_size();
+	char text[SIZES_TEXT];
+
+	if (!pmd) {
+		printf("  transparent         %s\n",
+		       access("/sys/kernel/mm", F_OK) ? "not known: no /sys/kernel/mm here"
+						      : "none in this kernel");
+		return;
+	}
+	level = thp_anon_level(pmd, pmd);
+	printf("  transparent         %s, %s\n", sizes_text(pmd, text, sizeof(text)),
+	       levels[level]);
+	if (level == THP_NEVER)
+		printf("  to get more         write madvise to "
+		       "/sys/kernel/mm/transparent_hugepage/enabled\n");
+	printf("  in shared memory    %s\n",
+	       thp_shmem_possible() ? "yes"
+				    : "no, see /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+}
+
 /* The memory side of it: the same for all devices. */
 static void print_system(const struct tool *tool, const struct utsname *uts)
 {
-	uint64_t pmd = thp_pmd_size();
 	struct pool pools[16];
 	char text[SIZES_TEXT];
 	size_t n, i;
@@ -175,19 +209,15 @@ static void print_system(const struct tool *tool, const struct utsname *uts)
 	printf("%ssystem%s\n  kernel              %s\n", bold(tool), normal(tool), uts->release);
 	printf("  base pages          %s\n",
 	       sizes_text((uint64_t)sysconf(_SC_PAGESIZE), text, sizeof(text)));
-	if (pmd)
-		printf("  transparent         %s, %s\n", sizes_text(pmd, text, sizeof(text)),
-		       levels[thp_anon_level(pmd, pmd)]);
-	else
-		printf("  transparent         none in this kernel\n");
+	print_transparent();
 	n = read_pools(pools, sizeof(pools) / sizeof(pools[0]));
 	for (i = 0; i < n; i++)
 		printf("  hugetlb             %s: %lu pages, %lu free\n",
 		       sizes_text(pools[i].size, text, sizeof(text)), (unsigned long)pools[i].pages,
 		       (unsigned long)pools[i].free);
 	if (!stock_places_blocks_right(uts->release))
-		printf("  IBV_ACCESS_HUGETLB  safe for more than one page with the hugeodp series "
-		       "only\n");
+		printf("  IBV_ACCESS_HUGETLB  safe for one page only, unless the kernel has the "
+		       "hugeodp series\n");
 }
 
 static void json_system(struct json *json, const struct utsname *uts)
@@ -201,6 +231,7 @@ static void json_system(struct json *json, const struct utsname *uts)
 	json_number(json, "base_page_size", (uint64_t)sysconf(_SC_PAGESIZE));
 	json_number(json, "thp_size", pmd);
 	json_string(json, "thp_enabled", levels[pmd ? thp_anon_level(pmd, pmd) : THP_NEVER]);
+	json_bool(json, "thp_shmem", thp_shmem_possible());
 	json_open(json, "hugetlb", '[');
 	n = read_pools(pools, sizeof(pools) / sizeof(pools[0]));
 	for (i = 0; i < n; i++) {
@@ -221,7 +252,7 @@ int info_run(const struct tool *tool, int argc, char **argv)
 	struct ibv_device **list;
 	struct device device;
 	struct utsname uts;
-	int shown = 0;
+	int shown = 0, failed = 0;
 	int n = 0, i;
 
 	if (argc) {
@@ -242,6 +273,7 @@ int info_run(const struct tool *tool, int argc, char **argv)
 			continue;
 		look_at(list[i], &device);
 		shown++;
+		failed += device.open_error || (device.odp && device.query_error);
 		if (tool->json)
 			json_device(&json, &device);
 		else
@@ -254,9 +286,9 @@ int info_run(const struct tool *tool, int argc, char **argv)
 	}
 	if (list)
 		ibv_free_device_list(list);
-	if (!shown)
-		complain(tool->device ? "no RDMA device %s"
-				      : "no RDMA device; is rdma-core set up?",
-			 tool->device);
-	return shown ? TOOL_OK : TOOL_NOTHING;
+	if (!shown) {
+		complain_no_device(tool);
+		return TOOL_NOTHING;
+	}
+	return failed ? TOOL_FAILED : TOOL_OK;
 }

@@ -213,7 +213,7 @@ static int list_devices(struct list *list)
 	if (devices)
 		ibv_free_device_list(devices);
 	if (status == TOOL_NOTHING)
-		complain(tool->device ? "no RDMA device %s" : "no RDMA device", tool->device);
+		complain_no_device(tool);
 	return status;
 }
 

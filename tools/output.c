@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -13,6 +16,38 @@ void complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+}
+
+/* An RDMA device that the kernel has: that of the name, or else any. */
+static bool kernel_has(const char *wanted, char *name, size_t room)
+{
+	DIR *dir = opendir("/sys/class/infiniband");
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		found = *entry->d_name != '.' && (!wanted || !strcmp(wanted, entry->d_name));
+		if (found)
+			snprintf(name, room, "%s", entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+void complain_no_device(const struct tool *tool)
+{
+	char name[256];
+
+	if (kernel_has(tool->device, name, sizeof(name)))
+		complain("no RDMA device to use: the kernel has %s, but libibverbs does not; look "
+			 "for /dev/infiniband/uverbs* and the device's provider", name);
+	else if (tool->device)
+		complain("no RDMA device %s; \"hugeodp info\" shows those that are there",
+			 tool->device);
+	else
+		complain("no RDMA device; is its driver loaded? \"rdma link\" shows what the "
+			 "kernel has");
 }
 
 const char *good(const struct tool *tool)

@@ -47,6 +47,9 @@ int run_program(const struct tool *tool, const char *mode, char **argv);
 /* A message on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The message that there is no device, or not the one wanted, and where to look. */
+void complain_no_device(const struct tool *tool);
+
 /* Good, bad and headline colours, where there are colours. */
 const char *good(const struct tool *tool);
 const char *bad(const struct tool *tool);

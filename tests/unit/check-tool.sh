@@ -61,13 +61,26 @@ exits 2 frob
 said err "no such command: frob"
 exits 2 --frob
 exits 2 info extra
+exits 2 info --frob
+said err "hugeodp info: "
+said err "Try hugeodp info --help."
 exits 2 info --all
-said err "not for this command"
+said err "not for this command: --all"
+exits 2 info --sizes 2M
+said err "not for this command: --sizes"
+exits 2 --sizes 2M explain 1
+said err "behind the command: --sizes"
 exits 2 explain
 exits 2 explain abc
 exits 2 explain 1 2
+exits 2 explain 1 -- true
+exits 2 explain 1 --
+exits 2 explain --
+exits 2 info -- extra
 exits 2 explain --sizes 3M 1
-said err "not a list of page sizes: 3M"
+said err 'page sizes such as "2M|4K": 3M'
+exits 2 explain --sizes 2K,4M 1
+said err "smaller than the system's base page: 2K,4M"
 exits 2 explain --sizes "2M|" 1
 exits 2 explain --sizes 99999999T 1
 exits 2 explain --min any 1
@@ -91,6 +104,26 @@ json 'all(m["page_shift"] in (12, 21) for m in v["mappings"])'
 json 'all(("reason" in m) == (m["page_shift"] == 12) for m in v["mappings"])'
 json 'any(m["name"].endswith("bash") for m in v["mappings"])'
 json 'v["bytes"] >= sum(m["end"] - m["start"] for m in v["mappings"])'
+exits 0 explain $$ --json --min=4K
+json 'v["left_out"] == 0 and len(v["mappings"]) > 5'
+exits 0 explain $$ --min 8E
+said out "shorter than 8E left out, see --min"
+python3 -c '
+import mmap, signal
+m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m.madvise(mmap.MADV_HUGEPAGE)
+m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
+print("ready", flush=True)
+signal.pause()' >"$dir/ready" &
+holder=$!
+until grep -q ready "$dir/ready"; do kill -0 $holder; done
+exits 0 explain --json $holder
+if [ "$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/mm/transparent_hugepage/enabled)" != never ]; then
+	json 'any(m["end"] - m["inner"]["start"] >= 6 << 20 and m["inner"]["page_shift"] == 21 and
+		not m["inner"]["start"] & 0x1fffff for m in v["mappings"] if "inner" in m)'
+	json 'v["huge_bytes"] >= 6 << 20'
+fi
+kill $holder
 
 if [ -z "${NO_PRELOAD-}" ]; then
 	exits 0 run -- true
@@ -114,6 +147,9 @@ completion() { # word...: what is offered for the last one
 		printf "%s\n" "${COMPREPLY[@]}"' bash "$tools/hugeodp.bash" "$@"
 }
 check "completion of a command" [ "$(completion hugeodp ex)" = explain ]
+check "completion of a program" [ "$(completion hugeodp explain -- sha256su | sort -u)" = sha256sum ]
+check "completion behind an equals sign" [ "$(completion hugeodp info --color = al)" = always ]
+check "completion of sizes is no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,4K ]
 check "completion of an option" [ "$(completion hugeodp run --rep)" = --report ]
 check "completion of a value" [ "$(completion hugeodp info --color a | tr '\n' ' ')" = "auto always " ]
 exit "$failed"
