@@ -60,7 +60,7 @@ enum ibv_odp_source {
  * @reserved: 0
  */
 struct ibv_mr_init_attr_odp {
-	union {
+	__extension__ union {
 		struct ibv_mr_init_attr base;
 		uint64_t base_room[16];
 	};

@@ -26,12 +26,18 @@ compile() { # compiler option... -- header...
 for header in "${public[@]}" "$abi"; do
 	compile "$cc" -x c -std=c11 -- "$header" "$header"
 done
+for header in "${public[@]}"; do
+	compile "$cc" -x c -std=c99 -Wconversion -- "$header"
+done
 compile "$cc" -x c -std=c11 -- infiniband/verbs.h "${public[@]}"
 compile "$cc" -x c -std=c11 -- "${public[@]}" infiniband/verbs.h
 
 if command -v c++ >/dev/null; then
 	for header in "${public[@]}" "$abi"; do
 		compile c++ -x c++ -std=c++17 -- "$header" "$header"
+	done
+	for header in "${public[@]}"; do
+		compile c++ -x c++ -std=c++11 -Wconversion -Wold-style-cast -- "$header"
 	done
 else
 	echo "NOT CHECKED: C++, for want of a C++ compiler"
