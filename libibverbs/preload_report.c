@@ -239,7 +239,8 @@ static void json_name(FILE *out, const char *name)
 	for (; *name; name++) {
 		if (*name == '"' || *name == '\\')
 			fputc('\\', out);
-		fputc((unsigned char)*name < ' ' ? '?' : *name, out);
+		/* a program's name need not be UTF-8 */
+		fputc((unsigned char)*name < ' ' || (unsigned char)*name >= 0x7f ? '?' : *name, out);
 	}
 }
 
@@ -300,19 +301,29 @@ static void json_report(FILE *out)
 }
 
 /* "%p" in the path stands for the process's number. */
-static FILE *open_report(void)
+static void report_name(char *name, size_t room)
 {
-	char name[4096];
 	const char *mark = strstr(path, "%p");
 
-	if (!strcmp(path, "-"))
-		return stderr;
 	if (mark)
-		snprintf(name, sizeof(name), "%.*s%d%s", (int)(mark - path), path, getpid(),
-			 mark + 2);
+		snprintf(name, room, "%.*s%d%s", (int)(mark - path), path, getpid(), mark + 2);
 	else
-		snprintf(name, sizeof(name), "%s", path);
-	return fopen(name, "ae");
+		snprintf(name, room, "%s", path);
+}
+
+/* In one piece, as other processes may write there too. Returns 0 or an errno value. */
+static int write_report(const char *name, const char *text, size_t len)
+{
+	FILE *out = strcmp(path, "-") ? fopen(name, "ae") : stderr;
+	int err = 0;
+
+	if (!out)
+		return errno;
+	if (fwrite(text, 1, len, out) != len || fflush(out))
+		err = errno;
+	if (out != stderr)
+		fclose(out);
+	return err;
 }
 
 /*
@@ -322,27 +333,23 @@ static FILE *open_report(void)
 static __attribute__((destructor)) void report_end(void)
 {
 	char *text = NULL;
+	char name[4096];
 	size_t len = 0;
 	FILE *memory;
-	FILE *out;
+	int err;
 
 	if (!report_wanted() || !count.registrations)
 		return;
-	out = open_report();
 	memory = open_memstream(&text, &len);
-	if (out && memory) {
-		if (json)
-			json_report(memory);
-		else
-			text_report(memory);
-		fflush(memory);
-		/* in one piece, as other processes may write there too */
-		fwrite(text, 1, len, out);
-		fflush(out);
-	}
-	if (memory)
-		fclose(memory);
+	if (!memory)
+		return;
+	if (json)
+		json_report(memory);
+	else
+		text_report(memory);
+	report_name(name, sizeof(name));
+	err = fclose(memory) ? errno : write_report(name, text, len);
+	if (err)
+		fprintf(stderr, "hugeodp: report to %s: %s\n", name, strerror(err));
 	free(text);
-	if (out && out != stderr)
-		fclose(out);
 }

@@ -135,6 +135,11 @@ run --all
 ok "ib_write_bw, pinned memory, --all" pair ib_write_bw --use_hugepages -s 4194304 -n 5
 huge_pages "pinned memory, --all"
 
+WRAPPER=(hugeodp run --report="$dir/no/report.%p" --)
+ok "ib_write_bw --odp, its report nowhere to go" pair ib_write_bw "${hugetlb[@]}"
+ok "a report that cannot be written is told of" \
+	grep -qE "hugeodp: report to $dir/no/report\.[0-9]+: No such file" "$dir/server"
+
 WRAPPER=(env)
 ok "without the library" pair ib_write_bw "${hugetlb[@]}"
 ok "without the library there is no report" test ! -e "$dir/report"
