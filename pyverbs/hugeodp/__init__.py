@@ -6,7 +6,8 @@
     from pyverbs.device import Context
     from pyverbs.pd import PD
 
-    memory = mmap.mmap(-1, 64 << 20)
+    # without flags it would be shared memory, which seldom has huge pages
+    memory = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     with Context(name="rxe0") as ctx, PD(ctx) as pd:
         with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,

@@ -7,6 +7,7 @@ import errno
 import mmap
 from typing import TYPE_CHECKING
 
+from pyverbs.cmid import CMID
 from pyverbs.device import Context
 from pyverbs.mr import MR as PyverbsMR
 from pyverbs.pd import PD
@@ -14,7 +15,7 @@ from pyverbs.pyverbs_error import PyverbsError
 
 from . import _core
 from ._types import Access, DeviceCaps, Flags, HugeOdpError, Source, State
-from ._verbs import _check_request, modify, page_shift, query, query_device
+from ._verbs import _check_request, _put_in_force, modify, page_shift, query, query_device
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -29,7 +30,11 @@ def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> Device
         raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
     caps = query_device(obj)
     if (page_sizes and not page_sizes & caps.page_sizes) or flags & ~caps.flags:
-        raise HugeOdpError(errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}")
+        raise HugeOdpError(
+            errno.EOPNOTSUPP,
+            f"register MR, page sizes {page_sizes:#x} of {caps.page_sizes:#x}, "
+            f"flags {flags:#x} of {int(caps.flags):#x}",
+        )
     return caps
 
 
@@ -55,7 +60,7 @@ class MR(PyverbsMR):
     On a kernel without page size requests, a request that accepts base pages gets these, and says so
     in ``odp.source``; others are refused with EOPNOTSUPP.
 
-    >>> memory = mmap.mmap(-1, 64 << 20)
+    >>> memory = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     >>> memory.madvise(mmap.MADV_HUGEPAGE)
     >>> with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,
     ...                 page_sizes=2 << 20 | 4 << 10) as mr:
@@ -74,6 +79,8 @@ class MR(PyverbsMR):
         page_sizes: int = 0,
         flags: int = 0,
     ) -> None:
+        if not isinstance(pd, (PD, CMID)):
+            raise TypeError(f"a PD of pyverbs is needed, not {type(pd).__name__}")
         access |= Access.ON_DEMAND
         caps = check(pd, access, page_sizes, flags)
         plain = None if caps.source == Source.KERNEL else without_series(caps, page_sizes)
@@ -83,13 +90,13 @@ class MR(PyverbsMR):
                 raise TypeError("either a buffer or address and length")
             held = _core.Buffer(buffer, bool(access & _WRITES))
             address, length = held.address, held.length
-        if not length or (address is not None and not 0 < address < (1 << 64) - length):
+        if not 0 < length < 1 << 64 or (address is not None and not 0 < address < (1 << 64) - length):
             raise HugeOdpError(errno.EINVAL, "register MR, no memory")
         self._held = held
         try:
             super().__init__(pd, length, access, address=address)
             if plain is None:
-                modify(self, page_sizes, flags)
+                _put_in_force(self, page_sizes, flags, "register MR")
             else:
                 self.odp_without_series = plain
         except BaseException as e:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,7 +26,8 @@ class HugeOdpError(OSError):
     """
 
     def __init__(self, code: int, doing: str) -> None:
-        super().__init__(code, f"{doing}: {os.strerror(code)}")
+        hint = "; probe() tells what is in the way" if code == errno.ERANGE else ""
+        super().__init__(code, f"{doing}: {os.strerror(code)}{hint}")
 
 
 class Access(enum.IntFlag):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import operator
 from typing import TYPE_CHECKING
 
 from pyverbs.cmid import CMID
@@ -35,6 +36,8 @@ def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
     """
     if isinstance(obj, Context):
         return obj
+    if not isinstance(obj, (PD, PyverbsMR, CMID)):
+        raise TypeError(f"a Context, PD or MR of pyverbs is needed, not {type(obj).__name__}")
     held = gc.get_referents(obj)
     for kind in (Context, PD, CMID):
         for other in held:
@@ -61,7 +64,7 @@ def _mr_address(mr: PyverbsMR) -> int:
 
 def _check_request(page_sizes: int, flags: int) -> None:
     """What does not fit the C types must not be cut off silently."""
-    if not 0 <= page_sizes < 1 << 64 or not 0 <= flags < 1 << 32:
+    if not 0 <= operator.index(page_sizes) < 1 << 64 or not 0 <= operator.index(flags) < 1 << 32:
         raise HugeOdpError(errno.EINVAL, f"request {page_sizes:#x}, flags {flags:#x}")
 
 
@@ -112,6 +115,13 @@ def page_shift(mr: PyverbsMR) -> int:
     return shift
 
 
+def _put_in_force(mr: PyverbsMR, page_sizes: int, flags: int, doing: str) -> None:
+    _check_request(page_sizes, flags)
+    err = _core.modify_mr(_mr_address(mr), page_sizes, flags)
+    if err:
+        raise HugeOdpError(err, f"{doing}, page sizes {page_sizes:#x}, flags {flags:#x}")
+
+
 def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
     """Change the page sizes that a live ODP MR may have; traffic may be running.
 
@@ -123,10 +133,7 @@ def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
     >>> hugeodp.modify(mr, 2 << 20 | 4 << 10).page_shift
     21
     """
-    _check_request(page_sizes, flags)
-    err = _core.modify_mr(_mr_address(mr), page_sizes, flags)
-    if err:
-        raise HugeOdpError(err, f"change ODP page sizes of an MR to {page_sizes:#x}")
+    _put_in_force(mr, page_sizes, flags, "modify MR")
     return query(mr)
 
 

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import gc
 import importlib
+import io
 import mmap
 import random
 import unittest
@@ -190,6 +192,16 @@ class Objects(Case):
         self.assertEqual(caps.page_sizes & (M2 | K4), M2 | K4)
         self.assertEqual(hugeodp.query_device(self.rig.pd), caps)
 
+    def test_example(self) -> None:
+        """The one in the package's own documentation does what it is there to show."""
+        self.assertIsNotNone(hugeodp.__doc__)
+        code = [line[4:] for line in hugeodp.__doc__.splitlines() if line.startswith("    ")]
+        text = "\n".join(code).replace("rxe0", r.DEVICE)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(text, "example", "exec"), {})
+        self.assertTrue(printed.getvalue().startswith("21 State("), printed.getvalue())
+
     def test_access_values(self) -> None:
         try:
             enums = importlib.import_module("pyverbs.libibverbs_enums")
@@ -274,7 +286,10 @@ class Refusals(Case):
 
     def test_nothing_fits(self) -> None:
         area = memory("small")
-        self.refused(errno.ERANGE, hugeodp.MR, self.rig.pd, area, access=RW, page_sizes=M2)
+        refusal = self.refused(
+            errno.ERANGE, hugeodp.MR, self.rig.pd, area, access=RW, page_sizes=M2)
+        self.assertIn("register MR, page sizes 0x200000", str(refusal))
+        self.assertIn("probe()", str(refusal))
         area.close()
 
     def test_modify_nothing_fits(self) -> None:
@@ -302,9 +317,17 @@ class Refusals(Case):
             with self.subTest(wrong):
                 self.refused(code, hugeodp.MR, pd, area, **{"access": RW, **wrong})
         self.refused(errno.EINVAL, hugeodp.MR, pd, access=RW)
+        self.refused(errno.EINVAL, hugeodp.MR, pd, length=-K4, access=RW)
+        self.refused(errno.EINVAL, hugeodp.MR, pd, length=1 << 64, access=RW)
         self.refused(errno.EINVAL, hugeodp.MR, pd, address=-1, length=K4, access=RW)
         self.assertRaises(TypeError, hugeodp.MR, pd, area, length=K4, access=RW)
         self.assertRaises(TypeError, hugeodp.MR, pd, 17, access=RW)
+        self.assertRaises(TypeError, hugeodp.MR, self.rig.ctx, area, access=RW)
+        self.assertRaises(TypeError, hugeodp.MR, None, area, access=RW)
+        self.assertRaises(TypeError, hugeodp.MR, pd, area, access=RW, page_sizes="2M")
+        self.assertRaises(TypeError, hugeodp.MR, pd, area, access=RW, page_sizes=2e6)
+        self.assertRaises(TypeError, hugeodp.query_device, "rxe0")
+        self.assertRaises(TypeError, hugeodp.probe, None, area)
         self.assertRaises(TypeError, hugeodp.query, pd)
         area.close()
 
