@@ -220,6 +220,8 @@ int ibv_mr_page_shift(struct ibv_mr *mr);
  *   EINVAL      @mr is no ODP MR, @attr is NULL, or @size too small for
  *               page_shift
  *   EOPNOTSUPP  the kernel cannot tell, and the library does not know the MR
+ *   ENOENT      a process that shares the context deregistered the MR
+ *   EIO         the device was removed
  */
 int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t size);
 
@@ -237,6 +239,8 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
  *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped; the new
  *               sizes are in force
  *   EBUSY       the same for memory that changes all the time
+ *   ENOENT      a process that shares the context deregistered the MR
+ *   EIO         the device was removed
  */
 int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 
@@ -249,6 +253,7 @@ int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
  * Return: 0, or
  *   EINVAL      @attr is NULL, or @size too small for page_sizes
  *   EOPNOTSUPP  device without on-demand paging
+ *   EIO         the device was removed
  */
 int ibv_query_device_odp(struct ibv_context *context, struct ibv_device_odp_attr *attr,
 			 size_t size);
