@@ -170,18 +170,21 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 	return report;
 }
 
-/* Whole huge pages, and ends that are none: one size for all of it is a small one. */
+/* Memory that may have huge pages, and ends that are none: one size for all of it is a small one. */
 static bool has_ragged_ends(const struct call *call)
 {
 	const uint64_t size = thp_pmd_size(), addr = (uintptr_t)call->addr;
 	const uint64_t end = addr + call->length;
-	uint64_t first;
+	uint64_t first, last;
+	uint32_t shift;
 
 	if (!size || (addr ^ call->iova) & (size - 1) || end < addr)
 		return false;
 	first = (addr + size - 1) & ~(size - 1);
-	return first >= addr && first < end && end - first >= size &&
-	       (first != addr || end & (size - 1));
+	last = end & ~(size - 1);
+	if (first < addr || first >= last || (first == addr && last == end))
+		return false;
+	return !hugeodp_range_shift(call->pd->context, first, last - first, size, &shift);
 }
 
 /* Of a device that decides at registration whether an MR is mixed. NULL: it is as if not tried. */
