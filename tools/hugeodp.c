@@ -121,8 +121,10 @@ static int set_sizes(struct tool *tool, const char *list)
 
 static bool set_color(struct tool *tool, const char *when)
 {
+	const char *no_color = getenv("NO_COLOR");
+
 	if (!strcmp(when, "auto"))
-		tool->color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+		tool->color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
 	else if (!strcmp(when, "always") || !strcmp(when, "never"))
 		tool->color = *when == 'a';
 	else

@@ -70,19 +70,40 @@ const char *normal(const struct tool *tool)
 	return tool->color ? "\033[0m" : "";
 }
 
+/* Bytes of the UTF-8 character at the start of a text; 0 if there is none. */
+static size_t character(const char *text)
+{
+	const unsigned char c = (unsigned char)text[0], next = (unsigned char)text[1];
+	size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+	size_t i;
+
+	for (i = 1; i < len; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* longer than need be, surrogates, beyond the last one */
+	if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f) ||
+	    (c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f))
+		return 0;
+	return len;
+}
+
 static void quote(FILE *out, const char *text)
 {
-	fputc('"', out);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	size_t len;
 
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < ' ' || c >= 0x7f)
-			/* names of files and processes need not be UTF-8 */
-			fprintf(out, "\\u%04x", c);
+	fputc('"', out);
+	for (; *text; text += len ? len : 1) {
+		len = character(text);
+		if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else if (len == 1 && (*text < ' ' || *text == 0x7f))
+			fprintf(out, "\\u%04x", *text);
+		else if (len)
+			fwrite(text, 1, len, out);
 		else
-			fputc(c, out);
+			/* names of files and processes need not be UTF-8 */
+			fputs("\\ufffd", out);
 	}
 	fputc('"', out);
 }

@@ -66,6 +66,31 @@ else
 fi
 hugeodp mr >"$dir/out" 2>&1
 ok "mr, text" grep -q "12345678 .* $pid python3" "$dir/out"
+
+# for a user without rights, each thing that is missing has its own message and status
+nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+refused() { # STATUS WORDS COMMAND...
+	local want=$1 words=$2 got=0
+	shift 2
+	"$@" >"$dir/refused" 2>&1 || got=$?
+	[[ $got == "$want" ]] && grep -qF -- "$words" "$dir/refused"
+}
+ok "explain: another user's process" \
+	refused 1 "Permission denied; root" "${nobody[@]}" hugeodp explain "$pid"
+modes=$(stat -c '%a %n' /dev/infiniband/uverbs*)
+chmod 600 /dev/infiniband/uverbs*
+ok "info: a device that may not be opened" \
+	refused 1 "cannot be opened: Permission denied" "${nobody[@]}" hugeodp info
+while read -r mode name; do
+	chmod "$mode" "$name"
+done <<<"$modes"
+ok "info: a device that may be opened" refused 0 "$device" "${nobody[@]}" hugeodp info
+ok "info: no file for the device" refused 3 "the kernel has $device, but libibverbs does not" \
+	unshare -m bash -c "mount -t tmpfs none /dev/infiniband && hugeodp info -d $device"
+ok "explain: no /proc" refused 1 "/proc is not mounted" \
+	unshare -m bash -c "umount -l /proc && hugeodp explain $pid"
+ok "info: no /sys" refused 0 "not known: no /sys/kernel/mm here" \
+	unshare -m bash -c "umount -l /sys && hugeodp info"
 echo >"$dir/go"
 wait $pid
 status=0

@@ -8,7 +8,7 @@ set -euo pipefail
 
 hugeodp=$1 tools=$2
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+trap 'jobs -p | xargs -r kill; rm -rf "$dir"' EXIT
 failed=0
 
 check() { # what condition...
@@ -109,15 +109,22 @@ json 'v["left_out"] == 0 and len(v["mappings"]) > 5'
 exits 0 explain $$ --min 8E
 said out "shorter than 8E left out, see --min"
 python3 -c '
-import mmap, signal
+import mmap, signal, sys
 m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 m.madvise(mmap.MADV_HUGEPAGE)
 m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
+files = []
+for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff"):
+    with open(sys.argv[1].encode() + b"/" + name, "wb+") as file:
+        file.truncate(4 << 20)
+        files.append(mmap.mmap(file.fileno(), 4 << 20))
 print("ready", flush=True)
-signal.pause()' >"$dir/ready" &
+signal.pause()' "$dir" >"$dir/ready" &
 holder=$!
 until grep -q ready "$dir/ready"; do kill -0 $holder; done
 exits 0 explain --json $holder
+json 'any(m["name"].endswith("/\u00e4\U0001f600") for m in v["mappings"])'
+json 'any(m["name"].endswith("/\ufffd\ufffd\ufffdx\ufffd") for m in v["mappings"])'
 thp=/sys/kernel/mm/transparent_hugepage/enabled
 if [ ! -r $thp ]; then
 	echo "NOT CHECKED: transparent huge pages, for want of $thp"
