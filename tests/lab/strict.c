@@ -95,6 +95,33 @@ static void one_page_protected(struct rig *rig)
 	scene_close(&s);
 }
 
+static void advise(const struct buf *buf, size_t at, size_t len, int advice)
+{
+	if (madvise(buf->mem.addr + at, len, advice))
+		fatal("madvise: %s", strerror(errno));
+}
+
+/* Small pages where huge ones are possible: registration does not look, populating does. */
+static void small_before(struct rig *rig)
+{
+	struct mode populate = mode_strict_2m;
+	struct scene s;
+
+	populate.flags |= IBV_ODP_POPULATE;
+	scene_open_unregistered(&s, rig, MEM_THP, LEN);
+	advise(&s.far, BLOCK(1), SZ_2M, MADV_NOHUGEPAGE);
+	buf_fill(&s.far, 0, LEN);
+	advise(&s.far, BLOCK(1), SZ_2M, MADV_HUGEPAGE);
+	is_errno(buf_reg(&s.far, &populate, 0, LEN), ERANGE, "small pages, to be populated");
+	is_errno(buf_reg(&s.far, &mode_strict_2m, 0, LEN), 0, "small pages, not to be populated");
+	scene_write_fails(&s, BLOCK(1), 8, "block of small pages");
+	others_work(&s, 1);
+	buf_drop(&s.far, BLOCK(1), SZ_2M);
+	scene_write(&s, BLOCK(1), SZ_2M, "the block filled anew");
+	scene_intact(&s, "around it");
+	scene_close(&s);
+}
+
 /* Blocks smaller than the huge page: only the small block is lost. */
 static void small_block(struct rig *rig)
 {
@@ -223,6 +250,7 @@ int main(void)
 	stop_khugepaged();
 	one_page_dropped(&rig);
 	one_page_protected(&rig);
+	small_before(&rig);
 	small_block(&rig);
 	dropped_across(&rig);
 	broken_outside(&rig, &mode_strict_2m);
