@@ -9,7 +9,7 @@ here=$(dirname "$0")
 source "$here/tap.sh"
 
 dir=$(mktemp -d)
-trap 'jobs -p | xargs -r kill; rm -rf "$dir"' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$dir"' EXIT
 export HOME=/tmp UCX_VFS_ENABLE=n UCX_WARN_UNUSED_ENV_VARS=n
 device=${HUGEODP_LAB_DEVICE:-rxe0}
 # connections over TCP, as UCX gets no answers from itself by datagrams of rxe; data over RDMA

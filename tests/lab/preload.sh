@@ -11,7 +11,7 @@ source "$(dirname "$0")/tap.sh"
 dir=$(mktemp -d)
 thp=/sys/kernel/mm/transparent_hugepage/enabled
 thp_before=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
-trap 'jobs -p | xargs -r kill; echo "$thp_before" >$thp; rm -rf "$dir"' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; echo "$thp_before" >$thp; rm -rf "$dir"' EXIT
 
 series=1
 [[ $HUGEODP_KERNEL != stock ]] || series=''

@@ -8,7 +8,7 @@ set -euo pipefail
 
 hugeodp=$1 tools=$2
 dir=$(mktemp -d)
-trap 'jobs -p | xargs -r kill; rm -rf "$dir"' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$dir"' EXIT
 failed=0
 
 check() { # what condition...
@@ -138,6 +138,7 @@ elif ! grep -q '\[never\]' $thp; then
 	json 'v["huge_bytes"] >= 6 << 20'
 fi
 kill $holder
+wait $holder || true
 
 if [ -z "${NO_PRELOAD-}" ]; then
 	exits 0 run -- true
