@@ -33,11 +33,11 @@ compile() {
 readme_program() {
 	cat <<-'END'
 		#include <stdio.h>
-		#include <string.h>
-		#include <sys/mman.h>
-		#include <infiniband/hugeodp.h>
-
-		static int shift_of(struct ibv_pd *pd, void *buf, size_t length)
+	END
+	# shellcheck disable=SC2016 # no command
+	sed -n '/^```c$/,/^```$/p' "$source/README.md" | grep '^#include'
+	cat <<-'END'
+		static int shift_of(struct ibv_pd *pd, size_t length)
 		{
 	END
 	# shellcheck disable=SC2016 # no command
@@ -49,15 +49,13 @@ readme_program() {
 		int main(void)
 		{
 			size_t length = 16 << 20;
-			void *buf = mmap(NULL, length, PROT_READ | PROT_WRITE,
-					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 			struct ibv_device **list = ibv_get_device_list(NULL);
 			struct ibv_context *ctx = list && list[0] ? ibv_open_device(list[0]) : NULL;
 			struct ibv_pd *pd = ctx ? ibv_alloc_pd(ctx) : NULL;
 
-			if (!pd || buf == MAP_FAILED)
+			if (!pd)
 				return 1;
-			printf("%d\n", shift_of(pd, buf, length));
+			printf("%d\n", shift_of(pd, length));
 			return 0;
 		}
 	END
