@@ -88,27 +88,13 @@ static void move(struct scene *s, size_t at, size_t len)
 	is_changed(s, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, 0, "other memory");
 }
 
-static void outside_fails(struct scene *s, size_t at)
-{
-	struct xfer x = {
-		.op = OP_WRITE,
-		.near = &s->near,
-		.near_at = at,
-		.far = &s->far,
-		.far_at = at,
-		.len = 64,
-	};
-
-	xfer_fails(&s->pair, &x, IBV_WC_REM_ACCESS_ERR, "memory that the MR had before");
-}
-
 static void rights(struct scene *s)
 {
 	is_changed(s, IBV_REREG_MR_CHANGE_ACCESS, NULL,
 		   IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ,
 		   "fewer rights");
 	scene_read(s, s->far.mr_at, s->far.mr_len, "fewer rights");
-	outside_fails(s, s->far.mr_at);
+	scene_write_fails(s, s->far.mr_at, 64, "fewer rights");
 	is_changed(s, IBV_REREG_MR_CHANGE_ACCESS, NULL, IBV_ACCESS_ON_DEMAND | ACCESS_ALL,
 		   "all rights");
 	is_mixed(&s->far, "all rights");
@@ -129,7 +115,7 @@ static void protection_domain(struct scene *s)
 		fatal("ibv_alloc_pd: %s", strerror(errno));
 	is_changed(s, IBV_REREG_MR_CHANGE_PD, pd, 0, "other PD");
 	ok(s->far.mr->pd == pd, "other PD: the MR says so");
-	outside_fails(s, s->far.mr_at);
+	scene_write_fails(s, s->far.mr_at, 64, "other PD");
 	is_changed(s, IBV_REREG_MR_CHANGE_PD, s->rig->pd, 0, "the PD it had");
 	is_errno(ibv_dealloc_pd(pd), 0, "the other PD is not in use");
 	traffic(s, "the PD it had");
