@@ -153,18 +153,12 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 		.iova = call->iova,
 		/* a size that the device does not have can be what is in the way, too */
 		.accepted = accepted(caps) | thp_pmd_size(),
-		.supported = caps->page_sizes,
 	};
 	struct ibv_odp_report report = { 0 };
 
 	if (policy.sizes)
 		range.accepted = policy.sizes | (uint64_t)sysconf(_SC_PAGESIZE);
-	if (caps->source == IBV_ODP_SOURCE_LIBRARY) {
-		range.supported = stock_sizes(caps, range.addr, range.length);
-		range.hugetlb_only = true;
-	} else {
-		range.context = call->pd->context;
-	}
+	probe_for_device(&range, call->pd->context, caps);
 	if (range.addr + (range.length - 1) < range.addr || probe_self(&range, &report))
 		report.reason = IBV_ODP_REASON_NONE;
 	return report;
@@ -201,13 +195,14 @@ static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct
 	};
 	struct ibv_mr *mr;
 
-	if (!(caps->flags & IBV_ODP_MIXED) || !has_ragged_ends(call) ||
-	    !mlx5_can_adopt(call->pd->context, call->access))
+	/* the ends last: they are a question to the kernel */
+	if (!(caps->flags & IBV_ODP_MIXED) || !mlx5_can_adopt(call->pd->context, call->access) ||
+	    !has_ragged_ends(call))
 		return NULL;
 	return mlx5_reg_mr(call->pd, &request, call->iova, &mr) ? NULL : mr;
 }
 
-/* The plain MR first: whatever fails after that, it is what the program asked for. */
+/* Else the plain MR first: whatever fails after that, it is what the program asked for. */
 static struct ibv_mr *with_kernel(const struct call *call, const struct device_caps *caps)
 {
 	uint32_t mixed = caps->flags & IBV_ODP_MIXED;

@@ -312,6 +312,18 @@ int probe_vmas(const struct probe_range *range, struct vmas *vmas, struct ibv_od
 	return 0;
 }
 
+void probe_for_device(struct probe_range *range, struct ibv_context *context,
+		      const struct device_caps *caps)
+{
+	if (caps->source == IBV_ODP_SOURCE_LIBRARY) {
+		range->supported = stock_sizes(caps, range->addr, range->length);
+		range->hugetlb_only = true;
+	} else {
+		range->supported = caps->page_sizes;
+		range->context = context;
+	}
+}
+
 int probe_self(const struct probe_range *range, struct ibv_odp_report *report)
 {
 	struct vmas vmas;
@@ -348,13 +360,7 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 	err = hugeodp_device_caps(context, &caps);
 	if (err)
 		return hugeodp_err(err);
-	range.supported = caps.page_sizes;
-	if (caps.source == IBV_ODP_SOURCE_LIBRARY) {
-		range.supported = stock_sizes(&caps, range.addr, range.length);
-		range.hugetlb_only = true;
-	} else {
-		range.context = context;
-	}
+	probe_for_device(&range, context, &caps);
 	range.accepted = page_sizes ? page_sizes : caps.page_sizes;
 	err = probe_self(&range, &answer);
 	if (err)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct device_caps;
 struct ibv_context;
 struct ibv_odp_report;
 struct vmas;
@@ -24,6 +25,10 @@ struct probe_range {
 	/* of this process, whose kernel knows page sizes; NULL: there is none to ask */
 	struct ibv_context *context;
 };
+
+/* What a device of this process makes of a range whose address and length are set. */
+void probe_for_device(struct probe_range *range, struct ibv_context *context,
+		      const struct device_caps *caps);
 
 /* Fill in @report for a range that does not wrap around. Returns 0 or an errno value. */
 int probe_vmas(const struct probe_range *range, struct vmas *vmas, struct ibv_odp_report *report);

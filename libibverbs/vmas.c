@@ -221,11 +221,17 @@ static int text_next(struct vma_text *text)
 	return 0;
 }
 
-static int text_find(struct vma_text *text, uint64_t addr, struct vma *vma)
+/* In smaps, which need not be open yet. */
+static int text_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 {
+	struct vma_text *text = &vmas->text;
 	size_t low = 0, high, middle;
-	int err;
+	int err = 0;
 
+	if (!text->file)
+		err = text_open(text, vmas->proc);
+	if (err)
+		return err;
 	while (!text->count || text->list[text->count - 1].end <= addr) {
 		err = text_next(text);
 		if (err)
@@ -279,12 +285,7 @@ int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 		close(vmas->maps);
 		vmas->maps = -1;
 	}
-	if (!vmas->text.file) {
-		err = text_open(&vmas->text, vmas->proc);
-		if (err)
-			return err;
-	}
-	return text_find(&vmas->text, addr, vma);
+	return text_find(vmas, addr, vma);
 }
 
 int vmas_find_thp(struct vmas *vmas, struct vma *vma)
@@ -294,12 +295,7 @@ int vmas_find_thp(struct vmas *vmas, struct vma *vma)
 
 	if (vma->flags & VMA_THP_KNOWN)
 		return 0;
-	if (!vmas->text.file) {
-		err = text_open(&vmas->text, vmas->proc);
-		if (err)
-			return err;
-	}
-	err = text_find(&vmas->text, vma->start, &found);
+	err = text_find(vmas, vma->start, &found);
 	if (err)
 		return err;
 	/* the mapping may have changed since: then this is all that is known of it */
