@@ -7,21 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "preload_counts.h"
+
 struct ibv_mr_odp_attr;
 struct ibv_odp_report;
 
-/* Why a registration was left as it was. */
-enum declined {
-	DECLINED_NOT,
-	DECLINED_NOT_ON_DEMAND,
-	DECLINED_IMPLICIT,
-	DECLINED_OWN_REQUEST,
-	DECLINED_DEVICE,
-	DECLINED_FAILED,
-	DECLINED_KINDS,
-};
-
-/* Reads HUGEODP_PRELOAD_REPORT and HUGEODP_PRELOAD_JSON. */
+/* Reads HUGEODP_PRELOAD_REPORT, _JSON and _COUNTS. */
 void report_start(void);
 bool report_wanted(void);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../libibverbs/preload_counts.h"
 #include "../libibverbs/sizes.h"
 #include "tool.h"
 
@@ -59,19 +60,19 @@ static void set_preload(const char *path)
 }
 
 /* The program may change its directory before the report is written. */
-static const char *absolute(const char *path, char *room, size_t size)
+static void absolute(const char *path, char *room, size_t size)
 {
 	char directory[4096];
 
-	if (!path || !strcmp(path, "-") || *path == '/' || !getcwd(directory, sizeof(directory)))
-		return path;
-	snprintf(room, size, "%s/%s", directory, path);
-	return room;
+	if (!strcmp(path, "-") || *path == '/' || !getcwd(directory, sizeof(directory)))
+		snprintf(room, size, "%s", path);
+	else
+		snprintf(room, size, "%s/%s", directory, path);
 }
 
 int run_program(const struct tool *tool, const char *mode, char **argv)
 {
-	char path[8192], sizes[SIZES_TEXT] = "any";
+	char path[8192], place[4096], sizes[SIZES_TEXT] = "any";
 	uint64_t rest = tool->sizes;
 	size_t len = 0;
 
@@ -91,8 +92,13 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 	set("HUGEODP_PRELOAD_MODE", mode);
 	set("HUGEODP_PRELOAD_SIZES", sizes);
 	set("HUGEODP_PRELOAD_ALL", tool->all ? "1" : NULL);
-	set("HUGEODP_PRELOAD_REPORT", absolute(tool->report, path, sizeof(path)));
+	if (tool->report)
+		absolute(tool->report, path, sizeof(path));
+	set("HUGEODP_PRELOAD_REPORT", tool->report ? path : NULL);
 	set("HUGEODP_PRELOAD_JSON", tool->json ? "1" : NULL);
+	set(COUNTS_PLACE, NULL);
+	if (tool->report && watch_start(place, sizeof(place), path, tool->json))
+		set(COUNTS_PLACE, place);
 	execvp(argv[0], argv);
 	complain("%s: %s", argv[0], strerror(errno));
 	return errno == ENOENT ? TOOL_NO_COMMAND : TOOL_CANNOT;

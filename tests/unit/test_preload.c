@@ -5,9 +5,16 @@
  */
 #include "fake.h"
 
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../libibverbs/preload_counts.h"
 #include "../../libibverbs/probe.h"
 #include "../../libibverbs/sizes.h"
 #include "../../libibverbs/thp.h"
@@ -248,7 +255,8 @@ static void registers_again(void **state)
 	handle = mr->handle;
 	errno = EDOM;
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
-				      (char *)HUGETLB + 2 * M, 4 * M, 0), 0);
+				      (char *)HUGETLB + 2 * M, 4 * M, 0),
+			 0);
 	assert_int_equal(errno, EDOM);
 	assert_int_equal(rereg_calls, 0);
 	assert_int_equal(modifications(), 2);
@@ -262,7 +270,8 @@ static void registers_again(void **state)
 	handle = mr->handle;
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD | IBV_REREG_MR_CHANGE_ACCESS,
 				      &other_pd, NULL, 0,
-				      IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE), 0);
+				      IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE),
+			 0);
 	assert_ptr_equal(fake.reg_pd, &other_pd);
 	assert_ptr_equal(fake.reg_addr, (char *)HUGETLB + 2 * M);
 	assert_true(fake.reg_iova == (uintptr_t)HUGETLB + 2 * M);
@@ -448,6 +457,135 @@ static void sizes(void **state)
 	}
 }
 
+static char place[] = "/tmp/test_preload.XXXXXX";
+
+static int setup_counts(void **state)
+{
+	/* always the same one, as the library read its name */
+	return setup(state) || mkdir(place, 0700);
+}
+
+/* The counts of the process, which are not there any more then. */
+static void take_counts(pid_t pid, struct counts *counts)
+{
+	char pattern[64];
+	glob_t files;
+	FILE *in;
+
+	snprintf(pattern, sizeof(pattern), "%s/%d.*", place, pid);
+	assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+	assert_int_equal(files.gl_pathc, 1);
+	in = fopen(files.gl_pathv[0], "r");
+	assert_non_null(in);
+	assert_int_equal(fread(counts, sizeof(*counts), 1, in), 1);
+	assert_int_equal(fgetc(in), EOF);
+	fclose(in);
+	assert_int_equal(unlink(files.gl_pathv[0]), 0);
+	globfree(&files);
+	assert_int_equal(counts->magic, COUNTS_MAGIC);
+	assert_int_equal(counts->pid, pid);
+	assert_string_equal(counts->program, program_invocation_short_name);
+}
+
+/* A child that registers something, and then goes that way. Returns what became of it. */
+static int child(unsigned int registrations, void (*go)(void), pid_t *pid)
+{
+	int status;
+
+	*pid = fork();
+	if (!*pid) {
+		while (registrations--) {
+			errno = EDOM;
+			if (!ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP) || errno != EDOM)
+				abort();
+		}
+		go();
+	}
+	assert_int_equal(waitpid(*pid, &status, 0), *pid);
+	return status;
+}
+
+static void be_killed(void)
+{
+	raise(SIGKILL);
+}
+
+static void counts_outlive(void **state)
+{
+	struct counts counts;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(child(2, be_killed, &pid), SIGKILL);
+	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 2);
+	assert_int_equal(counts.ntold, 1);
+	assert_int_equal(counts.told[0].length, 8 * M);
+	assert_int_equal(counts.deregistered, 0);
+	assert_int_equal(rmdir(place), 0);
+}
+
+static void counts_of_each_body(void)
+{
+	struct counts counts;
+	pid_t pid;
+
+	/* none of the parent's */
+	assert_int_equal(child(3, be_killed, &pid), SIGKILL);
+	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 3);
+	/* one that registers nothing has nothing to tell */
+	assert_int_equal(child(0, be_killed, &pid), SIGKILL);
+	be_killed();
+}
+
+static void counts_of_each(void **state)
+{
+	struct counts counts;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(child(2, counts_of_each_body, &pid), SIGKILL);
+	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 2);
+	assert_int_equal(rmdir(place), 0);
+}
+
+static void go_on(void)
+{
+	execl("/bin/true", "true", NULL);
+}
+
+static void counts_of_another_program(void **state)
+{
+	struct counts counts;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(child(1, go_on, &pid), 0);
+	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 1);
+	assert_int_equal(rmdir(place), 0);
+}
+
+/* The limit's signal would end the program. */
+static void no_room(void **state)
+{
+	struct rlimit before, none;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = before;
+	none.rlim_cur = 1;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(rmdir(place), 0);
+	/* no directory either */
+	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest upgrade_tests[] = {
@@ -470,6 +608,12 @@ int main(int argc, char **argv)
 	const struct CMUnitTest all_tests[] = {
 		cmocka_unit_test_setup(makes_on_demand, setup),
 	};
+	const struct CMUnitTest counts_tests[] = {
+		cmocka_unit_test_setup(counts_outlive, setup_counts),
+		cmocka_unit_test_setup(counts_of_each, setup_counts),
+		cmocka_unit_test_setup(counts_of_another_program, setup_counts),
+		cmocka_unit_test_setup(no_room, setup_counts),
+	};
 	const char *mode = argc > 1 ? argv[1] : "upgrade";
 
 	setenv("HUGEODP_PRELOAD_REPORT", "/dev/null", 1);
@@ -480,6 +624,12 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "all")) {
 		setenv("HUGEODP_PRELOAD_ALL", "1", 1);
 		return cmocka_run_group_tests(all_tests, NULL, NULL);
+	}
+	if (!strcmp(mode, "counts")) {
+		if (!mkdtemp(place) || rmdir(place))
+			return 1;
+		setenv("HUGEODP_PRELOAD_COUNTS", place, 1);
+		return cmocka_run_group_tests(counts_tests, NULL, NULL);
 	}
 	return cmocka_run_group_tests(upgrade_tests, NULL, NULL);
 }

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload_counts.h"
+#include "sizes.h"
+
+static const char *const declined_words[] = {
+	[DECLINED_NOT_ON_DEMAND] = "not on demand",
+	[DECLINED_IMPLICIT] = "implicit MR",
+	[DECLINED_OWN_REQUEST] = "a request of the program's own",
+	[DECLINED_DEVICE] = "device without on-demand paging",
+	[DECLINED_FAILED] = "registration failed",
+};
+
+static uint64_t huge_registrations(const struct counts *counts)
+{
+	uint64_t sum = 0;
+	int shift;
+
+	for (shift = 0; shift < 64; shift++)
+		sum += counts->upgraded[shift];
+	return sum;
+}
+
+static const char *size_text(uint32_t shift, char *text)
+{
+	return sizes_text(shift ? 1ULL << shift : 0, text, SIZES_TEXT);
+}
+
+static void text_counts(FILE *out, const struct counts *counts)
+{
+	char size[SIZES_TEXT];
+	unsigned int i;
+
+	for (i = 0; i < 64; i++) {
+		if (counts->upgraded[i])
+			fprintf(out, "hugeodp:   %" PRIu64 " with pages of up to %s\n",
+				counts->upgraded[i], size_text(i, size));
+	}
+	for (i = 0; i < COUNTS_REASONS; i++) {
+		if (counts->small[i])
+			fprintf(out, "hugeodp:   %" PRIu64 " with base pages: %s\n",
+				counts->small[i],
+				i ? ibv_odp_reason_str(i) : "the kernel's choice");
+	}
+	for (i = 0; i < DECLINED_KINDS; i++) {
+		if (counts->declined[i])
+			fprintf(out, "hugeodp:   %" PRIu64 " left alone: %s\n", counts->declined[i],
+				declined_words[i]);
+	}
+	for (i = 0; i < 64; i++) {
+		if (counts->blocks[i])
+			fprintf(out, "hugeodp:   %" PRIu64 " blocks of %s mapped at the end\n",
+				counts->blocks[i], size_text(i, size));
+	}
+	fprintf(out,
+		"hugeodp:   %" PRIu64 " on-demand regions deregistered: %" PRIu64
+		" faults, %" PRIu64 " blocks invalidated, %" PRIu64 " changes of page size\n",
+		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
+}
+
+static void text_report(FILE *out, const struct counts *counts, bool exited)
+{
+	char size[SIZES_TEXT], blocked[SIZES_TEXT];
+	const struct told *told;
+	unsigned int i;
+
+	fprintf(out, "hugeodp: %s[%d]%s: %" PRIu64 " registrations, %" PRIu64 " with huge pages\n",
+		counts->program, counts->pid, exited ? "" : " (ended without exit)",
+		counts->registrations, huge_registrations(counts));
+	text_counts(out, counts);
+	for (i = 0; i < counts->ntold; i++) {
+		told = &counts->told[i];
+		fprintf(out, "hugeodp:   %#" PRIx64 ", %" PRIu64 " bytes: %s", told->addr,
+			told->length, size_text(told->page_shift, size));
+		if (told->reason)
+			fprintf(out, "; no %s: %s, at %#" PRIx64,
+				size_text(told->blocked_shift, blocked),
+				ibv_odp_reason_str(told->reason), told->obstacle);
+		fputc('\n', out);
+	}
+}
+
+/* {"2M": 1, ...} of counts by page shift */
+static void json_by_shift(FILE *out, const char *name, const uint64_t *counts)
+{
+	const char *separator = "";
+	char size[SIZES_TEXT];
+	unsigned int i;
+
+	fprintf(out, ", \"%s\": {", name);
+	for (i = 0; i < 64; i++) {
+		if (!counts[i])
+			continue;
+		fprintf(out, "%s\"%s\": %" PRIu64, separator, size_text(i, size), counts[i]);
+		separator = ", ";
+	}
+	fputc('}', out);
+}
+
+static void json_name(FILE *out, const char *name)
+{
+	for (; *name; name++) {
+		if (*name == '"' || *name == '\\')
+			fputc('\\', out);
+		/* a program's name need not be UTF-8 */
+		fputc((unsigned char)*name < ' ' || (unsigned char)*name >= 0x7f ? '?' : *name,
+		      out);
+	}
+}
+
+static void json_ranges(FILE *out, const struct counts *counts)
+{
+	const struct told *told;
+	unsigned int i;
+
+	fprintf(out, ", \"ranges\": [");
+	for (i = 0; i < counts->ntold; i++) {
+		told = &counts->told[i];
+		fprintf(out,
+			"%s{\"address\": %" PRIu64 ", \"length\": %" PRIu64 ", \"page_shift\": %u",
+			i ? ", " : "", told->addr, told->length, told->page_shift);
+		if (told->reason)
+			fprintf(out,
+				", \"blocked_shift\": %u, \"reason\": \"%s\", \"obstacle\": "
+				"%" PRIu64,
+				told->blocked_shift, ibv_odp_reason_str(told->reason),
+				told->obstacle);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+static void json_report(FILE *out, const struct counts *counts, bool exited)
+{
+	const char *separator = "";
+	unsigned int i;
+
+	fprintf(out, "{\"program\": \"");
+	json_name(out, counts->program);
+	fprintf(out,
+		"\", \"pid\": %d, \"exited\": %s, \"registrations\": %" PRIu64
+		", \"huge\": %" PRIu64,
+		counts->pid, exited ? "true" : "false", counts->registrations,
+		huge_registrations(counts));
+	json_by_shift(out, "upgraded", counts->upgraded);
+	fprintf(out, ", \"declined\": {");
+	for (i = 0; i < COUNTS_REASONS; i++) {
+		if (!counts->small[i])
+			continue;
+		fprintf(out, "%s\"%s\": %" PRIu64, separator,
+			i ? ibv_odp_reason_str(i) : "the kernel's choice", counts->small[i]);
+		separator = ", ";
+	}
+	for (i = 0; i < DECLINED_KINDS; i++) {
+		if (!counts->declined[i])
+			continue;
+		fprintf(out, "%s\"%s\": %" PRIu64, separator, declined_words[i],
+			counts->declined[i]);
+		separator = ", ";
+	}
+	fputc('}', out);
+	json_by_shift(out, "blocks_mapped", counts->blocks);
+	fprintf(out,
+		", \"deregistered\": %" PRIu64 ", \"faults\": %" PRIu64
+		", \"invalidated\": %" PRIu64 ", \"renegotiations\": %" PRIu64,
+		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
+	json_ranges(out, counts);
+	fprintf(out, "}\n");
+}
+
+/* "%p" in the path stands for the process's number. */
+static void report_name(char *name, size_t room, const char *path, pid_t pid)
+{
+	const char *mark = strstr(path, "%p");
+
+	if (mark)
+		snprintf(name, room, "%.*s%d%s", (int)(mark - path), path, pid, mark + 2);
+	else
+		snprintf(name, room, "%s", path);
+}
+
+/* In one piece, as other processes may write there too. Returns 0 or an errno value. */
+static int write_report(const char *name, const char *text, size_t len)
+{
+	FILE *out = strcmp(name, "-") ? fopen(name, "ae") : stderr;
+	int err = 0;
+
+	if (!out)
+		return errno;
+	if (fwrite(text, 1, len, out) != len || fflush(out))
+		err = errno;
+	if (out != stderr)
+		fclose(out);
+	return err;
+}
+
+void counts_tell(const struct counts *counts, const char *path, bool json, bool exited)
+{
+	char *text = NULL;
+	char name[4096];
+	size_t len = 0;
+	FILE *memory;
+	int err;
+
+	memory = open_memstream(&text, &len);
+	if (!memory)
+		return;
+	if (json)
+		json_report(memory, counts, exited);
+	else
+		text_report(memory, counts, exited);
+	report_name(name, sizeof(name), path, counts->pid);
+	err = fclose(memory) ? errno : write_report(name, text, len);
+	if (err)
+		fprintf(stderr, "hugeodp: report to %s: %s\n", name, strerror(err));
+	free(text);
+}

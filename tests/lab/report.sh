@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# `hugeodp run --report` tells of every process that registered something, however it ends, and
+# leaves nothing behind.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+source "$(dirname "$0")/tap.sh"
+
+dir=$(mktemp -d)
+mkdir "$dir/home"
+trap 'jobs -p | xargs -r kill -9 2>/dev/null || true; rm -rf "$dir"' EXIT
+case $HUGEODP_DEVICE in
+mlx5) device=mlx5_0 ;;
+*) device=rxe0 ;;
+esac
+
+# until_true COMMAND...: waits for what another process is about to do
+until_true() {
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		((SECONDS < end)) || return 1
+	done 2>/dev/null
+}
+
+# Registers a huge page, says so, and ends as its last argument says
+cat >"$dir/home/program.py" <<'PROGRAM'
+import mmap, os, signal, sys
+from pyverbs.device import Context
+from pyverbs.mr import MR
+from pyverbs.pd import PD
+
+LOCAL_WRITE, ON_DEMAND, HUGETLB = 1 << 0, 1 << 6, 0x40000
+
+context = Context(name=sys.argv[1])
+pd = PD(context)
+memory = mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | HUGETLB)
+
+def register():
+    from ctypes import addressof, c_char
+    return MR(pd, 4 << 20, LOCAL_WRITE | ON_DEMAND, address=addressof(c_char.from_buffer(memory)))
+
+def wait():
+    print("ready", os.getpid(), flush=True)
+    while True:
+        signal.pause()
+
+def forks():
+    child = os.fork()
+    if not child:
+        register()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    register().close()
+
+def leaves():
+    if os.fork():
+        os._exit(0)
+    mr = register()
+    wait()
+
+how = sys.argv[2]
+if how == "waits":
+    mr = register()
+    wait()
+elif how == "_exit":
+    mr = register()
+    os._exit(5)
+elif how == "exec":
+    mr = register()
+    os.execlp("sh", "sh", "-c", "exit 6")
+elif how == "exit":
+    register().close()
+elif how == "forks":
+    forks()
+elif how == "leaves":
+    leaves()
+PROGRAM
+
+places() { find /dev/shm /tmp -maxdepth 1 -name 'hugeodp.*'; }
+nothing_left() { [[ -z $(places) && -z $(pgrep -x hugeodp-report || true) ]]; }
+
+# start HOW: in the background, in the way that RUN says
+start() {
+	rm -f "$dir"/report* "$dir/out"
+	"${RUN[@]}" python3 "$dir/home/program.py" "$device" "$1" >"$dir/out" 2>"$dir/report.stderr" &
+	PID=$!
+}
+
+# ends HOW STATUS: by itself
+ends() {
+	local status=0
+	start "$1"
+	wait "$PID" || status=$?
+	[[ $status == "$2" ]]
+}
+
+# killed SIGNAL: while it waits
+killed() {
+	local status=0
+	start waits
+	until_true grep -q ready "$dir/out" || return
+	kill -"$1" "$PID"
+	wait "$PID" || status=$?
+	[[ $status == $((128 + $(kill -l "$1"))) ]]
+}
+
+# told NAME EXPRESSION: of the lines "v" of the report, once there is one
+told() {
+	until_true test -s "$dir/report" || true
+	ok "$1" json "$dir/report" "$2"
+	ok "$1: nothing left behind" until_true nothing_left
+}
+
+ok "before: nothing there" nothing_left
+RUN=(hugeodp run --json --report="$dir/report" --)
+LOST="len(v) == 1 and not v[0]['exited'] and v[0]['registrations'] == 1 and v[0]['deregistered'] == 0"
+for signal in KILL TERM SEGV; do
+	ok "killed by SIG$signal" killed $signal
+	told "killed by SIG$signal: told by another process" "$LOST and v[0]['pid'] == $PID"
+done
+ok "the watcher leaves the program its number" grep -q "ready $PID" "$dir/out"
+[[ $HUGEODP_KERNEL == stock ]] ||
+	ok "with what it registered" json "$dir/report" "v[0]['huge'] == 1"
+ok "ends by _exit" ends _exit 5
+told "ends by _exit: told by another process" "$LOST"
+ok "becomes another program" ends exec 6
+told "becomes another program: told by another process" "$LOST"
+ok "ends by exit" ends exit 0
+told "ends by exit: told once, by itself" \
+	"len(v) == 1 and v[0]['exited'] and v[0]['deregistered'] == 1"
+ok "a child is killed" ends forks 0
+told "a child is killed: both are told of" \
+	"sorted(r['exited'] for r in v) == [False, True] and len({r['pid'] for r in v}) == 2"
+
+# what the program leaves behind is watched on, and holds nothing of those who wait for the program
+leaves() {
+	ends leaves 0 && until_true grep -q ready "$dir/out" && read -r _ CHILD <"$dir/out"
+}
+ok "a process stays behind" leaves
+ok "... and is not told of yet" test ! -e "$dir/report"
+kill "$CHILD"
+told "a process that stayed behind is killed: told by another process" "$LOST and v[0]['pid'] == $CHILD"
+
+# for people, on stderr
+RUN=(hugeodp run --report --)
+ok "killed by SIGKILL, on stderr" killed KILL
+ok "told on stderr" until_true grep -q "(ended without exit): 1 registrations" "$dir/report.stderr"
+ok "told on stderr: nothing left behind" until_true nothing_left
+
+# nowhere to count but in the process itself
+full=$dir/home/full
+mkdir "$full"
+mount -t tmpfs -o size=4k none "$full"
+head -c 4096 /dev/zero >"$full/file"
+for place in "$full" "$dir/nothing"; do
+	RUN=(hugeodp run --json --report="$dir/report" -- env HUGEODP_PRELOAD_COUNTS="$place")
+	ok "no room at ${place##*/}" ends exit 0
+	told "no room at ${place##*/}: told by itself" "len(v) == 1 and v[0]['exited']"
+done
+ok "a full file system is as it was" test "$(ls "$full")" = file
+umount "$full"
+tap_done

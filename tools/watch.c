@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * hugeodp run --report: who tells of a process that a signal ends, or that becomes another program.
+ * The program keeps its process number, its parent and its signals: the one who watches is a process
+ * on its own, which nobody waits for. Processes count in files of a directory, and remove their file
+ * when they have told it themselves at their exit(3).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../libibverbs/preload_counts.h"
+#include "tool.h"
+
+struct watch {
+	const char *place;
+	const char *report;
+	bool json;
+};
+
+static int pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void wait_for_end(int pidfd)
+{
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
+
+	while (poll(&poll_fd, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+/* Whether @pid is still the one that counts in the file: it has it mapped. */
+static bool still_counts(pid_t pid, const char *file)
+{
+	char path[64], *line = NULL;
+	bool found = false;
+	size_t room = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return false;
+	while (!found && getline(&line, &room, maps) > 0)
+		found = strstr(line, file) != NULL;
+	free(line);
+	fclose(maps);
+	return found;
+}
+
+static bool read_counts(int fd, struct counts *counts)
+{
+	return read(fd, counts, sizeof(*counts)) == (ssize_t)sizeof(*counts) &&
+	       counts->magic == COUNTS_MAGIC && counts->ntold <= COUNTS_TOLD;
+}
+
+/*
+ * Tells of the process that counted in the file, if it is no more. Returns its number if it still
+ * counts, or 0.
+ */
+static pid_t look_at(const struct watch *watch, int dir, const char *file)
+{
+	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct counts counts;
+	bool readable;
+
+	if (fd < 0)
+		return 0;
+	readable = read_counts(fd, &counts);
+	close(fd);
+	if (readable && still_counts(counts.pid, file))
+		return counts.pid;
+	/* it may have told and removed it just now */
+	if (unlinkat(dir, file, 0))
+		return 0;
+	if (readable && counts.registrations)
+		counts_tell(&counts, watch->report, watch->json, false);
+	return 0;
+}
+
+/* Looks at all files. Returns the number of a process that still counts, or 0. */
+static pid_t look(const struct watch *watch)
+{
+	DIR *dir = opendir(watch->place);
+	const struct dirent *entry;
+	pid_t one, pid = 0;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		one = look_at(watch, dirfd(dir), entry->d_name);
+		pid = one ? one : pid;
+	}
+	closedir(dir);
+	return pid;
+}
+
+/* Whether the process was started with these counts in its environment, or is a child of such. */
+static bool is_heir(const struct watch *watch, const char *pid)
+{
+	char path[64], *entry = NULL;
+	bool found = false;
+	size_t room = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	while (!found && getdelim(&entry, &room, '\0', in) > 0)
+		found = !strncmp(entry, COUNTS_PLACE "=", sizeof(COUNTS_PLACE)) &&
+			!strcmp(entry + sizeof(COUNTS_PLACE), watch->place);
+	free(entry);
+	fclose(in);
+	return found;
+}
+
+/* A process that may come to count, or 0. */
+static pid_t find_heir(const struct watch *watch)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+	pid_t pid = 0;
+
+	if (!dir)
+		return 0;
+	while (!pid && (entry = readdir(dir))) {
+		if (*entry->d_name >= '1' && *entry->d_name <= '9' && is_heir(watch, entry->d_name))
+			pid = atoi(entry->d_name);
+	}
+	closedir(dir);
+	return pid;
+}
+
+/* Processes that still count have the memory, and tell it themselves. */
+static void remove_place(const struct watch *watch)
+{
+	DIR *dir = opendir(watch->place);
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	closedir(dir);
+	rmdir(watch->place);
+}
+
+/* /dev/null in place of the files below @end: nobody must wait for this process to close them. */
+static void let_go(int end)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd;
+
+	for (fd = 0; null >= 0 && fd < end; fd++)
+		dup2(null, fd);
+	if (null >= end)
+		close(null);
+}
+
+/*
+ * Those that the program leaves behind are waited for, too, one after the other; but not by a
+ * terminal: what they have to tell on stderr they tell if they come to their exit.
+ */
+static void watch_on(const struct watch *watch, int pidfd)
+{
+	pid_t pid;
+
+	wait_for_end(pidfd);
+	pid = look(watch);
+	while (strcmp(watch->report, "-") && (pid || (pid = find_heir(watch)))) {
+		let_go(STDERR_FILENO + 1);
+		pidfd = pidfd_open(pid);
+		/* it may have ended just now */
+		if (pidfd < 0 && errno != ESRCH)
+			return;
+		if (pidfd >= 0) {
+			wait_for_end(pidfd);
+			close(pidfd);
+		}
+		pid = look(watch);
+	}
+}
+
+static _Noreturn void be_the_watcher(const struct watch *watch, int pidfd)
+{
+	setsid();
+	prctl(PR_SET_NAME, "hugeodp-report");
+	signal(SIGPIPE, SIG_IGN);
+	if (chdir("/"))
+		_exit(1);
+	/* a pipe may tell somebody that the program has closed it */
+	pidfd = dup2(pidfd, STDERR_FILENO + 1);
+	syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0);
+	let_go(STDERR_FILENO);
+	watch_on(watch, pidfd);
+	remove_place(watch);
+	_exit(0);
+}
+
+/* In memory, if there is room for such files. */
+static bool make_place(char *place, size_t room)
+{
+	const char *temporary = getenv("TMPDIR");
+	const char *const above[] = { "/dev/shm", temporary ? temporary : "/tmp" };
+	size_t i;
+
+	for (i = 0; i < sizeof(above) / sizeof(above[0]); i++) {
+		if (*above[i] == '/' &&
+		    (size_t)snprintf(place, room, "%s/hugeodp.XXXXXX", above[i]) < room &&
+		    mkdtemp(place))
+			return true;
+	}
+	return false;
+}
+
+bool watch_start(char *place, size_t room, const char *report, bool json)
+{
+	struct watch watch = { .place = place, .report = report, .json = json };
+	int pidfd = pidfd_open(getpid()), status;
+	pid_t child;
+
+	if (pidfd < 0)
+		return false;
+	if (!make_place(place, room)) {
+		close(pidfd);
+		return false;
+	}
+	child = fork();
+	if (!child) {
+		child = fork();
+		if (!child)
+			be_the_watcher(&watch, pidfd);
+		_exit(child < 0);
+	}
+	close(pidfd);
+	/* ECHILD: this process was started with SIGCHLD ignored */
+	if (child < 0 || (waitpid(child, &status, 0) == child && status)) {
+		rmdir(place);
+		return false;
+	}
+	return true;
+}
