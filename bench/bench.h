@@ -101,6 +101,7 @@ void measure_fault(const struct bench *b);
 void measure_stream(const struct bench *b);
 void measure_memory(const struct bench *b);
 void measure_library(const struct bench *b);
+void measure_probe(const struct bench *b);
 void measure_device(const struct bench *b);
 
 #endif

@@ -20,6 +20,7 @@ static const struct measure {
 	{ "stream", measure_stream },
 	{ "memory", measure_memory },
 	{ "library", measure_library },
+	{ "probe", measure_probe },
 	{ "device", measure_device },
 };
 

@@ -43,6 +43,7 @@ NEGOTIATED: Names = {
     **dict.fromkeys(("renegotiate-down", "renegotiate-up"), ("mapped", "populate")),
     "renegotiate-fault": ("mapped",),
 }
+PROBED: Names = dict.fromkeys(("among-mappings", "among-mappings-probed"), ("cold", "populated"))
 DEVICE: Names = dict.fromkeys(("device-register", "device-deregister"), ("populated",))
 DEVICE_ODP: Names = {
     **DEVICE,
@@ -83,6 +84,8 @@ def _series() -> Iterator[Wanted]:
     for mode in ("pinned", "odp", "2M"):
         yield from _all(rxe(mode, "huge"), dict.fromkeys(PERFTEST, ("mapped",)))
     yield from _all(rxe("2M|4K", "huge"), NEGOTIATED)
+    for memory in PLAIN:
+        yield from _all(rxe("2M|4K", memory), PROBED)
     for call in CALLS[1:]:
         yield from _all(rxe(call, "huge"), {"library": ("populated",)})
 

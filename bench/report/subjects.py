@@ -40,6 +40,7 @@ STOCK_BASE = Peer("ODP, stock kernel", rxe("odp", "base", "stock"))
 ODP_BASE = Peer("ODP 4 KiB", rxe("odp", "base"))
 
 NEGOTIATED = Peer("2 MiB or 4 KiB", rxe("2M|4K", "huge"))
+NEGOTIATED_BASE = Peer("2 MiB or 4 KiB", rxe("2M|4K", "base"))
 
 DEVICE_PINNED = Peer("pinned", mlx5("pinned", "huge"))
 DEVICE_STOCK = Peer("ODP, stock kernel", mlx5("odp", "huge", "stock"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import words
 from figures import Figures
-from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, ODP, ON_DEVICE, PINNED, Peer
+from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, NEGOTIATED, NEGOTIATED_BASE, ODP, ON_DEVICE, PINNED, Peer
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,23 @@ def _library(figures: Figures) -> Iterator[Target]:
         )
 
 
+def _probe(figures: Figures) -> Iterator[Target]:
+    for memory, peer in (("base pages", NEGOTIATED_BASE), ("huge pages", NEGOTIATED)):
+        for state in ("cold", "populated"):
+            plain, probed = (
+                _median(figures, peer, name, state)
+                for name in ("among-mappings", "among-mappings-probed")
+            )
+            yield Target(
+                f"registration + deregistration among 10,000 mappings, instructions, {state} memory of {memory}",
+                "with a probe before it : without",
+                probed,
+                plain,
+                3,
+                at_least=False,
+            )
+
+
 def targets(figures: Figures) -> list[Target]:
     found = list(_against_odp(figures))
     found.extend(_against_pinned(figures))
@@ -141,6 +158,7 @@ def targets(figures: Figures) -> list[Target]:
         )
     )
     found.extend(_library(figures))
+    found.extend(_probe(figures))
     return found
 
 

@@ -45,7 +45,7 @@ verb_bench() {
 	dir=${dir:-$TOP_DIR/build/bench}
 	run_dir_create
 	mkdir -p "$RUN_DIR/bench" "$dir"
-	bench_rxe hugeodp "$quick" "${both[@]}" renegotiation
+	bench_rxe hugeodp "$quick" "${both[@]}" renegotiation probe
 	bench_rxe stock "$quick" "${both[@]}"
 	bench_boot rxe-seconds --hugepages 64 -- "$BENCH/perftest.sh" "$rounds"
 	for kernel in hugeodp stock; do
