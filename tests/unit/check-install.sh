@@ -82,9 +82,10 @@ echo "ok: library"
 preload=$libdir/hugeodp/libhugeodp-preload.so
 [ "$("$prefix/bin/hugeodp" run -- env | sed -n 's/^LD_PRELOAD=//p' | xargs realpath)" = \
 	"$(realpath "$preload")" ]
-# just what it wraps, and without a version, as programs name libibverbs' versions
-[ "$(nm -D --defined-only "$preload" | awk '{ print $NF }' | sort | tr '\n' ' ')" = \
-	"ibv_dereg_mr ibv_reg_mr ibv_reg_mr_ex ibv_reg_mr_iova ibv_reg_mr_iova2 ibv_rereg_mr " ]
+# just what it wraps, in libibverbs' versions: those of another one are other functions
+[ "$(nm -D --defined-only "$preload" | sed -nE 's/.* T (.*)@@IBVERBS_/\1 /p' | sort | tr '\n' ' ')" = \
+	"ibv_dereg_mr 1.1 ibv_reg_mr 1.1 ibv_reg_mr_ex 1.15 ibv_reg_mr_iova 1.7 ibv_reg_mr_iova2 1.8 ibv_rereg_mr 1.1 " ]
+[ "$(nm -D --defined-only "$preload" | grep -vc ' A IBVERBS_')" = 6 ]
 [ -s "$prefix/share/bash-completion/completions/hugeodp" ]
 echo "ok: hugeodp command and preloaded library"
 
