@@ -107,8 +107,9 @@ static struct ibv_mr *call_libibverbs(const struct call *call)
 		return real.reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
 					 call->access);
 	default:
+		/* the name is here even if libibverbs is too old to have it */
 		if (!real.reg_mr_ex)
-			return hugeodp_err_ptr(EOPNOTSUPP);
+			return hugeodp_upstream_reg_mr_ex(call->pd, call->attr);
 		return real.reg_mr_ex(call->pd, call->attr);
 	}
 }
@@ -354,6 +355,15 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, si
 	return handle(&call, __builtin_return_address(0));
 }
 
+/* By name a program finds this here; without this library it would find libhugeodp's, if any. */
+static struct ibv_mr *pass_on(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	struct ibv_mr *(*next)(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "ibv_reg_mr_ex");
+	return next ? next(pd, attr) : hugeodp_upstream_reg_mr_ex(pd, attr);
+}
+
 HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	const uint64_t simple = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_IOVA;
@@ -368,6 +378,8 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_ini
 	};
 
 	start_once();
+	if (attr->comp_mask & IBV_REG_MR_MASK_ODP)
+		return pass_on(pd, attr);
 	/* other kinds of memory, and what is not known here */
 	if (attr->comp_mask & ~simple || !(attr->comp_mask & IBV_REG_MR_MASK_ADDR))
 		return plain(&call);

@@ -813,6 +813,15 @@ void *__wrap_dlvsym(void *handle, const char *name, const char *version)
 	return fake.has_upstream ? (void *)upstream_reg_mr_ex : NULL;
 }
 
+void *__real_dlsym(void *handle, const char *name);
+void *__wrap_dlsym(void *handle, const char *name);
+void *__wrap_dlsym(void *handle, const char *name)
+{
+	if (handle == RTLD_NEXT && !strcmp(name, "ibv_reg_mr_ex"))
+		return fake.has_upstream ? (void *)upstream_reg_mr_ex : NULL;
+	return __real_dlsym(handle, name);
+}
+
 int __wrap_dlclose(void *handle);
 int __wrap_dlclose(void *handle)
 {

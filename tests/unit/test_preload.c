@@ -44,6 +44,9 @@ struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len
 				       unsigned int access);
 int __wrap_ibv_dereg_mr(struct ibv_mr *mr);
 
+/* libibverbs before rdma-core 59 */
+static bool no_reg_mr_ex;
+
 static unsigned int reg_mr_calls, iova_calls, ex_calls, rereg_calls;
 
 /* As rdma-core does: through its own exported function, which comes back here. */
@@ -98,6 +101,8 @@ static void *next(const char *name, const char *version)
 	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		if (!strcmp(functions[i].name, name)) {
 			assert_string_equal(version, functions[i].version);
+			if (no_reg_mr_ex && functions[i].function == (void *)real_reg_mr_ex)
+				return NULL;
 			return functions[i].function;
 		}
 	}
@@ -380,6 +385,55 @@ static void other_memory(void **state)
 	assert_int_equal(modifications(), 1);
 }
 
+/* A program that asks for page sizes by the name alone means whoever has it next. */
+static void request_of_its_own(void **state)
+{
+	struct ibv_mr_init_attr_odp request = {
+		.base = {
+			.addr = HUGETLB,
+			.length = 8 * M,
+			.access = ODP,
+			.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+		},
+		.page_sizes = FAKE_2M,
+	};
+
+	(void)state;
+	fake.has_upstream = true;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_upstream_mr);
+	assert_ptr_equal(fake.upstream_attr, &request);
+	fake.has_upstream = false;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(fake.nupstream, 1);
+	assert_int_equal(ex_calls, 0);
+	assert_int_equal(fake.ncalls, 0);
+}
+
+/* The name is there, so it has to work. */
+static void old_libibverbs(void **state)
+{
+	struct ibv_mr_init_attr attr = {
+		.addr = HUGETLB,
+		.length = 8 * M,
+		.access = ODP,
+		.comp_mask = IBV_REG_MR_MASK_ADDR,
+	};
+
+	(void)state;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &attr), &fake_mr);
+	assert_ptr_equal(fake.reg_addr, HUGETLB);
+	assert_int_equal(fake.reg_access, ODP);
+	assert_int_equal(modifications(), 1);
+	attr.comp_mask = IBV_REG_MR_MASK_FD | IBV_REG_MR_MASK_FD_OFFSET | IBV_REG_MR_MASK_IOVA;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &attr), &fake_mr);
+	assert_int_equal(fake.ndmabuf, 1);
+	attr.comp_mask = 1ULL << 40;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &attr));
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(ex_calls, 0);
+}
+
 static void stock_kernel(void **state)
 {
 	(void)state;
@@ -599,11 +653,15 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(registration_fails, setup),
 		cmocka_unit_test_setup(left_alone, setup),
 		cmocka_unit_test_setup(other_memory, setup),
+		cmocka_unit_test_setup(request_of_its_own, setup),
 		cmocka_unit_test_setup(stock_kernel, setup),
 		cmocka_unit_test_setup(sizes, setup),
 	};
 	const struct CMUnitTest explain_tests[] = {
 		cmocka_unit_test_setup(explains, setup),
+	};
+	const struct CMUnitTest old_tests[] = {
+		cmocka_unit_test_setup(old_libibverbs, setup),
 	};
 	const struct CMUnitTest all_tests[] = {
 		cmocka_unit_test_setup(makes_on_demand, setup),
@@ -630,6 +688,10 @@ int main(int argc, char **argv)
 			return 1;
 		setenv("HUGEODP_PRELOAD_COUNTS", place, 1);
 		return cmocka_run_group_tests(counts_tests, NULL, NULL);
+	}
+	if (!strcmp(mode, "old")) {
+		no_reg_mr_ex = true;
+		return cmocka_run_group_tests(old_tests, NULL, NULL);
 	}
 	return cmocka_run_group_tests(upgrade_tests, NULL, NULL);
 }
