@@ -46,6 +46,7 @@ static struct {
 	uint64_t sizes; /* 0: any */
 	bool all;	/* registrations without on-demand paging, too */
 	bool explain;	/* change nothing */
+	char *no_sizes; /* what could not be read as sizes */
 } policy;
 
 /* libibverbs calls its own functions by their exported names. */
@@ -81,8 +82,8 @@ static void start(void)
 	policy.all = getenv("HUGEODP_PRELOAD_ALL") != NULL;
 	policy.explain = mode && !strcmp(mode, "explain");
 	if (sizes && !sizes_parse(sizes, &policy.sizes)) {
-		fprintf(stderr, "hugeodp: HUGEODP_PRELOAD_SIZES: no page sizes: %s\n", sizes);
 		policy.sizes = 0;
+		policy.no_sizes = strdup(sizes);
 	}
 	report_start();
 	kept_start();
@@ -93,6 +94,27 @@ static void start_once(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, start);
+}
+
+/* While the environment is as it was given, unless a constructor registers memory before. */
+static __attribute__((constructor)) void start_early(void)
+{
+	start_once();
+}
+
+/* Only programs that register memory need to know. */
+static void complain(void)
+{
+	if (policy.no_sizes)
+		fprintf(stderr, "hugeodp: HUGEODP_PRELOAD_SIZES: no page sizes: %s\n",
+			policy.no_sizes);
+}
+
+static void complain_once(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, complain);
 }
 
 static struct ibv_mr *call_libibverbs(const struct call *call)
@@ -267,6 +289,7 @@ static struct ibv_mr *decide(const struct call *call)
 	struct ibv_odp_report report;
 	struct device_caps caps;
 
+	complain_once();
 	if (!declined && hugeodp_device_caps(call->pd->context, &caps))
 		declined = DECLINED_DEVICE;
 	if (declined) {
