@@ -52,6 +52,20 @@ static struct {
 /* libibverbs calls its own functions by their exported names. */
 static _Thread_local bool inside;
 
+/* What is read from files and sockets here must not end a thread where libibverbs would not. */
+static int not_cancelled(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+static void cancelled_again(int state)
+{
+	pthread_setcancelstate(state, NULL);
+}
+
 /* A registration, by whichever function it was asked for. */
 struct call {
 	enum { BY_REG_MR, BY_IOVA, BY_IOVA2, BY_EX } by;
@@ -320,14 +334,16 @@ static bool is_libhugeodp(const void *caller)
 
 static struct ibv_mr *handle(const struct call *call, const void *caller)
 {
-	int before = errno;
+	int before = errno, state;
 	struct ibv_mr *mr;
 
 	start_once();
 	if (inside || is_libhugeodp(caller))
 		return plain(call);
 	inside = true;
+	state = not_cancelled();
 	mr = decide(call);
+	cancelled_again(state);
 	inside = false;
 	if (mr)
 		errno = before;
@@ -412,9 +428,14 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_ini
 static void tell_work(struct ibv_mr *mr)
 {
 	struct ibv_mr_odp_attr attr;
+	int state;
 
-	if (report_wanted() && !ibv_query_mr_odp(mr, &attr, sizeof(attr)))
+	if (!report_wanted())
+		return;
+	state = not_cancelled();
+	if (!ibv_query_mr_odp(mr, &attr, sizeof(attr)))
 		report_work(&attr);
+	cancelled_again(state);
 }
 
 /* All that a program may look at. */
@@ -463,7 +484,7 @@ HUGEODP_EXPORT int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd,
 {
 	struct kept kept;
 	struct call call;
-	int before = errno, err;
+	int before = errno, state, err;
 
 	start_once();
 	if (inside || !kept_find(mr, &kept) || !flags || flags & ~IBV_REREG_MR_FLAGS_SUPPORTED)
@@ -488,7 +509,9 @@ HUGEODP_EXPORT int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd,
 		return IBV_REREG_MR_ERR_INPUT;
 	}
 	inside = true;
+	state = not_cancelled();
 	err = replace(mr, &call);
+	cancelled_again(state);
 	inside = false;
 	errno = err ? err : before;
 	return err ? IBV_REREG_MR_ERR_CMD : 0;

@@ -6,6 +6,7 @@
 #include "fake.h"
 
 #include <glob.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -344,6 +345,36 @@ static void registration_fails(void **state)
 	assert_int_equal(modifications(), 0);
 }
 
+static void *cancelled_before(void *arg)
+{
+	bool *came_back = arg;
+
+	pthread_cancel(pthread_self());
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+	assert_int_equal(__real_ibv_dereg_mr(&fake_mr), 0);
+	*came_back = true;
+	pthread_testcancel();
+	return NULL;
+}
+
+/* A thread that is to end does so where it can, and not with an MR that nobody knows of. */
+static void cancelled(void **state)
+{
+	bool came_back = false;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	/* the device is not known yet, and the memory is worth a look */
+	fake.state.page_shift = 12;
+	assert_int_equal(pthread_create(&thread, NULL, cancelled_before, &came_back), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_true(came_back);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 1);
+}
+
 /* Nothing but the call itself. */
 static void expect_plain(void *addr, size_t length, int access)
 {
@@ -667,6 +698,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(registers_again_alone, setup),
 		cmocka_unit_test_setup(request_fails, setup),
 		cmocka_unit_test_setup(registration_fails, setup),
+		cmocka_unit_test_setup(cancelled, setup),
 		cmocka_unit_test_setup(left_alone, setup),
 		cmocka_unit_test_setup(other_memory, setup),
 		cmocka_unit_test_setup(request_of_its_own, setup),
