@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -9,6 +10,9 @@
 #include <rdma/rdma_netlink.h>
 
 #include "rdma_netlink.h"
+
+/* Large enough for what the kernel puts into one part of a dump; too large for a small stack. */
+#define DATAGRAM 16384
 
 struct request {
 	struct nlmsghdr hdr;
@@ -148,10 +152,8 @@ static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_mess
 	return req->hdr.nlmsg_flags & NLM_F_DUMP ? 0 : -1;
 }
 
-static int exchange(int fd, const struct request *req, nl_message_fn fn, void *arg)
+static int exchange(int fd, const struct request *req, void *buf, nl_message_fn fn, void *arg)
 {
-	/* large enough for what the kernel puts into one part of a dump */
-	_Alignas(struct nlmsghdr) unsigned char buf[16384];
 	const struct nlmsghdr *hdr;
 	size_t left = 0;
 	size_t step;
@@ -160,10 +162,10 @@ static int exchange(int fd, const struct request *req, nl_message_fn fn, void *a
 	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
 		return errno;
 	for (;;) {
-		err = receive(fd, buf, sizeof(buf), &left);
+		err = receive(fd, buf, DATAGRAM, &left);
 		if (err)
 			return err;
-		for (hdr = (const void *)buf; left; left -= step) {
+		for (hdr = buf; left; left -= step) {
 			if (left < sizeof(*hdr) || hdr->nlmsg_len < sizeof(*hdr) ||
 			    hdr->nlmsg_len > left)
 				return EBADMSG;
@@ -224,19 +226,15 @@ static int find_driver(const struct nl_attrs *attrs, void *arg)
 }
 
 /* Find the device, then ask about it; @client: whose character device, or NULL. */
-static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *client, nl_message_fn fn,
-	       void *arg)
+static int ask_by(int fd, void *buf, const char *ibdev, uint16_t op, uint16_t flags,
+		  const char *client, nl_message_fn fn, void *arg)
 {
 	struct find_index index = { .name = ibdev };
 	struct request req;
 	int err;
-	int fd;
 
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
-	if (fd < 0)
-		return errno;
 	request_init(&req, 1, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
-	err = exchange(fd, &req, find_index, &index);
+	err = exchange(fd, &req, buf, find_index, &index);
 	if (!err && !index.found)
 		err = ENODEV;
 	if (!err) {
@@ -245,8 +243,24 @@ static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *clien
 		if (client)
 			request_add(&req, RDMA_NLDEV_ATTR_CHARDEV_TYPE, client,
 				    (uint16_t)(strlen(client) + 1));
-		err = exchange(fd, &req, fn, arg);
+		err = exchange(fd, &req, buf, fn, arg);
 	}
+	return err;
+}
+
+static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *client, nl_message_fn fn,
+	       void *arg)
+{
+	void *buf;
+	int fd;
+	int err;
+
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
+	if (fd < 0)
+		return errno;
+	buf = malloc(DATAGRAM);
+	err = buf ? ask_by(fd, buf, ibdev, op, flags, client, fn, arg) : ENOMEM;
+	free(buf);
 	close(fd);
 	return err;
 }
