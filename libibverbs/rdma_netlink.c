@@ -120,6 +120,17 @@ static int receive(int fd, void *buf, size_t size, size_t *len)
 	return 0;
 }
 
+/* The errno value at the start of a message, or 0. */
+static int read_error(const struct nl_attrs *attrs)
+{
+	int32_t error;
+
+	if (attrs->len < sizeof(error))
+		return 0;
+	memcpy(&error, attrs->data, sizeof(error));
+	return error < 0 && error > INT32_MIN ? -error : 0;
+}
+
 /*
  * Look at one message. Returns 0 to go on, -1 at the end of the answer, or an
  * errno value.
@@ -131,18 +142,18 @@ static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_mess
 		.data = (const unsigned char *)hdr + NLMSG_HDRLEN,
 		.len = hdr->nlmsg_len - NLMSG_HDRLEN,
 	};
-	int32_t error;
 	int err;
 
 	if (hdr->nlmsg_seq != req->hdr.nlmsg_seq)
 		return 0;
-	if (hdr->nlmsg_type == NLMSG_DONE)
-		return -1;
+	/* a dump that failed has its error at its end */
+	if (hdr->nlmsg_type == NLMSG_DONE) {
+		err = read_error(&attrs);
+		return err > 0 ? err : -1;
+	}
 	if (hdr->nlmsg_type == NLMSG_ERROR) {
-		if (attrs.len < sizeof(error))
-			return EBADMSG;
-		memcpy(&error, attrs.data, sizeof(error));
-		return error < 0 ? -error : EBADMSG;
+		err = read_error(&attrs);
+		return err > 0 ? err : EBADMSG;
 	}
 	if (hdr->nlmsg_type != req->hdr.nlmsg_type)
 		return EBADMSG;

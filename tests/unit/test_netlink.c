@@ -238,6 +238,26 @@ static void kernel_errors(void **state)
 	assert_int_equal(ask(&id), EBADMSG);
 }
 
+/* A dump that fails, at once or on the way, says so in the message that ends it. */
+static void dump_errors(void **state)
+{
+	struct fake_answer answer;
+	int32_t value = 0;
+	uint32_t id;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	memcpy(answer.done.data + answer.done.len, &value, sizeof(value));
+	answer.done.len += sizeof(value);
+	fake_msg_end(&answer.done);
+	fake.datagrams[1].len = answer.done.len;
+	assert_int_equal(ask(&id), 0);
+	value = -EINVAL;
+	memcpy(answer.done.data + answer.done.len - sizeof(value), &value, sizeof(value));
+	assert_int_equal(ask(&id), EINVAL);
+	assert_int_equal(fake.nsent, 1);
+}
+
 /*
  * What is behind the end of a message must not be read, even where it makes
  * sense: here the rest of a longer message that came before.
@@ -388,6 +408,7 @@ int main(void)
 		cmocka_unit_test_setup(widths, fake_setup),
 		cmocka_unit_test_setup(socket_errors, fake_setup),
 		cmocka_unit_test_setup(kernel_errors, fake_setup),
+		cmocka_unit_test_setup(dump_errors, fake_setup),
 		cmocka_unit_test_setup(leftovers, fake_setup),
 		cmocka_unit_test_setup(truncated, fake_setup),
 		cmocka_unit_test_setup(damaged, fake_setup),
