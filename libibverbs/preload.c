@@ -273,11 +273,30 @@ static struct ibv_mr *without_kernel(const struct call *call, const struct devic
 	return stock_register(call->pd, &request, call->iova, caps, &mr) ? NULL : mr;
 }
 
-static struct ibv_mr *upgrade(const struct call *call, const struct device_caps *caps)
+static bool is_huge(int shift)
+{
+	return shift > 0 && 1L << shift > sysconf(_SC_PAGESIZE);
+}
+
+/* @shift is what the MR has; of one that was only looked at, what it could have counts. */
+static void tell(const struct call *call, const struct device_caps *caps, int shift)
 {
 	struct ibv_odp_report report;
+
+	if (!is_huge(shift)) {
+		report = look(call, caps);
+		if (policy.explain)
+			shift = (int)report.page_shift;
+	}
+	if (is_huge(shift))
+		report_upgraded((unsigned int)shift, call->addr, call->length);
+	else
+		report_small(&report, call->addr, call->length);
+}
+
+static struct ibv_mr *upgrade(const struct call *call, const struct device_caps *caps)
+{
 	struct ibv_mr *mr;
-	int shift;
 
 	mr = caps->source == IBV_ODP_SOURCE_KERNEL ? with_kernel(call, caps)
 						   : without_kernel(call, caps);
@@ -287,20 +306,15 @@ static struct ibv_mr *upgrade(const struct call *call, const struct device_caps 
 		return mr;
 	}
 	kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
-	shift = ibv_mr_page_shift(mr);
-	if (shift > 0 && 1L << shift > sysconf(_SC_PAGESIZE)) {
-		report_upgraded((unsigned int)shift, call->addr, call->length);
-	} else {
-		report = look(call, caps);
-		report_small(&report, call->addr, call->length);
-	}
+	/* more questions to the kernel, which the report alone is for */
+	if (report_wanted())
+		tell(call, caps, ibv_mr_page_shift(mr));
 	return mr;
 }
 
 static struct ibv_mr *decide(const struct call *call)
 {
 	enum declined declined = leave_alone(call);
-	struct ibv_odp_report report;
 	struct device_caps caps;
 
 	complain_once();
@@ -312,11 +326,8 @@ static struct ibv_mr *decide(const struct call *call)
 	}
 	if (!policy.explain)
 		return upgrade(call, &caps);
-	report = look(call, &caps);
-	if (report.page_shift && 1L << report.page_shift > sysconf(_SC_PAGESIZE))
-		report_upgraded(report.page_shift, call->addr, call->length);
-	else
-		report_small(&report, call->addr, call->length);
+	if (report_wanted())
+		tell(call, &caps, 0);
 	return plain(call);
 }
 
