@@ -294,6 +294,16 @@ static void tell(const struct call *call, const struct device_caps *caps, int sh
 		report_small(&report, call->addr, call->length);
 }
 
+/* What is as the program asked for it libibverbs can register anew; its keys may stay then. */
+static bool is_changed(const struct ibv_mr *mr, const struct call *call,
+		       const struct device_caps *caps)
+{
+	struct ibv_mr_odp_attr attr;
+
+	return caps->source == IBV_ODP_SOURCE_KERNEL || !(call->access & IBV_ACCESS_ON_DEMAND) ||
+	       stock_query(mr, &attr) || is_huge((int)attr.page_shift);
+}
+
 static struct ibv_mr *upgrade(const struct call *call, const struct device_caps *caps)
 {
 	struct ibv_mr *mr;
@@ -305,7 +315,8 @@ static struct ibv_mr *upgrade(const struct call *call, const struct device_caps 
 		report_declined(DECLINED_FAILED, call->addr, call->length);
 		return mr;
 	}
-	kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
+	if (is_changed(mr, call, caps))
+		kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
 	/* more questions to the kernel, which the report alone is for */
 	if (report_wanted())
 		tell(call, caps, ibv_mr_page_shift(mr));
@@ -476,16 +487,16 @@ static int replace(struct ibv_mr *mr, const struct call *call)
 		new = plain(call);
 	if (!new)
 		return errno;
+	/* before its struct is free to be another thread's new MR */
+	kept_take(new, &kept);
 	tell_work(mr);
 	swap(mr, new);
 	err = real.dereg_mr(new);
 	if (err) {
 		swap(mr, new);
-		kept_take(new, &kept);
 		real.dereg_mr(new);
 		return err;
 	}
-	kept_take(new, &kept);
 	kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
 	return 0;
 }
@@ -515,7 +526,8 @@ HUGEODP_EXPORT int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd,
 		call.length = length;
 		call.iova = (uintptr_t)addr;
 	}
-	if (!call.pd || !call.addr || !call.length) {
+	if (!call.pd || !call.addr || !call.length ||
+	    (access && !(flags & IBV_REREG_MR_CHANGE_ACCESS))) {
 		errno = EINVAL;
 		return IBV_REREG_MR_ERR_INPUT;
 	}

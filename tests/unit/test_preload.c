@@ -290,6 +290,11 @@ static void registers_again(void **state)
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, NULL, 0, 0),
 			 IBV_REREG_MR_ERR_INPUT);
 	assert_int_equal(errno, EINVAL);
+	errno = 0;
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD, &fake_pd, NULL, 0, ODP),
+			 IBV_REREG_MR_ERR_INPUT);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(mr->handle, handle);
 	fake.reg_err = EPERM;
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD, &fake_pd, NULL, 0, 0),
 			 IBV_REREG_MR_ERR_CMD);
@@ -312,11 +317,27 @@ static void registers_again(void **state)
 /* One that was left alone is libibverbs' own. */
 static void registers_again_alone(void **state)
 {
+	struct ibv_mr *mr;
+
 	(void)state;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, PINNED), &fake_mr);
 	assert_int_equal(ibv_rereg_mr(&fake_mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, ODP),
 			 IBV_REREG_MR_ERR_INPUT);
 	assert_int_equal(rereg_calls, 1);
+	/* nor is there a change where the kernel knows no page sizes, but for huge pages */
+	fake.series = false;
+	fake.driver_id = RDMA_DRIVER_MLX5;
+	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
+	assert_int_equal(ibv_rereg_mr(&fake_mr, IBV_REREG_MR_CHANGE_PD, &fake_pd, NULL, 0, 0),
+			 IBV_REREG_MR_ERR_INPUT);
+	assert_int_equal(rereg_calls, 2);
+	fake.many_mrs = true;
+	mr = ibv_reg_mr(&fake_pd, HUGETLB, 2 * M, ODP);
+	assert_int_equal(fake.reg_access, ODP | IBV_ACCESS_HUGETLB);
+	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD, &fake_pd, NULL, 0, 0), 0);
+	assert_int_equal(fake.reg_access, ODP);
+	assert_int_equal(rereg_calls, 2);
+	assert_int_equal(__real_ibv_dereg_mr(mr), 0);
 }
 
 static void request_fails(void **state)
