@@ -41,22 +41,32 @@ static void set(const char *name, const char *value)
 	}
 }
 
-/* Ahead of what is preloaded anyway. */
-static void set_preload(const char *path)
+/* Behind what is there already. */
+static void append(const char *name, const char *value)
 {
-	const char *before = getenv("LD_PRELOAD");
+	const char *before = getenv(name);
 	char *both;
 
 	if (!before || !*before) {
-		set("LD_PRELOAD", path);
+		set(name, value);
 		return;
 	}
-	if (asprintf(&both, "%s:%s", path, before) < 0) {
+	if (asprintf(&both, "%s:%s", before, value) < 0) {
 		complain("out of memory");
 		exit(TOOL_FAILED);
 	}
-	set("LD_PRELOAD", both);
+	set(name, both);
 	free(both);
+}
+
+/*
+ * A program with the address sanitizer ends at once if any library is ahead of the sanitizer's: it
+ * wants to be the first to replace malloc(), which this library does not.
+ */
+static void set_preload(const char *path)
+{
+	append("LD_PRELOAD", path);
+	append("ASAN_OPTIONS", "verify_asan_link_order=0");
 }
 
 /* The program may change its directory before the report is written. */

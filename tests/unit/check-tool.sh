@@ -152,6 +152,17 @@ if [ -z "${NO_PRELOAD-}" ]; then
 	check "... no report where nothing was registered" [ -z "$(find "$dir" -name 'rep.*')" ]
 	exits 0 explain -- env
 	said out "HUGEODP_PRELOAD_MODE=explain"
+	ASAN_OPTIONS=exitcode=9 exits 0 run env
+	said out "ASAN_OPTIONS=exitcode=9:verify_asan_link_order=0"
+	# the address sanitizer insists on being first, linked or preloaded
+	echo 'int main(void) { return 7; }' >"$dir/program.c"
+	if gcc -fsanitize=address "$dir/program.c" -o "$dir/program" 2>"$dir/err"; then
+		exits 7 run "$dir/program"
+		gcc "$dir/program.c" -o "$dir/program"
+		LD_PRELOAD=$(gcc -print-file-name=libasan.so) exits 7 run "$dir/program"
+	else
+		echo "NOT CHECKED: programs with the address sanitizer, for want of gcc's"
+	fi
 fi
 status=0
 "$hugeodp" --help >/dev/full 2>/dev/null || status=$?
