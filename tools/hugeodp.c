@@ -148,7 +148,7 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		tool->json = true;
 		return -1;
 	case 'm':
-		return sizes_parse(optarg, &tool->min) && tool->min
+		return sizes_parse(optarg, &tool->min) && tool->min && !(tool->min & (tool->min - 1))
 			       ? -1
 			       : usage_error("not a power of two such as 2M", optarg);
 	case 'r':

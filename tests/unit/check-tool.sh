@@ -88,6 +88,7 @@ said err "smaller than the system's base page: 2K,4M"
 exits 2 explain --sizes "2M|" 1
 exits 2 explain --sizes 99999999T 1
 exits 2 explain --min any 1
+exits 2 explain --min '1M|2M' $$
 exits 2 run
 exits 2 info --color sometimes
 exits 3 info --device nowhere
