@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "preload_counts.h"
 #include "sizes.h"
@@ -185,21 +189,40 @@ static void report_name(char *name, size_t room, const char *path, pid_t pid)
 }
 
 /* In one piece, as other processes may write there too. Returns 0 or an errno value. */
+static int write_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? errno : EIO;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 static int write_report(const char *name, const char *text, size_t len)
 {
-	FILE *out = strcmp(name, "-") ? fopen(name, "ae") : stderr;
-	int err = 0;
+	int fd, err;
 
-	if (!out)
+	if (!strcmp(name, "-")) {
+		fflush(stderr);
+		return write_all(fileno(stderr), text, len);
+	}
+	fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd < 0)
 		return errno;
-	if (fwrite(text, 1, len, out) != len || fflush(out))
+	err = write_all(fd, text, len);
+	if (close(fd) && !err)
 		err = errno;
-	if (out != stderr)
-		fclose(out);
 	return err;
 }
 
-void counts_tell(const struct counts *counts, const char *path, bool json, bool exited)
+static void tell(const struct counts *counts, const char *path, bool json, bool exited)
 {
 	char *text = NULL;
 	char name[4096];
@@ -219,4 +242,28 @@ void counts_tell(const struct counts *counts, const char *path, bool json, bool 
 	if (err)
 		fprintf(stderr, "hugeodp: report to %s: %s\n", name, strerror(err));
 	free(text);
+}
+
+void counts_tell(const struct counts *counts, const char *path, bool json, bool exited)
+{
+	const struct timespec now = { 0 };
+	sigset_t deadly, before, pending;
+	int state;
+
+	sigemptyset(&deadly);
+	sigaddset(&deadly, SIGPIPE);
+	sigaddset(&deadly, SIGXFSZ);
+	sigpending(&pending);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_sigmask(SIG_BLOCK, &deadly, &before);
+	tell(counts, path, json, exited);
+	/* those that this raised */
+	if (sigismember(&pending, SIGPIPE))
+		sigdelset(&deadly, SIGPIPE);
+	if (sigismember(&pending, SIGXFSZ))
+		sigdelset(&deadly, SIGXFSZ);
+	while (sigtimedwait(&deadly, NULL, &now) > 0)
+		;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_setcancelstate(state, NULL);
 }

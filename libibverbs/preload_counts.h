@@ -59,7 +59,8 @@ struct counts {
 
 /*
  * Writes the report at the end of the file @path, in whose name %p stands for the number of the
- * process, or to stderr if it is "-". @exited: it came to its exit(3). Complains on stderr.
+ * process, or to stderr if it is "-". @exited: it came to its exit(3). Complains on stderr. A reader
+ * that is gone and a file that may not grow raise no signal, which would be another end of the process.
  */
 void counts_tell(const struct counts *counts, const char *path, bool json, bool exited);
 

@@ -731,6 +731,76 @@ static __attribute__((constructor(101))) void early(int argc, char **argv)
 	no_reg_mr_ex = !strcmp(mode, "old");
 }
 
+static unsigned int writes;
+
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len)
+{
+	writes++;
+	return __real_write(fd, data, len);
+}
+
+/* Reports of several processes do not get into each other. */
+static void in_one_piece(void **state)
+{
+	struct counts counts = { .program = "many", .registrations = 1, .ntold = COUNTS_TOLD };
+	char name[] = "/tmp/test_preload.XXXXXX";
+	struct stat st;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < COUNTS_TOLD; i++)
+		counts.told[i] = (struct told){
+			.addr = UINT64_MAX,
+			.length = UINT64_MAX,
+			.reason = IBV_ODP_REASON_NO_THP,
+			.obstacle = UINT64_MAX,
+		};
+	assert_int_equal(close(mkstemp(name)), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(truncate(name, 0), 0);
+		writes = 0;
+		counts_tell(&counts, name, i, true);
+		assert_int_equal(writes, 1);
+		assert_int_equal(stat(name, &st), 0);
+		/* what stdio would write in two */
+		assert_true(st.st_size > st.st_blksize);
+	}
+	unlink(name);
+}
+
+/* A report that cannot be written ends no process, and is forgotten. */
+static void no_deadly_signals(void **state)
+{
+	const struct counts counts = { .program = "one", .registrations = 1 };
+	char name[] = "/tmp/test_preload.XXXXXX";
+	struct rlimit before, none;
+	int fds[2], old;
+	sigset_t pending;
+
+	(void)state;
+	old = dup(STDERR_FILENO);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	close(fds[0]);
+	close(fds[1]);
+	counts_tell(&counts, "-", false, true);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(close(mkstemp(name)), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	counts_tell(&counts, name, false, true);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	unlink(name);
+	sigpending(&pending);
+	assert_false(sigismember(&pending, SIGXFSZ));
+	assert_false(sigismember(&pending, SIGPIPE));
+	assert_int_equal(dup2(old, STDERR_FILENO), STDERR_FILENO);
+	close(old);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest upgrade_tests[] = {
@@ -748,6 +818,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(request_of_its_own, setup),
 		cmocka_unit_test_setup(stock_kernel, setup),
 		cmocka_unit_test_setup(sizes, setup),
+		cmocka_unit_test_setup(in_one_piece, setup),
+		cmocka_unit_test_setup(no_deadly_signals, setup),
 	};
 	const struct CMUnitTest explain_tests[] = {
 		cmocka_unit_test_setup(explains, setup),
