@@ -18,6 +18,6 @@ mlx5_active() {
 }
 
 mlx5_up() {
-	wait_for 60 mlx5_active
+	wait_for 300 mlx5_active
 	export HUGEODP_LAB_DEVICE=mlx5_0
 }

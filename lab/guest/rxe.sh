@@ -22,6 +22,6 @@ rxe_up() {
 	END
 	rdma link add rxe0 type rxe netdev veth0
 	rdma link add rxe1 type rxe netdev veth1
-	wait_for 20 rxe_active rxe0
-	wait_for 20 rxe_active rxe1
+	wait_for 120 rxe_active rxe0
+	wait_for 120 rxe_active rxe1
 }

@@ -60,7 +60,7 @@ clients_test() {
 	step "building the project for Debian $CLIENTS_SUITE" clients_make "$work"
 	for device in rxe mlx5; do
 		status=0
-		part_vm --device "$device" --timeout 900 --share "$work/root" -- \
+		part_vm --device "$device" --timeout 3600 --share "$work/root" -- \
 			/bin/bash /run/lab/chroot.sh /mnt/share /opt/clients/run.sh || status=$?
 		tally_tap "clients-$device" "$status" /dev/null <"$RUN_DIR/out"
 	done

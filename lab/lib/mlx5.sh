@@ -80,7 +80,7 @@ mlx5_watch() {
 	fi
 	HELPER_PID=''
 	# QEMU on its way out closes the socket before it is gone
-	if [[ $status != 0 ]] || ! timeout 10 tail --pid="$JOB_PID" -f /dev/null; then
+	if [[ $status != 0 ]] || ! timeout 60 tail --pid="$JOB_PID" -f /dev/null; then
 		MLX5_LOST=$status
 		kill -TERM "$JOB_PID" 2>/dev/null || true
 	fi

@@ -116,7 +116,7 @@ deb_try() {
 	mkdir -p "$root/mnt/pyverbs"
 	cp -r "$TOP_DIR/README.md" "$TOP_DIR/packaging/tests/try.sh" "$root/mnt"
 	cp -r "$TOP_DIR/pyverbs/tests" "$root/mnt/pyverbs"
-	part_vm --timeout 300 --share "$root" -- \
+	part_vm --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt || status=$?
 	tally_tap "packages-$suite" "$status" /dev/null <"$RUN_DIR/out"
 	tally_unittest "packages-$suite" "$LAB_DIR/expected/python" "$RUN_DIR/out"

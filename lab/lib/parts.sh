@@ -92,7 +92,7 @@ part_vm() {
 # part_prove PART KERNEL PATTERN [COMMAND [OPTION...]]: the lab tests that match, then COMMAND
 part_prove() {
 	local part=$1 kernel=$2 status=0
-	part_vm --kernel "$kernel" --timeout 3600 "${@:5}" -- \
+	part_vm --kernel "$kernel" --timeout 7200 "${@:5}" -- \
 		/bin/bash -c "prove -v --merge $3 || status=\$?; ${4-:}; exit \${status-0}" || status=$?
 	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
@@ -123,10 +123,11 @@ stress_minutes() {
 }
 
 # part_stress NAME MINUTES-OR-NOTHING: with little memory there is a lack of it soon. Without prove,
-# which keeps what a program says to itself for long.
+# which keeps what a program says to itself for long. A leg of torture in which something is missing
+# takes up to three times its time; and what comes before and after it is slow under the checkers.
 part_stress() {
 	local program=/usr/libexec/hugeodp/stress/$1.t status=0
-	part_vm --kernel debug --mem 2048 --hugepages 96 --timeout $(((${2:-60} + 30) * 60)) -- \
+	part_vm --kernel debug --mem 2048 --hugepages 96 --timeout $(((${2:-60} * 3 + 120) * 60)) -- \
 		/bin/bash -c "echo $program ..; $program ${2:+--minutes $2} 2>&1 || status=\$?
 			$KMEMLEAK; exit \${status-0}" || status=$?
 	tally_tap "$1" "$status" "$LAB_DIR/expected/skips.$1" <"$RUN_DIR/out"
@@ -151,7 +152,7 @@ part_rdma-core() {
 	local kernel status
 	for kernel in stock hugeodp; do
 		status=0
-		part_vm --kernel "$kernel" --timeout 600 -- /bin/bash -c '
+		part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c '
 			cd /usr/libexec/rdma-core
 			exec python3 tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
 		[[ $status == [01] ]] || tally fail "rdma-core-$kernel: ended with status $status"
@@ -162,7 +163,7 @@ part_rdma-core() {
 # part_unittest NAME KERNEL PROGRAM: the tests of a program of the Python package
 part_unittest() {
 	local name=$1 kernel=$2 program=$3 status=0
-	part_vm --kernel "$kernel" --timeout 600 -- /bin/bash -c \
+	part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c \
 		"/usr/libexec/hugeodp/pyverbs/$program 2>&1" || status=$?
 	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
 	tally_unittest "$name" "$LAB_DIR/expected/$name" "$RUN_DIR/out"
@@ -173,7 +174,7 @@ part_python() {
 	local status=0
 	part_unittest python hugeodp test_hugeodp.py
 	part_unittest python-stock stock test_stock.py
-	part_vm --timeout 600 -- /bin/bash -c '
+	part_vm --timeout 1800 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 /usr/libexec/hugeodp/pyverbs/rdma_core.py \
 			tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
@@ -228,7 +229,7 @@ part_mlx5_two() {
 # part_mlx5_torture SCHEME: what torture.t has for a device that nobody can remove by a command
 part_mlx5_torture() {
 	local program=/usr/libexec/hugeodp/stress/torture.t status=0
-	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 1200 -- \
+	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 2400 -- \
 		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1" || status=$?
 	tally_tap "mlx5-torture-$1" "$status" /dev/null <"$RUN_DIR/out"
 }
@@ -238,7 +239,7 @@ part_mlx5_suite() {
 	local name=mlx5-$1-$2 kernel=$1 scheme=$2 expected=$3 status=0
 	shift 3
 	# shellcheck disable=SC2016 # expanded in the machine
-	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 900 -- /bin/bash -c '
+	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 3600 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@" || status=$?
 	[[ $status == [01] ]] || tally fail "$name: ended with status $status"

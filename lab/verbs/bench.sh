@@ -25,7 +25,7 @@ bench_rxe() {
 	shift 2
 	# shellcheck disable=SC2086 # nothing, or an option
 	bench_boot "rxe-$kernel" --icount --kernel "$kernel" --mem 4608 --hugepages 0 \
-		--gigapages 1 --timeout 1800 -- "$BENCH/hugeodp-bench" $quick "$@"
+		--gigapages 1 --timeout 7200 -- "$BENCH/hugeodp-bench" $quick "$@"
 }
 
 verb_bench() {

@@ -5,7 +5,7 @@
 verb_demo() {
 	[[ $# == 0 ]] || usage_error "demo takes no arguments"
 	source_require
-	vm_options --share "$SOURCE/archive" --timeout 600 -- \
+	vm_options --share "$SOURCE/archive" --timeout 1800 -- \
 		/usr/libexec/hugeodp/examples/demo "/mnt/share/$SOURCE_PACKAGE.tar.xz"
 	vm_run
 }
