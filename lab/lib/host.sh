@@ -29,7 +29,12 @@ host_require() {
 		command -v apt-get >/dev/null ||
 			die "this host has no apt-get: install these yourself: ${missing[*]}"
 		[[ $EUID == 0 ]] || die "run as root once: apt-get install ${missing[*]}"
-		step "installing host packages ${missing[*]}" host_install "${missing[@]}"
+		# apt does not wait for another one of its kind
+		lock host
+		mapfile -t missing < <(host_missing)
+		[[ ${#missing[@]} == 0 ]] ||
+			step "installing host packages ${missing[*]}" host_install "${missing[@]}"
+		unlock host
 	fi
 	[[ $EUID == 0 ]] || die "the lab mounts and changes root directories: run it as root"
 }

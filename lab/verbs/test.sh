@@ -18,6 +18,8 @@ beside_start() {
 		fi
 	done
 	[[ ${#here[@]} != 0 && ${#there[@]} != 0 ]] || return 0
+	# once for both, and before the first part that looks for what it needs itself
+	host_require
 	parts=("${here[@]}")
 	say "beside the others: ${there[*]}"
 	HUGEODP_BESIDE=$RUN_DIR/beside.tally \
