@@ -6,9 +6,11 @@
  * unless the driver marked them dirty.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "scene.h"
 #include "swap.h"
@@ -16,21 +18,37 @@
 
 #define LEN SZ_2M
 #define WRITES 16
-#define TRIES 1000
+#define PATIENCE_S 60
 
-/* A page that another processor holds for a moment stays: it takes another call. */
+/* Takes those pages to the list of pages that another processor was about to put there. */
+static void drain_processors(void)
+{
+	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		fatal("/proc/sys/vm/compact_memory: %s", strerror(errno));
+	close(fd);
+}
+
+/*
+ * The kernel passes over a page whose writing to swap has not ended since the last time, and one
+ * that another processor has not put on its list yet: they take their time.
+ */
 static void page_out(const struct mem *mem, const char *what)
 {
-	size_t pages = mem->len / SZ_4K, swapped = 0;
+	size_t swapped = 0;
 
-	for (int tries = 0; tries < TRIES && swapped < pages; tries++) {
-		if (tries)
-			nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+	for (int tries = 0; tries < PATIENCE_S * 10; tries++) {
 		if (madvise(mem->addr, mem->len, MADV_PAGEOUT))
 			fatal("MADV_PAGEOUT: %s", strerror(errno));
 		swapped = swapped_pages(mem->addr, mem->len);
+		if (swapped == mem->len / SZ_4K)
+			break;
+		note("%s: %zu pages are in swap", what, swapped);
+		drain_processors();
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
 	}
-	is_u64(swapped, pages, "%s: all pages are in swap", what);
+	is_u64(swapped, mem->len / SZ_4K, "%s: all pages are in swap", what);
 }
 
 static void read_in(const struct mem *mem)
