@@ -128,6 +128,9 @@ static void large_folios(struct scene *s)
 		set_policy(2048, "never");
 		set_policy(kib, "always");
 		at = map_at(SPACE, LEN, 0);
+		/* else the kernel makes do with smaller ones where it had to move pages first */
+		if (madvise(at, LEN, MADV_HUGEPAGE))
+			fatal("MADV_HUGEPAGE: %s", strerror(errno));
 		mr = reg(s, at, LEN, size, 0);
 		if (mr) {
 			scene_spot(s, mr, at);
