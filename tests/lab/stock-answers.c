@@ -151,7 +151,7 @@ static void threads_and_fork(struct rig *rig)
 	for (int i = 0; i < 10; i++) {
 		pid = fork();
 		if (!pid) {
-			alarm(60);
+			alarm(600);
 			_exit(ibv_mr_page_shift(mr) != 12);
 		}
 		if (waitpid(pid, &status, 0) != pid)

@@ -84,7 +84,7 @@ static int child(struct scene *s, int go)
 	struct ibv_device_odp_attr attr;
 	char byte;
 
-	alarm(120);
+	alarm(600);
 	if (read(go, &byte, 1) != 1)
 		return 2;
 	if (memcmp(s->far.mem.addr, s->far.shadow, LEN) != 0)

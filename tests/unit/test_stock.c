@@ -312,7 +312,7 @@ static void threads_and_fork(void **state)
 		if (!pid) {
 			struct ibv_mr_odp_attr attr;
 
-			alarm(20);
+			alarm(300);
 			/* without the thread sanitizer's report of threads left behind */
 			syscall(SYS_exit_group,
 				stock_query(&fake_mr, &attr) || attr.page_shift != 21);

@@ -74,7 +74,7 @@ void pair_receive(struct pair *p, size_t offset, uint32_t length)
 
 void pair_wait(struct pair *p, uint64_t wqes)
 {
-	uint64_t end = dev_now() + 10000000000ull;
+	uint64_t end = dev_now() + 120000000000ull;
 
 	/* it is not over, and nothing is due: that would be for ever */
 	while (p->on[0]->dev.stats.wqes < wqes)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define VERSION 1
-#define WAIT_MS 10000
+#define WAIT_MS 120000
 
 static const char *program;
 

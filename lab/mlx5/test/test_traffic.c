@@ -360,7 +360,7 @@ static void test_delay(void **state)
 {
 	struct pair *p = *state;
 	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
-	uint64_t end = dev_now() + 10000000000ull;
+	uint64_t end = dev_now() + 120000000000ull;
 	const uint8_t *event = NULL;
 	int timeout = 0;
 

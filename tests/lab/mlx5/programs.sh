@@ -21,7 +21,7 @@ serve() {
 
 # meet COMMAND...: the client, as soon as the server listens
 meet() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 240))
 	until "$@" >"$dir/client" 2>&1; do
 		if ((SECONDS > end)) || ! kill -0 "$server" 2>/dev/null; then
 			kill "$server" 2>/dev/null || true

@@ -86,7 +86,7 @@ traffic() {
 	until
 		ib_write_bw -F --run_infinitely "$@" -d "$near" 127.0.0.1 >"$dir/client" 2>&1 &
 		client=$!
-		wait_until 30 eval "received $far $before || ended $client"
+		wait_until 120 eval "received $far $before || ended $client"
 		! ended "$client"
 	do
 		! ended "$server" || return 1
@@ -134,7 +134,7 @@ for options in '' '--odp'; do
 	ok "traffic${options:+ with $options}" traffic $options
 	ok 'the responder is unbound' unbind mlx5_1
 	ok 'its device is gone' test ! -e /sys/class/infiniband/mlx5_1
-	ok 'the requester ends' wait_until 30 ended "$client"
+	ok 'the requester ends' wait_until 120 ended "$client"
 	ok 'nobody answered it' grep -qiE 'status 12|transport retry' "$dir/client"
 	stop
 	ok 'it is bound again' bind mlx5_1
