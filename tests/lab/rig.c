@@ -22,9 +22,8 @@
  */
 #define TIMEOUT 22
 #define RETRIES 7
-/* 0.5 s six times: the other end may be gone */
-#define TIMEOUT_HALF 17
-#define RETRIES_HALF 6
+/* 4 s: the other end may be gone, and what is sent to it again is part of that */
+#define TIMEOUT_HALF 20
 /* Seconds that a transfer may take */
 #define PATIENCE 300
 #define PATIENCE_SLOW 600
@@ -223,8 +222,7 @@ static struct ibv_ah_attr address(const struct rig *from, const struct rig *to)
 	};
 }
 
-static void ready_rc(struct pair *pair, enum end end, uint32_t peer_qpn, uint8_t timeout,
-		     uint8_t retries)
+static void ready_rc(struct pair *pair, enum end end, uint32_t peer_qpn, uint8_t timeout)
 {
 	struct ibv_qp_attr rtr = {
 		.qp_state = IBV_QPS_RTR,
@@ -237,7 +235,7 @@ static void ready_rc(struct pair *pair, enum end end, uint32_t peer_qpn, uint8_t
 	struct ibv_qp_attr rts = {
 		.qp_state = IBV_QPS_RTS,
 		.timeout = timeout,
-		.retry_cnt = retries,
+		.retry_cnt = RETRIES,
 		.rnr_retry = 7,
 		.max_rd_atomic = 16,
 	};
@@ -291,8 +289,8 @@ static void connect_pair(struct pair *pair)
 		if (!pair->ah)
 			fatal("ibv_create_ah: %s", strerror(errno));
 	} else {
-		ready_rc(pair, NEAR, pair->qp[FAR]->qp_num, TIMEOUT, RETRIES);
-		ready_rc(pair, FAR, pair->qp[NEAR]->qp_num, TIMEOUT, RETRIES);
+		ready_rc(pair, NEAR, pair->qp[FAR]->qp_num, TIMEOUT);
+		ready_rc(pair, FAR, pair->qp[NEAR]->qp_num, TIMEOUT);
 	}
 }
 
@@ -329,7 +327,7 @@ void pair_open_half(struct pair *pair, struct rig *rig, unsigned int mtu)
 
 void pair_connect_half(struct pair *pair, uint32_t peer_qpn)
 {
-	ready_rc(pair, NEAR, peer_qpn, TIMEOUT_HALF, RETRIES_HALF);
+	ready_rc(pair, NEAR, peer_qpn, TIMEOUT_HALF);
 }
 
 static void check(int ret, const char *what)

@@ -249,6 +249,7 @@ const char *const event_names[EVENTS] = {
 	[EV_FORK] = "fork",
 	[EV_COMPACT] = "compaction",
 	[EV_PRESSURE] = "memory pressure",
+	[EV_KILL] = "the other process killed",
 };
 
 void disturber_open(struct disturber *d, struct arena *a, unsigned int number)

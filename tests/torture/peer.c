@@ -22,7 +22,7 @@
 #include "torture.h"
 
 #define LINK_MTU 1024
-#define START_S 120
+#define START_S 600
 
 /* Shared by both processes. */
 struct control {
@@ -49,6 +49,9 @@ struct peer {
 	pid_t pid;
 	/* odd: it is being replaced */
 	atomic_uint life;
+	/* of the workers' links, held while one comes or goes */
+	pthread_mutex_t lock;
+	struct ibv_qp *linked[WORKERS];
 };
 
 extern char **environ;
@@ -99,6 +102,7 @@ struct peer *peer_start(struct arena *a)
 	if (!p)
 		fatal("out of memory");
 	p->arena = a;
+	pthread_mutex_init(&p->lock, NULL);
 	p->fd = memfd_create("control", MFD_CLOEXEC);
 	if (p->fd < 0 || ftruncate(p->fd, sizeof(*p->control)))
 		fatal("memfd: %s", strerror(errno));
@@ -123,6 +127,21 @@ static void put_to_death(struct peer *p)
 	}
 }
 
+/*
+ * Requests to the one that is gone would be sent again for ever: how long it takes to answer one is
+ * up to the machine, so no number of times tells that nobody will.
+ */
+static void end_links(struct peer *p)
+{
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
+
+	pthread_mutex_lock(&p->lock);
+	for (unsigned int i = 0; i < WORKERS; i++)
+		if (p->linked[i] && ibv_modify_qp(p->linked[i], &attr, IBV_QP_STATE))
+			fatal("QP to ERR: %s", strerror(errno));
+	pthread_mutex_unlock(&p->lock);
+}
+
 void peer_replace(struct peer *p)
 {
 	struct control *c = p->control;
@@ -136,7 +155,9 @@ void peer_replace(struct peer *p)
 		atomic_store(&c->link[i].made, atomic_load(&c->link[i].wanted));
 	c->seed++;
 	spawn(p);
+	end_links(p);
 	atomic_fetch_add(&p->life, 1);
+	happened(p->arena, EV_KILL);
 }
 
 void peer_stop(struct peer *p)
@@ -144,6 +165,7 @@ void peer_stop(struct peer *p)
 	put_to_death(p);
 	munmap(p->control, sizeof(*p->control));
 	close(p->fd);
+	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
 
@@ -165,9 +187,7 @@ bool peer_link(struct worker *w)
 
 	if (w->link_up && w->link_life == life)
 		return true;
-	if (w->link_up)
-		pair_close(&w->link);
-	w->link_up = false;
+	peer_unlink(w);
 	if (life % 2)
 		return false;
 	pair_open_half(&w->link, w->arena->rig, LINK_MTU);
@@ -181,9 +201,29 @@ bool peer_link(struct worker *w)
 		nap();
 	}
 	pair_connect_half(&w->link, atomic_load(&c->link[w->number].peer_qpn));
-	w->link_up = true;
 	w->link_life = life;
-	return true;
+	pthread_mutex_lock(&p->lock);
+	/* once it is noted, whoever kills the other process ends it */
+	w->link_up = peer_life(p) == life;
+	if (w->link_up)
+		p->linked[w->number] = w->link.qp[NEAR];
+	pthread_mutex_unlock(&p->lock);
+	if (!w->link_up)
+		pair_close(&w->link);
+	return w->link_up;
+}
+
+void peer_unlink(struct worker *w)
+{
+	struct peer *p = w->arena->peer;
+
+	if (!w->link_up)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->linked[w->number] = NULL;
+	pthread_mutex_unlock(&p->lock);
+	pair_close(&w->link);
+	w->link_up = false;
 }
 
 bool peer_view(struct worker *w, struct buf *buf, struct ibv_mr *mr, bool *fussy)

@@ -22,7 +22,8 @@
 
 #define DEVICE "rxe1"
 #define NETDEV "veth1"
-#define BACK_S 30
+#define BACK_S 120
+#define REMOVAL "300" /* s */
 
 struct control {
 	uint64_t seed;
@@ -115,7 +116,7 @@ static bool one_life(struct control *c, int fd, struct rng *rng)
 	}
 	nap((long)rng_below(rng, 400));
 	atomic_store(&c->removing, true);
-	right = runs("timeout 60 rdma link del " DEVICE);
+	right = runs("timeout " REMOVAL " rdma link del " DEVICE);
 	nap((long)rng_below(rng, 20));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

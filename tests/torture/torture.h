@@ -68,6 +68,7 @@ enum event {
 	EV_FORK,
 	EV_COMPACT,
 	EV_PRESSURE,
+	EV_KILL,
 	EVENTS,
 };
 
@@ -191,6 +192,7 @@ void peer_stop(struct peer *peer);
 _Noreturn void peer_main(int control_fd, int memory_fd);
 /* Connects the worker's link if that is needed; false if there is nobody to connect to. */
 bool peer_link(struct worker *worker);
+void peer_unlink(struct worker *worker);
 /* A random view of the other process's; false if it has none. */
 bool peer_view(struct worker *worker, struct buf *buf, struct ibv_mr *mr, bool *fussy);
 unsigned int peer_life(const struct peer *peer);

@@ -54,8 +54,7 @@ static void drop_mine(struct worker *w)
 void worker_close(struct worker *w)
 {
 	drop_mine(w);
-	if (w->link_up)
-		pair_close(&w->link);
+	peer_unlink(w);
 	pair_close(&w->pair);
 	buf_close(&w->near);
 	free(w->scratch);
@@ -169,7 +168,7 @@ static bool expected_status(const struct job *j, enum ibv_wc_status status)
 	case IBV_WC_LOC_PROT_ERR:
 	case IBV_WC_REM_OP_ERR:
 		return true;
-	case IBV_WC_RETRY_EXC_ERR:
+	case IBV_WC_WR_FLUSH_ERR:
 		/* nobody there any more */
 		return j->far.remote;
 	default:
@@ -221,12 +220,10 @@ static bool run(struct job *j)
 	count(j, status == IBV_WC_SUCCESS);
 	if (status == IBV_WC_SUCCESS)
 		return true;
-	if (j->far.remote) {
-		pair_close(&w->link);
-		w->link_up = false;
-	} else {
+	if (j->far.remote)
+		peer_unlink(w);
+	else
 		pair_renew(&w->pair);
-	}
 	if (may_fail(j) && expected_status(j, status)) {
 		atomic_fetch_add(&w->arena->failures, 1);
 	} else {
