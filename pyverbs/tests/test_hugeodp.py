@@ -125,6 +125,10 @@ class Data(Case):
         start = -address % M2
         areas[1].madvise(mmap.MADV_NOHUGEPAGE, start + LENGTH // 2, LENGTH // 2)
         areas[1] = memoryview(areas[1])[start : start + LENGTH]
+        # pages taken in address order may be neighbours in physical memory, too
+        for odd in (0, K4):
+            for at in range(LENGTH // 2 + odd, LENGTH, 2 * K4):
+                areas[1][at] = 1
         local = self.mr(areas[0], access=RW, page_sizes=M2)
         remote = self.mr(areas[1], access=RW, page_sizes=M2 | K4, flags=Flags.MIXED)
         areas[0][:] = pattern(1)

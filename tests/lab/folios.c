@@ -86,6 +86,8 @@ static void all_sizes(struct scene *s)
 
 	if (madvise(thp, SZ_2M * 4, MADV_HUGEPAGE) || madvise(base, SZ_2M, MADV_NOHUGEPAGE))
 		fatal("madvise: %s", strerror(errno));
+	/* the page before this one will not be its neighbour in physical memory by chance */
+	base[SZ_4K] = 1;
 	mr = reg(s, SPACE, len, SZ_1G | SZ_2M | SZ_4K, IBV_ODP_MIXED);
 	if (!mr)
 		return;

@@ -54,6 +54,8 @@ static void all_kinds(struct rig *rig, struct ibv_mr *mr)
 		struct scene s;
 
 		scene_open_unregistered(&s, rig, kinds[i].kind, LEN);
+		if (!kinds[i].huge)
+			touch_scattered(s.far.mem.addr, LEN);
 		lend(&s.far, mr);
 		before = huge_bytes(mr);
 		scene_write(&s, 0, LEN, "implicit");

@@ -151,6 +151,15 @@ void mem_refill(struct mem *mem, size_t off, size_t len)
 	map_fixed(mem, off, len);
 }
 
+void touch_scattered(void *addr, size_t len)
+{
+	volatile uint8_t *byte = addr;
+
+	for (size_t odd = 0; odd < 2; odd++)
+		for (size_t at = odd * SZ_4K; at < len; at += SZ_4K * 2)
+			byte[at] = byte[at];
+}
+
 size_t mem_huge_bytes(const void *addr)
 {
 	uint64_t at = (uintptr_t)addr, start, end;

@@ -43,6 +43,12 @@ void mem_drop(struct mem *mem, size_t off, size_t len);
 void mem_punch(struct mem *mem, size_t off, size_t len);
 void mem_refill(struct mem *mem, size_t off, size_t len);
 
+/*
+ * Has the CPU touch all pages, every other one first; what is in them stays. Pages taken in address
+ * order may happen to be neighbours in physical memory too, and that is a huge page.
+ */
+void touch_scattered(void *addr, size_t len);
+
 /* Bytes of the mapping at @addr that the CPU reaches through huge page entries. */
 size_t mem_huge_bytes(const void *addr);
 

@@ -67,7 +67,7 @@ static void kinds(struct rig *rig)
 
 			mem_map(&mem, cases[i].kind, LEN);
 			if (touched)
-				memset(mem.addr, 1, LEN);
+				touch_scattered(mem.addr, LEN);
 			/* small pages that are there say more than what could be */
 			if (touched && reason)
 				reason = IBV_ODP_REASON_SMALL_PAGES;

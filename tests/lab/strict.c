@@ -110,6 +110,7 @@ static void small_before(struct rig *rig)
 	populate.flags |= IBV_ODP_POPULATE;
 	scene_open_unregistered(&s, rig, MEM_THP, LEN);
 	advise(&s.far, BLOCK(1), SZ_2M, MADV_NOHUGEPAGE);
+	touch_scattered(s.far.mem.addr + BLOCK(1), SZ_2M);
 	buf_fill(&s.far, 0, LEN);
 	advise(&s.far, BLOCK(1), SZ_2M, MADV_HUGEPAGE);
 	is_errno(buf_reg(&s.far, &populate, 0, LEN), ERANGE, "small pages, to be populated");
