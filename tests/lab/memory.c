@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "memory.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/memfd.h>
@@ -180,14 +183,79 @@ size_t mem_huge_bytes(const void *addr)
 	return bytes;
 }
 
-void stop_khugepaged(void)
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+#define FALLS_ASLEEP_S 120
+
+static void set_thp(const char *path, const char *value)
 {
-	static const char path[] =
-		"/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs";
 	FILE *f = fopen(path, "we");
-	bool done = f && fputs("4000000000", f) >= 0;
+	bool done = f && fputs(value, f) >= 0;
 
 	if (f)
 		done = !fclose(f) && done;
 	need(done, "%s must be writable", path);
+}
+
+/* "always [madvise] never": madvise */
+static void read_thp(const char *path, char *value, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	char text[64] = "";
+	const char *at;
+
+	if (f && !fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	if (f)
+		fclose(f);
+	at = strchr(text, '[');
+	need(at, "%s must be readable", path);
+	snprintf(value, size, "%.*s", (int)strcspn(at + 1, "]"), at + 1);
+}
+
+static bool khugepaged_sleeps(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool sleeps = false;
+
+	if (!proc)
+		fatal("/proc: %s", strerror(errno));
+	while (!sleeps && (entry = readdir(proc))) {
+		char path[300], text[64] = "";
+		FILE *f;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		sleeps = fgets(text, sizeof(text), f) && strstr(text, "(khugepaged) S ");
+		fclose(f);
+	}
+	closedir(proc);
+	return sleeps;
+}
+
+/*
+ * It looks at memory when it starts, when it has slept, and when the first process comes that has
+ * huge pages; it may be slow at that. So this process comes first, and it starts anew and is
+ * waited for.
+ */
+void stop_khugepaged(void)
+{
+	static struct mem first;
+	char enabled[16];
+
+	read_thp(THP "enabled", enabled, sizeof(enabled));
+	mem_map(&first, MEM_THP, SZ_2M);
+	first.addr[0] = 1;
+	set_thp(THP "khugepaged/scan_sleep_millisecs", "4000000000");
+	set_thp(THP "enabled", "never");
+	set_thp(THP "enabled", enabled);
+	for (int tries = 0; !khugepaged_sleeps(); tries++) {
+		if (tries == FALLS_ASLEEP_S * 100)
+			fatal("khugepaged does not sleep");
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	}
 }

@@ -54,7 +54,7 @@ size_t mem_huge_bytes(const void *addr);
 
 /*
  * Keeps khugepaged from making huge pages again of what a test broke into small
- * ones. Needs root; the setting stays.
+ * ones. Needs root; the setting stays, and 2 MiB of memory.
  */
 void stop_khugepaged(void);
 
