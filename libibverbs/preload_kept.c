@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <pthread.h>
-#include <search.h>
 #include <stdlib.h>
 
 #include "preload_kept.h"
 
+#define BUCKETS 4096
+
 struct node {
+	struct node *next;
 	const struct ibv_mr *mr;
 	struct kept kept;
 };
 
-static void *nodes;
+/*
+ * A program's allocator may register the memory that it hands out: nothing is allocated or freed
+ * while the lock is held.
+ */
+static struct node *buckets[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void take_lock(void)
@@ -23,12 +29,15 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-static int compare(const void *a, const void *b)
+/* Where the node of an MR is linked, or where the next one of its bucket would be. */
+static struct node **find(const struct ibv_mr *mr)
 {
-	const struct node *x = a;
-	const struct node *y = b;
+	const uint64_t hash = (uintptr_t)mr * 0x9e3779b97f4a7c15ULL;
+	struct node **at = &buckets[(hash >> 32) % BUCKETS];
 
-	return (uintptr_t)x->mr < (uintptr_t)y->mr ? -1 : x->mr != y->mr;
+	while (*at && (*at)->mr != mr)
+		at = &(*at)->next;
+	return at;
 }
 
 void kept_start(void)
@@ -40,45 +49,45 @@ void kept_start(void)
 void kept_add(const struct ibv_mr *mr, struct kept kept)
 {
 	struct node *node = malloc(sizeof(*node));
-	struct node **found;
+	struct node **at;
 
 	if (!node)
 		return;
 	*node = (struct node){ .mr = mr, .kept = kept };
 	take_lock();
-	found = tsearch(node, &nodes, compare);
-	if (found && *found != node)
-		(*found)->kept = kept;
-	else if (found)
+	at = find(mr);
+	if (*at) {
+		(*at)->kept = kept;
+	} else {
+		*at = node;
 		node = NULL;
+	}
 	release_lock();
 	free(node);
 }
 
 bool kept_find(const struct ibv_mr *mr, struct kept *kept)
 {
-	const struct node key = { .mr = mr };
-	struct node **found;
+	struct node *node;
 
 	take_lock();
-	found = tfind(&key, &nodes, compare);
-	if (found)
-		*kept = (*found)->kept;
+	node = *find(mr);
+	if (node)
+		*kept = node->kept;
 	release_lock();
-	return found;
+	return node;
 }
 
 bool kept_take(const struct ibv_mr *mr, struct kept *kept)
 {
-	const struct node key = { .mr = mr };
-	struct node **found, *node = NULL;
+	struct node **at, *node;
 
 	take_lock();
-	found = tfind(&key, &nodes, compare);
-	if (found) {
-		node = *found;
+	at = find(mr);
+	node = *at;
+	if (node) {
+		*at = node->next;
 		*kept = node->kept;
-		tdelete(&key, &nodes, compare);
 	}
 	release_lock();
 	free(node);

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What the preloaded library keeps of MRs, in a program whose allocator registers the memory that it
+ * hands out: each call of malloc() and free() keeps something, too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../../libibverbs/preload_kept.h"
+
+#define MRS 20000
+#define ALLOCATORS_MR mr(MRS + 1)
+
+static bool registers;
+static _Thread_local bool busy;
+static unsigned int registrations;
+
+void *__libc_malloc(size_t size);
+void __libc_free(void *at);
+void *malloc(size_t size);
+void free(void *at);
+
+static const struct ibv_mr *mr(unsigned int i)
+{
+	return (const struct ibv_mr *)(uintptr_t)(i * 64UL);
+}
+
+static void allocator_reg(void)
+{
+	struct kept kept;
+
+	if (!registers || busy)
+		return;
+	busy = true;
+	kept_add(ALLOCATORS_MR, (struct kept){ .iova = 1 });
+	registrations += kept_take(ALLOCATORS_MR, &kept);
+	busy = false;
+}
+
+__attribute__((visibility("default"))) void *malloc(size_t size)
+{
+	allocator_reg();
+	return __libc_malloc(size);
+}
+
+__attribute__((visibility("default"))) void free(void *at)
+{
+	allocator_reg();
+	__libc_free(at);
+}
+
+static void keeps(void **state)
+{
+	unsigned int found = 0, taken = 0, i;
+	struct kept kept;
+
+	(void)state;
+	/* rather than wait for ever */
+	alarm(60);
+	registers = true;
+	for (i = 1; i <= MRS; i++)
+		kept_add(mr(i), (struct kept){ .iova = 0 });
+	for (i = 1; i <= MRS; i++)
+		kept_add(mr(i), (struct kept){ .iova = i, .access = i + 1 });
+	for (i = 1; i <= MRS; i++)
+		found += kept_find(mr(i), &kept) && kept.iova == i && kept.access == i + 1;
+	for (i = 2; i <= MRS; i += 2)
+		taken += kept_take(mr(i), &kept) && kept.iova == i;
+	registers = false;
+	assert_int_equal(found, MRS);
+	assert_int_equal(taken, MRS / 2);
+	for (i = 1; i <= MRS; i++) {
+		assert_int_equal(kept_find(mr(i), &kept), i % 2);
+		assert_int_equal(kept_take(mr(i), &kept), i % 2);
+	}
+	assert_false(kept_find(ALLOCATORS_MR, &kept));
+	assert_true(registrations >= MRS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps),
+	};
+
+	kept_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
