@@ -450,14 +450,18 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_ini
 static void tell_work(struct ibv_mr *mr)
 {
 	struct ibv_mr_odp_attr attr;
+	bool before = inside;
 	int state;
 
 	if (!report_wanted())
 		return;
+	/* what an allocator registers meanwhile is not reported: the report is locked */
+	inside = true;
 	state = not_cancelled();
 	if (!ibv_query_mr_odp(mr, &attr, sizeof(attr)))
 		report_work(&attr);
 	cancelled_again(state);
+	inside = before;
 }
 
 /* All that a program may look at. */
