@@ -187,7 +187,7 @@ part_python() {
 # as its driver ends a few faults with an error that it meant to repeat.
 part_mlx5() {
 	local expected=$LAB_DIR/expected/rdma-core-all.mlx5
-	part_mlx5_tests stock transport mlx5/device stock/{odp-corruption,answers,preload,report,tool}
+	part_mlx5_tests stock transport mlx5/device stock/{odp-corruption,answers,habits,preload,report,tool}
 	part_mlx5_two stock transport
 	part_mlx5_suite stock transport "$expected.stock"
 	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected.stock" \
@@ -208,8 +208,8 @@ part_mlx5() {
 # Tests of tests/lab that are about any device, and those for which one scheme will do
 MLX5_TESTS=(data-write data-read data-send data-ud data-atomic data-iova strict negotiate modify
 	mixed implicit mm-events race stale mlx5/pages)
-MLX5_TESTS_ONCE=(abi badinput compat folios leaks netlink odp-corruption preload query reclaim report
-	syscalls threads unaware mlx5/space)
+MLX5_TESTS_ONCE=(abi badinput compat folios habits leaks netlink odp-corruption preload query reclaim
+	report syscalls threads unaware mlx5/space)
 
 # part_mlx5_tests KERNEL SCHEME TEST...
 part_mlx5_tests() {
