@@ -128,8 +128,8 @@ static void put_to_death(struct peer *p)
 }
 
 /*
- * Requests to the one that is gone would be sent again for ever: how long it takes to answer one is
- * up to the machine, so no number of times tells that nobody will.
+ * Requests to the one that is gone would be sent again for ever, or for long: how long it takes to
+ * answer one is up to the machine, so no number of times tells that nobody will.
  */
 static void end_links(struct peer *p)
 {
@@ -148,6 +148,7 @@ void peer_replace(struct peer *p)
 
 	atomic_fetch_add(&p->life, 1);
 	put_to_death(p);
+	end_links(p);
 	atomic_store(&c->ready, false);
 	for (size_t b = 0; b < BLOCKS; b++)
 		atomic_store(&c->closed[b], 0);
@@ -155,7 +156,6 @@ void peer_replace(struct peer *p)
 		atomic_store(&c->link[i].made, atomic_load(&c->link[i].wanted));
 	c->seed++;
 	spawn(p);
-	end_links(p);
 	atomic_fetch_add(&p->life, 1);
 	happened(p->arena, EV_KILL);
 }

@@ -169,6 +169,7 @@ static bool expected_status(const struct job *j, enum ibv_wc_status status)
 	case IBV_WC_REM_OP_ERR:
 		return true;
 	case IBV_WC_WR_FLUSH_ERR:
+	case IBV_WC_RETRY_EXC_ERR:
 		/* nobody there any more */
 		return j->far.remote;
 	default:
