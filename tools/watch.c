@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -200,7 +199,6 @@ static _Noreturn void be_the_watcher(const struct watch *watch, int pidfd)
 {
 	setsid();
 	prctl(PR_SET_NAME, "hugeodp-report");
-	signal(SIGPIPE, SIG_IGN);
 	if (chdir("/"))
 		_exit(1);
 	/* a pipe may tell somebody that the program has closed it */
