@@ -62,26 +62,50 @@ static struct counts *map_file(int fd)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-static struct counts *open_file(void)
+static void start_counts(struct counts *counts)
 {
-	struct counts *map;
-	char name[4096];
-	int fd;
+	counts->pid = getpid();
+	snprintf(counts->program, sizeof(counts->program), "%s", program_invocation_short_name);
+	counts->magic = COUNTS_MAGIC;
+}
 
-	if (!directory)
-		return NULL;
-	snprintf(name, sizeof(name), "%s/%d.XXXXXX", directory, getpid());
-	fd = mkostemp(name, O_CLOEXEC);
+/* With a name that nobody looks at: whoever finds one that does not count yet takes it for a rest. */
+static struct counts *make_hidden(char *hidden)
+{
+	int fd = mkostemp(hidden, O_CLOEXEC);
+	struct counts *map;
+
 	if (fd < 0)
 		return NULL;
 	map = map_file(fd);
 	close(fd);
-	if (!map) {
-		unlink(name);
-		return NULL;
-	}
-	file = strdup(name);
+	if (map)
+		start_counts(map);
+	else
+		unlink(hidden);
 	return map;
+}
+
+static struct counts *open_file(void)
+{
+	char hidden[4096], shown[4096];
+	struct counts *map;
+
+	if (!directory)
+		return NULL;
+	snprintf(hidden, sizeof(hidden), "%s/.%d.XXXXXX", directory, getpid());
+	map = make_hidden(hidden);
+	if (!map)
+		return NULL;
+	snprintf(shown, sizeof(shown), "%s/%s", directory, hidden + strlen(directory) + 2);
+	file = strdup(shown);
+	if (file && !rename(hidden, shown))
+		return map;
+	free(file);
+	file = NULL;
+	unlink(hidden);
+	munmap(map, sizeof(*map));
+	return NULL;
 }
 
 /*
@@ -101,10 +125,8 @@ static struct counts *counts_of_mine(void)
 	if (!count) {
 		count = &own;
 		memset(count, 0, sizeof(*count));
+		start_counts(count);
 	}
-	count->pid = getpid();
-	snprintf(count->program, sizeof(count->program), "%s", program_invocation_short_name);
-	count->magic = COUNTS_MAGIC;
 	errno = err;
 	return count;
 }

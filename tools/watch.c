@@ -151,10 +151,9 @@ static void remove_place(const struct watch *watch)
 
 	if (!dir)
 		return;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	}
+	/* "." and "..", too: no files */
+	while ((entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	rmdir(watch->place);
 }

@@ -5,6 +5,7 @@
  */
 #include "fake.h"
 
+#include <ftw.h>
 #include <glob.h>
 #include <pthread.h>
 #include <signal.h>
@@ -714,6 +715,41 @@ static void no_room(void **state)
 	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
 }
 
+static bool no_end_of_making;
+
+int __real_posix_fallocate(int fd, off_t offset, off_t len);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t len);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t len)
+{
+	if (no_end_of_making)
+		be_killed();
+	return __real_posix_fallocate(fd, offset, len);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	/* that nobody takes for counts */
+	if (ftw->level)
+		assert_int_equal(path[ftw->base], '.');
+	return remove(path);
+}
+
+/* Who looks at that moment must not take the file for one that was left. */
+static void not_to_be_seen_yet(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	no_end_of_making = true;
+	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
+	no_end_of_making = false;
+	assert_int_equal(rmdir(place), -1);
+	assert_int_equal(errno, ENOTEMPTY);
+	assert_int_equal(nftw(place, remove_one, 2, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 /* Ahead of the library's own, which reads all this. */
 static __attribute__((constructor(101))) void early(int argc, char **argv)
 {
@@ -837,6 +873,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(counts_outlive, setup_counts),
 		cmocka_unit_test_setup(counts_of_each, setup_counts),
 		cmocka_unit_test_setup(counts_of_another_program, setup_counts),
+		cmocka_unit_test_setup(not_to_be_seen_yet, setup_counts),
 		cmocka_unit_test_setup(no_room, setup_counts),
 	};
 	const char *mode = argc > 1 ? argv[1] : "upgrade";
