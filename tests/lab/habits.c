@@ -331,7 +331,7 @@ static int run_habit(const struct habit *habit, const char *program, bool under)
 		/* what it prints is not this program's */
 		if (dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO) < 0)
 			_exit(1);
-		alarm(120);
+		alarm(300);
 		if (under)
 			execlp("hugeodp", "hugeodp", "run", "--json", report, "--", program, number,
 			       (char *)NULL);
