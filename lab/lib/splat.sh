@@ -33,8 +33,9 @@ splat_patterns() {
 
 # splat_show CONSOLE: true if the kernel complained; the lines that tell go to stderr
 splat_show() {
-	local console=$1 first
-	first=$(grep -nE -m1 -f <(splat_patterns) "$console" | cut -d: -f1) || return 1
+	local console=$1 first from
+	first=$(grep -anE -m1 -f <(splat_patterns) "$console" | cut -d: -f1) || return 1
 	[[ -n $first ]] || return 1
-	tail -n "+$((first > 3 ? first - 3 : 1))" "$console" | head -n 60 >&2
+	from=$((first > 3 ? first - 3 : 1))
+	sed -n "$from,$((from + 59))p" "$console" >&2
 }
