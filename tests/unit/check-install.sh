@@ -11,6 +11,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 prefix=$dir/prefix
 
+# says PATTERN COMMAND...: a reader that stops at the first hit would be a broken pipe to the writer
+says() { "${@:2}" | grep -e "$1" >/dev/null; }
+
 "$cmake" -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_INSTALL_PREFIX="$prefix" \
 	-DHUGEODP_EXAMPLES=OFF -DHUGEODP_UNIT_TESTS=OFF >"$dir/log" || { cat "$dir/log"; exit 1; }
 "$cmake" --build "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
@@ -55,14 +58,14 @@ sed 's/{ 0 }/{}/' "$dir/consumer.c" >"$dir/consumer.cc"
 
 "$cc" -std=c11 -Wall -Wextra -Wno-address -Werror -o "$dir/consumer" "$dir/consumer.c" "${flags[@]}"
 LD_LIBRARY_PATH=$libdir "$dir/consumer"
-nm -D "$dir/consumer" | grep -q ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$'
-readelf -d "$dir/consumer" | grep -q 'NEEDED.*\[libhugeodp\.so\.1\]'
+says ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$' nm -D "$dir/consumer"
+says 'NEEDED.*\[libhugeodp\.so\.1\]' readelf -d "$dir/consumer"
 echo "ok: C program"
 
 # with the libraries in the other order, and libibverbs' function of the same name in the way
 "$cc" -std=c11 -Wno-address -o "$dir/other-order" "$dir/consumer.c" -libverbs "${flags[@]}"
 LD_LIBRARY_PATH=$libdir "$dir/other-order"
-nm -D "$dir/other-order" | grep -q ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$'
+says ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$' nm -D "$dir/other-order"
 echo "ok: C program, libibverbs first"
 
 if command -v c++ >/dev/null; then
@@ -75,7 +78,7 @@ else
 fi
 
 # libibverbs alone must be enough: a program never names the library's own needs
-readelf -d "$libdir/libhugeodp.so" | grep -q 'NEEDED.*\[libibverbs\.so\.1\]'
+says 'NEEDED.*\[libibverbs\.so\.1\]' readelf -d "$libdir/libhugeodp.so"
 [ "$(readelf -d "$libdir/libhugeodp.so" | grep -c 'SONAME.*\[libhugeodp\.so\.1\]')" = 1 ]
 echo "ok: library"
 
