@@ -138,6 +138,26 @@ step() {
 	say "$text: done in $((SECONDS - start)) s"
 }
 
+# persist COMMAND...: for what comes from a mirror, which may be out of reach or just being brought up
+# to date: three attempts, and time between them. COMMAND may be a function; it starts afresh each time.
+PERSIST_S=30
+persist() {
+	local attempt status=0
+	for attempt in 1 2 3; do
+		[[ $attempt == 1 ]] || sleep $((PERSIST_S * (attempt - 1)))
+		status=0
+		# not as a condition, in which bash would go on after errors
+		(
+			set -e
+			"$@"
+		) &
+		wait "$!" || status=$?
+		[[ $status != 0 ]] || return 0
+		say "attempt $attempt ended with status $status"
+	done
+	return "$status"
+}
+
 # On a terminal: count the lines of a kernel or make log while the step runs
 step_counter() {
 	local pid=$1 log=$2 count=0 line

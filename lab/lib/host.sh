@@ -18,7 +18,8 @@ host_missing() {
 host_install() {
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update
-	apt-get install -y --no-install-recommends "$@"
+	# another one of its kind, of the system's own, may be at work
+	apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 }
 
 host_require() {
@@ -33,7 +34,8 @@ host_require() {
 		lock host
 		mapfile -t missing < <(host_missing)
 		[[ ${#missing[@]} == 0 ]] ||
-			step "installing host packages ${missing[*]}" host_install "${missing[@]}"
+			step "installing host packages ${missing[*]}" \
+				persist host_install "${missing[@]}"
 		unlock host
 	fi
 	[[ $EUID == 0 ]] || die "the lab mounts and changes root directories: run it as root"

@@ -37,6 +37,12 @@ root_make() {
 	echo hugeodp >"$new/etc/hostname"
 }
 
+# root_attempt NEW: without what is left of another one
+root_attempt() {
+	rm -rf -- "$1"
+	root_make "$1"
+}
+
 # Sets ROOT to the root file system, made first if needed
 root_require() {
 	local key
@@ -47,7 +53,8 @@ root_require() {
 	lock root
 	if [[ ! -d $ROOT ]]; then
 		run_dir_create
-		step "making the root file system (Debian $ROOT_SUITE)" root_make "$RUN_DIR/new"
+		step "making the root file system (Debian $ROOT_SUITE)" \
+			persist root_attempt "$RUN_DIR/new"
 		cache_add "$ROOT"
 	fi
 	unlock root

@@ -9,6 +9,7 @@ SOURCE_PACKAGE=linux-source-7.3
 
 source_fetch() {
 	local dir=$1 deb version
+	rm -rf -- "$dir"
 	mkdir -p "$dir/archive" "$dir/tree"
 	apt_private "$SOURCE_SUITE"
 	apt-get -q update
@@ -46,7 +47,7 @@ source_require() {
 	lock source
 	if [[ ! -d $SOURCE ]]; then
 		run_dir_create
-		step "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" source_fetch "$RUN_DIR/new"
+		step "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" persist source_fetch "$RUN_DIR/new"
 		cache_add "$SOURCE"
 	fi
 	unlock source
