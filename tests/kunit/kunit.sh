@@ -6,6 +6,7 @@ set -euo pipefail
 
 suites='ib_odp_table hmm_block'
 debugfs=/sys/kernel/debug/kunit
+thp=/sys/kernel/mm/transparent_hugepage
 points=0
 
 point() {
@@ -13,6 +14,37 @@ point() {
 	echo "$1 $points - $2"
 }
 
+khugepaged_sleeps() {
+	local stat line
+	for stat in /proc/[0-9]*/stat; do
+		read -r line 2>/dev/null <"$stat" || continue
+		[[ $line != *'(khugepaged) S '* ]] || return 0
+	done
+	return 1
+}
+
+# It would make huge pages of what a case broke into small ones, between two looks at that. It scans
+# when it starts, after a sleep, and when the first process comes that has huge pages: so one is there
+# already, and it starts anew with a long sleep before it.
+stop_khugepaged() {
+	local enabled line end=$((SECONDS + 300))
+	coproc FIRST { exec python3 -c '
+import mmap, sys
+area = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+area.madvise(mmap.MADV_HUGEPAGE)
+area[4 << 20] = 1
+print("ready", flush=True)
+sys.stdin.read()'; }
+	read -r line <&"${FIRST[0]}"
+	enabled=$(sed 's/.*\[\(.*\)\].*/\1/' $thp/enabled)
+	echo 4000000000 >$thp/khugepaged/scan_sleep_millisecs
+	echo never >$thp/enabled
+	echo "$enabled" >$thp/enabled
+	until khugepaged_sleeps || ((SECONDS > end)); do :; done
+	khugepaged_sleeps
+}
+
+stop_khugepaged
 for suite in $suites; do
 	if [[ ! -w $debugfs/$suite/run ]]; then
 		point 'not ok' "$suite: not in this kernel (CONFIG_KUNIT, and the series' tests)"
