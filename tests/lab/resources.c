@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tap.h"
+
+#define SETTLES_S 120
 
 long resource_count(const struct rig *rig, const char *kind)
 {
@@ -31,5 +34,16 @@ long resource_count(const struct rig *rig, const char *kind)
 	if (at)
 		count = strtol(at + strlen(word), NULL, 10);
 	need(count >= 0, "'%s' must tell the number of %ss", command, kind);
+	return count;
+}
+
+long resource_settles(const struct rig *rig, const char *kind, long want)
+{
+	long count = resource_count(rig, kind);
+
+	for (int tries = 0; count != want && tries < SETTLES_S * 20; tries++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 50 * 1000 * 1000 }, NULL);
+		count = resource_count(rig, kind);
+	}
 	return count;
 }

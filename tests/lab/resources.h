@@ -8,4 +8,10 @@
 /* Objects of all processes; @kind: "mr", "pd", "qp", "cq" and so on. */
 long resource_count(const struct rig *rig, const char *kind);
 
+/*
+ * The same, waiting for it to become @want. What a killed process had goes with its memory, and that
+ * a fault of the device may still hold when the process is gone.
+ */
+long resource_settles(const struct rig *rig, const char *kind, long want);
+
 #endif
