@@ -124,7 +124,8 @@ stress_minutes() {
 
 # part_stress NAME MINUTES-OR-NOTHING: with little memory there is a lack of it soon. Without prove,
 # which keeps what a program says to itself for long. A leg of torture in which something is missing
-# takes up to three times its time; and what comes before and after it is slow under the checkers.
+# takes a quarter of an hour more, or three times its time; and what comes before and after it is slow
+# under the checkers.
 part_stress() {
 	local program=/usr/libexec/hugeodp/stress/$1.t status=0
 	part_vm --kernel debug --mem 2048 --hugepages 96 --timeout $(((${2:-60} * 3 + 120) * 60)) -- \
@@ -229,7 +230,7 @@ part_mlx5_two() {
 # part_mlx5_torture SCHEME: what torture.t has for a device that nobody can remove by a command
 part_mlx5_torture() {
 	local program=/usr/libexec/hugeodp/stress/torture.t status=0
-	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 2400 -- \
+	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
 		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1" || status=$?
 	tally_tap "mlx5-torture-$1" "$status" /dev/null <"$RUN_DIR/out"
 }

@@ -264,13 +264,36 @@ void disturber_open(struct disturber *d, struct arena *a, unsigned int number)
 	d->aside = (uint8_t *)((at + SZ_2M - 1) & ~(SZ_2M - 1));
 }
 
+/*
+ * The next event: all of them in turn, in an order that changes, so that each comes up however slow
+ * the machine is. Those for volatile blocks, of which there are fewer, come up half as often.
+ */
+static size_t next_event(struct disturber *d)
+{
+	const size_t n = sizeof(events) / sizeof(*events);
+	size_t event;
+
+	_Static_assert(sizeof(events) / sizeof(*events) <= EVENTS, "a deck holds each twice");
+	do {
+		if (!d->left)
+			for (; d->left < 2 * n; d->left++) {
+				size_t at = rng_below(&d->rng, d->left + 1);
+
+				d->deck[d->left] = d->deck[at];
+				d->deck[at] = (uint8_t)d->left;
+			}
+		event = d->deck[--d->left];
+	} while (event >= n && events[event - n].where != ANYWHERE);
+	return event % n;
+}
+
 /* A whole block as often as some of its pages. */
-static void pick_range(struct scope *s)
+static void pick_range(struct scope *s, enum where where)
 {
 	struct rng *rng = &s->d->rng;
 	size_t unit = 1U << s->a->mem.kind & HUGETLB ? SZ_2M : SZ_4K;
 
-	s->number = rng_below(rng, BLOCKS);
+	s->number = where == ANYWHERE ? rng_below(rng, BLOCKS) : rng_below(rng, BLOCKS / 2) * 2 + 1;
 	s->block = &s->a->block[s->number];
 	s->at = s->number * SZ_2M;
 	s->len = SZ_2M;
@@ -284,12 +307,12 @@ static void pick_range(struct scope *s)
 static void one_event(struct disturber *d)
 {
 	struct arena *a = d->arena;
-	size_t i = rng_below(&d->rng, sizeof(events) / sizeof(*events));
+	size_t i = next_event(d);
 	struct scope s = { .d = d, .a = a };
 
 	if (!(1U << a->mem.kind & events[i].kinds))
 		return;
-	pick_range(&s);
+	pick_range(&s, events[i].where);
 	if (events[i].where != ANYWHERE && is_stable(a, s.number))
 		return;
 	if (events[i].where == ALONE)

@@ -21,6 +21,13 @@
 
 #define SWAP_BYTES (SZ_2M * 96)
 #define REPLACE_PEER_MS 6000
+/*
+ * So many tell whether most succeed: of some cases one in ten fails, and that 25 of 50 do so by
+ * chance happens once in a hundred thousand million legs.
+ */
+#define ENOUGH_TRANSFERS 50
+/* What a leg in which something is missing gets on top of its time, if not twice that time */
+#define EXTRA_MS (15 * 60000)
 
 struct leg {
 	const char *name;
@@ -148,35 +155,40 @@ static const char *missing(const struct arena *a, const struct leg *leg, const u
 		return event_names[EV_PRESSURE];
 	if (leg->peer && !atomic_load(&a->events[EV_KILL]))
 		return event_names[EV_KILL];
+	if (atomic_load(&a->easy) < ENOUGH_TRANSFERS && !leg->inject)
+		return "enough transfers";
 	return NULL;
 }
 
 /*
  * The dice decide when something happens, and a slow machine throws them less often: a leg in which
- * something is missing goes on, to three times its time.
+ * something is missing goes on.
  */
 static bool is_over(const struct arena *a, const struct leg *leg, const uint64_t *before,
 		    uint64_t from_ms, uint64_t until_ms)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), extra = 2 * (until_ms - from_ms);
 
 	if (atomic_load(&a->wrong))
 		return true;
 	if (now < until_ms)
 		return false;
-	return !missing(a, leg, before) || now >= until_ms + 2 * (until_ms - from_ms);
+	return !missing(a, leg, before) || now >= until_ms + (extra > EXTRA_MS ? extra : EXTRA_MS);
 }
 
 /* That the leg was what it is meant to be. */
-static void did_happen(const struct arena *a, const struct leg *leg, const uint64_t *before,
-		       uint64_t transfers)
+static void did_happen(const struct arena *a, const struct leg *leg, const uint64_t *before)
 {
+	uint64_t easy = atomic_load(&a->easy), failures = atomic_load(&a->easy_failures);
+
 	const char *what = missing(a, leg, before);
 
 	if (what)
 		diag("not once: %s", what);
 	ok(!what, "%s: there were events of all kinds", leg->name);
-	ok(atomic_load(&a->failures) < transfers / 2, "%s: most transfers succeeded", leg->name);
+	ok(failures < easy / 2, "%s: most transfers succeeded", leg->name);
+	note("%s: %llu of %llu that any page will do for failed", leg->name,
+	     (unsigned long long)failures, (unsigned long long)easy);
 }
 
 static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint64_t until_ms)
@@ -221,7 +233,7 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 	a.peer = NULL;
 	is_u64(atomic_load(&a.wrong), 0, "%s: nothing wrong on the way", leg->name);
 	tell(&a, leg, before, transfers);
-	did_happen(&a, leg, before, transfers);
+	did_happen(&a, leg, before);
 	arena_check(&a, leg->name);
 	arena_check_counters(&a, leg->name);
 	if (leg->inject)
@@ -280,7 +292,7 @@ static void run_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint6
 	if (with_swap)
 		swap_off(&swap);
 	for (int i = 0; i < 3; i++)
-		is_u64((uint64_t)resource_count(rig, kinds[i]), (uint64_t)before[i],
+		is_u64((uint64_t)resource_settles(rig, kinds[i], before[i]), (uint64_t)before[i],
 		       "%s: %ss are as many as before", leg->name, kinds[i]);
 }
 

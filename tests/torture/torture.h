@@ -93,6 +93,8 @@ struct arena {
 	atomic_uint wrong;
 	atomic_ullong events[EVENTS];
 	atomic_ullong failures; /* requests that failed as they may */
+	/* transfers by MRs that take any page, and those of them that failed */
+	atomic_ullong easy, easy_failures;
 };
 
 static inline bool is_stable(const struct arena *a, size_t block)
@@ -167,6 +169,8 @@ struct disturber {
 	struct arena *arena;
 	struct rng rng;
 	uint8_t *aside; /* address space to move a block to */
+	uint8_t deck[EVENTS * 2];
+	size_t left; /* of the deck */
 };
 
 extern const char *const event_names[EVENTS];

@@ -194,7 +194,12 @@ static void describe(const struct job *j)
 static void count(const struct job *j, bool success)
 {
 	const struct side *sides[] = { &j->near, &j->far };
+	struct arena *a = j->w->arena;
 
+	if (!j->near.fussy && !j->far.fussy) {
+		atomic_fetch_add(&a->easy, 1);
+		atomic_fetch_add(&a->easy_failures, !success);
+	}
 	for (int i = 0; i < 2; i++)
 		if (sides[i]->view)
 			atomic_fetch_add(success ? &sides[i]->view->done : &sides[i]->view->refused,
@@ -422,7 +427,8 @@ void *worker_run(void *arg)
 	struct worker *w = arg;
 
 	while (!atomic_load(&w->arena->stop)) {
-		if (rng_below(&w->rng, ANOTHER_MR) == 0)
+		/* not by chance alone, which may take a slow machine long */
+		if (!w->mine.mr || rng_below(&w->rng, ANOTHER_MR) == 0)
 			replace_mine(w);
 		if (rng_below(&w->rng, ANOTHER_MR / 2) == 0)
 			prefetch(w);
