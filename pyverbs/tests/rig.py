@@ -22,12 +22,17 @@ SIGNALED = 1 << 1
 ROCE_V2 = 2
 REMOTE = 1 << 1 | 1 << 2 | 1 << 3
 CHUNK = 1 << 20
+ADDRESS_S = 120
 
 
 def _gid_index(ctx: Context) -> int:
-    for entry in ctx.query_gid_table(64):
-        if entry.gid_type == ROCE_V2 and entry.gid_subnet_prefix == 0:
-            return entry.gid_index
+    """The kernel finds the addresses of a device in its own time."""
+    end = time.monotonic() + ADDRESS_S
+    while time.monotonic() < end:
+        for entry in ctx.query_gid_table(64):
+            if entry.gid_type == ROCE_V2 and entry.gid_subnet_prefix == 0:
+                return entry.gid_index
+        time.sleep(0.01)
     raise AssertionError("no IPv4 address on the device")
 
 

@@ -123,6 +123,8 @@ class Data(Case):
         areas = [memory("hugetlb"), memory("thp", 2 * LENGTH)]
         address = ctypes.addressof(ctypes.c_char.from_buffer(areas[1]))
         start = -address % M2
+        # by advice, for which the kernel takes the trouble to make some room
+        areas[1].madvise(mmap.MADV_HUGEPAGE, start, LENGTH // 2)
         areas[1].madvise(mmap.MADV_NOHUGEPAGE, start + LENGTH // 2, LENGTH // 2)
         areas[1] = memoryview(areas[1])[start : start + LENGTH]
         # pages taken in address order may be neighbours in physical memory, too
