@@ -18,6 +18,9 @@ die() {
 	exit 1
 }
 
+# 17 s before something is sent again, which is for lost packets: perftest gives up after half a second
+readonly PATIENCE=(-u 22)
+
 # Until the server with that process id listens
 wait_for_server() {
 	until [[ -n $(ss -Hltn "sport = :$PORT") ]]; do
@@ -72,11 +75,11 @@ measure() {
 	shift 2
 	case $name in
 	perftest-bandwidth)
-		both "$mode" ib_write_bw -d "$device" -p $PORT -F -s 65536 -n 300 "$@"
+		both "$mode" ib_write_bw -d "$device" -p $PORT -F "${PATIENCE[@]}" -s 65536 -n 300 "$@"
 		column 4
 		;;
 	perftest-latency)
-		both "$mode" ib_write_lat -d "$device" -p $PORT -F -s 8 -n 300 "$@"
+		both "$mode" ib_write_lat -d "$device" -p $PORT -F "${PATIENCE[@]}" -s 8 -n 300 "$@"
 		column 5
 		;;
 	esac

@@ -155,7 +155,8 @@ part_rdma-core() {
 		status=0
 		part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c '
 			cd /usr/libexec/rdma-core
-			exec python3 tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
+			exec python3 /usr/libexec/hugeodp/pyverbs/patient.py \
+				tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
 		[[ $status == [01] ]] || tally fail "rdma-core-$kernel: ended with status $status"
 		tally_unittest "rdma-core-$kernel" "$LAB_DIR/expected/rdma-core.$kernel" "$RUN_DIR/out"
 	done

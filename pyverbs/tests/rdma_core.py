@@ -14,12 +14,11 @@ import contextlib
 import ctypes
 import importlib
 import mmap
-import os
 import pathlib
-import runpy
 import sys
 
 import hugeodp
+import patient
 import pyverbs.mr
 from hugeodp import Access, Source
 
@@ -81,10 +80,8 @@ def main() -> None:
     for name in ("MR", "MREx"):
         if hasattr(pyverbs.mr, name):
             setattr(pyverbs.mr, name, adapted(getattr(pyverbs.mr, name)))
-    sys.argv = sys.argv[1:]
-    sys.path[0] = os.path.dirname(sys.argv[0])
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        patient.run(sys.argv[1:])
     except SystemExit as end:
         print(f"MRs with a request, by page shift: {dict(shifts)}; faults: {faults}")
         sys.exit(end.code or (0 if shifts and faults else 3))
