@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -196,6 +197,11 @@ static void watch_on(const struct watch *watch, int pidfd)
 
 static _Noreturn void be_the_watcher(const struct watch *watch, int pidfd)
 {
+	sigset_t all;
+
+	/* who ends a service sends a signal to all its processes */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "hugeodp-report");
 	if (chdir("/"))
@@ -225,10 +231,19 @@ static bool make_place(char *place, size_t room)
 	return false;
 }
 
+/* Then the program would be the watcher's parent, and wait for it when it waits for all children. */
+static bool inherits_orphans(void)
+{
+	int subreaper = 0;
+
+	return getpid() == 1 || prctl(PR_GET_CHILD_SUBREAPER, &subreaper) || subreaper;
+}
+
 bool watch_start(char *place, size_t room, const char *report, bool json)
 {
 	struct watch watch = { .place = place, .report = report, .json = json };
-	int pidfd = pidfd_open(getpid()), status;
+	int pidfd = inherits_orphans() ? -1 : pidfd_open(getpid());
+	int status;
 	pid_t child;
 
 	if (pidfd < 0)
