@@ -6,8 +6,10 @@
 #ifndef HUGEODP_PRELOAD_COUNTS_H
 #define HUGEODP_PRELOAD_COUNTS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/file.h>
 #include <sys/types.h>
 
 #include <infiniband/hugeodp.h>
@@ -56,6 +58,15 @@ struct counts {
 	struct told told[COUNTS_TOLD];
 	uint32_t ntold;
 };
+
+/*
+ * Whether a process has the file mapped. The mapping alone keeps the lock that the file was made with,
+ * whatever becomes of the process's threads, files, user and root directory.
+ */
+static inline bool counts_in_use(int fd)
+{
+	return flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+}
 
 /*
  * Writes the report at the end of the file @path, in whose name %p stands for the number of the

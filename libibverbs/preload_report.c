@@ -29,6 +29,15 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
+/* In a child. With the parent's counts mapped it would look as if the parent still counted. */
+static void leave_counts(void)
+{
+	if (count && file)
+		munmap(count, sizeof(*count));
+	count = NULL;
+	release_lock();
+}
+
 void report_start(void)
 {
 	const char *wanted = getenv("HUGEODP_PRELOAD_REPORT");
@@ -39,7 +48,7 @@ void report_start(void)
 	path = strdup(wanted);
 	wanted = getenv(COUNTS_PLACE);
 	directory = wanted ? strdup(wanted) : NULL;
-	pthread_atfork(take_lock, release_lock, release_lock);
+	pthread_atfork(take_lock, release_lock, leave_counts);
 }
 
 bool report_wanted(void)
@@ -69,6 +78,19 @@ static void start_counts(struct counts *counts)
 	counts->magic = COUNTS_MAGIC;
 }
 
+/* Not every file system leaves the lock to the mapping. */
+static bool is_in_use(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	bool in_use;
+
+	if (fd < 0)
+		return false;
+	in_use = counts_in_use(fd);
+	close(fd);
+	return in_use;
+}
+
 /* With a name that nobody looks at: whoever finds one that does not count yet takes it for a rest. */
 static struct counts *make_hidden(char *hidden)
 {
@@ -77,7 +99,7 @@ static struct counts *make_hidden(char *hidden)
 
 	if (fd < 0)
 		return NULL;
-	map = map_file(fd);
+	map = flock(fd, LOCK_EX | LOCK_NB) ? NULL : map_file(fd);
 	close(fd);
 	if (map)
 		start_counts(map);
@@ -99,7 +121,7 @@ static struct counts *open_file(void)
 		return NULL;
 	snprintf(shown, sizeof(shown), "%s/%s", directory, hidden + strlen(directory) + 2);
 	file = strdup(shown);
-	if (file && !rename(hidden, shown))
+	if (file && is_in_use(hidden) && !rename(hidden, shown))
 		return map;
 	free(file);
 	file = NULL;
@@ -108,10 +130,7 @@ static struct counts *open_file(void)
 	return NULL;
 }
 
-/*
- * The lock is held. What the parent did is in the parent's report, and in its memory, which is
- * the child's too if it is in a file.
- */
+/* The lock is held. What the parent did is in the parent's report. */
 static struct counts *counts_of_mine(void)
 {
 	static struct counts own;

@@ -24,6 +24,7 @@ struct watch {
 	const char *place;
 	const char *report;
 	bool json;
+	pid_t program;
 };
 
 static int pidfd_open(pid_t pid)
@@ -39,25 +40,6 @@ static void wait_for_end(int pidfd)
 		;
 }
 
-/* Whether @pid is still the one that counts in the file: it has it mapped. */
-static bool still_counts(pid_t pid, const char *file)
-{
-	char path[64], *line = NULL;
-	bool found = false;
-	size_t room = 0;
-	FILE *maps;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return false;
-	while (!found && getline(&line, &room, maps) > 0)
-		found = strstr(line, file) != NULL;
-	free(line);
-	fclose(maps);
-	return found;
-}
-
 static bool read_counts(int fd, struct counts *counts)
 {
 	return read(fd, counts, sizeof(*counts)) == (ssize_t)sizeof(*counts) &&
@@ -65,46 +47,53 @@ static bool read_counts(int fd, struct counts *counts)
 }
 
 /*
- * Tells of the process that counted in the file, if it is no more. Returns its number if it still
- * counts, or 0.
+ * Tells of the process that counted in the file, if it is no more; @ended is one that surely is not.
+ * Returns the open file if it still counts, or -1.
  */
-static pid_t look_at(const struct watch *watch, int dir, const char *file)
+static int look_at(const struct watch *watch, int dir, const char *file, pid_t ended)
 {
 	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct counts counts;
-	bool readable;
+	bool in_use, readable;
 
 	if (fd < 0)
-		return 0;
+		return -1;
+	/* in this order: what is read of one that still counts is not all */
+	in_use = counts_in_use(fd);
 	readable = read_counts(fd, &counts);
+	/* the kernel may still be at work on the memory of one that has ended */
+	if (in_use && (!readable || counts.pid != ended))
+		return fd;
 	close(fd);
-	if (readable && still_counts(counts.pid, file))
-		return counts.pid;
 	/* it may have told and removed it just now */
 	if (unlinkat(dir, file, 0))
-		return 0;
+		return -1;
 	if (readable && counts.registrations)
 		counts_tell(&counts, watch->report, watch->json, false);
-	return 0;
+	return -1;
 }
 
-/* Looks at all files. Returns the number of a process that still counts, or 0. */
-static pid_t look(const struct watch *watch)
+/* Looks at all files. Returns one that a process still counts in, or -1. */
+static int look(const struct watch *watch, pid_t ended)
 {
 	DIR *dir = opendir(watch->place);
 	const struct dirent *entry;
-	pid_t one, pid = 0;
+	int one, fd = -1;
 
 	if (!dir)
-		return 0;
+		return -1;
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		one = look_at(watch, dirfd(dir), entry->d_name);
-		pid = one ? one : pid;
+		one = look_at(watch, dirfd(dir), entry->d_name, ended);
+		if (one < 0)
+			continue;
+		if (fd >= 0)
+			close(fd);
+		fd = one;
 	}
 	closedir(dir);
-	return pid;
+	return fd;
 }
 
 /* Whether the process was started with these counts in its environment, or is a child of such. */
@@ -171,27 +160,42 @@ static void let_go(int end)
 		close(null);
 }
 
+/* Until nobody counts in the file, or one that may come to count has ended. */
+static bool wait_for_another(int file, pid_t pid)
+{
+	int pidfd;
+	bool good;
+
+	if (file >= 0) {
+		good = !flock(file, LOCK_SH);
+		close(file);
+		return good;
+	}
+	pidfd = pidfd_open(pid);
+	/* it may have ended just now */
+	if (pidfd < 0)
+		return errno == ESRCH;
+	wait_for_end(pidfd);
+	close(pidfd);
+	return true;
+}
+
 /*
  * Those that the program leaves behind are waited for, too, one after the other; but not by a
  * terminal: what they have to tell on stderr they tell if they come to their exit.
  */
 static void watch_on(const struct watch *watch, int pidfd)
 {
-	pid_t pid;
+	pid_t pid = 0;
+	int file;
 
 	wait_for_end(pidfd);
-	pid = look(watch);
-	while (strcmp(watch->report, "-") && (pid || (pid = find_heir(watch)))) {
+	file = look(watch, watch->program);
+	while (strcmp(watch->report, "-") && (file >= 0 || (pid = find_heir(watch)))) {
 		let_go(STDERR_FILENO + 1);
-		pidfd = pidfd_open(pid);
-		/* it may have ended just now */
-		if (pidfd < 0 && errno != ESRCH)
+		if (!wait_for_another(file, pid))
 			return;
-		if (pidfd >= 0) {
-			wait_for_end(pidfd);
-			close(pidfd);
-		}
-		pid = look(watch);
+		file = look(watch, 0);
 	}
 }
 
@@ -241,7 +245,12 @@ static bool inherits_orphans(void)
 
 bool watch_start(char *place, size_t room, const char *report, bool json)
 {
-	struct watch watch = { .place = place, .report = report, .json = json };
+	struct watch watch = {
+		.place = place,
+		.report = report,
+		.json = json,
+		.program = getpid(),
+	};
 	int pidfd = inherits_orphans() ? -1 : pidfd_open(getpid());
 	int status;
 	pid_t child;
