@@ -67,14 +67,14 @@ static void text_counts(FILE *out, const struct counts *counts)
 		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
 }
 
-static void text_report(FILE *out, const struct counts *counts, bool exited)
+static void text_report(FILE *out, const struct counts *counts)
 {
 	char size[SIZES_TEXT], blocked[SIZES_TEXT];
 	const struct told *told;
 	unsigned int i;
 
 	fprintf(out, "hugeodp: %s[%d]%s: %" PRIu64 " registrations, %" PRIu64 " with huge pages\n",
-		counts->program, counts->pid, exited ? "" : " (ended without exit)",
+		counts->program, counts->pid, counts->exited ? "" : " (ended without exit)",
 		counts->registrations, huge_registrations(counts));
 	text_counts(out, counts);
 	for (i = 0; i < counts->ntold; i++) {
@@ -139,7 +139,7 @@ static void json_ranges(FILE *out, const struct counts *counts)
 	fputc(']', out);
 }
 
-static void json_report(FILE *out, const struct counts *counts, bool exited)
+static void json_report(FILE *out, const struct counts *counts)
 {
 	const char *separator = "";
 	unsigned int i;
@@ -149,7 +149,7 @@ static void json_report(FILE *out, const struct counts *counts, bool exited)
 	fprintf(out,
 		"\", \"pid\": %d, \"exited\": %s, \"registrations\": %" PRIu64
 		", \"huge\": %" PRIu64,
-		counts->pid, exited ? "true" : "false", counts->registrations,
+		counts->pid, counts->exited ? "true" : "false", counts->registrations,
 		huge_registrations(counts));
 	json_by_shift(out, "upgraded", counts->upgraded);
 	fprintf(out, ", \"declined\": {");
@@ -222,7 +222,7 @@ static int write_report(const char *name, const char *text, size_t len)
 	return err;
 }
 
-static void tell(const struct counts *counts, const char *path, bool json, bool exited)
+static bool tell(const struct counts *counts, const char *path, bool json)
 {
 	char *text = NULL;
 	char name[4096];
@@ -232,22 +232,24 @@ static void tell(const struct counts *counts, const char *path, bool json, bool 
 
 	memory = open_memstream(&text, &len);
 	if (!memory)
-		return;
+		return false;
 	if (json)
-		json_report(memory, counts, exited);
+		json_report(memory, counts);
 	else
-		text_report(memory, counts, exited);
+		text_report(memory, counts);
 	report_name(name, sizeof(name), path, counts->pid);
 	err = fclose(memory) ? errno : write_report(name, text, len);
 	if (err)
 		fprintf(stderr, "hugeodp: report to %s: %s\n", name, strerror(err));
 	free(text);
+	return !err;
 }
 
-void counts_tell(const struct counts *counts, const char *path, bool json, bool exited)
+bool counts_tell(const struct counts *counts, const char *path, bool json)
 {
 	const struct timespec now = { 0 };
 	sigset_t deadly, before, pending;
+	bool told;
 	int state;
 
 	sigemptyset(&deadly);
@@ -256,7 +258,7 @@ void counts_tell(const struct counts *counts, const char *path, bool json, bool 
 	sigpending(&pending);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_sigmask(SIG_BLOCK, &deadly, &before);
-	tell(counts, path, json, exited);
+	told = tell(counts, path, json);
 	/* those that this raised */
 	if (sigismember(&pending, SIGPIPE))
 		sigdelset(&deadly, SIGPIPE);
@@ -266,4 +268,5 @@ void counts_tell(const struct counts *counts, const char *path, bool json, bool 
 		;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_setcancelstate(state, NULL);
+	return told;
 }

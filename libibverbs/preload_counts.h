@@ -57,6 +57,7 @@ struct counts {
 	uint64_t renegotiations;
 	struct told told[COUNTS_TOLD];
 	uint32_t ntold;
+	uint32_t exited; /* it came to its exit(3) */
 };
 
 /*
@@ -70,9 +71,9 @@ static inline bool counts_in_use(int fd)
 
 /*
  * Writes the report at the end of the file @path, in whose name %p stands for the number of the
- * process, or to stderr if it is "-". @exited: it came to its exit(3). Complains on stderr. A reader
- * that is gone and a file that may not grow raise no signal, which would be another end of the process.
+ * process, or to stderr if it is "-". Returns whether it did; else complains on stderr. A reader that
+ * is gone and a file that may not grow raise no signal, which would be another end of the process.
  */
-void counts_tell(const struct counts *counts, const char *path, bool json, bool exited);
+bool counts_tell(const struct counts *counts, const char *path, bool json);
 
 #endif

@@ -238,8 +238,10 @@ static __attribute__((destructor)) void report_end(void)
 {
 	if (!report_wanted() || !count || count->pid != getpid())
 		return;
-	if (count->registrations)
-		counts_tell(count, path, json, true);
+	count->exited = true;
+	/* the file may be out of reach by now, for another root directory or user */
+	if (count->registrations && counts_tell(count, path, json))
+		count->registrations = 0;
 	if (file)
 		unlink(file);
 }

@@ -69,7 +69,7 @@ static int look_at(const struct watch *watch, int dir, const char *file, pid_t e
 	if (unlinkat(dir, file, 0))
 		return -1;
 	if (readable && counts.registrations)
-		counts_tell(&counts, watch->report, watch->json, false);
+		counts_tell(&counts, watch->report, watch->json);
 	return -1;
 }
 
