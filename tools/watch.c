@@ -96,28 +96,59 @@ static int look(const struct watch *watch, pid_t ended)
 	return fd;
 }
 
+/* In the middle of an exec(3) a process has memory, but neither environment nor auxiliary vector. */
+static bool is_in_exec(const char *pid)
+{
+	unsigned long first = 0;
+	char path[64], nothing;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/exe", pid);
+	if (readlink(path, &nothing, 1) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%.20s/auxv", pid);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	if (fread(&first, sizeof(first), 1, in) != 1)
+		first = 0;
+	fclose(in);
+	return !first;
+}
+
 /* Whether the process was started with these counts in its environment, or is a child of such. */
-static bool is_heir(const struct watch *watch, const char *pid)
+static bool has_place(const struct watch *watch, const char *pid, bool *empty)
 {
 	char path[64], *entry = NULL;
 	bool found = false;
 	size_t room = 0;
 	FILE *in;
 
+	*empty = true;
 	snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
 	in = fopen(path, "re");
 	if (!in)
 		return false;
-	while (!found && getdelim(&entry, &room, '\0', in) > 0)
+	while (!found && getdelim(&entry, &room, '\0', in) > 0) {
+		*empty = false;
 		found = !strncmp(entry, COUNTS_PLACE "=", sizeof(COUNTS_PLACE)) &&
 			!strcmp(entry + sizeof(COUNTS_PLACE), watch->place);
+	}
 	free(entry);
 	fclose(in);
 	return found;
 }
 
-/* A process that may come to count, or 0. */
-static pid_t find_heir(const struct watch *watch)
+static bool is_heir(const struct watch *watch, const char *pid)
+{
+	bool heir, empty;
+
+	while (!(heir = has_place(watch, pid, &empty)) && empty && is_in_exec(pid))
+		poll(NULL, 0, 1);
+	return heir;
+}
+
+static pid_t find_first(const struct watch *watch)
 {
 	DIR *dir = opendir("/proc");
 	const struct dirent *entry;
@@ -133,19 +164,41 @@ static pid_t find_heir(const struct watch *watch)
 	return pid;
 }
 
-/* Processes that still count have the memory, and tell it themselves. */
-static void remove_place(const struct watch *watch)
+/*
+ * A process that may come to count, or 0. One that ended since the list was made may have left
+ * another one that is not in it, and that again: a daemon does so twice.
+ */
+static pid_t find_heir(const struct watch *watch)
+{
+	pid_t pid = 0;
+	int i;
+
+	for (i = 0; !pid && i < 4; i++)
+		pid = find_first(watch);
+	return pid;
+}
+
+/* Returns whether there was one. */
+static bool remove_files(const struct watch *watch)
 {
 	DIR *dir = opendir(watch->place);
 	const struct dirent *entry;
+	bool removed = false;
 
 	if (!dir)
-		return;
+		return false;
 	/* "." and "..", too: no files */
 	while ((entry = readdir(dir)))
-		unlinkat(dirfd(dir), entry->d_name, 0);
+		removed = !unlinkat(dirfd(dir), entry->d_name, 0) || removed;
 	closedir(dir);
-	rmdir(watch->place);
+	return removed;
+}
+
+/* Processes that still count have the memory, and tell it themselves; some may be about to begin. */
+static void remove_place(const struct watch *watch)
+{
+	while (rmdir(watch->place) && remove_files(watch))
+		;
 }
 
 /* /dev/null in place of the files below @end: nobody must wait for this process to close them. */

@@ -17,9 +17,10 @@ esac
 
 # until_true COMMAND...: waits for what another process is about to do
 until_true() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 300))
 	until "$@"; do
 		((SECONDS < end)) || return 1
+		sleep 0.1
 	done 2>/dev/null
 }
 
@@ -59,6 +60,39 @@ def leaves():
     mr = register()
     wait()
 
+# what a daemon may do once it has its memory
+def changes_root():
+    mr = register()
+    os.chroot("/proc/self")
+    os.setresuid(65534, 65534, 65534)
+
+# nobody waits for it, and its main thread ends before the others
+def leaves_thread():
+    from ctypes import CDLL
+    from threading import Thread
+    if os.fork():
+        os._exit(0)
+    mr = register()
+    Thread(target=wait_for_file, args=(sys.argv[3],)).start()
+    CDLL(None).pthread_exit(None)
+
+def wait_for_file(name):
+    from time import sleep
+    print("ready", os.getpid(), flush=True)
+    while not os.path.exists(name):
+        sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def waits_for_all():
+    if not os.fork():
+        os._exit(0)
+    register().close()
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        pass
+
 how = sys.argv[2]
 if how == "waits":
     mr = register()
@@ -75,6 +109,12 @@ elif how == "forks":
     forks()
 elif how == "leaves":
     leaves()
+elif how == "changes_root":
+    changes_root()
+elif how == "leaves_thread":
+    leaves_thread()
+elif how == "waits_for_all":
+    waits_for_all()
 PROGRAM
 
 places() { find /dev/shm /tmp -maxdepth 1 -name 'hugeodp.*'; }
@@ -83,7 +123,7 @@ nothing_left() { [[ -z $(places) && -z $(pgrep -x hugeodp-report || true) ]]; }
 # start HOW: in the background, in the way that RUN says
 start() {
 	rm -f "$dir"/report* "$dir/out"
-	"${RUN[@]}" python3 "$dir/home/program.py" "$device" "$1" >"$dir/out" 2>"$dir/report.stderr" &
+	"${RUN[@]}" python3 "$dir/home/program.py" "$device" "$1" "$dir/home/go" >"$dir/out" 2>"$dir/report.stderr" &
 	PID=$!
 }
 
@@ -111,7 +151,7 @@ told() {
 	ok "$1" json "$dir/report" "$2"
 }
 
-ok "before: nothing there" nothing_left
+ok "before: nothing there" until_true nothing_left
 RUN=(hugeodp run --json --report="$dir/report" --)
 LOST="len(v) == 1 and not v[0]['exited'] and v[0]['registrations'] == 1 and v[0]['deregistered'] == 0"
 for signal in KILL TERM SEGV; do
@@ -132,14 +172,42 @@ ok "a child is killed" ends forks 0
 told "a child is killed: both are told of" \
 	"sorted(r['exited'] for r in v) == [False, True] and len({r['pid'] for r in v}) == 2"
 
+# who ends a service sends a signal to all its processes
+killed_with_watcher() {
+	start waits
+	until_true grep -q ready "$dir/out" || return
+	pkill -TERM -x hugeodp-report && kill "$PID"
+	! wait "$PID"
+}
+ok "SIGTERM for the watcher, too" killed_with_watcher
+told "SIGTERM for the watcher, too: told by it" "$LOST and v[0]['pid'] == $PID"
+
 # what the program leaves behind is watched on, and holds nothing of those who wait for the program
 leaves() {
-	ends leaves 0 && until_true grep -q ready "$dir/out" && read -r _ CHILD <"$dir/out"
+	ends "$1" 0 && until_true grep -q ready "$dir/out" && read -r _ CHILD <"$dir/out"
 }
-ok "a process stays behind" leaves
+# the watcher has looked, and lets go of stderr before it waits on
+watched_on() { [[ $(readlink "/proc/$(pgrep -x hugeodp-report)/fd/2") == /dev/null ]]; }
+ok "a process stays behind" leaves leaves
+ok "... and is watched on" until_true watched_on
 ok "... and is not told of yet" test ! -e "$dir/report"
 kill "$CHILD"
 told "a process that stayed behind is killed: told by another process" "$LOST and v[0]['pid'] == $CHILD"
+
+ok "a process whose main thread has ended stays behind" leaves leaves_thread
+ok "... and is watched on" until_true watched_on
+ok "... and is not told of yet" test ! -e "$dir/report"
+touch "$dir/home/go"
+told "it is killed: told by another process" "$LOST and v[0]['pid'] == $CHILD"
+
+# it can neither remove its counts nor write the report
+ok "another root directory and user" ends changes_root 0
+told "another root directory and user: told once" "len(v) == 1 and v[0]['exited']"
+
+# orphans become children of the first process of a container
+RUN=(timeout -s KILL 300 unshare --pid --fork --kill-child --mount-proc "${RUN[@]}")
+ok "the first process waits for all its children" ends waits_for_all 0
+told "the first process waits for all its children: told by itself" "len(v) == 1 and v[0]['exited']"
 
 # for people, on stderr
 RUN=(hugeodp run --report --)
