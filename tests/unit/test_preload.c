@@ -5,6 +5,7 @@
  */
 #include "fake.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
 #include <pthread.h>
@@ -697,6 +698,84 @@ static void counts_of_another_program(void **state)
 	assert_int_equal(rmdir(place), 0);
 }
 
+/* The only file of counts, open; or -1. */
+static int open_counts(void)
+{
+	char pattern[64];
+	glob_t files;
+	int fd = -1;
+
+	snprintf(pattern, sizeof(pattern), "%s/*", place);
+	if (!glob(pattern, 0, NULL, &files) && files.gl_pathc == 1)
+		fd = open(files.gl_pathv[0], O_RDONLY);
+	globfree(&files);
+	return fd;
+}
+
+static int gate[2];
+
+/* Leaves a child behind that registers nothing. */
+static void leave_child(void)
+{
+	char nothing;
+	int counts = open_counts();
+
+	if (counts < 0 || !counts_in_use(counts))
+		abort();
+	close(gate[1]);
+	if (!fork())
+		_exit((int)read(gate[0], &nothing, 1));
+	be_killed();
+}
+
+/* It keeps neither its parent's memory nor the lock. */
+static void in_use_by_one(void **state)
+{
+	struct counts counts;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	assert_int_equal(pipe(gate), 0);
+	assert_int_equal(child(1, leave_child, &pid), SIGKILL);
+	fd = open_counts();
+	assert_true(fd >= 0);
+	/* until the child is in its fork handler */
+	alarm(60);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	alarm(0);
+	close(fd);
+	take_counts(pid, &counts);
+	close(gate[0]);
+	close(gate[1]);
+	assert_int_equal(rmdir(place), 0);
+}
+
+static char elsewhere[] = "/tmp/test_preload.elsewhere";
+
+static void exit_elsewhere(void)
+{
+	if (rename(place, elsewhere))
+		abort();
+	exit(0);
+}
+
+/* As after chroot(2): its file is where it cannot remove it, and it has told of itself. */
+static void told_once(void **state)
+{
+	struct counts counts;
+	pid_t pid;
+
+	(void)state;
+	rmdir(elsewhere);
+	assert_int_equal(child(1, exit_elsewhere, &pid), 0);
+	assert_int_equal(rename(elsewhere, place), 0);
+	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 0);
+	assert_int_equal(counts.exited, 1);
+	assert_int_equal(rmdir(place), 0);
+}
+
 /* The limit's signal would end the program. */
 static void no_room(void **state)
 {
@@ -878,6 +957,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(counts_outlive, setup_counts),
 		cmocka_unit_test_setup(counts_of_each, setup_counts),
 		cmocka_unit_test_setup(counts_of_another_program, setup_counts),
+		cmocka_unit_test_setup(in_use_by_one, setup_counts),
+		cmocka_unit_test_setup(told_once, setup_counts),
 		cmocka_unit_test_setup(not_to_be_seen_yet, setup_counts),
 		cmocka_unit_test_setup(no_room, setup_counts),
 	};
