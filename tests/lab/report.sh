@@ -176,7 +176,7 @@ told "a child is killed: both are told of" \
 killed_with_watcher() {
 	start waits
 	until_true grep -q ready "$dir/out" || return
-	pkill -TERM -x hugeodp-report && kill "$PID"
+	until_true pkill -TERM -x hugeodp-report && kill "$PID"
 	! wait "$PID"
 }
 ok "SIGTERM for the watcher, too" killed_with_watcher
