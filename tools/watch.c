@@ -250,6 +250,8 @@ static void watch_on(const struct watch *watch, int pidfd)
 			return;
 		file = look(watch, 0);
 	}
+	/* one that began to count since, and has ended */
+	look(watch, 0);
 }
 
 static _Noreturn void be_the_watcher(const struct watch *watch, int pidfd)
