@@ -54,7 +54,7 @@ deb_root_require() {
 }
 
 # What packages are made of
-deb_sources() { tree_files | grep -zvE '^(lab|bench|\.ci)/'; }
+deb_sources() { tree_files | grep -zvE '^(lab|bench|mlx5-model|\.ci)/'; }
 
 deb_source_copy() {
 	local file

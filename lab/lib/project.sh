@@ -17,7 +17,7 @@ tree_files() {
 }
 
 # Those that the build can see
-project_files() { tree_files | grep -zvP '^(lab/(?!mlx5/)|kernel/|\.ci/)'; }
+project_files() { tree_files | grep -zvE '^(lab|kernel|\.ci)/'; }
 
 # project_sync TREE: TREE becomes a copy of those files, time stamps as series_sync keeps them
 project_sync() {

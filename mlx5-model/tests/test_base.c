@@ -2,7 +2,7 @@
 /* Bit fields, objects by number, the guest's memory, queues in it. */
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 #include "queue.h"
 #include "sg.h"
 

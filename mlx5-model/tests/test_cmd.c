@@ -2,7 +2,7 @@
 /* The command queue as the driver fills it, and commands that have no other test. */
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 #include "pci.h"
 
 #define QUEUE_HIGH 0x10

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "bench.h"
+#include "stand.h"
 
 #include "pci.h"
 

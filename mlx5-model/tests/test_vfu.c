@@ -2,7 +2,7 @@
 /* The messages that QEMU sends, and some that it would not. */
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 #include "fabric.h"
 #include "pci.h"
 #include "vfu.h"

@@ -5,7 +5,7 @@
 
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 
 #define PAIR_SIZE 8192
 

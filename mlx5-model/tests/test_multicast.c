@@ -2,7 +2,7 @@
 /* Who is attached to a group gets what is sent to it, once, and nobody else. */
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 #include "caps.h"
 #include "port.h"
 

@@ -2,7 +2,7 @@
 /* The subnet administrator: what it answers, and how questions and answers come through a device. */
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 #include "port.h"
 
 #define GET 0x01

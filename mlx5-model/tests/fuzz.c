@@ -8,7 +8,7 @@
  * from libFuzzer instead. What finds anything are the sanitizers, so build with them; the
  * pages beside the guest's memory are not mapped, so a step outside of it ends the program.
  */
-#include "bench.h"
+#include "stand.h"
 #include "pci.h"
 #include "port.h"
 #include "vfu.h"

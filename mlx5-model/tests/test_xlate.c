@@ -2,7 +2,7 @@
 /* From key and address to memory: every kind of mkey, and what is refused. */
 #include "unit.h"
 
-#include "bench.h"
+#include "stand.h"
 #include "umr.h"
 #include "xlate.h"
 
