@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "fabric.h"
+#include "model.h"
 #include "vfu.h"
 
 #include <errno.h>
@@ -76,7 +76,7 @@ static int function_accept(struct function *f)
 static void function_end(struct function *f)
 {
 	vfu_destroy(&f->vfu);
-	dev_destroy(&f->dev);
+	model_destroy(&f->dev);
 	close(f->vfu.socket);
 	f->vfu.socket = -1;
 }
@@ -132,7 +132,7 @@ static int serve(struct fabric *fabric, struct function *functions, unsigned int
 			else if (function_accept(&functions[i]))
 				return -1;
 		}
-		timeout = fabric_work(fabric);
+		timeout = model_work(fabric);
 	}
 	return 0;
 }
@@ -212,7 +212,7 @@ static int functions_start(struct fabric *fabric, struct function *functions,
 	unsigned int i;
 
 	for (i = 0; i < settings->count; i++) {
-		dev_init(&functions[i].dev, fabric, &settings->device);
+		model_init(&functions[i].dev, fabric, &settings->device);
 		vfu_init(&functions[i].vfu, &functions[i].dev, -1);
 		functions[i].listener = listen_at(settings->sockets[i]);
 		if (functions[i].listener < 0)

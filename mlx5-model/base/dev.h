@@ -163,6 +163,9 @@ struct dev {
 	void (*interrupt)(void *context, unsigned int vector);
 	void *interrupt_context;
 
+	/* Destroys all objects. Requests of other devices to this one end in a timeout. */
+	void (*clear)(struct dev *dev);
+
 	uint8_t config[256];
 	uint64_t command_queue;
 	uint32_t command_queue_high;
@@ -185,20 +188,8 @@ struct dev {
 	struct delayed_event *delayed;
 };
 
-/* False: the fabric has no room for it */
-bool dev_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options);
-/* All objects go; who had to do with them on another device gets no answer from then on */
-void dev_clear(struct dev *dev);
-/* As after power-on; the guest's memory stays mapped */
-void dev_reset(struct dev *dev);
-void dev_destroy(struct dev *dev);
-
 uint64_t dev_now(void);
 uint64_t dev_random(struct dev *dev);
-/* A turn of the queue that is next, see fabric_work() */
-void dev_run(struct dev *dev);
-/* What waits for time to pass. Returns ms until there is more to do, -1: nothing is due. */
-int dev_due(struct dev *dev);
 
 void trace(const struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Something that hardware would pass over in silence: said and counted in strict mode */

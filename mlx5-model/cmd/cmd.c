@@ -2,6 +2,7 @@
 #include "cmd.h"
 
 #include "eq.h"
+#include "handler.h"
 #include "reserved.h"
 #include "reserved_fields.h"
 
@@ -12,6 +13,15 @@
 #define CMD_INLINE 16
 #define CMD_BLOCK 512
 #define CMD_LENGTH_MAX (16u << 20)
+
+struct cmd_entry {
+	uint16_t opcode;
+	const char *name;
+	uint16_t in_size;
+	uint16_t out_size;
+	const struct reserved *reserved; /* fields of the input */
+	enum cmd_status (*handler)(struct dev *dev, const struct cmd *cmd);
+};
 
 #define CMD(op, type, handler) \
 	{ MLX5_CMD_OP_##op, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), \
@@ -89,12 +99,6 @@ static const struct cmd_entry *cmd_find(uint16_t opcode)
 		if (cmd_table[i].opcode == opcode)
 			return &cmd_table[i];
 	return NULL;
-}
-
-const uint8_t *cmd_tail(const struct cmd *cmd, size_t offset, size_t *length)
-{
-	*length = cmd->in_length > offset ? cmd->in_length - offset : 0;
-	return cmd->in + offset;
 }
 
 static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, const uint8_t *in,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "eq.h"
 
-#include "cmd.h"
+#include "handler.h"
 #include "queue.h"
 
 #include <stdatomic.h>

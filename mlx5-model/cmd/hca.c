@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Commands on the function as a whole. */
 #include "caps.h"
-#include "cmd.h"
+#include "handler.h"
 
 enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3, CAP_GENERAL_2 = 0x20 };
 
 #define ADAPTER_VENDOR 0x2c9
-#define ADAPTER_PSID "HUGEODP_LAB_0001"
+#define ADAPTER_PSID "MLX5_MODEL_00001"
 
 /* Success with a reply of zeros is all there is to it */
 enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
@@ -20,7 +20,7 @@ enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
 enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
 {
 	(void)cmd;
-	dev_clear(dev);
+	dev->clear(dev);
 	return CMD_OK;
 }
 

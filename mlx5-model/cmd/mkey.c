@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "mkey.h"
 
-#include "cmd.h"
+#include "handler.h"
 #include "xlate.h"
 
 #include <stdlib.h>

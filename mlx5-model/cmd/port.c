@@ -2,7 +2,7 @@
 /* The one port: an IB port that is active as soon as it is looked at. */
 #include "port.h"
 
-#include "cmd.h"
+#include "handler.h"
 #include "fabric.h"
 
 #define PORT_STATE_ACTIVE 4

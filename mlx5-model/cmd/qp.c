@@ -3,7 +3,7 @@
 #include "qp.h"
 
 #include "caps.h"
-#include "cmd.h"
+#include "handler.h"
 #include "eq.h"
 #include "fault.h"
 #include "multicast.h"

@@ -36,7 +36,7 @@ static inline bool qp_receives(const struct qp *qp)
 }
 
 struct xlate_origin qp_origin(const struct qp *qp);
-/* Into the run list of dev_run() */
+/* Into the run list of model_work() */
 void qp_schedule(struct dev *dev, struct qp *qp);
 /*
  * Into the list of those that wait: for a page fault, for time to pass, or, in the error state, for

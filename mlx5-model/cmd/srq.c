@@ -2,7 +2,7 @@
 #include "srq.h"
 
 #include "caps.h"
-#include "cmd.h"
+#include "handler.h"
 #include "eq.h"
 #include "queue.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "fault.h"
 
-#include "cmd.h"
+#include "handler.h"
 #include "eq.h"
 #include "fabric.h"
 #include "qp.h"

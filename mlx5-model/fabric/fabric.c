@@ -32,21 +32,3 @@ struct dev *fabric_find(const struct fabric *fabric, unsigned int lid)
 {
 	return lid - LID_FIRST < FABRIC_DEVICES ? fabric->devices[lid - LID_FIRST] : NULL;
 }
-
-/* What one device does can leave work to another: all of them first, then when the next is due */
-int fabric_work(struct fabric *fabric)
-{
-	int due = -1;
-	unsigned int i;
-	struct dev *dev;
-
-	fabric_for_each(fabric, i, dev)
-		dev_run(dev);
-	fabric_for_each(fabric, i, dev) {
-		int ms = dev_due(dev);
-
-		if (ms >= 0 && (due < 0 || ms < due))
-			due = ms;
-	}
-	return due;
-}

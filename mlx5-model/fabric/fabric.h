@@ -25,8 +25,6 @@ void fabric_remove(struct fabric *fabric, const struct dev *dev);
 struct dev *fabric_find(const struct fabric *fabric, unsigned int lid);
 /* Which one of the devices it is */
 unsigned int fabric_index(const struct dev *dev);
-/* A turn of all devices. Returns ms until work is due again, -1: nothing is. */
-int fabric_work(struct fabric *fabric);
 
 #define fabric_for_each(fabric, index, dev)                    \
 	for (index = 0; index < FABRIC_DEVICES; index++)       \

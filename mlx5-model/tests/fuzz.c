@@ -162,7 +162,7 @@ static void world_turn(struct world *w)
 	unsigned int i;
 
 	for (i = 0; i < 64 && bench_busy(&w->b); i++)
-		fabric_work(&w->fabric);
+		model_work(&w->fabric);
 }
 
 /* Values that mean something here more often than by chance */
@@ -262,7 +262,7 @@ static void fuzz_commands(struct input *input)
 		i = take(input, 1);
 		cmd_execute(i & 1 ? &w.far.dev : &w.b.dev, in, in_length, out, out_length);
 		if (i == 2)
-			dev_reset(&w.far.dev);
+			model_reset(&w.far.dev);
 		/* some traffic, so that the queue pairs have something to lose */
 		if (i & 4)
 			bench_post(&w.b, &w.qp[4], &(struct bench_wr){
@@ -491,7 +491,7 @@ static void fuzz_messages(struct input *input)
 	struct vfu vfu;
 	unsigned int i;
 
-	dev_init(&dev, &fabric, &(struct dev_options){ 0 });
+	model_init(&dev, &fabric, &(struct dev_options){ 0 });
 	vfu_init(&vfu, &dev, -1);
 	while (input->length) {
 		struct vfu_message m = {
@@ -508,7 +508,7 @@ static void fuzz_messages(struct input *input)
 		vfu_handle(&vfu, &m, reply);
 	}
 	vfu_destroy(&vfu);
-	dev_destroy(&dev);
+	model_destroy(&dev);
 }
 
 static const struct {

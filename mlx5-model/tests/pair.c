@@ -78,7 +78,7 @@ void pair_wait(struct pair *p, uint64_t wqes)
 
 	/* it is not over, and nothing is due: that would be for ever */
 	while (p->on[0]->dev.stats.wqes < wqes)
-		assert_true((fabric_work(&p->fabric) >= 0 || p->on[0]->dev.stats.wqes >= wqes) &&
+		assert_true((model_work(&p->fabric) >= 0 || p->on[0]->dev.stats.wqes >= wqes) &&
 			    dev_now() < end);
 	bench_run(p->on[0]);
 }

@@ -81,7 +81,7 @@ void bench_join(struct bench *b, struct fabric *fabric, const struct dev_options
 
 	memset(&b->dev, 0, sizeof(*b) - offsetof(struct bench, dev));
 	bench_must(fd >= 0 && !ftruncate(fd, BENCH_SIZE), "memfd");
-	bench_must(dev_init(&b->dev, fabric, options ? options : &none), "dev_init");
+	bench_must(model_init(&b->dev, fabric, options ? options : &none), "model_init");
 	b->dev.interrupt = bench_interrupt;
 	b->dev.interrupt_context = b;
 	bench_must(!guest_map(&b->dev.guest, BENCH_BASE, BENCH_SIZE, fd, 0, true), "guest_map");
@@ -102,7 +102,7 @@ void bench_join(struct bench *b, struct fabric *fabric, const struct dev_options
 
 void bench_destroy(struct bench *b)
 {
-	dev_destroy(&b->dev);
+	model_destroy(&b->dev);
 }
 
 uint32_t bench_create_umem(struct bench *b, uint64_t address, uint64_t length)
@@ -433,7 +433,7 @@ bool bench_busy(const struct bench *b)
 void bench_run(struct bench *b)
 {
 	while (bench_busy(b))
-		fabric_work(b->dev.fabric);
+		model_work(b->dev.fabric);
 }
 
 const uint8_t *bench_poll(struct bench *b, struct bench_cq *cq)

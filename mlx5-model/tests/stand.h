@@ -10,7 +10,9 @@
 #include "cq.h"
 #include "eq.h"
 #include "fabric.h"
+#include "handler.h"
 #include "mkey.h"
+#include "model.h"
 #include "qp.h"
 #include "wqe.h"
 

@@ -297,7 +297,7 @@ static void test_reset(void **state)
 	bench_init(&b, NULL);
 	cq = bench_create_cq(&b);
 	bench_create_qp(&b, &cq, QP_RC);
-	dev_reset(&b.dev);
+	model_reset(&b.dev);
 	assert_int_equal(b.dev.qps.count, 0);
 	assert_int_equal(b.dev.eqs.count, 0);
 	assert_int_equal(b.dev.stats.mkeys, 0);

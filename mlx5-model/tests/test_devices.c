@@ -139,7 +139,7 @@ static void test_uc(void **state)
 	wr.opcode = WQE_WRITE;
 	pair_send(p, &wr);
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 500);
-	dev_reset(&p->on[1]->dev);
+	model_reset(&p->on[1]->dev);
 	pair_send(p, &wr);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
@@ -271,7 +271,7 @@ static void test_reset_in_fault(void **state)
 	wr.rkey = pair_absent(p, 1);
 	pair_send(p, &wr);
 	assert_int_equal(p->on[1]->dev.stats.page_faults, 1);
-	dev_reset(&p->on[1]->dev);
+	model_reset(&p->on[1]->dev);
 	assert_ends_with_retry(p);
 	assert_int_equal(p->on[1]->dev.stats.page_faults_dropped, 1);
 }
@@ -389,7 +389,7 @@ static void test_due(void **state)
 	put_be32(arm + 4, p->cq[0].number);
 	cq_doorbell(&p->on[0]->dev, arm);
 	bench_post(p->on[1], &p->qp[1], &wr);
-	assert_true(fabric_work(&p->fabric) >= 0);
+	assert_true(model_work(&p->fabric) >= 0);
 	assert_non_null(p->on[0]->dev.delayed);
 	pair_complete(p, 0, CQE_RECEIVE_SEND, SYNDROME_OK, 64);
 }
@@ -401,7 +401,7 @@ static void test_numbers(void **state)
 	struct bench_mkey all = { .mode = MKEY_PA };
 	uint32_t before = p->key[1];
 
-	dev_reset(&p->on[1]->dev);
+	model_reset(&p->on[1]->dev);
 	assert_int_equal(p->on[1]->dev.mkeys.count, 0);
 	assert_true(bench_create_mkey(p->on[1], &all) > before);
 	assert_true(before > p->key[0]);
@@ -412,7 +412,7 @@ static void test_room(void **state)
 	struct pair *p = *state;
 	struct dev third;
 
-	assert_false(dev_init(&third, &p->fabric, &(struct dev_options){ 0 }));
+	assert_false(model_init(&third, &p->fabric, &(struct dev_options){ 0 }));
 	assert_null(fabric_find(&p->fabric, 0));
 	assert_null(fabric_find(&p->fabric, 3));
 	assert_null(fabric_find(&p->fabric, UINT32_MAX));

@@ -356,7 +356,7 @@ static void test_device_reset(void **state)
 {
 	struct net *n = *state;
 
-	dev_reset(n->dev[1]);
+	model_reset(n->dev[1]);
 	assert_int_equal(n->dev[1]->attachments.count, 0);
 	send_it(n);
 	received_but(n, 1 << 2 | 1 << 3);

@@ -413,7 +413,7 @@ static void test_reset(void **state)
 	}
 	member(n, SET, MAKES, 0, 8, FULL);
 	assert_int_equal(joined_lid(n, 0, OK), 0xc001);
-	dev_reset(n->port[0]);
+	model_reset(n->port[0]);
 	/* the one group is the other's alone, and the other is gone */
 	member(n, DELETE, JOINS, 0, 7, FULL);
 	ask(n, 0, INVALID);

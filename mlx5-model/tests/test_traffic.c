@@ -369,7 +369,7 @@ static void test_delay(void **state)
 	bench_post(p->on[0], &p->qp[0], &wr);
 	while (!p->on[1]->interrupts[1] && dev_now() < end) {
 		assert_true(timeout >= 0);
-		timeout = fabric_work(&p->fabric);
+		timeout = model_work(&p->fabric);
 		if (!event)
 			event = pair_fault(p, 1);
 	}

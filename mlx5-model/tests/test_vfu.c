@@ -25,7 +25,7 @@ static int setup(void **state)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
-	dev_init(&f.dev, &f.fabric, &(struct dev_options){ 0 });
+	model_init(&f.dev, &f.fabric, &(struct dev_options){ 0 });
 	vfu_init(&f.vfu, &f.dev, -1);
 	*state = &f;
 	return 0;
@@ -36,7 +36,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	vfu_destroy(&f->vfu);
-	dev_destroy(&f->dev);
+	model_destroy(&f->dev);
 	return 0;
 }
 

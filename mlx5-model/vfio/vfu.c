@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "vfu.h"
 
+#include "model.h"
 #include "pci.h"
 
 #include <errno.h>
@@ -244,7 +245,7 @@ static int vfu_reset(struct vfu *vfu, struct vfu_message *m, uint8_t *reply)
 {
 	(void)m;
 	(void)reply;
-	dev_reset(vfu->dev);
+	model_reset(vfu->dev);
 	return 0;
 }
 

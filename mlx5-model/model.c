@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "model.h"
+
+#include "caps.h"
+#include "engine.h"
+#include "eq.h"
+#include "fault.h"
+#include "mkey.h"
+#include "multicast.h"
+#include "pci.h"
+#include "qp.h"
+#include "srq.h"
+#include "umem.h"
+
+#include <stdio.h>
+
+#define MODEL_MAX_STEERING 256
+#define MODEL_UAR_FIRST 16
+#define MODEL_DESCRIPTION "mlx5 model"
+
+/* The numbers of each device start elsewhere, so that a number used on the wrong device is noticed */
+static void model_table(const struct dev *dev, struct table *table, uint32_t first, uint32_t limit)
+{
+	table_init(table, first, limit);
+	table->next += (limit - first) / FABRIC_DEVICES * (dev->lid - 1u);
+}
+
+static void model_clear(struct dev *dev)
+{
+	fault_drop_all(dev);
+	dev->run_first = NULL;
+	dev->run_last = NULL;
+	dev->waiting = NULL;
+	eq_delayed_drop(dev);
+	table_clear(&dev->qps, qp_release);
+	table_clear(&dev->srqs, srq_release);
+	table_clear(&dev->cqs, cq_release);
+	table_clear(&dev->eqs, eq_release);
+	table_clear(&dev->mkeys, mkey_release);
+	table_clear(&dev->pds, NULL);
+	table_clear(&dev->uars, NULL);
+	table_clear(&dev->xrcds, NULL);
+	table_clear(&dev->contexts, NULL);
+	table_clear(&dev->umems, umem_release);
+	table_clear(&dev->counters, NULL);
+	table_clear(&dev->flow_tables, NULL);
+	table_clear(&dev->flow_groups, NULL);
+	table_clear(&dev->attachments, multicast_release);
+	sa_forget(dev->fabric, dev);
+	dev->stats.mkeys = 0;
+	dev->stats.mkey_xlt_bytes = 0;
+}
+
+bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options)
+{
+	memset(dev, 0, sizeof(*dev));
+	if (!fabric_add(fabric, dev))
+		return false;
+	dev->options = *options;
+	dev->random = options->delay_seed;
+	model_table(dev, &dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
+	model_table(dev, &dev->cqs, 1, 1 << CAPS_LOG_MAX_CQ);
+	model_table(dev, &dev->srqs, 1, 1 << CAPS_LOG_MAX_SRQ);
+	/* 0 and 1 are the well-known ones */
+	model_table(dev, &dev->qps, 2, 1 << CAPS_LOG_MAX_QP);
+	model_table(dev, &dev->mkeys, MKEY_FIRST, 1 << CAPS_LOG_MAX_MKEY);
+	model_table(dev, &dev->pds, 1, 1 << CAPS_LOG_MAX_PD);
+	model_table(dev, &dev->uars, MODEL_UAR_FIRST, PCI_UAR_PAGES);
+	model_table(dev, &dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
+	model_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
+	model_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
+	model_table(dev, &dev->counters, 1, MODEL_MAX_STEERING);
+	model_table(dev, &dev->flow_tables, 1, MODEL_MAX_STEERING);
+	model_table(dev, &dev->flow_groups, 1, MODEL_MAX_STEERING);
+	model_table(dev, &dev->attachments, 1, 1 + (CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP));
+	snprintf((char *)dev->node_description, sizeof(dev->node_description),
+		 MODEL_DESCRIPTION);
+	dev->clear = model_clear;
+	caps_init(dev);
+	pci_init(dev);
+	return true;
+}
+
+void model_reset(struct dev *dev)
+{
+	model_clear(dev);
+	dev->command_queue = 0;
+	dev->command_queue_high = 0;
+	caps_init(dev);
+	pci_init(dev);
+}
+
+void model_destroy(struct dev *dev)
+{
+	model_clear(dev);
+	guest_unmap_all(&dev->guest);
+	fabric_remove(dev->fabric, dev);
+}
+
+/* One turn of the first queue in the run list */
+static void model_run(struct dev *dev)
+{
+	struct qp *qp = dev->run_first;
+
+	if (!qp)
+		return;
+	dev->run_first = qp->next;
+	if (!dev->run_first)
+		dev->run_last = NULL;
+	qp->ready = false;
+	if (engine_run(dev, qp))
+		qp_schedule(dev, qp);
+}
+
+/* Work that waits for time to pass. Returns ms until there is more to do, -1 if nothing is due. */
+static int model_due(struct dev *dev)
+{
+	uint64_t wake = engine_wake(dev);
+	/* last, as all else can make events */
+	int due = eq_delayed_work(dev);
+
+	if (dev->run_first)
+		return 0;
+	if (wake != UINT64_MAX && (due < 0 || wake < due * 1000000ull))
+		due = (wake + 999999) / 1000000;
+	return due;
+}
+
+/* Work of one device can make work for another: run all devices first, then ask when more is due */
+int model_work(struct fabric *fabric)
+{
+	int due = -1;
+	unsigned int i;
+	struct dev *dev;
+
+	fabric_for_each(fabric, i, dev)
+		model_run(dev);
+	fabric_for_each(fabric, i, dev) {
+		int ms = model_due(dev);
+
+		if (ms >= 0 && (due < 0 || ms < due))
+			due = ms;
+	}
+	return due;
+}
