@@ -13,7 +13,7 @@
 #include "wire.h"
 
 static const struct counter {
-	const char *name; /* as hugeodp-mlx5-counters has it */
+	const char *name; /* as mlx5-model-counters has it */
 	const char *unit;
 } counters[] = {
 	{ "xlt_bytes_written", "translation bytes" },
@@ -27,7 +27,7 @@ static void read_counters(uint64_t *values)
 {
 	FILE *f;
 
-	f = popen("hugeodp-mlx5-counters xlt_bytes_written umr_posts page_faults", "re");
+	f = popen("mlx5-model-counters xlt_bytes_written umr_posts page_faults", "re");
 	if (!f)
 		fatal("popen: %s", strerror(errno));
 	for (size_t i = 0; i < COUNTERS; i++)

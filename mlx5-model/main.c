@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "model.h"
-#include "vfu.h"
+#include "vfio/vfu.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,8 +24,8 @@ static void stop(int signal)
 
 static void usage(FILE *file)
 {
-	fputs("usage: hugeodp-mlx5-model --socket PATH... [--stats FILE]\n"
-	      "                          [--scheme transport|memory] [--delay SEED] [--strict] [--trace]\n"
+	fputs("usage: mlx5-model --socket PATH... [--stats FILE]\n"
+	      "                  [--scheme transport|memory] [--delay SEED] [--strict] [--trace]\n"
 	      "Each socket is a device, in the order of their LIDs.\n",
 	      file);
 }

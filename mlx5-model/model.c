@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "model.h"
 
-#include "caps.h"
-#include "engine.h"
-#include "eq.h"
-#include "fault.h"
-#include "mkey.h"
-#include "multicast.h"
-#include "pci.h"
-#include "qp.h"
-#include "srq.h"
-#include "umem.h"
+#include "base/caps.h"
+#include "cmd/eq.h"
+#include "cmd/mkey.h"
+#include "cmd/multicast.h"
+#include "cmd/qp.h"
+#include "cmd/srq.h"
+#include "cmd/umem.h"
+#include "data/engine.h"
+#include "data/fault.h"
+#include "vfio/pci.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_MODEL_H
 #define MLX5_MODEL_MODEL_H
 
-#include "fabric.h"
+#include "fabric/fabric.h"
 
 /* Returns false if the fabric has no free port */
 bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options);

@@ -48,7 +48,7 @@ clients_make() {
 		mpicc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror \
 			-o /run/out/opt/clients/mpi-transfer /run/src/tests/clients/mpi-transfer.c
 		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Werror \
-			-o /run/out/usr/bin/hugeodp-mlx5-counters /run/src/mlx5-model/tools/counters.c
+			-o /run/out/usr/bin/mlx5-model-counters /run/src/mlx5-model/tools/counters.c
 	'
 	cp -al "$CLIENTS_ROOT" "$work/root"
 	cp -r "$work/out/." "$work/root"

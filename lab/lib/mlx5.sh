@@ -60,7 +60,7 @@ mlx5_start() {
 	done
 	setpriv --pdeathsig KILL "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
 		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" \
-		"$STAGE/usr/libexec/hugeodp/hugeodp-mlx5-model" \
+		"$STAGE/usr/bin/mlx5-model" \
 		--stats "$dir/mlx5.stats" "${argv[@]}" >"$dir/mlx5.log" 2>&1 </dev/null &
 	HELPER_PID=$!
 	# they appear one after the other

@@ -9,7 +9,7 @@ vm() { lab run --device mlx5 --mem 1024 --hugepages 0 --kernel stock "$@"; }
 not() { ! "$@"; }
 
 # shellcheck disable=SC2016 # expanded in the machine
-vm -- bash -c 'ibv_devinfo | grep -c PORT_ACTIVE; hugeodp-mlx5-counters commands_failed
+vm -- bash -c 'ibv_devinfo | grep -c PORT_ACTIVE; mlx5-model-counters commands_failed
 	echo "$HUGEODP_DEVICE $HUGEODP_LAB_DEVICE"'
 is 'the port is active, no command failed' "$STATUS:$OUT" $'0:1\n0\nmlx5 mlx5_0'
 
@@ -20,7 +20,7 @@ ok 'counters in the log' grep -q '^commands ' "$TAP_DIR/log"
 # shellcheck disable=SC2016 # expanded in the machine
 vm --mlx5 devices=2,log="$TAP_DIR/log" -- bash -c 'for device in mlx5_0 mlx5_1; do
 		ibv_devinfo -d $device | grep -oE "PORT_ACTIVE|port_lid:.*" | tr -s "\t " " "
-		hugeodp-mlx5-counters -d $device commands_failed
+		mlx5-model-counters -d $device commands_failed
 	done'
 is 'two devices' "$STATUS:$OUT" $'0:PORT_ACTIVE\nport_lid: 1\n0\nPORT_ACTIVE\nport_lid: 2\n0'
 is 'counters of both in the log' "$(grep -c '^commands ' "$TAP_DIR/log")" 2
@@ -33,7 +33,7 @@ lab run --device rxe --mlx5 devices=2 -- true
 is 'options of a device that is not there' "$STATUS" 2
 
 cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
-model() { pgrep -f "hugeodp-mlx5-model .*/run/$pid/" >/dev/null; }
+model() { pgrep -f "mlx5-model .*/run/$pid/" >/dev/null; }
 # starts a machine that would run for long; sets pid
 start() {
 	started=$TAP_DIR/started
@@ -50,7 +50,7 @@ start() {
 
 start
 ok 'the model runs' model
-pkill -KILL -f "hugeodp-mlx5-model .*/run/$pid/"
+pkill -KILL -f "mlx5-model .*/run/$pid/"
 STATUS=0
 wait "$pid" || STATUS=$?
 is 'the model is killed: status' "$STATUS" 71

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "caps.h"
+#include "base/caps.h"
 
 /*
  * A capability is on only if the model does what the drivers then ask for. IB link layer, no

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_CAPS_H
 #define MLX5_MODEL_CAPS_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define CAPS_LOG_MAX_EQ 6
 #define CAPS_LOG_MAX_QP 16

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "dev.h"
+#include "base/dev.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bytes.h"
-#include "guest.h"
-#include "ifc.h"
-#include "stats.h"
-#include "table.h"
+#include "base/bytes.h"
+#include "base/guest.h"
+#include "base/ifc.h"
+#include "base/stats.h"
+#include "base/table.h"
 
 #define DEV_VECTORS 8
 #define DEV_GIDS 8

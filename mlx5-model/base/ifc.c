@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "ifc.h"
+#include "base/ifc.h"
 
 uint64_t ifc_get(const void *base, size_t bit, unsigned int width)
 {

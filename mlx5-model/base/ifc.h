@@ -18,7 +18,7 @@ typedef uint8_t u8;
 		} name##_empty;        \
 		type name[];           \
 	}
-#include <mlx5/mlx5_ifc.h>
+#include <mlx5_ifc.h>
 #undef DECLARE_FLEX_ARRAY
 #undef BIT_ULL
 #undef BIT

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "queue.h"
+#include "base/queue.h"
 
 #include <stdlib.h>
 

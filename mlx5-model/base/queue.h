@@ -2,7 +2,7 @@
 #ifndef MLX5_MODEL_QUEUE_H
 #define MLX5_MODEL_QUEUE_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 /*
  * From the page list of a command: log_page_size is relative to 4 KiB, page_offset in 1/64 pages.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "reserved.h"
+#include "base/reserved.h"
 
 static bool reserved_set(const uint8_t *data, size_t bit, size_t width)
 {

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_RESERVED_H
 #define MLX5_MODEL_RESERVED_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 /* The lists are made from the layouts, in reserved_fields.h; each ends with a width of 0. */
 struct reserved {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "sg.h"
+#include "base/sg.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #ifndef MLX5_MODEL_SG_H
 #define MLX5_MODEL_SG_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 struct sg_piece {
 	uint8_t *host; /* NULL: reads as zero, and what is written is gone */

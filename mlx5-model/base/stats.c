@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "stats.h"
+#include "base/stats.h"
 
 #include <endian.h>
 #include <inttypes.h>

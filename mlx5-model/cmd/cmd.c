@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "cmd.h"
+#include "cmd/cmd.h"
 
-#include "eq.h"
-#include "handler.h"
-#include "reserved.h"
+#include "base/reserved.h"
+#include "cmd/eq.h"
+#include "cmd/handler.h"
 #include "reserved_fields.h"
 
 #include <stdatomic.h>

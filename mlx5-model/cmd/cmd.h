@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_CMD_H
 #define MLX5_MODEL_CMD_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define CMD_LOG_SLOTS 5
 #define CMD_LOG_STRIDE 6

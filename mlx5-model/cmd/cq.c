@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "cq.h"
+#include "cmd/cq.h"
 
-#include "caps.h"
-#include "handler.h"
-#include "eq.h"
-#include "queue.h"
-#include "umem.h"
+#include "base/caps.h"
+#include "base/queue.h"
+#include "cmd/eq.h"
+#include "cmd/handler.h"
+#include "cmd/umem.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef MLX5_MODEL_CQ_H
 #define MLX5_MODEL_CQ_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 enum cqe_opcode {
 	CQE_REQUESTER = 0,

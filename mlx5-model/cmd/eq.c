@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "eq.h"
+#include "cmd/eq.h"
 
-#include "handler.h"
-#include "queue.h"
+#include "base/queue.h"
+#include "cmd/handler.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef MLX5_MODEL_EQ_H
 #define MLX5_MODEL_EQ_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define EQE_DATA 28
 

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_HANDLER_H
 #define MLX5_MODEL_HANDLER_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 enum cmd_status {
 	CMD_OK = 0x0,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Commands on the function as a whole. */
-#include "caps.h"
-#include "handler.h"
+#include "base/caps.h"
+#include "cmd/handler.h"
 
 enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3, CAP_GENERAL_2 = 0x20 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "mkey.h"
+#include "cmd/mkey.h"
 
-#include "handler.h"
-#include "xlate.h"
+#include "cmd/handler.h"
+#include "data/xlate.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #ifndef MLX5_MODEL_MKEY_H
 #define MLX5_MODEL_MKEY_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define MKEY_OCTWORD 16
 #define MKEY_QPN_ANY 0xffffffu

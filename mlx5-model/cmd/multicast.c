@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "multicast.h"
+#include "cmd/multicast.h"
 
-#include "handler.h"
-#include "qp.h"
+#include "cmd/handler.h"
+#include "cmd/qp.h"
 
 #include <stdlib.h>
 

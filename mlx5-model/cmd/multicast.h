@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_MULTICAST_H
 #define MLX5_MODEL_MULTICAST_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 struct attachment {
 	uint8_t gid[16];

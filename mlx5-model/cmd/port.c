@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The one port: an IB port that is active as soon as it is looked at. */
-#include "port.h"
+#include "cmd/port.h"
 
-#include "handler.h"
-#include "fabric.h"
+#include "cmd/handler.h"
+#include "fabric/fabric.h"
 
 #define PORT_STATE_ACTIVE 4
 #define PORT_PHYSICAL_LINK_UP 5

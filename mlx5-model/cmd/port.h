@@ -2,7 +2,7 @@
 #ifndef MLX5_MODEL_PORT_H
 #define MLX5_MODEL_PORT_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 /* Fills in the GID of this index (16 bytes); all zero beyond the ones in use */
 void port_gid(const struct dev *dev, unsigned int index, uint8_t *gid);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Queue pairs as objects: what the driver makes of them by commands. engine.c runs them. */
-#include "qp.h"
+#include "cmd/qp.h"
 
-#include "caps.h"
-#include "handler.h"
-#include "eq.h"
-#include "fault.h"
-#include "multicast.h"
-#include "queue.h"
-#include "recv.h"
-#include "umem.h"
+#include "base/caps.h"
+#include "base/queue.h"
+#include "cmd/eq.h"
+#include "cmd/handler.h"
+#include "cmd/multicast.h"
+#include "cmd/umem.h"
+#include "data/fault.h"
+#include "data/recv.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
 #ifndef MLX5_MODEL_QP_H
 #define MLX5_MODEL_QP_H
 
-#include "cq.h"
-#include "xlate.h"
+#include "cmd/cq.h"
+#include "data/xlate.h"
 
 enum qp_state {
 	QP_RESET = 0,

@@ -3,7 +3,7 @@
  * Objects that are no more than a number: protection domains, UAR pages, XRC domains, contexts, and
  * flow counters, tables and groups, to which nothing is steered.
  */
-#include "handler.h"
+#include "cmd/handler.h"
 
 static char res_token;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "srq.h"
+#include "cmd/srq.h"
 
-#include "caps.h"
-#include "handler.h"
-#include "eq.h"
-#include "queue.h"
+#include "base/caps.h"
+#include "base/queue.h"
+#include "cmd/eq.h"
+#include "cmd/handler.h"
 
 #include <stdlib.h>
 

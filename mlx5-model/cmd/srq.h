@@ -2,7 +2,7 @@
 #ifndef MLX5_MODEL_SRQ_H
 #define MLX5_MODEL_SRQ_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define SRQ_WQE_NEXT 16 /* bytes before the data segments */
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "umem.h"
+#include "cmd/umem.h"
 
-#include "handler.h"
-#include "queue.h"
+#include "base/queue.h"
+#include "cmd/handler.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_UMEM_H
 #define MLX5_MODEL_UMEM_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 void umem_release(void *umem);
 /* A queue of size bytes in a umem; false: there is no such umem, or no such place in it */

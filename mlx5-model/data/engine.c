@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "engine.h"
+#include "data/engine.h"
 
-#include "job.h"
-#include "recv.h"
+#include "data/job.h"
+#include "data/recv.h"
 
 #define ENGINE_BATCH 64
 #define ENGINE_POLL_NS 2000000u

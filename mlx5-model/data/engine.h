@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_ENGINE_H
 #define MLX5_MODEL_ENGINE_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 /* A number of WQEs; true: there may be more to do now */
 bool engine_run(struct dev *dev, struct qp *qp);

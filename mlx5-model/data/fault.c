@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "fault.h"
+#include "data/fault.h"
 
-#include "handler.h"
-#include "eq.h"
-#include "fabric.h"
-#include "qp.h"
+#include "cmd/eq.h"
+#include "cmd/handler.h"
+#include "cmd/qp.h"
+#include "fabric/fabric.h"
 
 #include <inttypes.h>
 

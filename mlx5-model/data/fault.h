@@ -7,7 +7,7 @@
 #ifndef MLX5_MODEL_FAULT_H
 #define MLX5_MODEL_FAULT_H
 
-#include "xlate.h"
+#include "data/xlate.h"
 
 enum fault_wq { FAULT_WQ_SRQ = 0, FAULT_WQ_REQUESTER = 1, FAULT_WQ_RECEIVE = 2, FAULT_WQ_READ = 3 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "job.h"
+#include "data/job.h"
 
-#include "eq.h"
-#include "fabric.h"
-#include "fault.h"
-#include "recv.h"
+#include "cmd/eq.h"
+#include "data/fault.h"
+#include "data/recv.h"
+#include "fabric/fabric.h"
 
 #define JOB_POLL_NS 500000u
 #define JOB_TIMEOUT_MAX_NS 500000000u

@@ -3,9 +3,9 @@
 #ifndef MLX5_MODEL_JOB_H
 #define MLX5_MODEL_JOB_H
 
-#include "qp.h"
-#include "sg.h"
-#include "wqe.h"
+#include "base/sg.h"
+#include "cmd/qp.h"
+#include "data/wqe.h"
 
 enum job_result {
 	JOB_DONE,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Connected queue pairs: RC, UC and XRC. */
-#include "job.h"
+#include "data/job.h"
 
-#include "port.h"
-#include "recv.h"
-#include "umr.h"
+#include "cmd/port.h"
+#include "data/recv.h"
+#include "data/umr.h"
 
 #define RADDR_SEGMENT 16
 #define ATOMIC_SEGMENT 16

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "recv.h"
+#include "data/recv.h"
 
-#include "queue.h"
-#include "srq.h"
-#include "wqe.h"
+#include "base/queue.h"
+#include "cmd/srq.h"
+#include "data/wqe.h"
 
 #define RECV_WQE_MAX 2048
 

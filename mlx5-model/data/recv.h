@@ -3,8 +3,8 @@
 #ifndef MLX5_MODEL_RECV_H
 #define MLX5_MODEL_RECV_H
 
-#include "fault.h"
-#include "qp.h"
+#include "cmd/qp.h"
+#include "data/fault.h"
 
 enum recv_result {
 	RECV_OK,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Datagrams: UD and the two management queue pairs, to one, to a group or to the administrator. */
-#include "job.h"
+#include "data/job.h"
 
-#include "fabric.h"
-#include "multicast.h"
-#include "port.h"
-#include "recv.h"
+#include "cmd/multicast.h"
+#include "cmd/port.h"
+#include "data/recv.h"
+#include "fabric/fabric.h"
 
 #define UD_MTU 4096
 #define AV_SHORT 16

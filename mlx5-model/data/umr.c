@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "umr.h"
+#include "data/umr.h"
 
-#include "mkey.h"
-#include "reserved.h"
+#include "base/reserved.h"
+#include "cmd/mkey.h"
 #include "reserved_fields.h"
 
 #include <inttypes.h>

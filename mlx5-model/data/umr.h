@@ -3,8 +3,8 @@
 #ifndef MLX5_MODEL_UMR_H
 #define MLX5_MODEL_UMR_H
 
-#include "cq.h"
-#include "xlate.h"
+#include "cmd/cq.h"
+#include "data/xlate.h"
 
 /* wqe is what follows the control segment; XLATE_FAULT if the list itself is not there */
 enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin, uint32_t key,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "wqe.h"
+#include "data/wqe.h"
 
-#include "qp.h"
-#include "queue.h"
+#include "base/queue.h"
+#include "cmd/qp.h"
 
 #define WQE_CONTROL 16
 #define WQE_UNITS_MASK 0x3f

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_WQE_H
 #define MLX5_MODEL_WQE_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 enum wqe_opcode {
 	WQE_NOP = 0x00,

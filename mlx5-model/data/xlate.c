@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "xlate.h"
+#include "data/xlate.h"
 
-#include "caps.h"
-#include "mkey.h"
+#include "base/caps.h"
+#include "cmd/mkey.h"
 
 #include <inttypes.h>
 

@@ -3,8 +3,8 @@
 #ifndef MLX5_MODEL_XLATE_H
 #define MLX5_MODEL_XLATE_H
 
-#include "dev.h"
-#include "sg.h"
+#include "base/dev.h"
+#include "base/sg.h"
 
 #define XLATE_PRESENT_READ 1u
 #define XLATE_PRESENT_WRITE 2u

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "fabric.h"
+#include "fabric/fabric.h"
 
 #define LID_FIRST 1u
 

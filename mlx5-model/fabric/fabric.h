@@ -6,8 +6,8 @@
 #ifndef MLX5_MODEL_FABRIC_H
 #define MLX5_MODEL_FABRIC_H
 
-#include "dev.h"
-#include "sa.h"
+#include "base/dev.h"
+#include "fabric/sa.h"
 
 #define FABRIC_DEVICES SA_PORTS
 #define FABRIC_MANAGER_LID 0x100 /* of none of the devices */

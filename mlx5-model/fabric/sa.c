@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "sa.h"
+#include "fabric/sa.h"
 
-#include "fabric.h"
-#include "port.h"
+#include "cmd/port.h"
+#include "fabric/fabric.h"
 
 /* Where things are in a management datagram, and in the two records */
 enum mad_at {

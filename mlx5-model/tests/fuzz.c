@@ -4,14 +4,14 @@
  *
  *     mlx5-fuzz ENTRY SECONDS [SEED]    random input, made to look like the real thing
  *
- * Built with HUGEODP_LIBFUZZER (clang), the entry named by the environment's MLX5_FUZZ gets its input
+ * Built with MLX5_MODEL_LIBFUZZER (clang), the entry named by the environment's MLX5_FUZZ gets its input
  * from libFuzzer instead. What finds anything are the sanitizers, so build with them; the
  * pages beside the guest's memory are not mapped, so a step outside of it ends the program.
  */
+#include "cmd/port.h"
 #include "stand.h"
-#include "pci.h"
-#include "port.h"
-#include "vfu.h"
+#include "vfio/pci.h"
+#include "vfio/vfu.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -46,12 +46,12 @@ static uint64_t take(struct input *input, unsigned int bytes)
  */
 struct world {
 	struct fabric fabric;
-	struct bench b;
-	struct bench far;
-	struct bench_cq cq[2];
-	struct bench_cq far_cq;
-	struct bench_srq far_srq;
-	struct bench_qp qp[WORLD_QPS];
+	struct stand b;
+	struct stand far;
+	struct stand_cq cq[2];
+	struct stand_cq far_cq;
+	struct stand_srq far_srq;
+	struct stand_qp qp[WORLD_QPS];
 	uint32_t keys[WORLD_KEYS];
 	uint64_t buffer;
 };
@@ -72,7 +72,7 @@ static bool world_datagrams(unsigned int index)
 	return world_qps[index].service == QP_UD || world_qps[index].service == QP_GENERAL;
 }
 
-static struct bench *world_bench(struct world *w, const struct bench_qp *qp)
+static struct stand *world_stand(struct world *w, const struct stand_qp *qp)
 {
 	return world_qps[qp - w->qp].far ? &w->far : &w->b;
 }
@@ -86,26 +86,26 @@ static void put_group(uint8_t *gid, unsigned int group)
 	put_be32(gid + 12, group % WORLD_GROUPS == WORLD_GROUPS - 1 ? UINT32_MAX : group);
 }
 
-static void put_attachment(uint8_t *in, const struct bench_qp *qp, unsigned int group)
+static void put_attachment(uint8_t *in, const struct stand_qp *qp, unsigned int group)
 {
 	put_be16(in, MLX5_CMD_OP_ATTACH_TO_MCG);
 	IFC_SET(attach_to_mcg_in, in, qpn, qp->number);
 	put_group(IFC_AT(attach_to_mcg_in, in, multicast_gid), group);
 }
 
-static void world_attach(struct world *w, const struct bench_qp *qp)
+static void world_attach(struct world *w, const struct stand_qp *qp)
 {
 	uint8_t in[IFC_SIZE(attach_to_mcg_in)] = { 0 }, out[IFC_SIZE(attach_to_mcg_out)];
 
 	put_attachment(in, qp, 0);
-	if (bench_command(world_bench(w, qp), in, sizeof(in), out, sizeof(out)))
+	if (stand_command(world_stand(w, qp), in, sizeof(in), out, sizeof(out)))
 		abort();
 }
 
 static void world_init(struct world *w, bool memory)
 {
 	uint8_t list[64] = { 0 };
-	struct bench_mkey indirect = {
+	struct stand_mkey indirect = {
 		.page_shift = 14, .list = list, .list_length = sizeof(list),
 	};
 	unsigned int i;
@@ -115,18 +115,18 @@ static void world_init(struct world *w, bool memory)
 	};
 
 	memset(&w->fabric, 0, sizeof(w->fabric));
-	bench_join(&w->b, &w->fabric, &options);
-	bench_join(&w->far, &w->fabric, &options);
-	w->buffer = bench_alloc(&w->b, WORLD_BUFFER, 4096);
-	while (bench_alloc(&w->far, 4096, 4096) < w->buffer + WORLD_BUFFER)
+	stand_join(&w->b, &w->fabric, &options);
+	stand_join(&w->far, &w->fabric, &options);
+	w->buffer = stand_alloc(&w->b, WORLD_BUFFER, 4096);
+	while (stand_alloc(&w->far, 4096, 4096) < w->buffer + WORLD_BUFFER)
 		;
-	w->far_cq = bench_create_cq(&w->far);
-	w->far_srq = bench_create_srq(&w->far, &w->far_cq);
+	w->far_cq = stand_create_cq(&w->far);
+	w->far_srq = stand_create_srq(&w->far, &w->far_cq);
 	for (i = 0; i < 2; i++)
-		w->cq[i] = bench_create_cq(&w->b);
-	w->keys[0] = bench_register(&w->b, w->buffer, WORLD_BUFFER, 12, true);
-	w->keys[1] = bench_register(&w->b, w->buffer, WORLD_BUFFER, 14, true);
-	w->keys[2] = bench_register(&w->b, w->buffer, WORLD_BUFFER, 12, false);
+		w->cq[i] = stand_create_cq(&w->b);
+	w->keys[0] = stand_register(&w->b, w->buffer, WORLD_BUFFER, 12, true);
+	w->keys[1] = stand_register(&w->b, w->buffer, WORLD_BUFFER, 14, true);
+	w->keys[2] = stand_register(&w->b, w->buffer, WORLD_BUFFER, 12, false);
 	w->keys[3] = w->b.pa_key;
 	for (i = 0; i < 4; i++) {
 		put_be32(list + 16 * i, 1 << 14);
@@ -134,18 +134,18 @@ static void world_init(struct world *w, bool memory)
 		put_be64(list + 16 * i + 8, w->buffer + 4096 * i);
 	}
 	indirect.mode = MKEY_KSM;
-	w->keys[4] = bench_create_mkey(&w->b, &indirect);
+	w->keys[4] = stand_create_mkey(&w->b, &indirect);
 	indirect.mode = MKEY_KLM;
 	put_be32(list + 4, w->b.dev.mkeys.next << 8);
-	w->keys[5] = bench_create_mkey(&w->b, &indirect);
-	w->keys[6] = bench_register(&w->far, w->buffer, WORLD_BUFFER, 12, true);
-	w->keys[7] = bench_register(&w->far, w->buffer, WORLD_BUFFER, 12, false);
+	w->keys[5] = stand_create_mkey(&w->b, &indirect);
+	w->keys[6] = stand_register(&w->far, w->buffer, WORLD_BUFFER, 12, true);
+	w->keys[7] = stand_register(&w->far, w->buffer, WORLD_BUFFER, 12, false);
 	for (i = 0; i < WORLD_QPS; i++)
-		w->qp[i] = bench_create_qp(world_bench(w, &w->qp[i]),
+		w->qp[i] = stand_create_qp(world_stand(w, &w->qp[i]),
 					   world_qps[i].far ? &w->far_cq : &w->cq[i % 2],
 					   world_qps[i].service);
 	for (i = 0; i < WORLD_QPS; i++)
-		bench_connect(world_bench(w, &w->qp[i]), &w->qp[i], &w->qp[world_qps[i].to]);
+		stand_connect(world_stand(w, &w->qp[i]), &w->qp[i], &w->qp[world_qps[i].to]);
 	for (i = 0; i < WORLD_QPS; i++)
 		if (world_qps[i].service == QP_UD)
 			world_attach(w, &w->qp[i]);
@@ -153,15 +153,15 @@ static void world_init(struct world *w, bool memory)
 
 static void world_destroy(struct world *w)
 {
-	bench_destroy(&w->b);
-	bench_destroy(&w->far);
+	stand_destroy(&w->b);
+	stand_destroy(&w->far);
 }
 
 static void world_turn(struct world *w)
 {
 	unsigned int i;
 
-	for (i = 0; i < 64 && bench_busy(&w->b); i++)
+	for (i = 0; i < 64 && stand_busy(&w->b); i++)
 		model_work(&w->fabric);
 }
 
@@ -182,7 +182,7 @@ static uint64_t take_value(struct input *input, const struct world *w)
 	case 4:
 		return take(input, 4);
 	case 5:
-		return BENCH_BASE + BENCH_SIZE - take(input, 2);
+		return STAND_BASE + STAND_SIZE - take(input, 2);
 	case 6:
 		return take(input, 8);
 	}
@@ -190,21 +190,21 @@ static uint64_t take_value(struct input *input, const struct world *w)
 }
 
 /* Keeps some receive WQEs there, as no more than the queue has room for are taken for nonsense */
-static void keep_receiving(struct world *w, struct bench_qp *qp, uint64_t address, uint32_t key,
+static void keep_receiving(struct world *w, struct stand_qp *qp, uint64_t address, uint32_t key,
 			   uint32_t length)
 {
-	struct bench *b = world_bench(w, qp);
+	struct stand *b = world_stand(w, qp);
 	const struct qp *object = table_get(&b->dev.qps, qp->number);
 
-	if (object && (uint16_t)(qp->rq_next - object->rq_head) < 1 << (BENCH_RQ_LOG - 1))
-		bench_receive(b, qp, address, key, length);
+	if (object && (uint16_t)(qp->rq_next - object->rq_head) < 1 << (STAND_RQ_LOG - 1))
+		stand_receive(b, qp, address, key, length);
 }
 
 /* To a group, or, without one, to the administrator */
-static void post_datagram(struct world *w, struct bench_qp *qp, struct bench_wr *wr,
+static void post_datagram(struct world *w, struct stand_qp *qp, struct stand_wr *wr,
 			  const uint8_t *group)
 {
-	const struct bench_qp to = {
+	const struct stand_qp to = {
 		.number = group ? 0xffffff : 1,
 		.lid = group ? FABRIC_MULTICAST_LID : FABRIC_MANAGER_LID,
 	};
@@ -212,14 +212,14 @@ static void post_datagram(struct world *w, struct bench_qp *qp, struct bench_wr 
 	wr->opcode = WQE_SEND;
 	wr->datagram = &to;
 	wr->gid = group;
-	wr->qkey = group ? BENCH_QKEY : BENCH_GENERAL_QKEY;
-	bench_post(world_bench(w, qp), qp, wr);
+	wr->qkey = group ? STAND_QKEY : STAND_GENERAL_QKEY;
+	stand_post(world_stand(w, qp), qp, wr);
 }
 
 /* Whoever is in the group by now */
 static void multicast_now(struct input *input, struct world *w)
 {
-	struct bench_wr wr = { .address = w->buffer, .lkey = w->keys[0], .length = 64 };
+	struct stand_wr wr = { .address = w->buffer, .lkey = w->keys[0], .length = 64 };
 	uint8_t gid[16];
 	unsigned int i;
 
@@ -265,7 +265,7 @@ static void fuzz_commands(struct input *input)
 			model_reset(&w.far.dev);
 		/* some traffic, so that the queue pairs have something to lose */
 		if (i & 4)
-			bench_post(&w.b, &w.qp[4], &(struct bench_wr){
+			stand_post(&w.b, &w.qp[4], &(struct stand_wr){
 				.opcode = i & 8 ? WQE_WRITE : WQE_READ,
 				.remote = w.buffer, .rkey = w.keys[i & 16 ? 6 : 7],
 				.address = w.buffer, .lkey = w.keys[i & 32 ? 0 : 2],
@@ -278,14 +278,14 @@ static void fuzz_commands(struct input *input)
 	world_destroy(&w);
 }
 
-static void world_resume(struct bench *b, bool error)
+static void world_resume(struct stand *b, bool error)
 {
 	const uint8_t *e = NULL;
 
 	if (b->dev.stats.page_faults > b->dev.stats.page_faults_resumed)
-		e = bench_event(b, b->fault_ring, &b->fault_seen);
+		e = stand_event(b, b->fault_ring, &b->fault_seen);
 	if (e)
-		bench_resume(b, e, error);
+		stand_resume(b, e, error);
 }
 
 static const uint8_t opcodes[] = { WQE_NOP,	  WQE_SEND_INVALIDATE, WQE_WRITE,
@@ -294,15 +294,15 @@ static const uint8_t opcodes[] = { WQE_NOP,	  WQE_SEND_INVALIDATE, WQE_WRITE,
 				   WQE_UMR };
 
 /* Anything, as a WQE */
-static void post_anything(struct input *input, struct world *w, struct bench_qp *qp)
+static void post_anything(struct input *input, struct world *w, struct stand_qp *qp)
 {
-	struct bench *b = world_bench(w, qp);
+	struct stand *b = world_stand(w, qp);
 	unsigned int units = take(input, 1) & 63, i;
-	size_t at = (qp->sq_next & ((1 << BENCH_SQ_LOG) - 1)) * 64;
-	uint8_t *ring = bench_at(b, qp->sq), *rq = bench_at(b, qp->rq);
+	size_t at = (qp->sq_next & ((1 << STAND_SQ_LOG) - 1)) * 64;
+	uint8_t *ring = stand_at(b, qp->sq), *rq = stand_at(b, qp->rq);
 
 	for (i = 16; i < units * 16u; i += 4)
-		put_be32(ring + (at + i) % (64 << BENCH_SQ_LOG), take_value(input, w));
+		put_be32(ring + (at + i) % (64 << STAND_SQ_LOG), take_value(input, w));
 	put_be32(ring + at, opcodes[take(input, 1) % sizeof(opcodes)]);
 	put_be32(ring + at + 4, qp->number << 8 | units);
 	put_be32(ring + at + 8, take(input, 1));
@@ -310,13 +310,13 @@ static void post_anything(struct input *input, struct world *w, struct bench_qp 
 	put_be32(rq + take(input, 2) % 1020, take_value(input, w));
 	qp->sq_next += take(input, 1) % 32 ? (units + 3) / 4 : take(input, 2);
 	qp->rq_next += take(input, 1) & 3;
-	put_be32(bench_at(b, qp->doorbell) + 4, qp->sq_next);
-	put_be32(bench_at(b, qp->doorbell), qp->rq_next);
+	put_be32(stand_at(b, qp->doorbell) + 4, qp->sq_next);
+	put_be32(stand_at(b, qp->doorbell), qp->rq_next);
 	qp_doorbell(&b->dev, qp->number);
 }
 
 /* A key of the device that this queue pair is on */
-static uint32_t take_key(struct input *input, const struct world *w, const struct bench_qp *qp)
+static uint32_t take_key(struct input *input, const struct world *w, const struct stand_qp *qp)
 {
 	unsigned int v = take(input, 1);
 
@@ -324,12 +324,12 @@ static uint32_t take_key(struct input *input, const struct world *w, const struc
 }
 
 /* What would move some bytes to the other end, but for a word that is wrong now and then */
-static void post_request(struct input *input, struct world *w, struct bench_qp *qp)
+static void post_request(struct input *input, struct world *w, struct stand_qp *qp)
 {
 	unsigned int index = qp - w->qp, service = world_qps[index].service, v = take(input, 1);
-	struct bench_qp *to = &w->qp[world_qps[index].to];
-	struct bench *b = world_bench(w, qp);
-	struct bench_wr wr = {
+	struct stand_qp *to = &w->qp[world_qps[index].to];
+	struct stand *b = world_stand(w, qp);
+	struct stand_wr wr = {
 		.opcode = opcodes[v % (sizeof(opcodes) - 1)],
 		.immediate = take(input, 1),
 		.remote = w->buffer + 8 * (take(input, 2) % (WORLD_BUFFER / 8)),
@@ -343,14 +343,14 @@ static void post_request(struct input *input, struct world *w, struct bench_qp *
 	};
 
 	if (service == QP_XRC)
-		bench_receive_srq(&w->far, &w->far_srq, w->buffer, take_key(input, w, to),
+		stand_receive_srq(&w->far, &w->far_srq, w->buffer, take_key(input, w, to),
 				  WORLD_BUFFER / 2);
 	else
-		bench_receive(world_bench(w, to), to, w->buffer, take_key(input, w, to),
+		stand_receive(world_stand(w, to), to, w->buffer, take_key(input, w, to),
 			      v & 0x20 ? WORLD_BUFFER / 2 : take(input, 1));
-	bench_post(b, qp, &wr);
+	stand_post(b, qp, &wr);
 	if (!(take(input, 1) & 7))
-		put_be32(bench_at(b, qp->sq) + take(input, 2) % (64 << BENCH_SQ_LOG) / 4 * 4,
+		put_be32(stand_at(b, qp->sq) + take(input, 2) % (64 << STAND_SQ_LOG) / 4 * 4,
 			 take_value(input, w));
 }
 
@@ -385,12 +385,12 @@ static void put_question(struct input *input, struct world *w, uint8_t *mad)
 }
 
 /* To the administrator or to a group, with those who hear of it ready to receive */
-static void post_to_fabric(struct input *input, struct world *w, struct bench_qp *qp)
+static void post_to_fabric(struct input *input, struct world *w, struct stand_qp *qp)
 {
 	bool far = world_qps[qp - w->qp].far;
-	struct bench *b = world_bench(w, qp);
+	struct stand *b = world_stand(w, qp);
 	unsigned int v = take(input, 1), i;
-	struct bench_wr wr = {
+	struct stand_wr wr = {
 		.address = w->buffer + take(input, 2),
 		.lkey = v & 1 ? w->keys[far ? 6 : 0] : take_key(input, w, qp),
 		.length = v & 6 ? SA_MAD_SIZE : take(input, 2),
@@ -403,23 +403,23 @@ static void post_to_fabric(struct input *input, struct world *w, struct bench_qp
 				       take_key(input, w, &w->qp[i]), 16 * take(input, 1));
 	put_group(gid, v & 8 ? 0 : take(input, 1) % WORLD_GROUPS);
 	if (world_qps[qp - w->qp].service == QP_GENERAL)
-		put_question(input, w, bench_at(b, wr.address));
+		put_question(input, w, stand_at(b, wr.address));
 	post_datagram(w, qp, &wr, world_qps[qp - w->qp].service == QP_GENERAL ? NULL : gid);
 	if (!(take(input, 1) & 7))
-		put_be32(bench_at(b, qp->sq) + take(input, 2) % (64 << BENCH_SQ_LOG) / 4 * 4,
+		put_be32(stand_at(b, qp->sq) + take(input, 2) % (64 << STAND_SQ_LOG) / 4 * 4,
 			 take_value(input, w));
 }
 
 /* Out of the error state, or there would be nothing more to see */
-static void revive(struct world *w, struct bench_qp *qp)
+static void revive(struct world *w, struct stand_qp *qp)
 {
-	struct bench *b = world_bench(w, qp);
+	struct stand *b = world_stand(w, qp);
 
-	bench_modify(b, qp, MLX5_CMD_OP_2RST_QP, NULL);
+	stand_modify(b, qp, MLX5_CMD_OP_2RST_QP, NULL);
 	qp->sq_next = 0;
 	qp->rq_next = 0;
-	put_be64(bench_at(b, qp->doorbell), 0);
-	bench_connect(b, qp, &w->qp[world_qps[qp - w->qp].to]);
+	put_be64(stand_at(b, qp->doorbell), 0);
+	stand_connect(b, qp, &w->qp[world_qps[qp - w->qp].to]);
 }
 
 static void fuzz_wqes(struct input *input)
@@ -434,7 +434,7 @@ static void fuzz_wqes(struct input *input)
 		w.fabric.sa.groups[i].joined[i & 1] = 1;
 	}
 	while (input->length) {
-		struct bench_qp *qp = &w.qp[take(input, 1) % WORLD_QPS];
+		struct stand_qp *qp = &w.qp[take(input, 1) % WORLD_QPS];
 
 		if (world_datagrams(qp - w.qp) && take(input, 1) & 3)
 			post_to_fabric(input, &w, qp);

@@ -8,20 +8,20 @@ static void pair_make(struct pair *p, const struct dev_options *options, unsigne
 
 	memset(p, 0, sizeof(*p));
 	for (i = 0; i < devices; i++)
-		bench_join(&p->benches[i], &p->fabric, options);
+		stand_join(&p->stands[i], &p->fabric, options);
 	for (i = 0; i < 2; i++) {
-		struct bench *b = p->on[i] = &p->benches[i % devices];
+		struct stand *b = p->on[i] = &p->stands[i % devices];
 
 		b->in_umems = in_umems;
-		p->cq[i] = bench_create_cq(b);
-		p->qp[i] = bench_create_qp(b, &p->cq[i], service);
-		p->buffer[i] = bench_alloc(b, PAIR_SIZE, 4096);
-		p->key[i] = bench_register(b, p->buffer[i], PAIR_SIZE, 12, true);
+		p->cq[i] = stand_create_cq(b);
+		p->qp[i] = stand_create_qp(b, &p->cq[i], service);
+		p->buffer[i] = stand_alloc(b, PAIR_SIZE, 4096);
+		p->key[i] = stand_register(b, p->buffer[i], PAIR_SIZE, 12, true);
 		for (j = 0; j < PAIR_SIZE; j++)
 			*pair_at(p, i, j) = j * 7 + i * 100;
 	}
 	for (i = 0; i < 2; i++)
-		bench_connect(p->on[i], &p->qp[i], &p->qp[1 - i]);
+		stand_connect(p->on[i], &p->qp[i], &p->qp[1 - i]);
 }
 
 void pair_init(struct pair *p, const struct dev_options *options, unsigned int devices,
@@ -40,18 +40,18 @@ void pair_destroy(struct pair *p)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
-		if (p->benches[i].dev.fabric)
-			bench_destroy(&p->benches[i]);
+		if (p->stands[i].dev.fabric)
+			stand_destroy(&p->stands[i]);
 }
 
 uint8_t *pair_at(struct pair *p, unsigned int side, size_t offset)
 {
-	return bench_at(p->on[side], p->buffer[side]) + offset;
+	return stand_at(p->on[side], p->buffer[side]) + offset;
 }
 
-struct bench_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t length)
+struct stand_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t length)
 {
-	return (struct bench_wr){
+	return (struct stand_wr){
 		.opcode = opcode,
 		.remote = p->buffer[1] + 5,
 		.rkey = p->key[1],
@@ -61,15 +61,15 @@ struct bench_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t leng
 	};
 }
 
-void pair_send(struct pair *p, const struct bench_wr *wr)
+void pair_send(struct pair *p, const struct stand_wr *wr)
 {
-	bench_post(p->on[0], &p->qp[0], wr);
-	bench_run(p->on[0]);
+	stand_post(p->on[0], &p->qp[0], wr);
+	stand_run(p->on[0]);
 }
 
 void pair_receive(struct pair *p, size_t offset, uint32_t length)
 {
-	bench_receive(p->on[1], &p->qp[1], p->buffer[1] + offset, p->key[1], length);
+	stand_receive(p->on[1], &p->qp[1], p->buffer[1] + offset, p->key[1], length);
 }
 
 void pair_wait(struct pair *p, uint64_t wqes)
@@ -80,13 +80,13 @@ void pair_wait(struct pair *p, uint64_t wqes)
 	while (p->on[0]->dev.stats.wqes < wqes)
 		assert_true((model_work(&p->fabric) >= 0 || p->on[0]->dev.stats.wqes >= wqes) &&
 			    dev_now() < end);
-	bench_run(p->on[0]);
+	stand_run(p->on[0]);
 }
 
 const uint8_t *pair_complete(struct pair *p, unsigned int side, enum cqe_opcode opcode,
 			     enum syndrome syndrome, uint32_t bytes)
 {
-	const uint8_t *cqe = bench_poll(p->on[side], &p->cq[side]);
+	const uint8_t *cqe = stand_poll(p->on[side], &p->cq[side]);
 
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, opcode);
@@ -100,24 +100,24 @@ const uint8_t *pair_complete(struct pair *p, unsigned int side, enum cqe_opcode 
 
 void pair_silent(struct pair *p, unsigned int side)
 {
-	assert_null(bench_poll(p->on[side], &p->cq[side]));
+	assert_null(stand_poll(p->on[side], &p->cq[side]));
 }
 
 uint32_t pair_absent(struct pair *p, unsigned int side)
 {
-	return bench_register(p->on[side], p->buffer[side], PAIR_SIZE, 12, false);
+	return stand_register(p->on[side], p->buffer[side], PAIR_SIZE, 12, false);
 }
 
 void pair_fill(struct pair *p, unsigned int side, uint32_t key)
 {
 	const uint64_t entries[8] = { p->buffer[side] | 3, (p->buffer[side] + 4096) | 3 };
 
-	bench_update(p->on[side], key, 0, entries, 8);
+	stand_update(p->on[side], key, 0, entries, 8);
 }
 
 const uint8_t *pair_fault(struct pair *p, unsigned int side)
 {
-	struct bench *b = p->on[side];
+	struct stand *b = p->on[side];
 
-	return bench_event(b, b->fault_ring, &b->fault_seen);
+	return stand_event(b, b->fault_ring, &b->fault_seen);
 }

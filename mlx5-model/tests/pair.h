@@ -11,10 +11,10 @@
 
 struct pair {
 	struct fabric fabric;
-	struct bench benches[2];
-	struct bench *on[2]; /* of side 0, which asks, and of side 1, which answers */
-	struct bench_cq cq[2];
-	struct bench_qp qp[2];
+	struct stand stands[2];
+	struct stand *on[2]; /* of side 0, which asks, and of side 1, which answers */
+	struct stand_cq cq[2];
+	struct stand_qp qp[2];
 	uint64_t buffer[2];
 	uint32_t key[2];
 };
@@ -27,8 +27,8 @@ void pair_destroy(struct pair *p);
 
 uint8_t *pair_at(struct pair *p, unsigned int side, size_t offset);
 /* From byte 11 of buffer 0 to byte 5 of buffer 1 */
-struct bench_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t length);
-void pair_send(struct pair *p, const struct bench_wr *wr);
+struct stand_wr pair_request(const struct pair *p, uint8_t opcode, uint32_t length);
+void pair_send(struct pair *p, const struct stand_wr *wr);
 void pair_receive(struct pair *p, size_t offset, uint32_t length);
 /* Lets the devices work until the requester has ended so many WQEs */
 void pair_wait(struct pair *p, uint64_t wqes);

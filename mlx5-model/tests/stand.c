@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "stand.h"
 
-#include "pci.h"
+#include "vfio/pci.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,223 +11,223 @@
 #define EQE 64
 #define CQE 64
 
-static void bench_interrupt(void *context, unsigned int vector)
+static void stand_interrupt(void *context, unsigned int vector)
 {
-	struct bench *b = context;
+	struct stand *b = context;
 
 	b->interrupts[vector]++;
 }
 
-static void bench_must(bool ok, const char *what)
+static void stand_must(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	fprintf(stderr, "bench: %s\n", what);
+	fprintf(stderr, "stand: %s\n", what);
 	abort();
 }
 
-uint64_t bench_alloc(struct bench *b, size_t size, size_t align)
+uint64_t stand_alloc(struct stand *b, size_t size, size_t align)
 {
 	uint64_t address = (b->next + align - 1) & ~((uint64_t)align - 1);
 
 	b->next = address + size;
-	bench_must(b->next <= BENCH_BASE + BENCH_SIZE, "out of memory");
-	memset(bench_at(b, address), 0, size);
+	stand_must(b->next <= STAND_BASE + STAND_SIZE, "out of memory");
+	memset(stand_at(b, address), 0, size);
 	return address;
 }
 
-uint8_t *bench_at(struct bench *b, uint64_t address)
+uint8_t *stand_at(struct stand *b, uint64_t address)
 {
-	return b->memory + (address - BENCH_BASE);
+	return b->memory + (address - STAND_BASE);
 }
 
-uint8_t bench_command(struct bench *b, uint8_t *in, size_t in_length, uint8_t *out,
+uint8_t stand_command(struct stand *b, uint8_t *in, size_t in_length, uint8_t *out,
 		      size_t out_length)
 {
 	cmd_execute(&b->dev, in, in_length, out, out_length);
 	return out[0];
 }
 
-static uint32_t bench_create_eq(struct bench *b, uint64_t events, unsigned int vector,
+static uint32_t stand_create_eq(struct stand *b, uint64_t events, unsigned int vector,
 				uint64_t *ring)
 {
 	uint8_t in[IFC_SIZE(create_eq_in) + 8] = { 0 }, out[IFC_SIZE(create_eq_out)];
 	uint8_t *context = IFC_AT(create_eq_in, in, eq_context_entry);
 
-	*ring = bench_alloc(b, EQE << BENCH_EQ_LOG, BENCH_PAGE);
+	*ring = stand_alloc(b, EQE << STAND_EQ_LOG, STAND_PAGE);
 	IFC_SET(create_eq_in, in, opcode, MLX5_CMD_OP_CREATE_EQ);
-	IFC_SET(eqc, context, log_eq_size, BENCH_EQ_LOG);
+	IFC_SET(eqc, context, log_eq_size, STAND_EQ_LOG);
 	IFC_SET(eqc, context, intr, vector);
 	put_be64(IFC_AT(create_eq_in, in, event_bitmask), events);
 	put_be64(IFC_AT(create_eq_in, in, pas), *ring);
-	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_EQ");
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_EQ");
 	eq_doorbell(&b->dev, IFC_GET(create_eq_out, out, eq_number) << 24, true);
 	return IFC_GET(create_eq_out, out, eq_number);
 }
 
-void bench_init(struct bench *b, const struct dev_options *options)
+void stand_init(struct stand *b, const struct dev_options *options)
 {
 	memset(&b->own, 0, sizeof(b->own));
-	bench_join(b, &b->own, options);
+	stand_join(b, &b->own, options);
 }
 
-void bench_join(struct bench *b, struct fabric *fabric, const struct dev_options *options)
+void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options *options)
 {
 	static const struct dev_options none;
 	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
-	struct bench_mkey all = { .mode = MKEY_PA };
-	int fd = memfd_create("bench", MFD_CLOEXEC);
-	size_t size = BENCH_SIZE;
+	struct stand_mkey all = { .mode = MKEY_PA };
+	int fd = memfd_create("mlx5-stand", MFD_CLOEXEC);
+	size_t size = STAND_SIZE;
 
-	memset(&b->dev, 0, sizeof(*b) - offsetof(struct bench, dev));
-	bench_must(fd >= 0 && !ftruncate(fd, BENCH_SIZE), "memfd");
-	bench_must(model_init(&b->dev, fabric, options ? options : &none), "model_init");
-	b->dev.interrupt = bench_interrupt;
+	memset(&b->dev, 0, sizeof(*b) - offsetof(struct stand, dev));
+	stand_must(fd >= 0 && !ftruncate(fd, STAND_SIZE), "memfd");
+	stand_must(model_init(&b->dev, fabric, options ? options : &none), "model_init");
+	b->dev.interrupt = stand_interrupt;
 	b->dev.interrupt_context = b;
-	bench_must(!guest_map(&b->dev.guest, BENCH_BASE, BENCH_SIZE, fd, 0, true), "guest_map");
+	stand_must(!guest_map(&b->dev.guest, STAND_BASE, STAND_SIZE, fd, 0, true), "guest_map");
 	close(fd);
-	b->memory = guest_at(&b->dev.guest, BENCH_BASE, &size, true);
-	b->next = BENCH_BASE;
-	b->async_eq = bench_create_eq(b, 1ull << EVENT_QP_ACCESS_ERROR |
+	b->memory = guest_at(&b->dev.guest, STAND_BASE, &size, true);
+	b->next = STAND_BASE;
+	b->async_eq = stand_create_eq(b, 1ull << EVENT_QP_ACCESS_ERROR |
 					 1ull << EVENT_QP_REQUEST_ERROR |
 					 1ull << EVENT_SRQ_LIMIT | 1ull << EVENT_CQ_ERROR,
 				      0, &b->async_ring);
-	b->fault_eq = bench_create_eq(b, 1ull << EVENT_PAGE_FAULT, 1, &b->fault_ring);
-	b->completion_eq = bench_create_eq(b, 0, 2, &(uint64_t){ 0 });
+	b->fault_eq = stand_create_eq(b, 1ull << EVENT_PAGE_FAULT, 1, &b->fault_ring);
+	b->completion_eq = stand_create_eq(b, 0, 2, &(uint64_t){ 0 });
 	IFC_SET(alloc_pd_in, in, opcode, MLX5_CMD_OP_ALLOC_PD);
-	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "ALLOC_PD");
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "ALLOC_PD");
 	b->pd = IFC_GET(alloc_pd_out, out, pd);
-	b->pa_key = bench_create_mkey(b, &all);
+	b->pa_key = stand_create_mkey(b, &all);
 }
 
-void bench_destroy(struct bench *b)
+void stand_destroy(struct stand *b)
 {
 	model_destroy(&b->dev);
 }
 
-uint32_t bench_create_umem(struct bench *b, uint64_t address, uint64_t length)
+uint32_t stand_create_umem(struct stand *b, uint64_t address, uint64_t length)
 {
 	uint8_t in[IFC_SIZE(create_umem_in) + 8 * 32] = { 0 }, out[IFC_SIZE(create_umem_out)];
-	unsigned int offset = address % BENCH_PAGE, i;
-	unsigned int pages = (offset + length + BENCH_PAGE - 1) / BENCH_PAGE;
+	unsigned int offset = address % STAND_PAGE, i;
+	unsigned int pages = (offset + length + STAND_PAGE - 1) / STAND_PAGE;
 
 	IFC_SET(create_umem_in, in, opcode, MLX5_CMD_OP_CREATE_UMEM);
 	IFC_SET(create_umem_in, in, umem.page_offset, offset);
 	IFC_SET(create_umem_in, in, umem.num_of_mtt, pages);
-	bench_must(pages <= 32, "a small umem");
+	stand_must(pages <= 32, "a small umem");
 	for (i = 0; i < pages; i++)
 		put_be64(IFC_AT(create_umem_in, in, umem.mtt) + 8 * i,
-			 address - offset + i * BENCH_PAGE);
-	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_UMEM");
+			 address - offset + i * STAND_PAGE);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_UMEM");
 	return IFC_GET(create_umem_out, out, umem_id);
 }
 
-struct bench_cq bench_create_cq(struct bench *b)
+struct stand_cq stand_create_cq(struct stand *b)
 {
 	uint8_t in[IFC_SIZE(create_cq_in) + 32] = { 0 }, out[IFC_SIZE(create_cq_out)];
 	uint8_t *context = IFC_AT(create_cq_in, in, cq_context);
-	struct bench_cq cq = { 0 };
-	unsigned int i, size = CQE << BENCH_CQ_LOG;
+	struct stand_cq cq = { 0 };
+	unsigned int i, size = CQE << STAND_CQ_LOG;
 
-	cq.ring = bench_alloc(b, size, BENCH_PAGE);
-	cq.doorbell = bench_alloc(b, 64, 64);
-	for (i = 0; i < 1 << BENCH_CQ_LOG; i++)
-		bench_at(b, cq.ring)[i * CQE + 63] = 0xf1;
+	cq.ring = stand_alloc(b, size, STAND_PAGE);
+	cq.doorbell = stand_alloc(b, 64, 64);
+	for (i = 0; i < 1 << STAND_CQ_LOG; i++)
+		stand_at(b, cq.ring)[i * CQE + 63] = 0xf1;
 	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
-	IFC_SET(cqc, context, log_cq_size, BENCH_CQ_LOG);
+	IFC_SET(cqc, context, log_cq_size, STAND_CQ_LOG);
 	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
 	IFC_SET(cqc, context, dbr_addr, cq.doorbell);
-	for (i = 0; i < size / BENCH_PAGE; i++)
-		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * BENCH_PAGE);
+	for (i = 0; i < size / STAND_PAGE; i++)
+		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * STAND_PAGE);
 	if (b->in_umems) {
 		/* not at the beginning of the umem: reserved, by the kernel's layout */
 		put_be64(in + 0x280 / 8, 64);
-		put_be32(in + 0x2c0 / 8, bench_create_umem(b, cq.ring - 64, size + 64));
+		put_be32(in + 0x2c0 / 8, stand_create_umem(b, cq.ring - 64, size + 64));
 		IFC_SET(create_cq_in, in, cq_umem_valid, 1);
-		put_be32(context + 0x20 / 8, bench_create_umem(b, cq.doorbell, 8));
+		put_be32(context + 0x20 / 8, stand_create_umem(b, cq.doorbell, 8));
 		IFC_SET(cqc, context, dbr_umem_valid, 1);
 		IFC_SET(cqc, context, dbr_addr, 0);
 		memset(IFC_AT(create_cq_in, in, pas), 0, 32);
 	}
-	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_CQ");
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_CQ");
 	cq.number = IFC_GET(create_cq_out, out, cqn);
 	return cq;
 }
 
-struct bench_srq bench_create_srq(struct bench *b, const struct bench_cq *cq)
+struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
 {
 	uint8_t in[IFC_SIZE(create_srq_in) + 8] = { 0 }, out[IFC_SIZE(create_srq_out)];
 	uint8_t *context = IFC_AT(create_srq_in, in, srq_context_entry);
-	struct bench_srq srq = { 0 };
+	struct stand_srq srq = { 0 };
 	unsigned int i;
 
-	srq.ring = bench_alloc(b, BENCH_RQ_STRIDE << BENCH_RQ_LOG, BENCH_PAGE);
-	srq.doorbell = bench_alloc(b, 64, 64);
-	for (i = 0; i < 1 << BENCH_RQ_LOG; i++)
-		put_be16(bench_at(b, srq.ring) + i * BENCH_RQ_STRIDE + 2,
-			 (i + 1) & ((1 << BENCH_RQ_LOG) - 1));
+	srq.ring = stand_alloc(b, STAND_RQ_STRIDE << STAND_RQ_LOG, STAND_PAGE);
+	srq.doorbell = stand_alloc(b, 64, 64);
+	for (i = 0; i < 1 << STAND_RQ_LOG; i++)
+		put_be16(stand_at(b, srq.ring) + i * STAND_RQ_STRIDE + 2,
+			 (i + 1) & ((1 << STAND_RQ_LOG) - 1));
 	IFC_SET(create_srq_in, in, opcode, MLX5_CMD_OP_CREATE_SRQ);
-	IFC_SET(srqc, context, log_srq_size, BENCH_RQ_LOG);
+	IFC_SET(srqc, context, log_srq_size, STAND_RQ_LOG);
 	IFC_SET(srqc, context, log_rq_stride, 2);
 	IFC_SET(srqc, context, pd, b->pd);
 	IFC_SET(srqc, context, cqn, cq->number);
 	IFC_SET(srqc, context, dbr_addr, srq.doorbell);
 	put_be64(IFC_AT(create_srq_in, in, pas), srq.ring);
-	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_SRQ");
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_SRQ");
 	srq.number = IFC_GET(create_srq_out, out, srqn);
 	return srq;
 }
 
-struct bench_qp bench_create_qp(struct bench *b, struct bench_cq *cq, unsigned int service)
+struct stand_qp stand_create_qp(struct stand *b, struct stand_cq *cq, unsigned int service)
 {
-	return bench_create_qp_srq(b, cq, service, NULL);
+	return stand_create_qp_srq(b, cq, service, NULL);
 }
 
-struct bench_qp bench_create_qp_srq(struct bench *b, struct bench_cq *cq, unsigned int service,
-				    const struct bench_srq *srq)
+struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsigned int service,
+				    const struct stand_srq *srq)
 {
 	uint8_t in[IFC_SIZE(create_qp_in) + 16] = { 0 }, out[IFC_SIZE(create_qp_out)];
 	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
-	struct bench_qp qp = {
+	struct stand_qp qp = {
 		.lid = b->dev.lid,
 		.cq = cq,
-		.qkey = service == QP_GENERAL ? BENCH_GENERAL_QKEY : BENCH_QKEY,
+		.qkey = service == QP_GENERAL ? STAND_GENERAL_QKEY : STAND_QKEY,
 	};
 
 	/* with an SRQ, the place of its own receive queue is the send queue's */
-	qp.rq = bench_alloc(b, (BENCH_RQ_STRIDE << BENCH_RQ_LOG) + (64 << BENCH_SQ_LOG), BENCH_PAGE);
-	qp.sq = qp.rq + (srq ? 0 : BENCH_RQ_STRIDE << BENCH_RQ_LOG);
-	qp.doorbell = bench_alloc(b, 64, 64);
+	qp.rq = stand_alloc(b, (STAND_RQ_STRIDE << STAND_RQ_LOG) + (64 << STAND_SQ_LOG), STAND_PAGE);
+	qp.sq = qp.rq + (srq ? 0 : STAND_RQ_STRIDE << STAND_RQ_LOG);
+	qp.doorbell = stand_alloc(b, 64, 64);
 	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
 	IFC_SET(qpc, context, st, service);
 	IFC_SET(qpc, context, pd, service == QP_REG_UMR ? 0 : b->pd);
 	IFC_SET(qpc, context, rq_type, srq ? 1 : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);
-	IFC_SET(qpc, context, log_rq_size, BENCH_RQ_LOG);
+	IFC_SET(qpc, context, log_rq_size, STAND_RQ_LOG);
 	IFC_SET(qpc, context, log_rq_stride, 2);
-	IFC_SET(qpc, context, log_sq_size, BENCH_SQ_LOG);
+	IFC_SET(qpc, context, log_sq_size, STAND_SQ_LOG);
 	IFC_SET(qpc, context, cqn_snd, cq->number);
 	IFC_SET(qpc, context, cqn_rcv, cq->number);
 	IFC_SET(qpc, context, dbr_addr, qp.doorbell);
 	put_be64(IFC_AT(create_qp_in, in, pas), qp.rq);
-	put_be64(IFC_AT(create_qp_in, in, pas) + 8, qp.rq + BENCH_PAGE);
+	put_be64(IFC_AT(create_qp_in, in, pas) + 8, qp.rq + STAND_PAGE);
 	if (b->in_umems) {
 		IFC_SET(create_qp_in, in, wq_umem_offset, 64);
 		IFC_SET(create_qp_in, in, wq_umem_id,
-			bench_create_umem(b, qp.rq - 64, 64 + 2 * BENCH_PAGE));
+			stand_create_umem(b, qp.rq - 64, 64 + 2 * STAND_PAGE));
 		IFC_SET(create_qp_in, in, wq_umem_valid, 1);
-		put_be32(context + 0x720 / 8, bench_create_umem(b, qp.doorbell, 8));
+		put_be32(context + 0x720 / 8, stand_create_umem(b, qp.doorbell, 8));
 		IFC_SET(qpc, context, dbr_umem_valid, 1);
 		IFC_SET(qpc, context, dbr_addr, 0);
 		memset(IFC_AT(create_qp_in, in, pas), 0, 16);
 	}
-	bench_must(!bench_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_QP");
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_QP");
 	qp.number = IFC_GET(create_qp_out, out, qpn);
 	return qp;
 }
 
-uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode,
-		     const struct bench_qp *to)
+uint8_t stand_modify(struct stand *b, const struct stand_qp *qp, uint16_t opcode,
+		     const struct stand_qp *to)
 {
 	uint8_t in[IFC_SIZE(rst2init_qp_in)] = { 0 }, out[IFC_SIZE(rst2init_qp_out)];
 	uint8_t *context = IFC_AT(rst2init_qp_in, in, qpc);
@@ -243,18 +243,18 @@ uint8_t bench_modify(struct bench *b, const struct bench_qp *qp, uint16_t opcode
 	IFC_SET(qpc, context, retry_count, 1);
 	IFC_SET(qpc, context, primary_address_path.rlid, to ? to->lid : 0);
 	IFC_SET(qpc, context, primary_address_path.ack_timeout, 1);
-	return bench_command(b, in, sizeof(in), out, sizeof(out));
+	return stand_command(b, in, sizeof(in), out, sizeof(out));
 }
 
-void bench_connect(struct bench *b, struct bench_qp *qp, const struct bench_qp *to)
+void stand_connect(struct stand *b, struct stand_qp *qp, const struct stand_qp *to)
 {
-	bench_must(!bench_modify(b, qp, MLX5_CMD_OP_RST2INIT_QP, NULL) &&
-			   !bench_modify(b, qp, MLX5_CMD_OP_INIT2RTR_QP, to) &&
-			   !bench_modify(b, qp, MLX5_CMD_OP_RTR2RTS_QP, to),
+	stand_must(!stand_modify(b, qp, MLX5_CMD_OP_RST2INIT_QP, NULL) &&
+			   !stand_modify(b, qp, MLX5_CMD_OP_INIT2RTR_QP, to) &&
+			   !stand_modify(b, qp, MLX5_CMD_OP_RTR2RTS_QP, to),
 		   "modify");
 }
 
-uint32_t bench_create_mkey(struct bench *b, const struct bench_mkey *m)
+uint32_t stand_create_mkey(struct stand *b, const struct stand_mkey *m)
 {
 	size_t length = IFC_OFFSET(create_mkey_in, klm_pas_mtt) + m->list_length;
 	uint8_t *in = calloc(1, length), out[IFC_SIZE(create_mkey_out)];
@@ -280,18 +280,18 @@ uint32_t bench_create_mkey(struct bench *b, const struct bench_mkey *m)
 	IFC_SET(mkc, context, translations_octword_size, (table + 15) / 16);
 	if (m->list_length)
 		memcpy(in + IFC_OFFSET(create_mkey_in, klm_pas_mtt), m->list, m->list_length);
-	bench_must(!bench_command(b, in, length, out, sizeof(out)), "CREATE_MKEY");
+	stand_must(!stand_command(b, in, length, out, sizeof(out)), "CREATE_MKEY");
 	free(in);
 	return IFC_GET(create_mkey_out, out, mkey_index) << 8;
 }
 
-uint32_t bench_register(struct bench *b, uint64_t address, size_t length, unsigned int page_shift,
+uint32_t stand_register(struct stand *b, uint64_t address, size_t length, unsigned int page_shift,
 			bool present)
 {
 	uint64_t first = address >> page_shift, last = (address + length - 1) >> page_shift, i;
 	size_t size = (last - first + 2) / 2 * 16;
 	uint8_t *list = calloc(1, size);
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_MTT,
 		.page_shift = page_shift,
 		.start = address,
@@ -304,14 +304,14 @@ uint32_t bench_register(struct bench *b, uint64_t address, size_t length, unsign
 
 	for (i = first; present && i <= last; i++)
 		put_be64(list + (i - first) * 8, i << page_shift | 3);
-	key = bench_create_mkey(b, &m);
+	key = stand_create_mkey(b, &m);
 	free(list);
 	return key;
 }
 
-static uint8_t *bench_put_address(uint8_t *s, const struct bench_wr *wr)
+static uint8_t *stand_put_address(uint8_t *s, const struct stand_wr *wr)
 {
-	put_be32(s, wr->qkey ? wr->qkey : BENCH_QKEY);
+	put_be32(s, wr->qkey ? wr->qkey : STAND_QKEY);
 	put_be32(s + 8, 1u << 31 | wr->datagram->number);
 	put_be16(s + 14, wr->datagram->lid);
 	if (wr->gid) {
@@ -321,9 +321,9 @@ static uint8_t *bench_put_address(uint8_t *s, const struct bench_wr *wr)
 	return s + 48;
 }
 
-void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr)
+void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr)
 {
-	uint8_t wqe[128] = { 0 }, *s = wqe + 16, *ring = bench_at(b, qp->sq);
+	uint8_t wqe[128] = { 0 }, *s = wqe + 16, *ring = stand_at(b, qp->sq);
 	bool atomic = wr->opcode == WQE_FETCH_ADD || wr->opcode == WQE_COMPARE_SWAP;
 	unsigned int i;
 
@@ -332,7 +332,7 @@ void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr)
 		s += 16;
 	}
 	if (wr->datagram)
-		s = bench_put_address(s, wr);
+		s = stand_put_address(s, wr);
 	if (wr->opcode == WQE_WRITE || wr->opcode == WQE_WRITE_IMM || wr->opcode == WQE_READ ||
 	    atomic) {
 		put_be64(s, wr->remote);
@@ -355,12 +355,12 @@ void bench_post(struct bench *b, struct bench_qp *qp, const struct bench_wr *wr)
 	wqe[11] = wr->unsignaled ? 0 : 8;
 	put_be32(wqe + 12, wr->immediate);
 	for (i = 0; wqe + i < s; i += 64)
-		memcpy(ring + (qp->sq_next++ & ((1 << BENCH_SQ_LOG) - 1)) * 64, wqe + i, 64);
-	put_be32(bench_at(b, qp->doorbell) + 4, qp->sq_next);
+		memcpy(ring + (qp->sq_next++ & ((1 << STAND_SQ_LOG) - 1)) * 64, wqe + i, 64);
+	put_be32(stand_at(b, qp->doorbell) + 4, qp->sq_next);
 	qp_doorbell(&b->dev, qp->number);
 }
 
-static void bench_put_buffer(uint8_t *wqe, uint64_t address, uint32_t lkey, uint32_t length)
+static void stand_put_buffer(uint8_t *wqe, uint64_t address, uint32_t lkey, uint32_t length)
 {
 	put_be32(wqe, length);
 	put_be32(wqe + 4, lkey);
@@ -370,38 +370,38 @@ static void bench_put_buffer(uint8_t *wqe, uint64_t address, uint32_t lkey, uint
 	put_be64(wqe + 24, 0);
 }
 
-void bench_receive(struct bench *b, struct bench_qp *qp, uint64_t address, uint32_t lkey,
+void stand_receive(struct stand *b, struct stand_qp *qp, uint64_t address, uint32_t lkey,
 		   uint32_t length)
 {
-	uint8_t *wqe = bench_at(b, qp->rq) +
-		       (qp->rq_next & ((1 << BENCH_RQ_LOG) - 1)) * BENCH_RQ_STRIDE;
+	uint8_t *wqe = stand_at(b, qp->rq) +
+		       (qp->rq_next & ((1 << STAND_RQ_LOG) - 1)) * STAND_RQ_STRIDE;
 
-	bench_put_buffer(wqe, address, lkey, length);
-	put_be32(bench_at(b, qp->doorbell), ++qp->rq_next);
+	stand_put_buffer(wqe, address, lkey, length);
+	put_be32(stand_at(b, qp->doorbell), ++qp->rq_next);
 }
 
-void bench_receive_srq(struct bench *b, struct bench_srq *srq, uint64_t address, uint32_t lkey,
+void stand_receive_srq(struct stand *b, struct stand_srq *srq, uint64_t address, uint32_t lkey,
 		       uint32_t length)
 {
-	uint8_t *wqe = bench_at(b, srq->ring) +
-		       (srq->next & ((1 << BENCH_RQ_LOG) - 1)) * BENCH_RQ_STRIDE;
+	uint8_t *wqe = stand_at(b, srq->ring) +
+		       (srq->next & ((1 << STAND_RQ_LOG) - 1)) * STAND_RQ_STRIDE;
 
-	bench_put_buffer(wqe + 16, address, lkey, length);
-	put_be32(bench_at(b, srq->doorbell), ++srq->next);
+	stand_put_buffer(wqe + 16, address, lkey, length);
+	put_be32(stand_at(b, srq->doorbell), ++srq->next);
 }
 
-void bench_update(struct bench *b, uint32_t key, uint64_t first, const uint64_t *entries,
+void stand_update(struct stand *b, uint32_t key, uint64_t first, const uint64_t *entries,
 		  unsigned int count)
 {
 	static const uint8_t fields = 48 + IFC_SIZE(mkc);
-	struct bench_cq cq = bench_create_cq(b);
-	struct bench_qp qp = bench_create_qp(b, &cq, QP_REG_UMR);
-	uint64_t list = bench_alloc(b, (size_t)(count + 8) * 8, 64);
-	uint8_t *wqe = bench_at(b, qp.sq), *data = wqe + 16 + fields;
+	struct stand_cq cq = stand_create_cq(b);
+	struct stand_qp qp = stand_create_qp(b, &cq, QP_REG_UMR);
+	uint64_t list = stand_alloc(b, (size_t)(count + 8) * 8, 64);
+	uint8_t *wqe = stand_at(b, qp.sq), *data = wqe + 16 + fields;
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		put_be64(bench_at(b, list) + 8 * i, entries[i]);
+		put_be64(stand_at(b, list) + 8 * i, entries[i]);
 	put_be32(wqe, WQE_UMR);
 	put_be32(wqe + 4, qp.number << 8 | (16u + fields + 16) / 16);
 	wqe[11] = 8;
@@ -412,14 +412,14 @@ void bench_update(struct bench *b, uint32_t key, uint64_t first, const uint64_t 
 	put_be32(data, (count + 1) / 2 * 16);
 	put_be32(data + 4, b->pa_key);
 	put_be64(data + 8, list);
-	put_be32(bench_at(b, qp.doorbell) + 4, (16u + fields + 16 + 63) / 64);
-	bench_connect(b, &qp, NULL);
-	bench_run(b);
-	data = (uint8_t *)(uintptr_t)bench_poll(b, &cq);
-	bench_must(data && data[63] >> 4 == CQE_REQUESTER, "UMR");
+	put_be32(stand_at(b, qp.doorbell) + 4, (16u + fields + 16 + 63) / 64);
+	stand_connect(b, &qp, NULL);
+	stand_run(b);
+	data = (uint8_t *)(uintptr_t)stand_poll(b, &cq);
+	stand_must(data && data[63] >> 4 == CQE_REQUESTER, "UMR");
 }
 
-bool bench_busy(const struct bench *b)
+bool stand_busy(const struct stand *b)
 {
 	const struct dev *dev;
 	unsigned int i;
@@ -430,35 +430,35 @@ bool bench_busy(const struct bench *b)
 	return false;
 }
 
-void bench_run(struct bench *b)
+void stand_run(struct stand *b)
 {
-	while (bench_busy(b))
+	while (stand_busy(b))
 		model_work(b->dev.fabric);
 }
 
-const uint8_t *bench_poll(struct bench *b, struct bench_cq *cq)
+const uint8_t *stand_poll(struct stand *b, struct stand_cq *cq)
 {
 	const uint8_t *entry =
-		bench_at(b, cq->ring) + (cq->consumer & ((1 << BENCH_CQ_LOG) - 1)) * CQE;
+		stand_at(b, cq->ring) + (cq->consumer & ((1 << STAND_CQ_LOG) - 1)) * CQE;
 
-	if (entry[63] >> 4 == 15 || (entry[63] & 1) != (cq->consumer >> BENCH_CQ_LOG & 1))
+	if (entry[63] >> 4 == 15 || (entry[63] & 1) != (cq->consumer >> STAND_CQ_LOG & 1))
 		return NULL;
-	put_be32(bench_at(b, cq->doorbell), ++cq->consumer);
+	put_be32(stand_at(b, cq->doorbell), ++cq->consumer);
 	return entry;
 }
 
-const uint8_t *bench_event(struct bench *b, uint64_t ring, unsigned int *seen)
+const uint8_t *stand_event(struct stand *b, uint64_t ring, unsigned int *seen)
 {
-	const uint8_t *entry = bench_at(b, ring) + (*seen & ((1 << BENCH_EQ_LOG) - 1)) * EQE;
+	const uint8_t *entry = stand_at(b, ring) + (*seen & ((1 << STAND_EQ_LOG) - 1)) * EQE;
 
 	/* fresh memory is zero, which is the owner bit of the first round: look at what is in it */
-	if (!entry[1] || (entry[63] & 1) != (*seen >> BENCH_EQ_LOG & 1))
+	if (!entry[1] || (entry[63] & 1) != (*seen >> STAND_EQ_LOG & 1))
 		return NULL;
 	++*seen;
 	return entry;
 }
 
-uint8_t bench_resume(struct bench *b, const uint8_t *event, bool error)
+uint8_t stand_resume(struct stand *b, const uint8_t *event, bool error)
 {
 	uint8_t in[IFC_SIZE(page_fault_resume_in)] = { 0 }, out[IFC_SIZE(page_fault_resume_out)];
 	uint8_t *info = IFC_AT(page_fault_resume_in, in, page_fault_info);
@@ -476,5 +476,5 @@ uint8_t bench_resume(struct bench *b, const uint8_t *event, bool error)
 	default:
 		IFC_SET(mem_page_fault_info, info, fault_token_31_0, get_be32(data + 8));
 	}
-	return bench_command(b, in, sizeof(in), out, sizeof(out));
+	return stand_command(b, in, sizeof(in), out, sizeof(out));
 }

@@ -2,9 +2,9 @@
 /* Bit fields, objects by number, the guest's memory, queues in it. */
 #include "unit.h"
 
+#include "base/queue.h"
+#include "base/sg.h"
 #include "stand.h"
-#include "queue.h"
-#include "sg.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -114,24 +114,24 @@ static void test_guest(void **state)
 
 static void test_queue(void **state)
 {
-	struct bench b;
+	struct stand b;
 	struct queue queue;
 	uint8_t list[16], data[128], back[128];
 	uint64_t first, second;
 
 	(void)state;
-	bench_init(&b, NULL);
-	first = bench_alloc(&b, 4096, 4096);
-	bench_alloc(&b, 4096, 4096);
-	second = bench_alloc(&b, 4096, 4096);
+	stand_init(&b, NULL);
+	first = stand_alloc(&b, 4096, 4096);
+	stand_alloc(&b, 4096, 4096);
+	second = stand_alloc(&b, 4096, 4096);
 	put_be64(list, first);
 	put_be64(list + 8, second);
 	/* begins in the middle of the first page */
 	assert_true(queue_init(&queue, list, sizeof(list), 0, 32, 4096));
 	memset(data, 0x5a, sizeof(data));
 	assert_true(queue_write(&b.dev, &queue, 2048 - 64, data, sizeof(data)));
-	assert_memory_equal(bench_at(&b, first + 4096 - 64), data, 64);
-	assert_memory_equal(bench_at(&b, second), data, 64);
+	assert_memory_equal(stand_at(&b, first + 4096 - 64), data, 64);
+	assert_memory_equal(stand_at(&b, second), data, 64);
 	assert_true(queue_read(&b.dev, &queue, 2048 - 64, back, sizeof(back)));
 	assert_memory_equal(data, back, sizeof(data));
 	assert_false(queue_read(&b.dev, &queue, 4096 - 64, back, sizeof(back)));
@@ -140,7 +140,7 @@ static void test_queue(void **state)
 	/* too few pages, a page size that cannot be */
 	assert_false(queue_init(&queue, list, sizeof(list), 0, 32, 8192));
 	assert_false(queue_init(&queue, list, sizeof(list), 63, 0, 4096));
-	bench_destroy(&b);
+	stand_destroy(&b);
 }
 
 static void test_sg(void **state)

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "stand.h"
-#include "pci.h"
+#include "vfio/pci.h"
 
 #define QUEUE_HIGH 0x10
 #define QUEUE_LOW 0x14
@@ -13,7 +13,7 @@ struct mail {
 	uint64_t queue, in, out; /* in, out: first of the chains */
 };
 
-static void write_register(struct bench *b, uint64_t offset, uint32_t value)
+static void write_register(struct stand *b, uint64_t offset, uint32_t value)
 {
 	uint8_t bytes[4];
 
@@ -21,19 +21,19 @@ static void write_register(struct bench *b, uint64_t offset, uint32_t value)
 	pci_bar_write(&b->dev, PCI_BAR_DEVICE, offset, bytes, sizeof(bytes));
 }
 
-static uint64_t chain(struct bench *b, unsigned int blocks)
+static uint64_t chain(struct stand *b, unsigned int blocks)
 {
-	uint64_t first = bench_alloc(b, blocks * 1024, 1024), block = first;
+	uint64_t first = stand_alloc(b, blocks * 1024, 1024), block = first;
 
 	for (; --blocks; block += 1024)
-		put_be64(bench_at(b, block) + 560, block + 1024);
+		put_be64(stand_at(b, block) + 560, block + 1024);
 	return first;
 }
 
-static struct mail mail_init(struct bench *b)
+static struct mail mail_init(struct stand *b)
 {
 	struct mail mail = {
-		.queue = bench_alloc(b, 4096, 4096),
+		.queue = stand_alloc(b, 4096, 4096),
 		.in = chain(b, 12),
 		.out = chain(b, 12),
 	};
@@ -43,10 +43,10 @@ static struct mail mail_init(struct bench *b)
 	return mail;
 }
 
-static uint8_t *slot_fill(struct bench *b, const struct mail *mail, unsigned int slot,
+static uint8_t *slot_fill(struct stand *b, const struct mail *mail, unsigned int slot,
 			  const uint8_t *in, uint32_t in_length, uint32_t out_length)
 {
-	uint8_t *entry = bench_at(b, mail->queue) + slot * 64;
+	uint8_t *entry = stand_at(b, mail->queue) + slot * 64;
 	uint32_t i;
 
 	memset(entry, 0, 64);
@@ -57,7 +57,7 @@ static uint8_t *slot_fill(struct bench *b, const struct mail *mail, unsigned int
 	put_be64(entry + 48, mail->out);
 	put_be32(entry + 56, out_length);
 	for (i = 16; i < in_length; i++)
-		bench_at(b, mail->in)[(i - 16) / 512 * 1024 + (i - 16) % 512] = in[i];
+		stand_at(b, mail->in)[(i - 16) / 512 * 1024 + (i - 16) % 512] = in[i];
 	entry[63] = 1;
 	return entry;
 }
@@ -65,13 +65,13 @@ static uint8_t *slot_fill(struct bench *b, const struct mail *mail, unsigned int
 static void test_mailbox(void **state)
 {
 	uint8_t in[16] = { 0 }, *slot;
-	struct bench b;
+	struct stand b;
 	struct mail mail;
 	size_t capability = IFC_OFFSET(query_hca_cap_out, capability);
 	size_t byte, i;
 
 	(void)state;
-	bench_init(&b, NULL);
+	stand_init(&b, NULL);
 	mail = mail_init(&b);
 	put_be16(in, MLX5_CMD_OP_QUERY_HCA_CAP);
 	put_be16(in + 6, 1);
@@ -81,25 +81,25 @@ static void test_mailbox(void **state)
 	assert_int_equal(slot[32], 0);
 	for (i = 0; i < IFC_SIZE(cmd_hca_cap); i++) {
 		byte = capability + i - 16;
-		assert_int_equal(bench_at(&b, mail.out)[byte / 512 * 1024 + byte % 512],
+		assert_int_equal(stand_at(&b, mail.out)[byte / 512 * 1024 + byte % 512],
 				 b.dev.caps_general[i]);
 	}
-	bench_destroy(&b);
+	stand_destroy(&b);
 }
 
 static void test_mailbox_broken(void **state)
 {
 	uint8_t in[2048] = { 0 }, *slot;
-	struct bench b;
+	struct stand b;
 	struct mail mail;
 
 	(void)state;
-	bench_init(&b, NULL);
+	stand_init(&b, NULL);
 	mail = mail_init(&b);
 	put_be16(in, MLX5_CMD_OP_CREATE_QP);
 	/* the chain leaves the guest's memory */
 	slot = slot_fill(&b, &mail, 0, in, sizeof(in), 16);
-	put_be64(bench_at(&b, mail.in) + 560, 1ull << 60);
+	put_be64(stand_at(&b, mail.in) + 560, 1ull << 60);
 	write_register(&b, DOORBELL, 1);
 	assert_int_equal(slot[63], CMD_BAD_INPUT_LENGTH << 1);
 	/* so large that nobody means it */
@@ -122,17 +122,17 @@ static void test_mailbox_broken(void **state)
 	write_register(&b, QUEUE_HIGH, 0xffffffff);
 	write_register(&b, QUEUE_LOW, 0xfffff000);
 	write_register(&b, DOORBELL, UINT32_MAX);
-	bench_destroy(&b);
+	stand_destroy(&b);
 }
 
 static void test_short(void **state)
 {
 	uint8_t in[8] = { 0 }, out[8];
-	struct bench b;
+	struct stand b;
 	unsigned int opcode, length;
 
 	(void)state;
-	bench_init(&b, NULL);
+	stand_init(&b, NULL);
 	/* every command with less than it wants, down to nothing */
 	for (opcode = 0; opcode < 0x1000; opcode++)
 		for (length = 0; length <= sizeof(in); length += 4) {
@@ -141,11 +141,11 @@ static void test_short(void **state)
 			cmd_execute(&b.dev, in, sizeof(in), out, length);
 		}
 	put_be16(in, 0xfff);
-	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_OP);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_OP);
 	put_be16(in, MLX5_CMD_OP_NOP);
-	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
-	assert_int_equal(bench_command(&b, in, 4, out, sizeof(out)), CMD_BAD_OP);
-	bench_destroy(&b);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(stand_command(&b, in, 4, out, sizeof(out)), CMD_BAD_OP);
+	stand_destroy(&b);
 }
 
 static void test_unknown_objects(void **state)
@@ -158,33 +158,33 @@ static void test_unknown_objects(void **state)
 		MLX5_CMD_OP_DEALLOC_UAR, MLX5_CMD_OP_DEALLOC_XRCD, MLX5_CMD_OP_DESTROY_UCTX,
 	};
 	uint8_t in[64], out[1024];
-	struct bench b;
+	struct stand b;
 	size_t i;
 
 	(void)state;
-	bench_init(&b, NULL);
+	stand_init(&b, NULL);
 	for (i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
 		memset(in, 0xff, sizeof(in));
 		put_be16(in, opcodes[i]);
-		assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)),
+		assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)),
 				 CMD_BAD_RESOURCE);
 	}
-	bench_destroy(&b);
+	stand_destroy(&b);
 }
 
-static uint8_t create_umem(struct bench *b, uint64_t count, uint32_t offset, size_t length)
+static uint8_t create_umem(struct stand *b, uint64_t count, uint32_t offset, size_t length)
 {
 	uint8_t in[IFC_SIZE(create_umem_in) + 16] = { 0 }, out[IFC_SIZE(create_umem_out)];
 
 	IFC_SET(create_umem_in, in, opcode, MLX5_CMD_OP_CREATE_UMEM);
 	IFC_SET(create_umem_in, in, umem.num_of_mtt, count);
 	IFC_SET(create_umem_in, in, umem.page_offset, offset);
-	put_be64(IFC_AT(create_umem_in, in, umem.mtt), BENCH_BASE);
-	return bench_command(b, in, IFC_SIZE(create_umem_in) + length, out, sizeof(out));
+	put_be64(IFC_AT(create_umem_in, in, umem.mtt), STAND_BASE);
+	return stand_command(b, in, IFC_SIZE(create_umem_in) + length, out, sizeof(out));
 }
 
 /* A completion queue in a umem of one page: 64 entries of 64 bytes */
-static uint8_t create_cq_in_umem(struct bench *b, uint32_t umem, uint64_t offset, uint32_t record,
+static uint8_t create_cq_in_umem(struct stand *b, uint32_t umem, uint64_t offset, uint32_t record,
 				 uint64_t record_offset)
 {
 	uint8_t in[IFC_SIZE(create_cq_in)] = { 0 }, out[IFC_SIZE(create_cq_out)];
@@ -199,110 +199,110 @@ static uint8_t create_cq_in_umem(struct bench *b, uint32_t umem, uint64_t offset
 	IFC_SET(cqc, context, dbr_umem_valid, 1);
 	put_be32(context + 0x20 / 8, record);
 	IFC_SET(cqc, context, dbr_addr, record_offset);
-	return bench_command(b, in, sizeof(in), out, sizeof(out));
+	return stand_command(b, in, sizeof(in), out, sizeof(out));
 }
 
 static void test_umems(void **state)
 {
-	struct bench b;
+	struct stand b;
 	uint32_t page, two;
 
 	(void)state;
-	bench_init(&b, NULL);
+	stand_init(&b, NULL);
 	assert_int_equal(create_umem(&b, 0, 0, 16), CMD_BAD_PARAM);
 	assert_int_equal(create_umem(&b, 3, 0, 16), CMD_BAD_PARAM);
 	assert_int_equal(create_umem(&b, UINT64_MAX, 0, 16), CMD_BAD_PARAM);
-	assert_int_equal(create_umem(&b, 1, BENCH_PAGE, 16), CMD_BAD_PARAM);
-	assert_int_equal(create_umem(&b, 1, BENCH_PAGE - 8, 16), CMD_OK);
+	assert_int_equal(create_umem(&b, 1, STAND_PAGE, 16), CMD_BAD_PARAM);
+	assert_int_equal(create_umem(&b, 1, STAND_PAGE - 8, 16), CMD_OK);
 
-	page = bench_create_umem(&b, BENCH_BASE, BENCH_PAGE);
-	two = bench_create_umem(&b, BENCH_BASE + 4, 2 * BENCH_PAGE - 4);
-	assert_int_equal(create_cq_in_umem(&b, page, 0, page, BENCH_PAGE - 8), CMD_OK);
+	page = stand_create_umem(&b, STAND_BASE, STAND_PAGE);
+	two = stand_create_umem(&b, STAND_BASE + 4, 2 * STAND_PAGE - 4);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, page, STAND_PAGE - 8), CMD_OK);
 	assert_int_equal(create_cq_in_umem(&b, two, 64, two, 8), CMD_OK);
 	assert_int_equal(create_cq_in_umem(&b, 0, 0, page, 0), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, two + 1, 0, page, 0), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, page, 64, page, 0), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, page, UINT64_MAX - 63, page, 0), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, page, 0, two + 1, 0), CMD_BAD_PARAM);
-	assert_int_equal(create_cq_in_umem(&b, page, 0, page, BENCH_PAGE), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, page, STAND_PAGE), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, page, 0, page, 4), CMD_BAD_PARAM);
 	/* a record that is in two pages */
-	assert_int_equal(create_cq_in_umem(&b, page, 0, two, BENCH_PAGE - 8), CMD_BAD_PARAM);
-	bench_destroy(&b);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, two, STAND_PAGE - 8), CMD_BAD_PARAM);
+	stand_destroy(&b);
 }
 
 static void test_transitions(void **state)
 {
-	struct bench b;
-	struct bench_cq cq;
-	struct bench_qp qp;
+	struct stand b;
+	struct stand_cq cq;
+	struct stand_qp qp;
 	uint8_t in[IFC_SIZE(query_qp_in)] = { 0 }, out[IFC_SIZE(query_qp_out)];
 	const uint8_t *context = IFC_AT_CONST(query_qp_out, out, qpc);
 
 	(void)state;
-	bench_init(&b, NULL);
-	cq = bench_create_cq(&b);
-	qp = bench_create_qp(&b, &cq, QP_RC);
-	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL), CMD_BAD_STATE);
-	bench_connect(&b, &qp, &qp);
-	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL), CMD_BAD_STATE);
+	stand_init(&b, NULL);
+	cq = stand_create_cq(&b);
+	qp = stand_create_qp(&b, &cq, QP_RC);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL), CMD_BAD_STATE);
+	stand_connect(&b, &qp, &qp);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL), CMD_BAD_STATE);
 	IFC_SET(query_qp_in, in, opcode, MLX5_CMD_OP_QUERY_QP);
 	IFC_SET(query_qp_in, in, qpn, qp.number);
-	assert_int_equal(bench_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
 	assert_int_equal(IFC_GET(qpc, context, state), QP_RTS);
 	assert_int_equal(IFC_GET(qpc, context, remote_qpn), qp.number);
 	assert_int_equal(IFC_GET(qpc, context, rnr_retry), 7);
-	assert_int_equal(bench_modify(&b, &qp, MLX5_CMD_OP_2RST_QP, NULL), CMD_OK);
-	bench_connect(&b, &qp, &qp);
-	bench_destroy(&b);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_2RST_QP, NULL), CMD_OK);
+	stand_connect(&b, &qp, &qp);
+	stand_destroy(&b);
 }
 
 /* Reserved bits of the input itself, of a context in it, and of one in that */
 static void test_reserved(void **state)
 {
 	uint8_t pd[IFC_SIZE(alloc_pd_in)] = { 0 }, qp[IFC_SIZE(init2rtr_qp_in)] = { 0 }, out[4096];
-	struct bench b;
+	struct stand b;
 	struct stats *stats = &b.dev.stats;
 
 	(void)state;
-	bench_init(&b, &(struct dev_options){ .strict = true });
+	stand_init(&b, &(struct dev_options){ .strict = true });
 	assert_int_equal(stats->strict_reports, 0);
 	IFC_SET(alloc_pd_in, pd, opcode, MLX5_CMD_OP_ALLOC_PD);
-	bench_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out));
+	stand_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out));
 	assert_int_equal(stats->strict_reports, 0);
 	IFC_SET(alloc_pd_in, pd, reserved_at_40, 1);
-	assert_int_equal(bench_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out)), CMD_OK);
+	assert_int_equal(stand_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out)), CMD_OK);
 	assert_int_equal(stats->strict_reports, 1);
 	/* cut off before it */
-	bench_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
+	stand_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
 	assert_int_equal(stats->strict_reports, 1);
 	IFC_SET(init2rtr_qp_in, qp, opcode, MLX5_CMD_OP_INIT2RTR_QP);
 	IFC_SET(init2rtr_qp_in, qp, qpc.primary_address_path.reserved_at_2, 1);
 	IFC_SET(init2rtr_qp_in, qp, qpc.reserved_at_10, 1);
-	bench_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
+	stand_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
 	assert_int_equal(stats->strict_reports, 3);
 	/* that is for strict mode alone */
 	b.dev.options.strict = false;
-	bench_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
+	stand_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
 	assert_int_equal(stats->strict_reports, 3);
-	bench_destroy(&b);
+	stand_destroy(&b);
 }
 
 static void test_reset(void **state)
 {
-	struct bench b;
-	struct bench_cq cq;
+	struct stand b;
+	struct stand_cq cq;
 
 	(void)state;
-	bench_init(&b, NULL);
-	cq = bench_create_cq(&b);
-	bench_create_qp(&b, &cq, QP_RC);
+	stand_init(&b, NULL);
+	cq = stand_create_cq(&b);
+	stand_create_qp(&b, &cq, QP_RC);
 	model_reset(&b.dev);
 	assert_int_equal(b.dev.qps.count, 0);
 	assert_int_equal(b.dev.eqs.count, 0);
 	assert_int_equal(b.dev.stats.mkeys, 0);
 	assert_int_equal(b.dev.stats.mkey_xlt_bytes, 0);
-	bench_destroy(&b);
+	stand_destroy(&b);
 }
 
 int main(void)

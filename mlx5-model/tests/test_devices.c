@@ -2,7 +2,7 @@
 /* Between two devices: every service, what is on which side, and one of them going away. */
 #include "pair.h"
 
-#include "port.h"
+#include "cmd/port.h"
 
 static struct pair pair;
 
@@ -63,7 +63,7 @@ static void assert_crossed(struct pair *p, uint64_t there, uint64_t back)
 static void test_counters(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 1000);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 1000);
 
 	assert_int_equal(p->on[0]->dev.lid, 1);
 	assert_int_equal(p->on[1]->dev.lid, 2);
@@ -91,7 +91,7 @@ static void test_counters(void **state)
 static void test_write_immediate(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE_IMM, 3000);
+	struct stand_wr wr = pair_request(p, WQE_WRITE_IMM, 3000);
 	const uint8_t *cqe;
 
 	wr.immediate = 0x01020304;
@@ -108,8 +108,8 @@ static void test_write_immediate(void **state)
 static void test_invalidate(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND_INVALIDATE, 100);
-	uint32_t key = bench_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
+	struct stand_wr wr = pair_request(p, WQE_SEND_INVALIDATE, 100);
+	uint32_t key = stand_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
 
 	/* the key is the receiver's */
 	wr.immediate = key;
@@ -126,7 +126,7 @@ static void test_invalidate(void **state)
 static void test_uc(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 500);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 500);
 
 	/* nobody waits: it is lost, and the sender does not know */
 	pair_send(p, &wr);
@@ -149,7 +149,7 @@ static void test_uc(void **state)
 static void test_ud(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 700);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 700);
 	uint8_t gid[16];
 	const uint8_t *cqe;
 
@@ -169,10 +169,10 @@ static void test_ud(void **state)
 	assert_memory_equal(pair_at(p, 1, 8), gid, 16);
 	/* the GID of one and the LID of the other; then a LID and a number that nobody has */
 	pair_send(p, &wr);
-	wr.datagram = &(struct bench_qp){ .lid = 3, .number = p->qp[1].number };
+	wr.datagram = &(struct stand_qp){ .lid = 3, .number = p->qp[1].number };
 	wr.gid = NULL;
 	pair_send(p, &wr);
-	wr.datagram = &(struct bench_qp){ .lid = 2, .number = p->qp[0].number };
+	wr.datagram = &(struct stand_qp){ .lid = 2, .number = p->qp[0].number };
 	pair_send(p, &wr);
 	pair_silent(p, 1);
 	assert_crossed(p, 700, 0);
@@ -185,17 +185,17 @@ static void test_ud(void **state)
 static void test_srq(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 200);
-	struct bench_srq srq = bench_create_srq(p->on[1], &p->cq[1]);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
+	struct stand_srq srq = stand_create_srq(p->on[1], &p->cq[1]);
 	uint32_t key = pair_absent(p, 1);
 	const uint8_t *cqe, *event;
 
-	p->qp[1] = bench_create_qp_srq(p->on[1], &p->cq[1], QP_RC, &srq);
-	bench_connect(p->on[1], &p->qp[1], &p->qp[0]);
-	bench_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
-	bench_connect(p->on[0], &p->qp[0], &p->qp[1]);
-	bench_receive_srq(p->on[1], &srq, p->buffer[1], p->key[1], 300);
-	bench_receive_srq(p->on[1], &srq, p->buffer[1], key, 300);
+	p->qp[1] = stand_create_qp_srq(p->on[1], &p->cq[1], QP_RC, &srq);
+	stand_connect(p->on[1], &p->qp[1], &p->qp[0]);
+	stand_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
+	stand_connect(p->on[0], &p->qp[0], &p->qp[1]);
+	stand_receive_srq(p->on[1], &srq, p->buffer[1], p->key[1], 300);
+	stand_receive_srq(p->on[1], &srq, p->buffer[1], key, 300);
 	pair_send(p, &wr);
 	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
 	assert_int_equal(get_be32(cqe + 32), srq.number);
@@ -207,25 +207,25 @@ static void test_srq(void **state)
 	assert_non_null(event);
 	assert_int_equal(get_be32(event + 32 + 24), srq.number);
 	pair_fill(p, 1, key);
-	bench_resume(p->on[1], event, false);
-	bench_run(p->on[1]);
+	stand_resume(p->on[1], event, false);
+	stand_run(p->on[1]);
 	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
 }
 
 static void test_xrc(void **state)
 {
 	struct pair *p = *state;
-	struct bench_srq srq;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 200);
+	struct stand_srq srq;
+	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
 	const uint8_t *cqe;
 
 	/* the protection domain that counts is the SRQ's, not the queue pair's */
 	p->on[1]->pd++;
-	srq = bench_create_srq(p->on[1], &p->cq[1]);
-	p->key[1] = bench_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
+	srq = stand_create_srq(p->on[1], &p->cq[1]);
+	p->key[1] = stand_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
 	wr.rkey = p->key[1];
 	wr.xrc_srqn = srq.number;
-	bench_receive_srq(p->on[1], &srq, p->buffer[1] + 1000, p->key[1], 300);
+	stand_receive_srq(p->on[1], &srq, p->buffer[1] + 1000, p->key[1], 300);
 	pair_send(p, &wr);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
@@ -241,12 +241,12 @@ static void test_xrc(void **state)
 static void test_strangers(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
-	struct bench_qp namesake = p->qp[0];
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_qp namesake = p->qp[0];
 
 	namesake.lid = p->qp[1].lid;
-	bench_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
-	bench_connect(p->on[1], &p->qp[1], &namesake);
+	stand_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
+	stand_connect(p->on[1], &p->qp[1], &namesake);
 	pair_send(p, &wr);
 	pair_wait(p, 1);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
@@ -266,7 +266,7 @@ static void assert_ends_with_retry(struct pair *p)
 static void test_reset_in_fault(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 
 	wr.rkey = pair_absent(p, 1);
 	pair_send(p, &wr);
@@ -279,15 +279,15 @@ static void test_reset_in_fault(void **state)
 static void test_disable_in_fault(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 64);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 64);
 	uint8_t in[16] = { 0 }, out[16];
 
-	bench_receive(p->on[1], &p->qp[1], p->buffer[1], pair_absent(p, 1), 100);
+	stand_receive(p->on[1], &p->qp[1], p->buffer[1], pair_absent(p, 1), 100);
 	pair_send(p, &wr);
 	assert_int_equal(p->on[1]->dev.stats.page_faults_receive +
 				 p->on[1]->dev.stats.page_faults_memory, 1);
 	put_be16(in, MLX5_CMD_OP_DISABLE_HCA);
-	assert_int_equal(bench_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(stand_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
 	assert_int_equal(p->on[1]->dev.qps.count, 0);
 	assert_ends_with_retry(p);
 }
@@ -295,7 +295,7 @@ static void test_disable_in_fault(void **state)
 static void test_destroy_in_fault(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_READ, 64);
+	struct stand_wr wr = pair_request(p, WQE_READ, 64);
 	uint8_t in[IFC_SIZE(destroy_qp_in)] = { 0 }, out[IFC_SIZE(destroy_qp_out)];
 	const uint8_t *event;
 
@@ -305,9 +305,9 @@ static void test_destroy_in_fault(void **state)
 	assert_non_null(event);
 	IFC_SET(destroy_qp_in, in, opcode, MLX5_CMD_OP_DESTROY_QP);
 	IFC_SET(destroy_qp_in, in, qpn, p->qp[1].number);
-	assert_int_equal(bench_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(stand_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
 	/* the answer comes too late, and from a driver that cannot know */
-	assert_int_equal(bench_resume(p->on[1], event, true), CMD_OK);
+	assert_int_equal(stand_resume(p->on[1], event, true), CMD_OK);
 	assert_ends_with_retry(p);
 	assert_int_equal(p->on[1]->dev.stats.page_faults_failed, 0);
 }
@@ -316,18 +316,18 @@ static void test_destroy_in_fault(void **state)
 static void test_requester_gone(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	const uint8_t *event;
 
 	wr.rkey = pair_absent(p, 1);
 	pair_send(p, &wr);
 	event = pair_fault(p, 1);
 	assert_non_null(event);
-	bench_destroy(&p->benches[0]);
-	p->benches[0].dev.fabric = NULL;
+	stand_destroy(&p->stands[0]);
+	p->stands[0].dev.fabric = NULL;
 	assert_int_equal(p->on[1]->dev.stats.page_faults_dropped, 1);
-	assert_int_equal(bench_resume(p->on[1], event, false), CMD_OK);
-	bench_run(p->on[1]);
+	assert_int_equal(stand_resume(p->on[1], event, false), CMD_OK);
+	stand_run(p->on[1]);
 	assert_int_equal(p->on[1]->dev.stats.page_faults_resumed, 0);
 }
 
@@ -335,7 +335,7 @@ static void test_requester_gone(void **state)
 static void test_tokens(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	uint32_t key = pair_absent(p, 1);
 	const uint8_t *event;
 
@@ -344,12 +344,12 @@ static void test_tokens(void **state)
 	assert_null(pair_fault(p, 0));
 	event = pair_fault(p, 1);
 	assert_non_null(event);
-	assert_int_equal(bench_resume(p->on[0], event, true), CMD_OK);
-	bench_run(p->on[0]);
+	assert_int_equal(stand_resume(p->on[0], event, true), CMD_OK);
+	stand_run(p->on[0]);
 	pair_silent(p, 0);
 	pair_fill(p, 1, key);
-	bench_resume(p->on[1], event, false);
-	bench_run(p->on[1]);
+	stand_resume(p->on[1], event, false);
+	stand_run(p->on[1]);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 64);
 	assert_int_equal(p->on[0]->dev.stats.page_faults, 0);
@@ -360,13 +360,13 @@ static void test_tokens(void **state)
 static void test_error_sides(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 64);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 64);
 
-	bench_receive(p->on[1], &p->qp[1], p->buffer[1], p->key[1] + 1, 100);
+	stand_receive(p->on[1], &p->qp[1], p->buffer[1], p->key[1] + 1, 100);
 	pair_receive(p, 0, 100);
-	bench_post(p->on[0], &p->qp[0], &wr);
-	bench_post(p->on[0], &p->qp[0], &wr);
-	bench_run(p->on[0]);
+	stand_post(p->on[0], &p->qp[0], &wr);
+	stand_post(p->on[0], &p->qp[0], &wr);
+	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_OPERATION, 0);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_FLUSHED, 0);
 	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_LOCAL_PROTECTION, 0);
@@ -379,16 +379,16 @@ static void test_error_sides(void **state)
 static void test_due(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = {
+	struct stand_wr wr = {
 		.opcode = WQE_SEND, .address = p->buffer[1], .lkey = p->key[1], .length = 64,
 	};
 	uint8_t arm[8] = { 0 };
 
-	bench_run(p->on[0]);
-	bench_receive(p->on[0], &p->qp[0], p->buffer[0], p->key[0], 100);
+	stand_run(p->on[0]);
+	stand_receive(p->on[0], &p->qp[0], p->buffer[0], p->key[0], 100);
 	put_be32(arm + 4, p->cq[0].number);
 	cq_doorbell(&p->on[0]->dev, arm);
-	bench_post(p->on[1], &p->qp[1], &wr);
+	stand_post(p->on[1], &p->qp[1], &wr);
 	assert_true(model_work(&p->fabric) >= 0);
 	assert_non_null(p->on[0]->dev.delayed);
 	pair_complete(p, 0, CQE_RECEIVE_SEND, SYNDROME_OK, 64);
@@ -398,12 +398,12 @@ static void test_due(void **state)
 static void test_numbers(void **state)
 {
 	struct pair *p = *state;
-	struct bench_mkey all = { .mode = MKEY_PA };
+	struct stand_mkey all = { .mode = MKEY_PA };
 	uint32_t before = p->key[1];
 
 	model_reset(&p->on[1]->dev);
 	assert_int_equal(p->on[1]->dev.mkeys.count, 0);
-	assert_true(bench_create_mkey(p->on[1], &all) > before);
+	assert_true(stand_create_mkey(p->on[1], &all) > before);
 	assert_true(before > p->key[0]);
 }
 

@@ -2,9 +2,9 @@
 /* Who is attached to a group gets what is sent to it, once, and nobody else. */
 #include "unit.h"
 
+#include "base/caps.h"
+#include "cmd/port.h"
 #include "stand.h"
-#include "caps.h"
-#include "port.h"
 
 #define MEMBERS 4 /* two on each device; the first one sends */
 #define BUFFER 8192
@@ -18,35 +18,35 @@ static const uint8_t other_group[16] = { 0xff, 0x12, 0x40, 0x1b, 0xff, 0xff, [15
 
 /* A queue pair; received at the beginning of its buffer, sent from the second half */
 struct member {
-	struct bench *b;
-	struct bench_cq cq;
-	struct bench_qp qp;
+	struct stand *b;
+	struct stand_cq cq;
+	struct stand_qp qp;
 	uint64_t buffer;
 };
 
 struct net {
 	struct fabric fabric;
-	struct bench benches[2];
+	struct stand stands[2];
 	struct dev *dev[2];
 	struct member members[MEMBERS];
-	struct bench_qp to; /* everybody */
-	struct bench_wr wr;
+	struct stand_qp to; /* everybody */
+	struct stand_wr wr;
 };
 
 static struct net net;
 
-static void member_init(struct member *m, struct bench *b, unsigned int service)
+static void member_init(struct member *m, struct stand *b, unsigned int service)
 {
 	unsigned int i;
 
 	m->b = b;
-	m->cq = bench_create_cq(b);
-	m->qp = bench_create_qp(b, &m->cq, service);
-	bench_connect(b, &m->qp, NULL);
-	m->buffer = bench_alloc(b, BUFFER, BENCH_PAGE);
+	m->cq = stand_create_cq(b);
+	m->qp = stand_create_qp(b, &m->cq, service);
+	stand_connect(b, &m->qp, NULL);
+	m->buffer = stand_alloc(b, BUFFER, STAND_PAGE);
 	for (i = 0; i < BUFFER / 2; i++) {
-		bench_at(b, m->buffer)[i] = FILL;
-		bench_at(b, m->buffer)[PAYLOAD_AT + i] = i * 7 + m->qp.number;
+		stand_at(b, m->buffer)[i] = FILL;
+		stand_at(b, m->buffer)[PAYLOAD_AT + i] = i * 7 + m->qp.number;
 	}
 }
 
@@ -58,7 +58,7 @@ static uint8_t member_command(const struct member *m, uint16_t opcode, const uin
 	IFC_SET(attach_to_mcg_in, in, opcode, opcode);
 	IFC_SET(attach_to_mcg_in, in, qpn, m->qp.number);
 	memcpy(IFC_AT(attach_to_mcg_in, in, multicast_gid), gid, 16);
-	return bench_command(m->b, in, sizeof(in), out, sizeof(out));
+	return stand_command(m->b, in, sizeof(in), out, sizeof(out));
 }
 
 static uint8_t attach(const struct member *m, const uint8_t *gid)
@@ -77,12 +77,12 @@ static uint8_t destroy(const struct member *m)
 
 	IFC_SET(destroy_qp_in, in, opcode, MLX5_CMD_OP_DESTROY_QP);
 	IFC_SET(destroy_qp_in, in, qpn, m->qp.number);
-	return bench_command(m->b, in, sizeof(in), out, sizeof(out));
+	return stand_command(m->b, in, sizeof(in), out, sizeof(out));
 }
 
 static void receive(struct member *m, uint32_t length)
 {
-	bench_receive(m->b, &m->qp, m->buffer, m->b->pa_key, length);
+	stand_receive(m->b, &m->qp, m->buffer, m->b->pa_key, length);
 }
 
 static int setup(void **state)
@@ -91,17 +91,17 @@ static int setup(void **state)
 
 	memset(&net, 0, sizeof(net));
 	for (i = 0; i < 2; i++) {
-		bench_join(&net.benches[i], &net.fabric, NULL);
-		net.dev[i] = &net.benches[i].dev;
+		stand_join(&net.stands[i], &net.fabric, NULL);
+		net.dev[i] = &net.stands[i].dev;
 	}
 	for (i = 0; i < MEMBERS; i++) {
-		member_init(&net.members[i], &net.benches[i / 2], QP_UD);
+		member_init(&net.members[i], &net.stands[i / 2], QP_UD);
 		assert_int_equal(attach(&net.members[i], group), CMD_OK);
 		receive(&net.members[i], ROOM);
 		receive(&net.members[i], ROOM);
 	}
-	net.to = (struct bench_qp){ .number = 0xffffff, .lid = 0xc005 };
-	net.wr = (struct bench_wr){
+	net.to = (struct stand_qp){ .number = 0xffffff, .lid = 0xc005 };
+	net.wr = (struct stand_wr){
 		.opcode = WQE_SEND,
 		.address = net.members[0].buffer + PAYLOAD_AT,
 		.lkey = net.members[0].b->pa_key,
@@ -117,21 +117,21 @@ static int teardown(void **state)
 {
 	struct net *n = *state;
 
-	bench_destroy(&n->benches[0]);
-	bench_destroy(&n->benches[1]);
+	stand_destroy(&n->stands[0]);
+	stand_destroy(&n->stands[1]);
 	return 0;
 }
 
 static void send_it(struct net *n)
 {
-	bench_post(n->members[0].b, &n->members[0].qp, &n->wr);
-	bench_run(n->members[0].b);
+	stand_post(n->members[0].b, &n->members[0].qp, &n->wr);
+	stand_run(n->members[0].b);
 }
 
 /* The next completion */
 static const uint8_t *complete(struct member *m, enum cqe_opcode opcode, enum syndrome syndrome)
 {
-	const uint8_t *cqe = bench_poll(m->b, &m->cq);
+	const uint8_t *cqe = stand_poll(m->b, &m->cq);
 
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, opcode);
@@ -143,7 +143,7 @@ static const uint8_t *complete(struct member *m, enum cqe_opcode opcode, enum sy
 
 static void silent(struct member *m)
 {
-	assert_null(bench_poll(m->b, &m->cq));
+	assert_null(stand_poll(m->b, &m->cq));
 }
 
 /* That it was sent, of which the first member knows no more */
@@ -156,7 +156,7 @@ static void sent(struct net *n)
 static const uint8_t *received(struct net *n, unsigned int member)
 {
 	struct member *m = &n->members[member];
-	const uint8_t *cqe = bench_poll(m->b, &m->cq);
+	const uint8_t *cqe = stand_poll(m->b, &m->cq);
 	uint8_t expected[BUFFER / 2];
 
 	assert_non_null(cqe);
@@ -175,10 +175,10 @@ static const uint8_t *received(struct net *n, unsigned int member)
 	expected[7] = 0;
 	port_gid(n->dev[0], 0, expected + 8);
 	memcpy(expected + 24, n->wr.gid, 16);
-	memcpy(expected + GRH, bench_at(n->members[0].b, n->members[0].buffer) + PAYLOAD_AT,
+	memcpy(expected + GRH, stand_at(n->members[0].b, n->members[0].buffer) + PAYLOAD_AT,
 	       n->wr.length);
-	assert_memory_equal(bench_at(m->b, m->buffer), expected, sizeof(expected));
-	memset(bench_at(m->b, m->buffer), FILL, sizeof(expected));
+	assert_memory_equal(stand_at(m->b, m->buffer), expected, sizeof(expected));
+	memset(stand_at(m->b, m->buffer), FILL, sizeof(expected));
 	return cqe;
 }
 
@@ -259,9 +259,9 @@ static void test_not_addressed(void **state)
 	unsigned int i;
 
 	/* each of them alone is wrong; first the GID is there, but not said to be */
-	bench_post(n->members[0].b, &n->members[0].qp, &n->wr);
-	bench_at(n->members[0].b, n->members[0].qp.sq)[16 + 28] = 0;
-	bench_run(n->members[0].b);
+	stand_post(n->members[0].b, &n->members[0].qp, &n->wr);
+	stand_at(n->members[0].b, n->members[0].qp.sq)[16 + 28] = 0;
+	stand_run(n->members[0].b);
 	sent(n);
 	n->wr.gid = NULL;
 	heard_by_nobody(n);
@@ -276,7 +276,7 @@ static void test_not_addressed(void **state)
 	n->to.lid = 0xbfff;
 	heard_by_nobody(n);
 	n->to.lid = 0xc005;
-	n->wr.qkey = BENCH_QKEY + 1;
+	n->wr.qkey = STAND_QKEY + 1;
 	heard_by_nobody(n);
 	n->wr.qkey = 0;
 	for (i = 0; i < 16; i++) {
@@ -341,11 +341,11 @@ static void test_not_receiving(void **state)
 	struct net *n = *state;
 	struct member *m = &n->members[2];
 
-	bench_modify(m->b, &m->qp, MLX5_CMD_OP_2RST_QP, NULL);
+	stand_modify(m->b, &m->qp, MLX5_CMD_OP_2RST_QP, NULL);
 	send_it(n);
 	received_but(n, 1 << 2);
 	m->qp.rq_next = 0;
-	bench_connect(m->b, &m->qp, NULL);
+	stand_connect(m->b, &m->qp, NULL);
 	receive(m, ROOM);
 	send_it(n);
 	received_but(n, 0);
@@ -362,12 +362,12 @@ static void test_device_reset(void **state)
 	received_but(n, 1 << 2 | 1 << 3);
 	counted(n, 500, 0);
 	assert_int_equal(attach(&n->members[2], group), CMD_BAD_RESOURCE);
-	bench_destroy(&n->benches[1]);
+	stand_destroy(&n->stands[1]);
 	send_it(n);
 	received(n, 0);
 	received(n, 1);
 	sent(n);
-	bench_join(&n->benches[1], &n->fabric, NULL);
+	stand_join(&n->stands[1], &n->fabric, NULL);
 }
 
 static void test_twice(void **state)
@@ -394,7 +394,7 @@ static void test_refused(void **state)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-		member_init(&m, &n->benches[0], services[i]);
+		member_init(&m, &n->stands[0], services[i]);
 		assert_int_equal(attach(&m, group), CMD_BAD_PARAM);
 		assert_int_equal(detach(&m, group), CMD_BAD_RESOURCE);
 	}
@@ -404,7 +404,7 @@ static void test_refused(void **state)
 	gid[0] = 0xfe;
 	assert_int_equal(attach(&n->members[0], gid), CMD_BAD_PARAM);
 	m = n->members[2];
-	m.b = &n->benches[0];
+	m.b = &n->stands[0];
 	/* a number of the other device */
 	assert_int_equal(attach(&m, group), CMD_BAD_RESOURCE);
 	m.qp.number = 0;
@@ -449,9 +449,9 @@ static void test_short_buffer(void **state)
 	struct member *m = &n->members[1];
 
 	n->wr.length = ROOM - GRH;
-	bench_modify(m->b, &m->qp, MLX5_CMD_OP_2RST_QP, NULL);
+	stand_modify(m->b, &m->qp, MLX5_CMD_OP_2RST_QP, NULL);
 	m->qp.rq_next = 0;
-	bench_connect(m->b, &m->qp, NULL);
+	stand_connect(m->b, &m->qp, NULL);
 	receive(m, ROOM - 1);
 	receive(m, ROOM);
 	send_it(n);
@@ -474,7 +474,7 @@ static void test_short_sender(void **state)
 	receive(&n->members[1], ROOM + 1);
 	n->members[2].qp.rq_next = 0;
 	receive(&n->members[2], ROOM + 1);
-	bench_post(n->members[0].b, &n->members[0].qp, &n->wr);
+	stand_post(n->members[0].b, &n->members[0].qp, &n->wr);
 	send_it(n);
 	complete(&n->members[0], CQE_RECEIVE_ERROR, SYNDROME_LOCAL_LENGTH);
 	sent(n);
@@ -492,12 +492,12 @@ static void test_same_buffer(void **state)
 {
 	struct net *n = *state;
 	struct member *m = &n->members[0];
-	uint8_t *payload = bench_at(m->b, m->buffer) + PAYLOAD_AT, before[BUFFER / 2];
+	uint8_t *payload = stand_at(m->b, m->buffer) + PAYLOAD_AT, before[BUFFER / 2];
 	unsigned int i;
 
 	memcpy(before, payload, sizeof(before));
 	m->qp.rq_next = 0;
-	bench_receive(m->b, &m->qp, m->buffer + PAYLOAD_AT, m->b->pa_key, ROOM);
+	stand_receive(m->b, &m->qp, m->buffer + PAYLOAD_AT, m->b->pa_key, ROOM);
 	send_it(n);
 	complete(m, CQE_RECEIVE_SEND, SYNDROME_OK);
 	sent(n);
@@ -534,24 +534,24 @@ static void test_nothing_posted(void **state)
 static void test_shared(void **state)
 {
 	struct net *n = *state;
-	struct bench *b = &n->benches[1];
-	struct bench_srq srq = bench_create_srq(b, &n->members[2].cq);
+	struct stand *b = &n->stands[1];
+	struct stand_srq srq = stand_create_srq(b, &n->members[2].cq);
 	unsigned int i;
 
 	for (i = 2; i < MEMBERS; i++) {
 		struct member *m = &n->members[i];
 
 		assert_int_equal(destroy(m), CMD_OK);
-		m->qp = bench_create_qp_srq(b, &m->cq, QP_UD, &srq);
-		bench_connect(b, &m->qp, NULL);
+		m->qp = stand_create_qp_srq(b, &m->cq, QP_UD, &srq);
+		stand_connect(b, &m->qp, NULL);
 		assert_int_equal(attach(m, group), CMD_OK);
-		bench_receive_srq(b, &srq, m->buffer, b->pa_key, ROOM);
+		stand_receive_srq(b, &srq, m->buffer, b->pa_key, ROOM);
 	}
 	send_it(n);
 	for (i = 2; i < MEMBERS; i++)
 		assert_int_equal(get_be32(received(n, i) + 32), srq.number);
 	received_but(n, 1 << 2 | 1 << 3);
-	bench_receive_srq(b, &srq, n->members[2].buffer, b->pa_key, ROOM);
+	stand_receive_srq(b, &srq, n->members[2].buffer, b->pa_key, ROOM);
 	send_it(n);
 	received_but(n, 1 << 3);
 	assert_int_equal(n->dev[0]->stats.rnr_waits, 1);
@@ -562,31 +562,31 @@ static void test_absent(void **state)
 {
 	struct net *n = *state;
 	struct member *m = &n->members[2];
-	uint32_t key = bench_register(m->b, m->buffer, BUFFER, 12, false);
+	uint32_t key = stand_register(m->b, m->buffer, BUFFER, 12, false);
 
 	m->qp.rq_next = 0;
-	bench_receive(m->b, &m->qp, m->buffer, key, ROOM);
+	stand_receive(m->b, &m->qp, m->buffer, key, ROOM);
 	send_it(n);
 	received_but(n, 1 << 2);
 	assert_int_equal(n->dev[0]->stats.page_faults + n->dev[1]->stats.page_faults, 0);
-	bench_update(m->b, key, 0, (const uint64_t[8]){ m->buffer | 3 }, 8);
+	stand_update(m->b, key, 0, (const uint64_t[8]){ m->buffer | 3 }, 8);
 	send_it(n);
 	received_but(n, 0);
 	/* the sender's own is asked for, and the message is sent then */
-	key = bench_register(n->members[0].b, n->members[0].buffer, BUFFER, 12, false);
+	key = stand_register(n->members[0].b, n->members[0].buffer, BUFFER, 12, false);
 	n->wr.address = n->members[0].buffer + PAYLOAD_AT;
 	n->wr.lkey = key;
 	receive(&n->members[1], ROOM);
 	send_it(n);
 	silent(&n->members[0]);
 	assert_int_equal(n->dev[0]->stats.page_faults, 1);
-	bench_update(n->members[0].b, key, 0,
+	stand_update(n->members[0].b, key, 0,
 		     (const uint64_t[8]){ n->members[0].buffer | 3,
 					  (n->members[0].buffer + 4096) | 3 }, 8);
-	bench_resume(n->members[0].b,
-		     bench_event(n->members[0].b, n->members[0].b->fault_ring,
+	stand_resume(n->members[0].b,
+		     stand_event(n->members[0].b, n->members[0].b->fault_ring,
 				 &n->members[0].b->fault_seen), false);
-	bench_run(n->members[0].b);
+	stand_run(n->members[0].b);
 	received_but(n, 1 << 0 | 1 << 2 | 1 << 3);
 }
 

@@ -2,7 +2,7 @@
 /* The process as QEMU meets it: a socket for each device, which come and go on their own. */
 #include "unit.h"
 
-#include "vfu.h"
+#include "vfio/vfu.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -2,8 +2,8 @@
 /* The subnet administrator: what it answers, and how questions and answers come through a device. */
 #include "unit.h"
 
+#include "cmd/port.h"
 #include "stand.h"
-#include "port.h"
 
 #define GET 0x01
 #define SET 0x02
@@ -47,7 +47,7 @@ static const uint8_t broadcast[16] = { 0xff, 0x12, 0x40, 0x1b, 0xff, 0xff, [12] 
 
 struct net {
 	struct fabric fabric;
-	struct bench benches[2];
+	struct stand stands[2];
 	struct dev *port[2];
 	uint8_t request[SA_MAD_SIZE], reply[SA_MAD_SIZE];
 };
@@ -60,8 +60,8 @@ static int setup(void **state)
 
 	memset(&net, 0, sizeof(net));
 	for (i = 0; i < 2; i++) {
-		bench_join(&net.benches[i], &net.fabric, NULL);
-		net.port[i] = &net.benches[i].dev;
+		stand_join(&net.stands[i], &net.fabric, NULL);
+		net.port[i] = &net.stands[i].dev;
 	}
 	*state = &net;
 	return 0;
@@ -71,8 +71,8 @@ static int teardown(void **state)
 {
 	struct net *n = *state;
 
-	bench_destroy(&n->benches[0]);
-	bench_destroy(&n->benches[1]);
+	stand_destroy(&n->stands[0]);
+	stand_destroy(&n->stands[1]);
 	return 0;
 }
 
@@ -204,10 +204,10 @@ static void test_no_path(void **state)
 	put_be64(n->request + 48, 0);
 	ask(n, 0, TOO_FEW);
 	/* a device that went away has no path */
-	bench_destroy(&n->benches[1]);
+	stand_destroy(&n->stands[1]);
 	put_be64(n->request + 48, DGID | SGID);
 	ask(n, 0, NO_RECORDS);
-	bench_join(&n->benches[1], &n->fabric, NULL);
+	stand_join(&n->stands[1], &n->fabric, NULL);
 	ask(n, 0, OK);
 }
 
@@ -420,14 +420,14 @@ static void test_reset(void **state)
 	member(n, DELETE, JOINS, 0, 8, FULL);
 	ask(n, 0, NO_RECORDS);
 	put_be16(in, MLX5_CMD_OP_DISABLE_HCA);
-	assert_int_equal(bench_command(&n->benches[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(stand_command(&n->stands[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
 	member(n, DELETE, JOINS, 1, 7, FULL);
 	ask(n, 1, NO_RECORDS);
 	/* a device in the place of one that was taken out is in none of its groups */
 	member(n, SET, MAKES, 1, 7, FULL);
 	ask(n, 1, OK);
-	bench_destroy(&n->benches[1]);
-	bench_join(&n->benches[1], &n->fabric, NULL);
+	stand_destroy(&n->stands[1]);
+	stand_join(&n->stands[1], &n->fabric, NULL);
 	member(n, DELETE, JOINS, 1, 7, FULL);
 	ask(n, 1, NO_RECORDS);
 }
@@ -481,37 +481,37 @@ static void test_unanswered(void **state)
 
 /* A queue pair that asks, with its question at the beginning of the buffer */
 struct asker {
-	struct bench *b;
-	struct bench_cq cq;
-	struct bench_qp qp;
+	struct stand *b;
+	struct stand_cq cq;
+	struct stand_qp qp;
 	uint64_t buffer;
-	struct bench_wr wr;
+	struct stand_wr wr;
 };
 
 #define ANSWER_AT 1024
 #define ANSWER (40 + SA_MAD_SIZE)
 
-static const struct bench_qp administrator = { .number = 1, .lid = 0x100 };
+static const struct stand_qp administrator = { .number = 1, .lid = 0x100 };
 
 static void asker_init(struct asker *a, struct net *n, unsigned int port, unsigned int service,
 		       uint32_t qkey)
 {
-	struct bench *b = &n->benches[port];
+	struct stand *b = &n->stands[port];
 
 	a->b = b;
-	a->cq = bench_create_cq(b);
-	a->qp = bench_create_qp(b, &a->cq, service);
+	a->cq = stand_create_cq(b);
+	a->qp = stand_create_qp(b, &a->cq, service);
 	a->qp.qkey = qkey;
-	bench_connect(b, &a->qp, NULL);
-	a->buffer = bench_alloc(b, BENCH_PAGE, BENCH_PAGE);
-	memset(bench_at(b, a->buffer), 0xee, BENCH_PAGE);
-	a->wr = (struct bench_wr){
+	stand_connect(b, &a->qp, NULL);
+	a->buffer = stand_alloc(b, STAND_PAGE, STAND_PAGE);
+	memset(stand_at(b, a->buffer), 0xee, STAND_PAGE);
+	a->wr = (struct stand_wr){
 		.opcode = WQE_SEND,
 		.address = a->buffer,
 		.lkey = b->pa_key,
 		.length = SA_MAD_SIZE,
 		.datagram = &administrator,
-		.qkey = BENCH_GENERAL_QKEY,
+		.qkey = STAND_GENERAL_QKEY,
 	};
 }
 
@@ -520,31 +520,31 @@ static void asker_lose(struct asker *a, const struct net *n)
 {
 	const uint8_t *cqe;
 
-	memcpy(bench_at(a->b, a->buffer), n->request, sizeof(n->request));
-	bench_post(a->b, &a->qp, &a->wr);
-	bench_run(a->b);
-	cqe = bench_poll(a->b, &a->cq);
+	memcpy(stand_at(a->b, a->buffer), n->request, sizeof(n->request));
+	stand_post(a->b, &a->qp, &a->wr);
+	stand_run(a->b);
+	cqe = stand_poll(a->b, &a->cq);
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, CQE_REQUESTER);
-	assert_null(bench_poll(a->b, &a->cq));
+	assert_null(stand_poll(a->b, &a->cq));
 }
 
 static void asker_receive(struct asker *a, uint32_t length)
 {
-	bench_receive(a->b, &a->qp, a->buffer + ANSWER_AT, a->b->pa_key, length);
+	stand_receive(a->b, &a->qp, a->buffer + ANSWER_AT, a->b->pa_key, length);
 }
 
 /* Sends, and looks at what came: completion and every byte of it and beside it */
 static const uint8_t *asker_ask(struct asker *a, struct net *n, uint16_t status)
 {
-	const uint8_t *at = bench_at(a->b, a->buffer + ANSWER_AT), *cqe;
+	const uint8_t *at = stand_at(a->b, a->buffer + ANSWER_AT), *cqe;
 	unsigned int i;
 
-	memset(bench_at(a->b, a->buffer), 0xee, BENCH_PAGE);
-	memcpy(bench_at(a->b, a->buffer), n->request, sizeof(n->request));
-	bench_post(a->b, &a->qp, &a->wr);
-	bench_run(a->b);
-	cqe = bench_poll(a->b, &a->cq);
+	memset(stand_at(a->b, a->buffer), 0xee, STAND_PAGE);
+	memcpy(stand_at(a->b, a->buffer), n->request, sizeof(n->request));
+	stand_post(a->b, &a->qp, &a->wr);
+	stand_run(a->b);
+	cqe = stand_poll(a->b, &a->cq);
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, CQE_RECEIVE_SEND);
 	assert_int_equal(get_be16(cqe + 22), 0x100);
@@ -552,23 +552,23 @@ static const uint8_t *asker_ask(struct asker *a, struct net *n, uint16_t status)
 	assert_int_equal(get_be32(cqe + 36), 0xffff);
 	assert_int_equal(get_be32(cqe + 44), ANSWER);
 	assert_int_equal(get_be32(cqe + 56) & 0xffffff, a->qp.number);
-	cqe = bench_poll(a->b, &a->cq);
+	cqe = stand_poll(a->b, &a->cq);
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, CQE_REQUESTER);
-	assert_null(bench_poll(a->b, &a->cq));
+	assert_null(stand_poll(a->b, &a->cq));
 	/* without a GRH its place is left alone */
 	for (i = 0; i < 40; i++)
 		assert_int_equal(at[i], 0xee);
 	for (i = ANSWER; i < ANSWER + 200; i++)
 		assert_int_equal(at[i], 0xee);
-	assert_memory_equal(bench_at(a->b, a->buffer), n->request, sizeof(n->request));
+	assert_memory_equal(stand_at(a->b, a->buffer), n->request, sizeof(n->request));
 	memcpy(n->reply, at + 40, sizeof(n->reply));
 	return answer(n, status);
 }
 
 static void asker_silent(struct asker *a)
 {
-	assert_null(bench_poll(a->b, &a->cq));
+	assert_null(stand_poll(a->b, &a->cq));
 }
 
 static void test_device(void **state)
@@ -579,7 +579,7 @@ static void test_device(void **state)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		asker_init(&a[i], n, i, QP_GENERAL, BENCH_GENERAL_QKEY);
+		asker_init(&a[i], n, i, QP_GENERAL, STAND_GENERAL_QKEY);
 		asker_receive(&a[i], ANSWER);
 		asker_receive(&a[i], ANSWER + 200);
 	}
@@ -608,11 +608,11 @@ static void test_dropped(void **state)
 {
 	static const uint32_t lengths[] = { 0, 1, SA_MAD_SIZE - 1, SA_MAD_SIZE + 1, 4096 };
 	struct net *n = *state;
-	struct bench_qp other = administrator;
+	struct stand_qp other = administrator;
 	struct asker a;
 	unsigned int i;
 
-	asker_init(&a, n, 0, QP_GENERAL, BENCH_GENERAL_QKEY);
+	asker_init(&a, n, 0, QP_GENERAL, STAND_GENERAL_QKEY);
 	asker_receive(&a, ANSWER);
 	question(n, GET, CLASS_PORT_INFO, 0);
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
@@ -620,9 +620,9 @@ static void test_dropped(void **state)
 		asker_lose(&a, n);
 	}
 	a.wr.length = SA_MAD_SIZE;
-	a.wr.qkey = BENCH_QKEY;
+	a.wr.qkey = STAND_QKEY;
 	asker_lose(&a, n);
-	a.wr.qkey = BENCH_GENERAL_QKEY;
+	a.wr.qkey = STAND_GENERAL_QKEY;
 	a.wr.datagram = &other;
 	other.number = 0;
 	asker_lose(&a, n);
@@ -645,9 +645,9 @@ static void test_other_askers(void **state)
 	struct net *n = *state;
 	struct asker general, second, ud, stranger;
 
-	asker_init(&general, n, 0, QP_GENERAL, BENCH_GENERAL_QKEY);
-	asker_init(&ud, n, 0, QP_UD, BENCH_GENERAL_QKEY);
-	asker_init(&stranger, n, 0, QP_UD, BENCH_QKEY);
+	asker_init(&general, n, 0, QP_GENERAL, STAND_GENERAL_QKEY);
+	asker_init(&ud, n, 0, QP_UD, STAND_GENERAL_QKEY);
+	asker_init(&stranger, n, 0, QP_UD, STAND_QKEY);
 	asker_receive(&general, ANSWER);
 	asker_receive(&ud, ANSWER);
 	asker_receive(&stranger, ANSWER);
@@ -656,9 +656,9 @@ static void test_other_askers(void **state)
 	asker_ask(&ud, n, OK);
 	asker_silent(&general);
 	/* general services are the first queue pair for them, and that one cannot receive */
-	asker_init(&second, n, 0, QP_GENERAL, BENCH_GENERAL_QKEY);
+	asker_init(&second, n, 0, QP_GENERAL, STAND_GENERAL_QKEY);
 	asker_receive(&second, ANSWER);
-	bench_modify(general.b, &general.qp, MLX5_CMD_OP_2RST_QP, NULL);
+	stand_modify(general.b, &general.qp, MLX5_CMD_OP_2RST_QP, NULL);
 	general.qp.rq_next = 0;
 	asker_receive(&general, ANSWER);
 	asker_lose(&second, n);
@@ -672,8 +672,8 @@ static void test_lost(void **state)
 	const uint8_t *cqe;
 	uint32_t absent;
 
-	asker_init(&a, n, 0, QP_GENERAL, BENCH_GENERAL_QKEY);
-	absent = bench_register(a.b, a.buffer, BENCH_PAGE, 12, false);
+	asker_init(&a, n, 0, QP_GENERAL, STAND_GENERAL_QKEY);
+	absent = stand_register(a.b, a.buffer, STAND_PAGE, 12, false);
 	/* done, though nobody was told */
 	member(n, SET, MAKES, 0, 7, FULL);
 	asker_lose(&a, n);
@@ -681,20 +681,20 @@ static void test_lost(void **state)
 	asker_receive(&a, ANSWER);
 	expect_member(n, asker_ask(&a, n, OK), 0xc000, FULL);
 	/* who would have to fault first goes without, and no driver is troubled */
-	bench_receive(a.b, &a.qp, a.buffer + ANSWER_AT, absent, ANSWER);
+	stand_receive(a.b, &a.qp, a.buffer + ANSWER_AT, absent, ANSWER);
 	asker_lose(&a, n);
 	assert_int_equal(n->port[0]->stats.page_faults, 0);
-	bench_update(a.b, absent, 0, (const uint64_t[8]){ a.buffer | 3 }, 8);
+	stand_update(a.b, absent, 0, (const uint64_t[8]){ a.buffer | 3 }, 8);
 	expect_member(n, asker_ask(&a, n, OK), 0xc000, FULL);
 	/* too short: the receive fails, and with it the queue pair, but not the question */
 	asker_receive(&a, ANSWER - 1);
-	bench_post(a.b, &a.qp, &a.wr);
-	bench_run(a.b);
-	cqe = bench_poll(a.b, &a.cq);
+	stand_post(a.b, &a.qp, &a.wr);
+	stand_run(a.b);
+	cqe = stand_poll(a.b, &a.cq);
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, CQE_RECEIVE_ERROR);
 	assert_int_equal(cqe[55], SYNDROME_LOCAL_LENGTH);
-	cqe = bench_poll(a.b, &a.cq);
+	cqe = stand_poll(a.b, &a.cq);
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, CQE_REQUESTER);
 	asker_silent(&a);

@@ -56,7 +56,7 @@ static int teardown(void **state)
 static void test_write(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 5000);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 5000);
 	uint8_t before = *pair_at(p, 1, 4), after = *pair_at(p, 1, 5005);
 
 	pair_send(p, &wr);
@@ -72,7 +72,7 @@ static void test_write(void **state)
 static void test_read(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_READ, 5000);
+	struct stand_wr wr = pair_request(p, WQE_READ, 5000);
 
 	pair_send(p, &wr);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 5000);
@@ -83,7 +83,7 @@ static void test_read(void **state)
 static void test_send(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND_IMM, 3000);
+	struct stand_wr wr = pair_request(p, WQE_SEND_IMM, 3000);
 	const uint8_t *cqe;
 
 	wr.immediate = 0x11223344;
@@ -99,7 +99,7 @@ static void test_send(void **state)
 static void test_atomics(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_FETCH_ADD, 8);
+	struct stand_wr wr = pair_request(p, WQE_FETCH_ADD, 8);
 	uint64_t value = 40, result;
 
 	wr.remote = p->buffer[1] + 8;
@@ -132,7 +132,7 @@ static void test_atomics(void **state)
 static void test_wrap(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	unsigned int i;
 
 	/* several times around the send queue and the completion queue */
@@ -148,20 +148,20 @@ static void test_wrap(void **state)
 static void test_access_error(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	const uint8_t *event;
 
 	pair_receive(p, 0, 100);
 	pair_receive(p, 0, 100);
 	wr.rkey++;
-	bench_post(p->on[0], &p->qp[0], &wr);
-	bench_post(p->on[0], &p->qp[0], &wr);
-	bench_run(p->on[0]);
+	stand_post(p->on[0], &p->qp[0], &wr);
+	stand_post(p->on[0], &p->qp[0], &wr);
+	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_FLUSHED, 0);
 	pair_silent(p, 0);
 	/* the responder is told, and its queue is flushed */
-	event = bench_event(p->on[1], p->on[1]->async_ring, &p->on[1]->async_seen);
+	event = stand_event(p->on[1], p->on[1]->async_ring, &p->on[1]->async_seen);
 	assert_non_null(event);
 	assert_int_equal(event[1], EVENT_QP_ACCESS_ERROR);
 	assert_int_equal(get_be32(event + 32 + 24), p->qp[1].number);
@@ -173,7 +173,7 @@ static void test_access_error(void **state)
 static void test_local_errors(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 
 	wr.lkey++;
 	pair_send(p, &wr);
@@ -183,7 +183,7 @@ static void test_local_errors(void **state)
 static void test_short_receive(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 200);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
 
 	pair_receive(p, 0, 100);
 	pair_send(p, &wr);
@@ -194,7 +194,7 @@ static void test_short_receive(void **state)
 static void test_not_ready(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 200);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
 
 	pair_send(p, &wr);
 	pair_silent(p, 0);
@@ -209,9 +209,9 @@ static void test_not_ready(void **state)
 static void test_no_peer(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 
-	bench_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
+	stand_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
 	pair_send(p, &wr);
 	pair_wait(p, 1);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
@@ -221,9 +221,9 @@ static void test_no_peer(void **state)
 static void test_strict(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	struct stats *stats = &p->on[0]->dev.stats;
-	uint8_t *ring = bench_at(p->on[0], p->qp[0].sq);
+	uint8_t *ring = stand_at(p->on[0], p->qp[0].sq);
 	unsigned int i;
 	static const struct {
 		unsigned int byte;
@@ -234,9 +234,9 @@ static void test_strict(void **state)
 	pair_send(p, &wr);
 	assert_int_equal(stats->strict_reports, 0);
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		bench_post(p->on[0], &p->qp[0], &wr);
+		stand_post(p->on[0], &p->qp[0], &wr);
 		ring[(i + 1) * 64 + wrong[i].byte] ^= wrong[i].bit;
-		bench_run(p->on[0]);
+		stand_run(p->on[0]);
 		assert_int_equal(stats->strict_reports, i + 1);
 	}
 	assert_int_equal(stats->completion_errors, 0);
@@ -246,7 +246,7 @@ static void test_strict(void **state)
 static void test_fault(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 5000);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 5000);
 	uint32_t local = pair_absent(p, 0);
 	uint32_t remote = pair_absent(p, 1);
 	bool memory = p->on[0]->dev.options.scheme == SCHEME_MEMORY;
@@ -268,8 +268,8 @@ static void test_fault(void **state)
 		assert_int_equal(get_be16(event + 32 + 6), 0);
 	}
 	pair_fill(p, 0, local);
-	assert_int_equal(bench_resume(p->on[0], event, false), CMD_OK);
-	bench_run(p->on[0]);
+	assert_int_equal(stand_resume(p->on[0], event, false), CMD_OK);
+	stand_run(p->on[0]);
 	/* now the other side */
 	event = pair_fault(p, 1);
 	assert_non_null(event);
@@ -282,8 +282,8 @@ static void test_fault(void **state)
 	assert_int_equal(*pair_at(p, 1, 5), before);
 	pair_silent(p, 0);
 	pair_fill(p, 1, remote);
-	bench_resume(p->on[1], event, false);
-	bench_run(p->on[0]);
+	stand_resume(p->on[1], event, false);
+	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11),
 			    5000);
@@ -294,19 +294,19 @@ static void test_fault(void **state)
 static void test_fault_receive(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_SEND, 5000);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 5000);
 	uint32_t key = pair_absent(p, 1);
 	const uint8_t *event;
 
-	bench_receive(p->on[1], &p->qp[1], p->buffer[1], key, 6000);
+	stand_receive(p->on[1], &p->qp[1], p->buffer[1], key, 6000);
 	pair_send(p, &wr);
 	event = pair_fault(p, 1);
 	assert_non_null(event);
 	if (event[3] == 0)
 		assert_int_equal(get_be32(event + 32 + 24), 2 << 24 | p->qp[1].number);
 	pair_fill(p, 1, key);
-	bench_resume(p->on[1], event, false);
-	bench_run(p->on[0]);
+	stand_resume(p->on[1], event, false);
+	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 5000);
 }
@@ -314,44 +314,44 @@ static void test_fault_receive(void **state)
 static void test_fault_error(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	const uint8_t *event;
 
 	wr.rkey = pair_absent(p, 1);
 	pair_send(p, &wr);
 	event = pair_fault(p, 1);
 	assert_non_null(event);
-	bench_resume(p->on[1], event, true);
-	bench_run(p->on[0]);
+	stand_resume(p->on[1], event, true);
+	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
 	assert_int_equal(PAIR_TOTAL(p, page_faults_failed), 1);
 	/* twice is once */
-	assert_int_equal(bench_resume(p->on[1], event, false), CMD_OK);
+	assert_int_equal(stand_resume(p->on[1], event, false), CMD_OK);
 }
 
 static void test_fault_stalls_one(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64), other;
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64), other;
 	const uint8_t *event;
 
 	wr.rkey = pair_absent(p, 1);
 	pair_send(p, &wr);
 	/* the other direction goes on */
-	other = (struct bench_wr){
+	other = (struct stand_wr){
 		.opcode = WQE_WRITE, .remote = p->buffer[0], .rkey = p->key[0],
 		.address = p->buffer[1], .lkey = p->key[1], .length = 64,
 	};
-	bench_post(p->on[1], &p->qp[1], &other);
-	bench_run(p->on[0]);
+	stand_post(p->on[1], &p->qp[1], &other);
+	stand_run(p->on[0]);
 	pair_complete(p, 1, CQE_REQUESTER, SYNDROME_OK, 0);
 	pair_silent(p, 0);
 	/* a queue pair that goes away takes its fault along */
 	event = pair_fault(p, 1);
-	bench_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
+	stand_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
 	assert_int_equal(PAIR_TOTAL(p, page_faults_dropped), 1);
-	assert_int_equal(bench_resume(p->on[1], event, false), CMD_OK);
-	bench_run(p->on[0]);
+	assert_int_equal(stand_resume(p->on[1], event, false), CMD_OK);
+	stand_run(p->on[0]);
 	pair_silent(p, 0);
 }
 
@@ -359,14 +359,14 @@ static void test_fault_stalls_one(void **state)
 static void test_delay(void **state)
 {
 	struct pair *p = *state;
-	struct bench_wr wr = pair_request(p, WQE_WRITE, 64);
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
 	uint64_t end = dev_now() + 120000000000ull;
 	const uint8_t *event = NULL;
 	int timeout = 0;
 
 	wr.rkey = pair_absent(p, 1);
-	bench_run(p->on[0]);
-	bench_post(p->on[0], &p->qp[0], &wr);
+	stand_run(p->on[0]);
+	stand_post(p->on[0], &p->qp[0], &wr);
 	while (!p->on[1]->interrupts[1] && dev_now() < end) {
 		assert_true(timeout >= 0);
 		timeout = model_work(&p->fabric);

@@ -2,10 +2,10 @@
 /* The messages that QEMU sends, and some that it would not. */
 #include "unit.h"
 
+#include "fabric/fabric.h"
 #include "stand.h"
-#include "fabric.h"
-#include "pci.h"
-#include "vfu.h"
+#include "vfio/pci.h"
+#include "vfio/vfu.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>

@@ -2,12 +2,12 @@
 /* From key and address to memory: every kind of mkey, and what is refused. */
 #include "unit.h"
 
+#include "data/umr.h"
+#include "data/xlate.h"
 #include "stand.h"
-#include "umr.h"
-#include "xlate.h"
 
 struct fixture {
-	struct bench b;
+	struct stand b;
 	struct xlate_origin origin;
 	struct sg sg;
 	struct xlate_miss miss;
@@ -18,7 +18,7 @@ static int setup(void **state)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
-	bench_init(&f.b, &(struct dev_options){ .strict = true });
+	stand_init(&f.b, &(struct dev_options){ .strict = true });
 	f.origin.pd = f.b.pd;
 	*state = &f;
 	return 0;
@@ -29,7 +29,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	sg_release(&f->sg);
-	bench_destroy(&f->b);
+	stand_destroy(&f->b);
 	return 0;
 }
 
@@ -43,16 +43,16 @@ static enum xlate_result look(struct fixture *f, uint32_t key, uint64_t address,
 static void assert_piece(struct fixture *f, size_t index, uint64_t address, size_t length)
 {
 	assert_true(index < f->sg.count);
-	assert_ptr_equal(f->sg.pieces[index].host, bench_at(&f->b, address));
+	assert_ptr_equal(f->sg.pieces[index].host, stand_at(&f->b, address));
 	assert_int_equal(f->sg.pieces[index].length, length);
 }
 
 static void test_mtt(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t page = bench_alloc(&f->b, 4 * 4096, 4096);
+	uint64_t page = stand_alloc(&f->b, 4 * 4096, 4096);
 	uint8_t list[32];
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_MTT, .page_shift = 12, .start = 0x7000123, .length = 3 * 4096,
 		.odp = true, .list = list, .list_length = sizeof(list),
 	};
@@ -63,7 +63,7 @@ static void test_mtt(void **state)
 	put_be64(list + 8, (page + 2 * 4096) | 3);
 	put_be64(list + 16, (page + 4096) | 1);
 	put_be64(list + 24, 0);
-	key = bench_create_mkey(&f->b, &m);
+	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, m.start, 4096, XLATE_LOCAL_WRITE), XLATE_OK);
 	assert_piece(f, 0, page + 3 * 4096 + 0x123, 4096 - 0x123);
 	assert_piece(f, 1, page + 2 * 4096, 0x123);
@@ -90,9 +90,9 @@ static void test_mtt(void **state)
 static void test_huge(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t page = bench_alloc(&f->b, 4 << 20, 2 << 20);
+	uint64_t page = stand_alloc(&f->b, 4 << 20, 2 << 20);
 	uint8_t list[16];
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_MTT, .page_shift = 21, .start = 0x40000000, .length = 4 << 20,
 		.odp = true, .list = list, .list_length = sizeof(list),
 	};
@@ -101,7 +101,7 @@ static void test_huge(void **state)
 	put_be64(list, page | 3);
 	/* wrong by a 4 KiB page: hardware takes the top of it */
 	put_be64(list + 8, (page + (2 << 20) + 4096) | 3);
-	key = bench_create_mkey(&f->b, &m);
+	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, m.start + 5, 4096, XLATE_LOCAL_READ), XLATE_OK);
 	assert_int_equal(f->b.dev.stats.strict_reports, 0);
 	assert_int_equal(f->b.dev.stats.lookups_2m, 1);
@@ -113,10 +113,10 @@ static void test_huge(void **state)
 static void test_indirect(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t page = bench_alloc(&f->b, 8192, 4096);
-	uint32_t child = bench_register(&f->b, page, 8192, 12, true), key;
+	uint64_t page = stand_alloc(&f->b, 8192, 4096);
+	uint32_t child = stand_register(&f->b, page, 8192, 12, true), key;
 	uint8_t list[4 * 16] = { 0 };
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_KSM, .page_shift = 12, .start = 0x1000, .length = 4 * 4096,
 		.list = list, .list_length = sizeof(list),
 	};
@@ -127,7 +127,7 @@ static void test_indirect(void **state)
 	put_be32(list + 36, child);
 	put_be64(list + 40, page);
 	put_be32(list + 52, 0x12345600);
-	key = bench_create_mkey(&f->b, &m);
+	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, 0x1010, 4, XLATE_LOCAL_WRITE), XLATE_OK);
 	assert_piece(f, 0, page + 4096 + 0x10, 4);
 	assert_int_equal(look(f, key, 0x1ffc, 8, XLATE_LOCAL_WRITE), XLATE_FAULT);
@@ -137,7 +137,7 @@ static void test_indirect(void **state)
 	assert_int_equal(look(f, key, 0x4000, 1, XLATE_LOCAL_WRITE), XLATE_DENIED);
 
 	/* entries of different lengths */
-	m = (struct bench_mkey){
+	m = (struct stand_mkey){
 		.mode = MKEY_KLM, .start = 0, .length = 30, .list = list, .list_length = 32,
 	};
 	memset(list, 0, sizeof(list));
@@ -147,7 +147,7 @@ static void test_indirect(void **state)
 	put_be32(list + 16, 20);
 	put_be32(list + 20, child);
 	put_be64(list + 24, page + 200);
-	key = bench_create_mkey(&f->b, &m);
+	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, 5, 25, XLATE_LOCAL_READ), XLATE_OK);
 	assert_piece(f, 0, page + 105, 5);
 	assert_piece(f, 1, page + 200, 20);
@@ -156,10 +156,10 @@ static void test_indirect(void **state)
 static void test_interleaved(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t page = bench_alloc(&f->b, 4096, 4096);
-	uint32_t child = bench_register(&f->b, page, 4096, 12, true), key;
+	uint64_t page = stand_alloc(&f->b, 4096, 4096);
+	uint32_t child = stand_register(&f->b, page, 4096, 12, true), key;
 	uint8_t list[3 * 16] = { 0 };
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_KLM, .start = 0, .length = 3 * 12, .list = list,
 		.list_length = sizeof(list),
 	};
@@ -177,7 +177,7 @@ static void test_interleaved(void **state)
 	put_be16(list + 34, 4);
 	put_be32(list + 36, child);
 	put_be64(list + 40, page + 1024);
-	key = bench_create_mkey(&f->b, &m);
+	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, 6, 30, XLATE_LOCAL_READ), XLATE_OK);
 	assert_piece(f, 0, page + 6, 2);
 	assert_piece(f, 1, page + 1024, 4);
@@ -189,14 +189,14 @@ static void test_interleaved(void **state)
 	/* patterns that cannot be: no entries, more than there are, cycles of no bytes */
 	put_be32(list + 8, UINT32_MAX);
 	put_be16(list + 14, 0);
-	assert_int_equal(look(f, bench_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
+	assert_int_equal(look(f, stand_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
 			 XLATE_DENIED);
 	put_be16(list + 14, 3);
-	assert_int_equal(look(f, bench_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
+	assert_int_equal(look(f, stand_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
 			 XLATE_DENIED);
 	put_be16(list + 14, 2);
 	put_be32(list, 0);
-	assert_int_equal(look(f, bench_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
+	assert_int_equal(look(f, stand_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
 			 XLATE_DENIED);
 }
 
@@ -204,7 +204,7 @@ static void test_endless(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t list[16] = { 0 };
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_KSM, .page_shift = 12, .start = 0, .length = 4096, .list = list,
 		.list_length = sizeof(list),
 	};
@@ -212,7 +212,7 @@ static void test_endless(void **state)
 
 	/* refers to itself */
 	put_be32(list + 4, guess);
-	assert_int_equal(bench_create_mkey(&f->b, &m), guess);
+	assert_int_equal(stand_create_mkey(&f->b, &m), guess);
 	assert_int_equal(look(f, guess, 0, 8, XLATE_LOCAL_READ), XLATE_DENIED);
 }
 
@@ -220,20 +220,20 @@ static void test_outside(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t list[16] = { 0 };
-	struct bench_mkey m = {
+	struct stand_mkey m = {
 		.mode = MKEY_MTT, .page_shift = 12, .start = 0, .length = 8192, .odp = true,
 		.list = list, .list_length = sizeof(list),
 	};
 	uint32_t key;
 
 	/* memory that the guest does not have, and the last page of what it has */
-	put_be64(list, (BENCH_BASE + BENCH_SIZE) | 3);
-	put_be64(list + 8, (BENCH_BASE + BENCH_SIZE - 4096) | 3);
-	key = bench_create_mkey(&f->b, &m);
+	put_be64(list, (STAND_BASE + STAND_SIZE) | 3);
+	put_be64(list + 8, (STAND_BASE + STAND_SIZE - 4096) | 3);
+	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, 0, 1, XLATE_LOCAL_READ), XLATE_DENIED);
 	assert_int_equal(look(f, key, 4096, 4096, XLATE_LOCAL_READ), XLATE_OK);
 	assert_int_equal(f->b.dev.stats.bad_dma, 1);
-	assert_int_equal(look(f, f->b.pa_key, BENCH_BASE - 1, 2, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(look(f, f->b.pa_key, STAND_BASE - 1, 2, XLATE_LOCAL_READ), XLATE_DENIED);
 	assert_int_equal(look(f, f->b.pa_key, UINT64_MAX, 2, XLATE_LOCAL_READ), XLATE_DENIED);
 	/* the null key takes and gives everything, and touches nothing */
 	assert_int_equal(look(f, KEY_NULL, 0, 1 << 20, XLATE_LOCAL_WRITE), XLATE_OK);
@@ -243,8 +243,8 @@ static void test_outside(void **state)
 static void test_umr(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t page = bench_alloc(&f->b, 3 * 4096, 4096);
-	uint32_t key = bench_register(&f->b, page, 3 * 4096, 12, false);
+	uint64_t page = stand_alloc(&f->b, 3 * 4096, 4096);
+	uint32_t key = stand_register(&f->b, page, 3 * 4096, 12, false);
 	const uint64_t there[] = { page | 3, (page + 4096) | 3, (page + 8192) | 3, 0, 0, 0, 0, 0 };
 	const uint64_t gone[8] = { 0 };
 	struct stats *stats = &f->b.dev.stats;
@@ -252,18 +252,18 @@ static void test_umr(void **state)
 	assert_int_equal(look(f, key, page, 4096, XLATE_LOCAL_WRITE), XLATE_FAULT);
 	/* rounded up to 64 bytes by the driver, of which 32 have room */
 	stats->xlt_entries_written = 0;
-	bench_update(&f->b, key, 0, there, 8);
+	stand_update(&f->b, key, 0, there, 8);
 	assert_int_equal(stats->umr_posts, 1);
 	assert_int_equal(stats->xlt_entries_written, 4);
 	assert_int_equal(stats->zaps, 0);
 	assert_int_equal(look(f, key, page, 3 * 4096, XLATE_LOCAL_WRITE), XLATE_OK);
-	bench_update(&f->b, key, 2, gone, 2);
+	stand_update(&f->b, key, 2, gone, 2);
 	assert_int_equal(stats->zaps, 1);
 	assert_int_equal(stats->zapped_entries, 1);
 	assert_int_equal(look(f, key, page, 8192, XLATE_LOCAL_WRITE), XLATE_OK);
 	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
 	/* far beyond the table */
-	bench_update(&f->b, key, 1000, there, 8);
+	stand_update(&f->b, key, 1000, there, 8);
 	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
 }
 
@@ -271,8 +271,8 @@ static void test_umr(void **state)
 static void test_umr_strict(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t page = bench_alloc(&f->b, 4096, 4096);
-	uint32_t key = bench_register(&f->b, page, 4096, 12, true);
+	uint64_t page = stand_alloc(&f->b, 4096, 4096);
+	uint32_t key = stand_register(&f->b, page, 4096, 12, true);
 	uint64_t *reports = &f->b.dev.stats.strict_reports;
 	uint8_t wqe[48 + IFC_SIZE(mkc)] = { 0 };
 	enum syndrome syndrome;

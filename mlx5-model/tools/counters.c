@@ -30,7 +30,7 @@ static const volatile uint64_t *map(const char *device)
 
 	if (snprintf(path, sizeof(path), BAR, device) >= (int)sizeof(path) ||
 	    glob(path, 0, NULL, &found)) {
-		fprintf(stderr, "hugeodp-mlx5-counters: no device %s of the lab's model here\n",
+		fprintf(stderr, "mlx5-model-counters: no device %s of the lab's model here\n",
 			device);
 		return NULL;
 	}
@@ -40,7 +40,7 @@ static const volatile uint64_t *map(const char *device)
 		close(fd);
 	}
 	if (bar == MAP_FAILED)
-		fprintf(stderr, "hugeodp-mlx5-counters: %s: %s\n", found.gl_pathv[0],
+		fprintf(stderr, "mlx5-model-counters: %s: %s\n", found.gl_pathv[0],
 			strerror(errno));
 	globfree(&found);
 	return bar == MAP_FAILED ? NULL : bar;
@@ -76,7 +76,7 @@ static bool print_one(const volatile uint64_t *bar, const char *wanted)
 			printf("%" PRIu64 "\n", value);
 			return true;
 		}
-	fprintf(stderr, "hugeodp-mlx5-counters: no counter '%s'\n", wanted);
+	fprintf(stderr, "mlx5-model-counters: no counter '%s'\n", wanted);
 	return false;
 }
 
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "d:")) >= 0) {
 		if (c != 'd') {
-			fputs("usage: hugeodp-mlx5-counters [-d DEVICE] [COUNTER...]\n", stderr);
+			fputs("usage: mlx5-model-counters [-d DEVICE] [COUNTER...]\n", stderr);
 			return 2;
 		}
 		device = optarg;

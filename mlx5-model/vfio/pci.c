@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "pci.h"
+#include "vfio/pci.h"
 
-#include "cmd.h"
-#include "cq.h"
-#include "eq.h"
-#include "qp.h"
+#include "cmd/cmd.h"
+#include "cmd/cq.h"
+#include "cmd/eq.h"
+#include "cmd/qp.h"
 
 #define PCI_VENDOR 0x15b3
 #define PCI_DEVICE 0x101e /* ConnectX family, virtual function */

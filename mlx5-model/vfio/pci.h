@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_PCI_H
 #define MLX5_MODEL_PCI_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define PCI_BAR_DEVICE 0
 #define PCI_BAR_MSIX 2

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "vfu.h"
+#include "vfio/vfu.h"
 
 #include "model.h"
-#include "pci.h"
+#include "vfio/pci.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -3,7 +3,7 @@
 #ifndef MLX5_MODEL_VFU_H
 #define MLX5_MODEL_VFU_H
 
-#include "dev.h"
+#include "base/dev.h"
 
 #define VFU_HEADER 16
 #define VFU_TRANSFER_MAX 65536

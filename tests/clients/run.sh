@@ -32,7 +32,7 @@ mlx5)
 	ip address add "$address/24" dev ib0
 	ip link set ib0 up
 	moved() {
-		hugeodp-mlx5-counters bytes_sent bytes_written bytes_read |
+		mlx5-model-counters bytes_sent bytes_written bytes_read |
 			awk '{ n += $1 } END { print int(n / 2 ^ 20) }'
 	}
 	;;

@@ -17,7 +17,7 @@ static uint64_t counter(const char *name)
 	char command[64], line[32] = "";
 	FILE *f;
 
-	snprintf(command, sizeof(command), "hugeodp-mlx5-counters %s", name);
+	snprintf(command, sizeof(command), "mlx5-model-counters %s", name);
 	f = popen(command, "re");
 	if (!f || !fgets(line, sizeof(line), f) || pclose(f))
 		fatal("'%s' does not work", command);

@@ -12,7 +12,7 @@ peer=127.0.0.1 # address of the server
 there=()       # command line before that of the server
 dir=$(mktemp -d)
 
-counter() { hugeodp-mlx5-counters -d "$1" "$2"; } # DEVICE NAME
+counter() { mlx5-model-counters -d "$1" "$2"; } # DEVICE NAME
 
 serve() {
 	"${there[@]}" "$@" >"$dir/server" 2>&1 &
