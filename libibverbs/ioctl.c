@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 #include <infiniband/verbs.h>
 
-#include "context.h"
+#include "context_cache.h"
 #include "driver_id.h"
 #include "ioctl.h"
 

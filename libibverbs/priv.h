@@ -10,7 +10,7 @@
 #include <infiniband/hugeodp.h>
 #include <rdma/ib_user_hugeodp.h>
 
-#include "context.h"
+#include "context_cache.h"
 
 #define HUGEODP_EXPORT __attribute__((visibility("default")))
 

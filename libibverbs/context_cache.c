@@ -3,7 +3,7 @@
 #include <string.h>
 #include <infiniband/verbs.h>
 
-#include "context.h"
+#include "context_cache.h"
 
 #define SLOTS 16
 

@@ -5,8 +5,8 @@
  * another one made at its address. A wrong driver_id is noticed by the kernel; of
  * the rest, a refusal is always checked by asking anew.
  */
-#ifndef HUGEODP_CONTEXT_H
-#define HUGEODP_CONTEXT_H
+#ifndef HUGEODP_CONTEXT_CACHE_H
+#define HUGEODP_CONTEXT_CACHE_H
 
 #include <stdbool.h>
 #include <stdint.h>
