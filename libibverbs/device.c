@@ -34,26 +34,6 @@ int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps)
 	return context_find_caps(context, caps) ? 0 : hugeodp_device_caps_now(context, caps);
 }
 
-int hugeodp_range_shift(struct ibv_context *context, uint64_t addr, uint64_t length,
-			uint64_t page_sizes, uint32_t *page_shift)
-{
-	const struct ib_uverbs_odp_range range = {
-		.addr = addr,
-		.length = length,
-		.page_sizes = page_sizes,
-	};
-	struct ib_uverbs_odp_page_caps caps;
-	struct uverbs_cmd cmd;
-
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
-	/* the method insists on it */
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	uverbs_attr_in(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, page_shift,
-			sizeof(*page_shift));
-	return uverbs_cmd_exec(context, &cmd);
-}
-
 HUGEODP_EXPORT int ibv_query_device_odp(struct ibv_context *context,
 					struct ibv_device_odp_attr *attr, size_t size)
 {

@@ -18,6 +18,7 @@
 #include "probe.h"
 #include "sizes.h"
 #include "stock.h"
+#include "stock_mrs.h"
 #include "thp.h"
 
 #undef ibv_reg_mr
@@ -184,7 +185,7 @@ static uint64_t accepted(const struct device_caps *caps)
 
 static struct ibv_odp_report look(const struct call *call, const struct device_caps *caps)
 {
-	struct probe_range range = {
+	struct range range = {
 		.addr = (uintptr_t)call->addr,
 		.length = call->length,
 		.iova = call->iova,
@@ -196,7 +197,7 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 	if (policy.sizes)
 		range.accepted = policy.sizes | (uint64_t)sysconf(_SC_PAGESIZE);
 	probe_for_device(&range, call->pd->context, caps);
-	if (range.addr + (range.length - 1) < range.addr || probe_self(&range, &report))
+	if (range.addr + (range.length - 1) < range.addr || range_report_self(&range, &report))
 		report.reason = IBV_ODP_REASON_NONE;
 	return report;
 }
@@ -215,7 +216,7 @@ static bool has_ragged_ends(const struct call *call)
 	last = end & ~(size - 1);
 	if (first < addr || first >= last || (first == addr && last == end))
 		return false;
-	return !hugeodp_range_shift(call->pd->context, first, last - first, size, &shift);
+	return !range_kernel_shift(call->pd->context, first, last - first, size, &shift);
 }
 
 /* Of a device that decides at registration whether an MR is mixed. NULL: it is as if not tried. */
@@ -301,7 +302,7 @@ static bool is_changed(const struct ibv_mr *mr, const struct call *call,
 	struct ibv_mr_odp_attr attr;
 
 	return caps->source == IBV_ODP_SOURCE_KERNEL || !(call->access & IBV_ACCESS_ON_DEMAND) ||
-	       stock_query(mr, &attr) || is_huge((int)attr.page_shift);
+	       stock_mrs_query(mr, &attr) || is_huge((int)attr.page_shift);
 }
 
 static struct ibv_mr *upgrade(const struct call *call, const struct device_caps *caps)

@@ -56,13 +56,6 @@ static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, 
 int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps);
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps);
 
-/*
- * device.c: the largest of @page_sizes that memory of the process can have now.
- * Returns 0, EOPNOTSUPP if the kernel does not tell, or another errno value.
- */
-int hugeodp_range_shift(struct ibv_context *context, uint64_t addr, uint64_t length,
-			uint64_t page_sizes, uint32_t *page_shift);
-
 /* modify.c: put a request in force on an MR. */
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 

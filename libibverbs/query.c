@@ -3,7 +3,7 @@
 
 #include "ioctl.h"
 #include "priv.h"
-#include "stock.h"
+#include "stock_mrs.h"
 
 static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
 			struct ib_uverbs_odp_blocks *blocks)
@@ -34,7 +34,7 @@ static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
 	_Static_assert(sizeof(attr->blocks) == sizeof(blocks.mapped), "blocks of each size");
 	err = query_kernel(mr, &state, &blocks);
 	if (err == EOPNOTSUPP)
-		return stock_query(mr, attr);
+		return stock_mrs_query(mr, attr);
 	if (err)
 		return err;
 	*attr = (struct ibv_mr_odp_attr){

@@ -25,12 +25,9 @@ uint64_t stock_sizes(const struct device_caps *caps, uint64_t addr, uint64_t len
 int stock_register(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
 		   const struct device_caps *caps, struct ibv_mr **mr);
 
-/* What an MR of stock_register() is. Returns 0, or EOPNOTSUPP if it is not known to be one. */
-int stock_query(const struct ibv_mr *mr, struct ibv_mr_odp_attr *attr);
-
 /*
- * Linux 6.16 and later put the blocks of an MR with IBV_ACCESS_HUGETLB in the
- * wrong places, all but the first.
+ * Whether MRs of several blocks are correct with IBV_ACCESS_HUGETLB: Linux 6.16 and later map all
+ * blocks but the first to the wrong memory.
  */
 bool stock_places_blocks_right(const char *release);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <infiniband/hugeodp.h>
 
-#include "../libibverbs/probe.h"
+#include "../libibverbs/range.h"
 #include "../libibverbs/sizes.h"
 #include "../libibverbs/thp.h"
 #include "../libibverbs/vmas.h"
@@ -121,11 +121,11 @@ static void count(struct totals *totals, const struct vma *vma, const struct ibv
 }
 
 /* A buffer inside of the mapping need not have the mapping's ends. */
-static int look_inside(const struct probe_range *whole, struct vmas *vmas,
+static int look_inside(const struct range *whole, struct vmas *vmas,
 		       const struct ibv_odp_report *report, struct inner *inner)
 {
 	const uint64_t mask = (1ULL << report->blocked_shift) - 1;
-	struct probe_range range = *whole;
+	struct range range = *whole;
 	struct ibv_odp_report answer;
 	int err;
 
@@ -137,7 +137,7 @@ static int look_inside(const struct probe_range *whole, struct vmas *vmas,
 	range.length = ((whole->addr + whole->length) & ~mask) - range.addr;
 	if (range.addr < whole->addr || !range.length || range.length >= whole->length)
 		return 0;
-	err = probe_vmas(&range, vmas, &answer);
+	err = range_report_vmas(&range, vmas, &answer);
 	if (!err && answer.page_shift > report->page_shift)
 		*inner = (struct inner){ range.addr, range.addr + range.length, answer.page_shift };
 	return err;
@@ -161,7 +161,7 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 		return err;
 	}
 	for (at = 0; !(err = vmas_find(&list, at, &vma)); at = vma.end) {
-		struct probe_range range = {
+		struct range range = {
 			.addr = vma.start,
 			.iova = vma.start,
 			.length = vma.end - vma.start,
@@ -177,7 +177,7 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 			totals->left_out++;
 			continue;
 		}
-		err = probe_vmas(&range, &vmas, &report);
+		err = range_report_vmas(&range, &vmas, &report);
 		if (!err)
 			err = look_inside(&range, &vmas, &report, &inner);
 		if (err)

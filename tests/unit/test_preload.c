@@ -115,7 +115,7 @@ static void *next(const char *name, const char *version)
 
 static int setup(void **state)
 {
-	probe_proc_self = RECORDED "/linux-7.3";
+	range_proc_self = RECORDED "/linux-7.3";
 	thp_dir = RECORDED "/thp-always";
 	fake_setup(state);
 	fake.next = next;

@@ -25,7 +25,7 @@
 
 static int setup(void **state)
 {
-	probe_proc_self = RECORDED "/linux-7.3";
+	range_proc_self = RECORDED "/linux-7.3";
 	thp_dir = RECORDED "/thp-always";
 	return fake_setup(state);
 }
@@ -148,7 +148,7 @@ static void device_limits(void **state)
 
 static void iova(void **state)
 {
-	struct probe_range range = {
+	struct range range = {
 		.addr = HUGETLB,
 		.length = 8 * M,
 		.iova = HUGETLB + 4 * K,
@@ -158,18 +158,18 @@ static void iova(void **state)
 	struct ibv_odp_report report;
 
 	(void)state;
-	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(range_report_self(&range, &report), 0);
 	assert_int_equal(report.page_shift, 12);
 	assert_int_equal(report.reason, IBV_ODP_REASON_IOVA);
 	assert_int_equal(report.blocked_shift, 21);
 	range.iova = HUGETLB - 2 * M;
-	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(range_report_self(&range, &report), 0);
 	assert_int_equal(report.page_shift, 21);
 }
 
 static void hugetlb_only(void **state)
 {
-	struct probe_range range = {
+	struct range range = {
 		.addr = THP_THERE,
 		.length = 8 * M,
 		.iova = THP_THERE,
@@ -180,11 +180,11 @@ static void hugetlb_only(void **state)
 	struct ibv_odp_report report;
 
 	(void)state;
-	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(range_report_self(&range, &report), 0);
 	assert_int_equal(report.page_shift, 12);
 	assert_int_equal(report.reason, IBV_ODP_REASON_SMALL_PAGES);
 	range.addr = range.iova = HUGETLB;
-	assert_int_equal(probe_self(&range, &report), 0);
+	assert_int_equal(range_report_self(&range, &report), 0);
 	assert_int_equal(report.page_shift, 21);
 }
 
@@ -217,7 +217,7 @@ static void settings(void **state)
 static void maps_only(void **state)
 {
 	(void)state;
-	probe_proc_self = RECORDED "/maps-only";
+	range_proc_self = RECORDED "/maps-only";
 	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, HUGETLB));
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
 	probe(HOLE, 8 * M, HUGE_AND_SMALL,
@@ -292,7 +292,7 @@ static void series_answers(void **state)
 
 	(void)state;
 	use_kernel();
-	probe_proc_self = RECORDED "/maps-only";
+	range_proc_self = RECORDED "/maps-only";
 	fake.range_shift = 21;
 	probe(THP_REFUSED + 2 * M, 4 * M, HUGE_AND_SMALL, GRANTED(21));
 	call = fake_last_call();
@@ -301,7 +301,7 @@ static void series_answers(void **state)
 	fake.range_shift = 12;
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
 	/* small pages that are there are no question for it */
-	probe_proc_self = RECORDED "/linux-7.3";
+	range_proc_self = RECORDED "/linux-7.3";
 	fake.range_shift = 21;
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN + 4 * M));
 	/* without an answer all is as without the series */
@@ -345,7 +345,7 @@ static void arguments(void **state)
 	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, M, 0, &report, sizeof(report)),
 			 EOPNOTSUPP);
 	fake.caps.page_sizes = FAKE_4K;
-	probe_proc_self = RECORDED "/nowhere";
+	range_proc_self = RECORDED "/nowhere";
 	assert_int_equal(ibv_probe_odp_range(&fake_context, addr, M, 0, &report, sizeof(report)),
 			 ENOENT);
 }

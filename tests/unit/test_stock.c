@@ -9,6 +9,7 @@
 
 #include "../../libibverbs/probe.h"
 #include "../../libibverbs/stock.h"
+#include "../../libibverbs/stock_mrs.h"
 #include "../../libibverbs/thp.h"
 
 #define M (1ULL << 20)
@@ -24,7 +25,7 @@
 
 static int setup(void **state)
 {
-	probe_proc_self = RECORDED "/linux-7.3";
+	range_proc_self = RECORDED "/linux-7.3";
 	thp_dir = RECORDED "/thp-always";
 	fake_setup(state);
 	fake.series = false;
@@ -315,7 +316,7 @@ static void threads_and_fork(void **state)
 			alarm(300);
 			/* without the thread sanitizer's report of threads left behind */
 			syscall(SYS_exit_group,
-				stock_query(&fake_mr, &attr) || attr.page_shift != 21);
+				stock_mrs_query(&fake_mr, &attr) || attr.page_shift != 21);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(status, 0);

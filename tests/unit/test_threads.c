@@ -27,7 +27,7 @@ static int setup(void **state)
 {
 	int i;
 
-	probe_proc_self = RECORDED "/linux-7.3";
+	range_proc_self = RECORDED "/linux-7.3";
 	thp_dir = RECORDED "/thp-always";
 	fake_setup(state);
 	fake.many_mrs = true;

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Follows what the kernel does at registration: the blocks that hold the range
+ * must lie in mappings that can provide their size. One thing is stricter here:
+ * small pages that are there already are in the way of transparent huge pages,
+ * as the device would find them.
+ */
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "ioctl.h"
+#include "priv.h"
+#include "range.h"
+#include "thp.h"
+#include "vmas.h"
+
+const char *range_proc_self = "/proc/self";
+
+/* What is in the way of a size; larger ones than @limit need not be tried. */
+struct obstacle {
+	uint32_t reason;
+	uint64_t addr;
+	uint64_t limit;
+};
+
+struct walk {
+	const struct range *range;
+	struct vmas *vmas;
+	uint64_t end;	   /* of the range */
+	uint64_t pmd_size; /* of transparent huge pages */
+	uint64_t base;
+	uint32_t flags;
+	/* the blocks in question */
+	uint64_t size;
+	uint64_t from;
+	uint64_t to;
+	/* in the range, before it and behind it */
+	struct obstacle in, head, tail;
+};
+
+static uint64_t down(uint64_t addr, uint64_t size)
+{
+	return addr & ~(size - 1);
+}
+
+static uint64_t up(uint64_t addr, uint64_t size)
+{
+	return down(addr + size - 1, size);
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* [@start, @end) cannot have blocks of the size. */
+static void in_the_way(struct walk *walk, uint64_t start, uint64_t end, uint32_t reason,
+		       uint64_t limit)
+{
+	struct obstacle found = { .reason = reason, .limit = limit };
+	struct obstacle *to;
+
+	if (end <= walk->range->addr) {
+		to = &walk->head;
+		found.reason = IBV_ODP_REASON_START;
+		found.addr = walk->range->addr;
+		found.limit = walk->size;
+	} else if (start >= walk->end) {
+		to = &walk->tail;
+		found.reason = IBV_ODP_REASON_END;
+		found.addr = walk->end;
+		found.limit = walk->size;
+	} else {
+		to = &walk->in;
+		found.addr = max(start, walk->range->addr);
+	}
+	if (!to->reason)
+		*to = found;
+}
+
+int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t length,
+		       uint64_t page_sizes, uint32_t *page_shift)
+{
+	const struct ib_uverbs_odp_range range = {
+		.addr = addr,
+		.length = length,
+		.page_sizes = page_sizes,
+	};
+	struct ib_uverbs_odp_page_caps caps;
+	struct uverbs_cmd cmd;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	/* the method insists on it */
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	uverbs_attr_in(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, page_shift,
+			sizeof(*page_shift));
+	return uverbs_cmd_exec(context, &cmd);
+}
+
+/* Would a fault bring in transparent huge pages of the size? By the rules of the system. */
+static int thp_by_rules(struct walk *walk, struct vma *vma, bool *yes)
+{
+	enum thp_level level;
+	int err;
+
+	*yes = false;
+	if (vma->flags & VMA_FILE) {
+		if (!thp_shmem_possible())
+			return 0;
+		level = THP_ALWAYS;
+	} else {
+		level = thp_anon_level(walk->size, walk->pmd_size);
+	}
+	if (level == THP_NEVER)
+		return 0;
+	err = vmas_find_thp(walk->vmas, vma);
+	if (err)
+		return err == ENOENT ? 0 : err;
+	if (!(vma->flags & VMA_THP_ELIGIBLE) || vma->flags & VMA_THP_REFUSED)
+		return 0;
+	*yes = level == THP_ALWAYS || vma->flags & VMA_THP_WANTED;
+	return 0;
+}
+
+/* The same from the kernel if it can be asked: the rules need a scan of all mappings. */
+static int thp_provides(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end, bool *yes)
+{
+	uint32_t shift;
+
+	if (!walk->range->context || range_kernel_shift(walk->range->context, start, end - start,
+							walk->size | walk->base, &shift))
+		return thp_by_rules(walk, vma, yes);
+	*yes = 1ULL << shift == walk->size;
+	return 0;
+}
+
+static bool is_mapped(struct walk *walk, uint64_t addr)
+{
+	struct vma vma;
+
+	return !vmas_find(walk->vmas, addr, &vma) && vma.start <= addr;
+}
+
+/* The other part of a block that a border runs through is another mapping's. */
+static void border(struct walk *walk, uint64_t at)
+{
+	uint64_t start = at <= walk->range->addr ? at - 1 : at;
+
+	in_the_way(walk, start, start + 1, IBV_ODP_REASON_BORDER, walk->size);
+}
+
+static int check_thp(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint32_t reason = vma->flags & VMA_WRITE ? IBV_ODP_REASON_NO_THP : IBV_ODP_REASON_READ_ONLY;
+	enum vmas_scan scan;
+	uint64_t small;
+	bool yes;
+	int err;
+
+	if (walk->size > walk->pmd_size || walk->range->hugetlb_only) {
+		in_the_way(walk, start, end, IBV_ODP_REASON_SMALL_PAGES,
+			   walk->range->hugetlb_only ? walk->base
+						     : max(walk->pmd_size, walk->base));
+		return 0;
+	}
+	if (start != down(start, walk->size))
+		border(walk, start);
+	if (end != down(end, walk->size) && is_mapped(walk, end))
+		border(walk, end);
+	start = up(start, walk->size);
+	end = down(end, walk->size);
+	if (start >= end)
+		return 0;
+	scan = vmas_scan(walk->vmas, start, end, &small);
+	if (scan == VMAS_SCAN_HUGE)
+		return 0;
+	if (scan == VMAS_SCAN_SMALL && walk->size == walk->pmd_size) {
+		in_the_way(walk, small, small + walk->base, IBV_ODP_REASON_SMALL_PAGES, walk->size);
+		return 0;
+	}
+	err = thp_provides(walk, vma, start, end, &yes);
+	if (!err && !yes)
+		in_the_way(walk, start, end, reason, walk->size);
+	return err;
+}
+
+static int check_vma(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end)
+{
+	if (!(vma->flags & VMA_READ) || vma->flags & VMA_SPECIAL) {
+		if (end > walk->range->addr && start < walk->end)
+			walk->flags |= IBV_ODP_RANGE_HOLE;
+		in_the_way(walk, start, end, IBV_ODP_REASON_NO_ACCESS, walk->base);
+		return 0;
+	}
+	if (!(vma->flags & VMA_WRITE) && end > walk->range->addr && start < walk->end)
+		walk->flags |= IBV_ODP_RANGE_READ_ONLY;
+	if (walk->size <= vma->page_size)
+		return 0;
+	if (vma->page_size > walk->base) {
+		in_the_way(walk, start, end, IBV_ODP_REASON_SMALL_PAGES, vma->page_size);
+		return 0;
+	}
+	return check_thp(walk, vma, start, end);
+}
+
+static void check_hole(struct walk *walk, uint64_t start, uint64_t end)
+{
+	if (end > walk->range->addr && start < walk->end)
+		walk->flags |= IBV_ODP_RANGE_HOLE;
+	if (walk->size > walk->base)
+		in_the_way(walk, start, end, IBV_ODP_REASON_HOLE, walk->base);
+}
+
+/* Go through the blocks of a size. */
+static int check_size(struct walk *walk, uint64_t size)
+{
+	struct vma vma;
+	uint64_t addr;
+	uint64_t end;
+	int err;
+
+	walk->size = size;
+	walk->from = down(walk->range->addr, size);
+	walk->to = up(walk->end, size);
+	walk->in = walk->head = walk->tail = (struct obstacle){ 0 };
+	for (addr = walk->from; addr < walk->to; addr = end) {
+		err = vmas_find(walk->vmas, addr, &vma);
+		if (err == ENOENT) {
+			check_hole(walk, addr, walk->to);
+			return 0;
+		}
+		if (err)
+			return err;
+		if (vma.start > addr) {
+			end = vma.start < walk->to ? vma.start : walk->to;
+			check_hole(walk, addr, end);
+			continue;
+		}
+		end = vma.end < walk->to ? vma.end : walk->to;
+		err = check_vma(walk, &vma, addr, end);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * The sizes in which the range can be cut at all: address and iova agree below
+ * them, and of those that hold all of it in one block only the smallest is of use.
+ */
+static uint64_t usable_sizes(const struct walk *walk, uint64_t sizes, struct obstacle *why)
+{
+	const struct range *range = walk->range;
+	uint64_t usable = 0;
+	uint64_t size;
+
+	*why = (struct obstacle){ .reason = IBV_ODP_REASON_LENGTH, .addr = range->addr };
+	for (size = walk->base; size; size <<= 1) {
+		if (!(sizes & size))
+			continue;
+		if ((range->addr ^ range->iova) & (size - 1)) {
+			why->reason = IBV_ODP_REASON_IOVA;
+			break;
+		}
+		if (walk->end < range->addr || up(walk->end, size) < walk->end) {
+			why->reason = IBV_ODP_REASON_END;
+			why->addr = walk->end;
+			break;
+		}
+		usable |= size;
+		if (up(walk->end, size) - down(range->addr, size) == size)
+			break;
+	}
+	return usable;
+}
+
+/* Returns 0 with a reason in @why if the size is not possible, and without one if it is. */
+static int try_size(struct walk *walk, uint64_t size, struct obstacle *why)
+{
+	int err = check_size(walk, size);
+
+	*why = walk->in.reason ? walk->in : walk->head.reason ? walk->head : walk->tail;
+	/* base pages can always be asked for; that some are missing shows when they are used */
+	if (size == walk->base)
+		why->reason = IBV_ODP_REASON_NONE;
+	return err;
+}
+
+int range_report_vmas(const struct range *range, struct vmas *vmas, struct ibv_odp_report *report)
+{
+	struct walk walk = {
+		.range = range,
+		.vmas = vmas,
+		.end = range->addr + range->length,
+		.pmd_size = thp_pmd_size(),
+		.base = (uint64_t)sysconf(_SC_PAGESIZE),
+	};
+	struct obstacle unusable;
+	struct obstacle why = { 0 };
+	uint64_t usable = usable_sizes(&walk, range->accepted & range->supported, &unusable);
+	int shift;
+	int err;
+
+	memset(report, 0, sizeof(*report));
+	report->source = IBV_ODP_SOURCE_LIBRARY;
+	for (shift = 63; shift >= 0; shift--) {
+		uint64_t size = 1ULL << shift;
+
+		if (!(range->accepted & size))
+			continue;
+		if (!(range->supported & size)) {
+			why = (struct obstacle){ IBV_ODP_REASON_DEVICE, range->addr, size };
+		} else if (!(usable & size)) {
+			why = unusable;
+			why.limit = size;
+		} else if (!why.reason || size <= why.limit) {
+			err = try_size(&walk, size, &why);
+			if (err)
+				return err;
+			if (!why.reason) {
+				report->page_shift = (uint32_t)shift;
+				report->page_sizes = usable & (size | (size - 1));
+				break;
+			}
+		}
+		report->reason = why.reason;
+		report->address = why.addr;
+		report->blocked_shift = (uint32_t)shift;
+	}
+	report->flags = walk.flags;
+	return 0;
+}
+
+int range_report_self(const struct range *range, struct ibv_odp_report *report)
+{
+	struct vmas vmas;
+	int err;
+
+	err = vmas_open(&vmas, range_proc_self);
+	if (!err) {
+		err = range_report_vmas(range, &vmas, report);
+		vmas_close(&vmas);
+	}
+	return err;
+}
