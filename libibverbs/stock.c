@@ -12,7 +12,7 @@
 #include "stock_mrs.h"
 #include "thp.h"
 
-bool stock_places_blocks_right(const char *release)
+bool hugetlb_flag_is_safe(const char *release)
 {
 	unsigned int major, minor;
 
@@ -56,7 +56,7 @@ uint64_t stock_sizes(const struct device_caps *caps, uint64_t addr, uint64_t len
 	if (!size || caps->series || (addr ^ (addr + length - 1)) < size)
 		return caps->page_sizes;
 	/* more than one block */
-	return !uname(&uts) && stock_places_blocks_right(uts.release) ? caps->page_sizes : base;
+	return !uname(&uts) && hugetlb_flag_is_safe(uts.release) ? caps->page_sizes : base;
 }
 
 static bool is_hugetlb(const struct ibv_mr_init_attr *attr, uint64_t iova, uint64_t size)

@@ -29,6 +29,6 @@ int stock_register(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request
  * Whether MRs of several blocks are correct with IBV_ACCESS_HUGETLB: Linux 6.16 and later map all
  * blocks but the first to the wrong memory.
  */
-bool stock_places_blocks_right(const char *release);
+bool hugetlb_flag_is_safe(const char *release);
 
 #endif

@@ -215,7 +215,7 @@ static void print_system(const struct tool *tool, const struct utsname *uts)
 		printf("  hugetlb             %s: %lu pages, %lu free\n",
 		       sizes_text(pools[i].size, text, sizeof(text)), (unsigned long)pools[i].pages,
 		       (unsigned long)pools[i].free);
-	if (!stock_places_blocks_right(uts->release))
+	if (!hugetlb_flag_is_safe(uts->release))
 		printf("  IBV_ACCESS_HUGETLB  safe for one page only, unless the kernel has the "
 		       "hugeodp series\n");
 }
@@ -242,7 +242,7 @@ static void json_system(struct json *json, const struct utsname *uts)
 		json_close(json, '}');
 	}
 	json_close(json, ']');
-	json_bool(json, "stock_places_blocks_right", stock_places_blocks_right(uts->release));
+	json_bool(json, "hugetlb_flag_safe", hugetlb_flag_is_safe(uts->release));
 	json_close(json, '}');
 }
 

@@ -155,7 +155,7 @@ static void releases(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(stock_places_blocks_right(cases[i].release), cases[i].right);
+		assert_int_equal(hugetlb_flag_is_safe(cases[i].release), cases[i].right);
 }
 
 /* The flag is a promise that only hugetlb keeps. */
