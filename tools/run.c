@@ -5,8 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../libibverbs/preload_counts.h"
 #include "../libibverbs/sizes.h"
+#include "../preload/counts.h"
+#include "../preload/watcher.h"
 #include "tool.h"
 
 static const char library[] = "libhugeodp-preload.so";
@@ -14,7 +15,8 @@ static const char library[] = "libhugeodp-preload.so";
 /* Where it is installed or, in a build directory, where it was built. */
 static bool find_library(char *path, size_t room)
 {
-	static const char *const below[] = { HUGEODP_PRELOAD_BELOW_PREFIX, "libibverbs" };
+	static const char *const below[] = { HUGEODP_PRELOAD_BELOW_PREFIX,
+					     HUGEODP_PRELOAD_BELOW_BUILD };
 	char self[4096];
 	ssize_t len;
 	size_t i;
@@ -107,7 +109,7 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 	set("HUGEODP_PRELOAD_REPORT", tool->report ? path : NULL);
 	set("HUGEODP_PRELOAD_JSON", tool->json ? "1" : NULL);
 	set(COUNTS_PLACE, NULL);
-	if (tool->report && watch_start(place, sizeof(place), path, tool->json))
+	if (tool->report && watcher_start(place, sizeof(place), path, tool->json))
 		set(COUNTS_PLACE, place);
 	execvp(argv[0], argv);
 	complain("%s: %s", argv[0], strerror(errno));

@@ -44,12 +44,6 @@ int run_run(const struct tool *tool, int argc, char **argv);
 /* run.c: start a program with the library loaded ahead. Does not return if that works. */
 int run_program(const struct tool *tool, const char *mode, char **argv);
 
-/*
- * watch.c: have another process tell of those that come to no exit(3), from this one on, which is
- * about to become the program. @place: where HUGEODP_PRELOAD_COUNTS lie. False if that cannot be.
- */
-bool watch_start(char *place, size_t room, const char *report, bool json);
-
 /* A message on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -60,7 +60,7 @@ said out "hugeodp "
 
 exits 2
 for key in $(sed -nE 's/.*json_(open|string|number|bool|sizes)\(&?json, "([a-z_]+)".*/\2/p' "$tools"/*.c) \
-	$(grep -oE '\\"[a-z_]+\\":' "$tools/../libibverbs/preload_counts.c" | tr -d '\\":'); do
+	$(grep -oE '\\"[a-z_]+\\":' "$tools/../preload/counts.c" | tr -d '\\":'); do
 	check "key $key in the manual page" grep -q "\*$key\*" "$tools/man/hugeodp.1.md"
 done
 exits 2 frob

@@ -17,10 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../libibverbs/preload_counts.h"
 #include "../../libibverbs/probe.h"
 #include "../../libibverbs/sizes.h"
 #include "../../libibverbs/thp.h"
+#include "../../preload/counts.h"
 
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova

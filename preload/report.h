@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "preload_counts.h"
+#include "counts.h"
 
 struct ibv_mr_odp_attr;
 struct ibv_odp_report;

@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "preload_counts.h"
-#include "preload_report.h"
+#include "counts.h"
+#include "report.h"
 
 static struct counts *count; /* of the process that its pid says */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

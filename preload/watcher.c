@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../libibverbs/preload_counts.h"
-#include "tool.h"
+#include "counts.h"
+#include "watcher.h"
 
 struct watch {
 	const char *place;
@@ -298,7 +299,7 @@ static bool inherits_orphans(void)
 	return getpid() == 1 || prctl(PR_GET_CHILD_SUBREAPER, &subreaper) || subreaper;
 }
 
-bool watch_start(char *place, size_t room, const char *report, bool json)
+bool watcher_start(char *place, size_t size, const char *report, bool json)
 {
 	struct watch watch = {
 		.place = place,
@@ -312,7 +313,7 @@ bool watch_start(char *place, size_t room, const char *report, bool json)
 
 	if (pidfd < 0)
 		return false;
-	if (!make_place(place, room)) {
+	if (!make_place(place, size)) {
 		close(pidfd);
 		return false;
 	}

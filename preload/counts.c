@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "preload_counts.h"
+#include "counts.h"
 #include "sizes.h"
 
 static const char *const declined_words[] = {

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "mlx5/reg_mr.h"
-#include "preload_kept.h"
-#include "preload_report.h"
+#include "tracked.h"
+#include "report.h"
 #include "priv.h"
 #include "probe.h"
 #include "sizes.h"

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "preload_kept.h"
+#include "tracked.h"
 
 #define BUCKETS 4096
 

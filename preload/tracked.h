@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /* The MRs that the preloaded library changed, with what they do not tell of themselves. */
-#ifndef HUGEODP_PRELOAD_KEPT_H
-#define HUGEODP_PRELOAD_KEPT_H
+#ifndef HUGEODP_PRELOAD_TRACKED_H
+#define HUGEODP_PRELOAD_TRACKED_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "../../libibverbs/preload_kept.h"
+#include "../../preload/tracked.h"
 
 #define MRS 20000
 #define ALLOCATORS_MR mr(MRS + 1)
