@@ -70,21 +70,21 @@ static void text_counts(FILE *out, const struct counts *counts)
 static void text_report(FILE *out, const struct counts *counts)
 {
 	char size[SIZES_TEXT], blocked[SIZES_TEXT];
-	const struct told *told;
+	const struct range_report *range;
 	unsigned int i;
 
 	fprintf(out, "hugeodp: %s[%d]%s: %" PRIu64 " registrations, %" PRIu64 " with huge pages\n",
 		counts->program, counts->pid, counts->exited ? "" : " (ended without exit)",
 		counts->registrations, huge_registrations(counts));
 	text_counts(out, counts);
-	for (i = 0; i < counts->ntold; i++) {
-		told = &counts->told[i];
-		fprintf(out, "hugeodp:   %#" PRIx64 ", %" PRIu64 " bytes: %s", told->addr,
-			told->length, size_text(told->page_shift, size));
-		if (told->reason)
+	for (i = 0; i < counts->nranges; i++) {
+		range = &counts->ranges[i];
+		fprintf(out, "hugeodp:   %#" PRIx64 ", %" PRIu64 " bytes: %s", range->addr,
+			range->length, size_text(range->page_shift, size));
+		if (range->reason)
 			fprintf(out, "; no %s: %s, at %#" PRIx64,
-				size_text(told->blocked_shift, blocked),
-				ibv_odp_reason_str(told->reason), told->obstacle);
+				size_text(range->blocked_shift, blocked),
+				ibv_odp_reason_str(range->reason), range->obstacle);
 		fputc('\n', out);
 	}
 }
@@ -119,21 +119,21 @@ static void json_name(FILE *out, const char *name)
 
 static void json_ranges(FILE *out, const struct counts *counts)
 {
-	const struct told *told;
+	const struct range_report *range;
 	unsigned int i;
 
 	fprintf(out, ", \"ranges\": [");
-	for (i = 0; i < counts->ntold; i++) {
-		told = &counts->told[i];
+	for (i = 0; i < counts->nranges; i++) {
+		range = &counts->ranges[i];
 		fprintf(out,
 			"%s{\"address\": %" PRIu64 ", \"length\": %" PRIu64 ", \"page_shift\": %u",
-			i ? ", " : "", told->addr, told->length, told->page_shift);
-		if (told->reason)
+			i ? ", " : "", range->addr, range->length, range->page_shift);
+		if (range->reason)
 			fprintf(out,
 				", \"blocked_shift\": %u, \"reason\": \"%s\", \"obstacle\": "
 				"%" PRIu64,
-				told->blocked_shift, ibv_odp_reason_str(told->reason),
-				told->obstacle);
+				range->blocked_shift, ibv_odp_reason_str(range->reason),
+				range->obstacle);
 		fputc('}', out);
 	}
 	fputc(']', out);
@@ -222,7 +222,7 @@ static int write_report(const char *name, const char *text, size_t len)
 	return err;
 }
 
-static bool tell(const struct counts *counts, const char *path, bool json)
+static bool report(const struct counts *counts, const char *path, bool json)
 {
 	char *text = NULL;
 	char name[4096];
@@ -245,11 +245,11 @@ static bool tell(const struct counts *counts, const char *path, bool json)
 	return !err;
 }
 
-bool counts_tell(const struct counts *counts, const char *path, bool json)
+bool counts_report(const struct counts *counts, const char *path, bool json)
 {
 	const struct timespec now = { 0 };
 	sigset_t deadly, before, pending;
-	bool told;
+	bool done;
 	int state;
 
 	sigemptyset(&deadly);
@@ -258,7 +258,7 @@ bool counts_tell(const struct counts *counts, const char *path, bool json)
 	sigpending(&pending);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_sigmask(SIG_BLOCK, &deadly, &before);
-	told = tell(counts, path, json);
+	done = report(counts, path, json);
 	/* those that this raised */
 	if (sigismember(&pending, SIGPIPE))
 		sigdelset(&deadly, SIGPIPE);
@@ -268,5 +268,5 @@ bool counts_tell(const struct counts *counts, const char *path, bool json)
 		;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_setcancelstate(state, NULL);
-	return told;
+	return done;
 }

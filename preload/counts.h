@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What the preloaded library counts in a process. It lies in a file of HUGEODP_PRELOAD_COUNTS, if
- * that is set, so that somebody else can tell it of a process that came to no exit(3).
+ * What the preloaded library counts in a process. The counts are in a file below the directory
+ * HUGEODP_PRELOAD_COUNTS, if that is set, so that the watcher can report for a process that never
+ * reached exit(3). README.md describes the life of such a file.
  */
 #ifndef HUGEODP_PRELOAD_COUNTS_H
 #define HUGEODP_PRELOAD_COUNTS_H
@@ -14,11 +15,11 @@
 
 #include <infiniband/hugeodp.h>
 
-/* Registrations that are told of one by one; all are counted. */
-#define COUNTS_TOLD 32
+/* Registrations that are reported one by one; all are counted. */
+#define COUNTS_RANGES 32
 #define COUNTS_REASONS (IBV_ODP_REASON_NO_ACCESS + 1)
-/* The variable with the directory */
-#define COUNTS_PLACE "HUGEODP_PRELOAD_COUNTS"
+/* Environment variable with the directory */
+#define COUNTS_DIRECTORY "HUGEODP_PRELOAD_COUNTS"
 #define COUNTS_MAGIC (0x6875676500000000ULL + sizeof(struct counts))
 
 /* Why a registration was left as it was. */
@@ -32,7 +33,8 @@ enum declined {
 	DECLINED_KINDS,
 };
 
-struct told {
+/* One registration in the report */
+struct range_report {
 	uint64_t addr;
 	uint64_t length;
 	uint64_t obstacle;
@@ -50,19 +52,19 @@ struct counts {
 	uint64_t upgraded[64]; /* by page shift */
 	uint64_t declined[DECLINED_KINDS];
 	uint64_t small[COUNTS_REASONS];
-	uint64_t deregistered; /* those that the rest is of */
+	uint64_t deregistered; /* regions that the rest counts for */
 	uint64_t blocks[64];   /* mapped when deregistered, by size */
 	uint64_t faults;
 	uint64_t invalidated;
 	uint64_t renegotiations;
-	struct told told[COUNTS_TOLD];
-	uint32_t ntold;
-	uint32_t exited; /* it came to its exit(3) */
+	struct range_report ranges[COUNTS_RANGES];
+	uint32_t nranges;
+	uint32_t exited; /* it reached exit(3) */
 };
 
 /*
- * Whether a process has the file mapped. The mapping alone keeps the lock that the file was made with,
- * whatever becomes of the process's threads, files, user and root directory.
+ * Whether a process has the file mapped. The mapping holds the lock that the file was created with,
+ * independent of the process's threads, descriptors, user and root directory.
  */
 static inline bool counts_in_use(int fd)
 {
@@ -70,10 +72,10 @@ static inline bool counts_in_use(int fd)
 }
 
 /*
- * Writes the report at the end of the file @path, in whose name %p stands for the number of the
- * process, or to stderr if it is "-". Returns whether it did; else complains on stderr. A reader that
- * is gone and a file that may not grow raise no signal, which would be another end of the process.
+ * Append the report to the file @path, in whose name %p stands for the process number, or write it
+ * to stderr if @path is "-". Returns false after a message on stderr if that failed. Blocks SIGPIPE
+ * and SIGXFSZ, which would kill the process.
  */
-bool counts_tell(const struct counts *counts, const char *path, bool json);
+bool counts_report(const struct counts *counts, const char *path, bool json);
 
 #endif

@@ -21,15 +21,23 @@
 #include "stock_mrs.h"
 #include "thp.h"
 
-#undef ibv_reg_mr
-#undef ibv_reg_mr_iova
-#undef ibv_reg_mr_ex
-
-/* As libibverbs has them. */
-struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
-struct ibv_mr *ibv_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
-			       int access);
-struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+/*
+ * The functions that programs find here in place of libibverbs' own, each under libibverbs' name. The
+ * parts of libhugeodp that are linked into this module find them, too; the flag inside lets their
+ * calls through to libibverbs.
+ */
+#define INTERPOSE(name) __asm__(#name)
+struct ibv_mr *interpose_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+	INTERPOSE(ibv_reg_mr);
+struct ibv_mr *interpose_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				     int access) INTERPOSE(ibv_reg_mr_iova);
+struct ibv_mr *interpose_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				      unsigned int access) INTERPOSE(ibv_reg_mr_iova2);
+struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+	INTERPOSE(ibv_reg_mr_ex);
+int interpose_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length,
+		       int access) INTERPOSE(ibv_rereg_mr);
+int interpose_dereg_mr(struct ibv_mr *mr) INTERPOSE(ibv_dereg_mr);
 
 static struct {
 	struct ibv_mr *(*reg_mr)(struct ibv_pd *pd, void *addr, size_t length, int access);
@@ -53,7 +61,7 @@ static struct {
 /* libibverbs calls its own functions by their exported names. */
 static _Thread_local bool inside;
 
-/* What is read from files and sockets here must not end a thread where libibverbs would not. */
+/* Reading files and sockets must not be a cancellation point where libibverbs has none. */
 static int not_cancelled(void)
 {
 	int state;
@@ -101,7 +109,7 @@ static void start(void)
 		policy.no_sizes = strdup(sizes);
 	}
 	report_start();
-	kept_start();
+	tracked_start();
 }
 
 static void start_once(void)
@@ -117,7 +125,7 @@ static __attribute__((constructor)) void start_early(void)
 	start_once();
 }
 
-/* Only programs that register memory need to know. */
+/* Only in programs that register memory. */
 static void complain(void)
 {
 	if (policy.no_sizes)
@@ -151,14 +159,14 @@ static struct ibv_mr *call_libibverbs(const struct call *call)
 	}
 }
 
-static struct ibv_mr *plain(const struct call *call)
+static struct ibv_mr *register_plain(const struct call *call)
 {
 	struct ibv_mr *mr = call_libibverbs(call);
-	struct kept kept;
+	struct tracked tracked;
 
-	/* one that was there before it, and was deregistered in a way that is not known here */
+	/* forget one that was at this address before and was deregistered past this library */
 	if (mr)
-		kept_take(mr, &kept);
+		tracked_take(mr, &tracked);
 	return mr;
 }
 
@@ -176,21 +184,21 @@ static enum declined leave_alone(const struct call *call)
 	return DECLINED_NOT;
 }
 
-static uint64_t accepted(const struct device_caps *caps)
+static uint64_t accepted_sizes(const struct device_caps *caps)
 {
 	uint64_t sizes = policy.sizes ? policy.sizes : caps->page_sizes;
 
 	return (sizes | (uint64_t)sysconf(_SC_PAGESIZE)) & caps->page_sizes;
 }
 
-static struct ibv_odp_report look(const struct call *call, const struct device_caps *caps)
+static struct ibv_odp_report probe_call(const struct call *call, const struct device_caps *caps)
 {
 	struct range range = {
 		.addr = (uintptr_t)call->addr,
 		.length = call->length,
 		.iova = call->iova,
 		/* a size that the device does not have can be what is in the way, too */
-		.accepted = accepted(caps) | thp_pmd_size(),
+		.accepted = accepted_sizes(caps) | thp_pmd_size(),
 	};
 	struct ibv_odp_report report = { 0 };
 
@@ -202,7 +210,10 @@ static struct ibv_odp_report look(const struct call *call, const struct device_c
 	return report;
 }
 
-/* Memory that may have huge pages, and ends that are none: one size for all of it is a small one. */
+/*
+ * True if the middle of the buffer can use huge pages but its ends are unaligned, so that a single
+ * page size would have to be small.
+ */
 static bool has_ragged_ends(const struct call *call)
 {
 	const uint64_t size = thp_pmd_size(), addr = (uintptr_t)call->addr;
@@ -228,7 +239,7 @@ static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct
 			.length = call->length,
 			.access = (int)(call->access | IBV_ACCESS_ON_DEMAND),
 		},
-		.page_sizes = accepted(caps),
+		.page_sizes = accepted_sizes(caps),
 		.flags = IBV_ODP_MIXED,
 	};
 	struct ibv_mr *mr;
@@ -252,10 +263,10 @@ static struct ibv_mr *with_kernel(const struct call *call, const struct device_c
 		mr = real.reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
 				       call->access | IBV_ACCESS_ON_DEMAND);
 	else
-		mr = plain(call);
+		mr = register_plain(call);
 	/* the ends of a buffer are seldom aligned, so each block gets what fits it */
-	if (mr && hugeodp_modify(mr, accepted(caps), mixed) && mixed)
-		hugeodp_modify(mr, accepted(caps), 0);
+	if (mr && hugeodp_modify(mr, accepted_sizes(caps), mixed) && mixed)
+		hugeodp_modify(mr, accepted_sizes(caps), 0);
 	return mr;
 }
 
@@ -267,7 +278,7 @@ static struct ibv_mr *without_kernel(const struct call *call, const struct devic
 			.length = call->length,
 			.access = (int)(call->access | IBV_ACCESS_ON_DEMAND),
 		},
-		.page_sizes = accepted(caps),
+		.page_sizes = accepted_sizes(caps),
 	};
 	struct ibv_mr *mr;
 
@@ -279,13 +290,13 @@ static bool is_huge(int shift)
 	return shift > 0 && 1L << shift > sysconf(_SC_PAGESIZE);
 }
 
-/* @shift is what the MR has; of one that was only looked at, what it could have counts. */
-static void tell(const struct call *call, const struct device_caps *caps, int shift)
+/* @shift is the MR's; with --explain the one that it could have is recorded. */
+static void record_result(const struct call *call, const struct device_caps *caps, int shift)
 {
 	struct ibv_odp_report report;
 
 	if (!is_huge(shift)) {
-		report = look(call, caps);
+		report = probe_call(call, caps);
 		if (policy.explain)
 			shift = (int)report.page_shift;
 	}
@@ -295,7 +306,10 @@ static void tell(const struct call *call, const struct device_caps *caps, int sh
 		report_small(&report, call->addr, call->length);
 }
 
-/* What is as the program asked for it libibverbs can register anew; its keys may stay then. */
+/*
+ * MRs that we did not change are left to libibverbs' own ibv_rereg_mr(), which can preserve the
+ * keys.
+ */
 static bool is_changed(const struct ibv_mr *mr, const struct call *call,
 		       const struct device_caps *caps)
 {
@@ -312,19 +326,19 @@ static struct ibv_mr *upgrade(const struct call *call, const struct device_caps 
 	mr = caps->source == IBV_ODP_SOURCE_KERNEL ? with_kernel(call, caps)
 						   : without_kernel(call, caps);
 	if (!mr) {
-		mr = plain(call);
+		mr = register_plain(call);
 		report_declined(DECLINED_FAILED, call->addr, call->length);
 		return mr;
 	}
 	if (is_changed(mr, call, caps))
-		kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
+		tracked_add(mr, (struct tracked){ .iova = call->iova, .access = call->access });
 	/* more questions to the kernel, which the report alone is for */
 	if (report_wanted())
-		tell(call, caps, ibv_mr_page_shift(mr));
+		record_result(call, caps, ibv_mr_page_shift(mr));
 	return mr;
 }
 
-static struct ibv_mr *decide(const struct call *call)
+static struct ibv_mr *register_call(const struct call *call)
 {
 	enum declined declined = leave_alone(call);
 	struct device_caps caps;
@@ -334,13 +348,13 @@ static struct ibv_mr *decide(const struct call *call)
 		declined = DECLINED_DEVICE;
 	if (declined) {
 		report_declined(declined, call->addr, call->length);
-		return plain(call);
+		return register_plain(call);
 	}
 	if (!policy.explain)
 		return upgrade(call, &caps);
 	if (report_wanted())
-		tell(call, &caps, 0);
-	return plain(call);
+		record_result(call, &caps, 0);
+	return register_plain(call);
 }
 
 /* libhugeodp registers for requests of the program itself. */
@@ -362,10 +376,10 @@ static struct ibv_mr *handle(const struct call *call, const void *caller)
 
 	start_once();
 	if (inside || is_libhugeodp(caller))
-		return plain(call);
+		return register_plain(call);
 	inside = true;
 	state = not_cancelled();
-	mr = decide(call);
+	mr = register_call(call);
 	cancelled_again(state);
 	inside = false;
 	if (mr)
@@ -373,7 +387,8 @@ static struct ibv_mr *handle(const struct call *call, const void *caller)
 	return mr;
 }
 
-HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
+					       int access)
 {
 	struct call call = {
 		.by = BY_REG_MR,
@@ -387,8 +402,8 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t l
 	return handle(&call, __builtin_return_address(0));
 }
 
-HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length,
-					      uint64_t iova, int access)
+HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length,
+						    uint64_t iova, int access)
 {
 	struct call call = {
 		.by = BY_IOVA,
@@ -402,8 +417,8 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_iova(struct ibv_pd *pd, void *addr, siz
 	return handle(&call, __builtin_return_address(0));
 }
 
-HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length,
-					       uint64_t iova, unsigned int access)
+HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length,
+						     uint64_t iova, unsigned int access)
 {
 	struct call call = {
 		.by = BY_IOVA2,
@@ -420,13 +435,13 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, si
 /* By name a program finds this here; without this library it would find libhugeodp's, if any. */
 static struct ibv_mr *pass_on(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
-	struct ibv_mr *(*next)(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+	struct ibv_mr *(*next)(struct ibv_pd * pd, struct ibv_mr_init_attr * attr);
 
 	*(void **)&next = dlsym(RTLD_NEXT, "ibv_reg_mr_ex");
 	return next ? next(pd, attr) : hugeodp_upstream_reg_mr_ex(pd, attr);
 }
 
-HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	const uint64_t simple = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_IOVA;
 	struct call call = {
@@ -444,11 +459,11 @@ HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_ini
 		return pass_on(pd, attr);
 	/* other kinds of memory, and what is not known here */
 	if (attr->comp_mask & ~simple || !(attr->comp_mask & IBV_REG_MR_MASK_ADDR))
-		return plain(&call);
+		return register_plain(&call);
 	return handle(&call, __builtin_return_address(0));
 }
 
-static void tell_work(struct ibv_mr *mr)
+static void record_work(struct ibv_mr *mr)
 {
 	struct ibv_mr_odp_attr attr;
 	bool before = inside;
@@ -475,26 +490,25 @@ static void swap(struct ibv_mr *a, struct ibv_mr *b)
 }
 
 /*
- * Page sizes cannot be told again when an MR is registered anew, and libibverbs does not do that to
- * all kinds of MRs: a new one takes the place of the old. Returns 0 or an errno value with the
- * MR as it was.
+ * ibv_rereg_mr() cannot pass page sizes, and libibverbs does not support it for all kinds of MRs: a
+ * new MR takes the place of the old one. Returns 0, or an errno value with the MR as it was.
  */
 static int replace(struct ibv_mr *mr, const struct call *call)
 {
 	struct device_caps caps;
-	struct kept kept;
+	struct tracked tracked;
 	struct ibv_mr *new;
 	int err;
 
 	if (!hugeodp_device_caps(call->pd->context, &caps) && caps.source == IBV_ODP_SOURCE_KERNEL)
-		new = decide(call);
+		new = register_call(call);
 	else
-		new = plain(call);
+		new = register_plain(call);
 	if (!new)
 		return errno;
 	/* before its struct is free to be another thread's new MR */
-	kept_take(new, &kept);
-	tell_work(mr);
+	tracked_take(new, &tracked);
+	record_work(mr);
 	swap(mr, new);
 	err = real.dereg_mr(new);
 	if (err) {
@@ -502,27 +516,28 @@ static int replace(struct ibv_mr *mr, const struct call *call)
 		real.dereg_mr(new);
 		return err;
 	}
-	kept_add(mr, (struct kept){ .iova = call->iova, .access = call->access });
+	tracked_add(mr, (struct tracked){ .iova = call->iova, .access = call->access });
 	return 0;
 }
 
-HUGEODP_EXPORT int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
-				size_t length, int access)
+HUGEODP_EXPORT int interpose_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
+				      size_t length, int access)
 {
-	struct kept kept;
+	struct tracked tracked;
 	struct call call;
 	int before = errno, state, err;
 
 	start_once();
-	if (inside || !kept_find(mr, &kept) || !flags || flags & ~IBV_REREG_MR_FLAGS_SUPPORTED)
+	if (inside || !tracked_find(mr, &tracked) || !flags ||
+	    flags & ~IBV_REREG_MR_FLAGS_SUPPORTED)
 		return real.rereg_mr(mr, flags, pd, addr, length, access);
 	call = (struct call){
 		.by = BY_IOVA2,
 		.pd = flags & IBV_REREG_MR_CHANGE_PD ? pd : mr->pd,
 		.addr = mr->addr,
 		.length = mr->length,
-		.iova = kept.iova,
-		.access = kept.access,
+		.iova = tracked.iova,
+		.access = tracked.access,
 	};
 	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
 		call.access = (unsigned int)access;
@@ -545,19 +560,19 @@ HUGEODP_EXPORT int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd,
 	return err ? IBV_REREG_MR_ERR_CMD : 0;
 }
 
-HUGEODP_EXPORT int ibv_dereg_mr(struct ibv_mr *mr)
+HUGEODP_EXPORT int interpose_dereg_mr(struct ibv_mr *mr)
 {
 	int before = errno, err;
-	struct kept kept;
+	struct tracked tracked;
 	bool known;
 
 	start_once();
 	if (!inside)
-		tell_work(mr);
-	known = kept_take(mr, &kept);
+		record_work(mr);
+	known = tracked_take(mr, &tracked);
 	errno = before;
 	err = real.dereg_mr(mr);
 	if (err && known)
-		kept_add(mr, kept);
+		tracked_add(mr, tracked);
 	return err;
 }

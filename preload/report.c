@@ -12,10 +12,10 @@
 #include "counts.h"
 #include "report.h"
 
-static struct counts *count; /* of the process that its pid says */
+static struct counts *count; /* of the process whose number it holds */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;
-static char *file;	/* where it lies, or NULL */
+static char *file;	/* its name, or NULL */
 static char *directory; /* for counts that outlive the process, or NULL */
 static bool json;
 
@@ -29,7 +29,7 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* In a child. With the parent's counts mapped it would look as if the parent still counted. */
+/* In a child: unmap the parent's counts, which would otherwise stay locked after its end. */
 static void leave_counts(void)
 {
 	if (count && file)
@@ -46,7 +46,7 @@ void report_start(void)
 		return;
 	json = getenv("HUGEODP_PRELOAD_JSON") != NULL;
 	path = strdup(wanted);
-	wanted = getenv(COUNTS_PLACE);
+	wanted = getenv(COUNTS_DIRECTORY);
 	directory = wanted ? strdup(wanted) : NULL;
 	pthread_atfork(take_lock, release_lock, leave_counts);
 }
@@ -56,13 +56,13 @@ bool report_wanted(void)
 	return path != NULL;
 }
 
-/* Room in a file: a process that touches a hole in a full file system would die of it. */
+/* Allocate the file: touching a hole in a full file system would kill the process. */
 static struct counts *map_file(int fd)
 {
 	struct counts *map;
 	struct rlimit limit;
 
-	/* a file beyond the limit is a signal */
+	/* growing a file beyond the limit raises SIGXFSZ */
 	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur < sizeof(*map))
 		return NULL;
 	if (posix_fallocate(fd, 0, sizeof(*map)))
@@ -78,7 +78,7 @@ static void start_counts(struct counts *counts)
 	counts->magic = COUNTS_MAGIC;
 }
 
-/* Not every file system leaves the lock to the mapping. */
+/* Not on every file system does a mapping keep the lock. */
 static bool is_in_use(const char *name)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -91,7 +91,10 @@ static bool is_in_use(const char *name)
 	return in_use;
 }
 
-/* With a name that nobody looks at: whoever finds one that does not count yet takes it for a rest. */
+/*
+ * Create the file under a hidden name: the watcher would take one that is not locked yet for the
+ * leftover of a dead process and delete it.
+ */
 static struct counts *make_hidden(char *hidden)
 {
 	int fd = mkostemp(hidden, O_CLOEXEC);
@@ -151,16 +154,16 @@ static struct counts *counts_of_mine(void)
 }
 
 /* The lock is held. */
-static void tell(struct counts *counts, struct told told)
+static void add_range(struct counts *counts, struct range_report range)
 {
 	unsigned int i;
 
-	for (i = 0; i < counts->ntold; i++) {
-		if (!memcmp(&counts->told[i], &told, sizeof(told)))
+	for (i = 0; i < counts->nranges; i++) {
+		if (!memcmp(&counts->ranges[i], &range, sizeof(range)))
 			return;
 	}
-	if (counts->ntold < COUNTS_TOLD)
-		counts->told[counts->ntold++] = told;
+	if (counts->nranges < COUNTS_RANGES)
+		counts->ranges[counts->nranges++] = range;
 }
 
 void report_upgraded(unsigned int page_shift, const void *addr, size_t length)
@@ -173,8 +176,9 @@ void report_upgraded(unsigned int page_shift, const void *addr, size_t length)
 	counts = counts_of_mine();
 	counts->registrations++;
 	counts->upgraded[page_shift % 64]++;
-	tell(counts,
-	     (struct told){ .addr = (uintptr_t)addr, .length = length, .page_shift = page_shift });
+	add_range(counts, (struct range_report){ .addr = (uintptr_t)addr,
+						 .length = length,
+						 .page_shift = page_shift });
 	release_lock();
 }
 
@@ -203,14 +207,14 @@ void report_small(const struct ibv_odp_report *report, const void *addr, size_t 
 	counts = counts_of_mine();
 	counts->registrations++;
 	counts->small[report->reason < COUNTS_REASONS ? report->reason : 0]++;
-	tell(counts, (struct told){
-			     .addr = (uintptr_t)addr,
-			     .length = length,
-			     .obstacle = report->address,
-			     .page_shift = report->page_shift,
-			     .blocked_shift = report->blocked_shift,
-			     .reason = report->reason,
-		     });
+	add_range(counts, (struct range_report){
+				  .addr = (uintptr_t)addr,
+				  .length = length,
+				  .obstacle = report->address,
+				  .page_shift = report->page_shift,
+				  .blocked_shift = report->blocked_shift,
+				  .reason = report->reason,
+			  });
 	release_lock();
 }
 
@@ -231,7 +235,7 @@ void report_work(const struct ibv_mr_odp_attr *attr)
 }
 
 /*
- * At the end of the process. One that registered nothing has nothing to tell:
+ * At the end of the process. There is no report for a process that registered nothing, such as
  * most processes that a shell script starts.
  */
 static __attribute__((destructor)) void report_end(void)
@@ -240,7 +244,7 @@ static __attribute__((destructor)) void report_end(void)
 		return;
 	count->exited = true;
 	/* the file may be out of reach by now, for another root directory or user */
-	if (count->registrations && counts_tell(count, path, json))
+	if (count->registrations && counts_report(count, path, json))
 		count->registrations = 0;
 	if (file)
 		unlink(file);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the preloaded library did, counted and told at the end of the process. */
+/* Counts what the preloaded library did, and reports it at the end of the process. */
 #ifndef HUGEODP_PRELOAD_REPORT_H
 #define HUGEODP_PRELOAD_REPORT_H
 
@@ -19,10 +19,10 @@ bool report_wanted(void);
 void report_upgraded(unsigned int page_shift, const void *addr, size_t length);
 void report_declined(enum declined why, const void *addr, size_t length);
 
-/* Could have had huge pages, but for a reason of its memory. */
+/* Base pages only, for a reason that lies in the memory. */
 void report_small(const struct ibv_odp_report *report, const void *addr, size_t length);
 
-/* What a MR did in its life. */
+/* The counters of an MR, before it is deregistered. */
 void report_work(const struct ibv_mr_odp_attr *attr);
 
 #endif

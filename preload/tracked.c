@@ -9,7 +9,7 @@
 struct node {
 	struct node *next;
 	const struct ibv_mr *mr;
-	struct kept kept;
+	struct tracked tracked;
 };
 
 /*
@@ -40,24 +40,24 @@ static struct node **find(const struct ibv_mr *mr)
 	return at;
 }
 
-void kept_start(void)
+void tracked_start(void)
 {
 	/* a child must not wait for a thread that it does not have */
 	pthread_atfork(take_lock, release_lock, release_lock);
 }
 
-void kept_add(const struct ibv_mr *mr, struct kept kept)
+void tracked_add(const struct ibv_mr *mr, struct tracked tracked)
 {
 	struct node *node = malloc(sizeof(*node));
 	struct node **at;
 
 	if (!node)
 		return;
-	*node = (struct node){ .mr = mr, .kept = kept };
+	*node = (struct node){ .mr = mr, .tracked = tracked };
 	take_lock();
 	at = find(mr);
 	if (*at) {
-		(*at)->kept = kept;
+		(*at)->tracked = tracked;
 	} else {
 		*at = node;
 		node = NULL;
@@ -66,19 +66,19 @@ void kept_add(const struct ibv_mr *mr, struct kept kept)
 	free(node);
 }
 
-bool kept_find(const struct ibv_mr *mr, struct kept *kept)
+bool tracked_find(const struct ibv_mr *mr, struct tracked *tracked)
 {
 	struct node *node;
 
 	take_lock();
 	node = *find(mr);
 	if (node)
-		*kept = node->kept;
+		*tracked = node->tracked;
 	release_lock();
 	return node;
 }
 
-bool kept_take(const struct ibv_mr *mr, struct kept *kept)
+bool tracked_take(const struct ibv_mr *mr, struct tracked *tracked)
 {
 	struct node **at, *node;
 
@@ -87,7 +87,7 @@ bool kept_take(const struct ibv_mr *mr, struct kept *kept)
 	node = *at;
 	if (node) {
 		*at = node->next;
-		*kept = node->kept;
+		*tracked = node->tracked;
 	}
 	release_lock();
 	free(node);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * hugeodp run --report: who tells of a process that a signal ends, or that becomes another program.
- * The program keeps its process number, its parent and its signals: the one who watches is a process
- * on its own, which nobody waits for. Processes count in files of a directory, and remove their file
- * when they have told it themselves at their exit(3).
+ * hugeodp run --report: reports for processes that are killed by a signal or become another program.
+ * The program keeps its process number, its parent and its signals: the watcher is a separate
+ * process without a parent that could wait for it. README.md describes the files of the directory.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +20,8 @@
 #include "counts.h"
 #include "watcher.h"
 
-struct watch {
-	const char *place;
+struct watcher {
+	const char *directory;
 	const char *report;
 	bool json;
 	pid_t program;
@@ -44,14 +43,14 @@ static void wait_for_end(int pidfd)
 static bool read_counts(int fd, struct counts *counts)
 {
 	return read(fd, counts, sizeof(*counts)) == (ssize_t)sizeof(*counts) &&
-	       counts->magic == COUNTS_MAGIC && counts->ntold <= COUNTS_TOLD;
+	       counts->magic == COUNTS_MAGIC && counts->nranges <= COUNTS_RANGES;
 }
 
 /*
- * Tells of the process that counted in the file, if it is no more; @ended is one that surely is not.
- * Returns the open file if it still counts, or -1.
+ * Report for the process that owns @file if it has exited. @ended is known to have exited. Returns
+ * the open file if its process still counts, or -1.
  */
-static int look_at(const struct watch *watch, int dir, const char *file, pid_t ended)
+static int check_file(const struct watcher *watcher, int dir, const char *file, pid_t ended)
 {
 	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct counts counts;
@@ -59,25 +58,25 @@ static int look_at(const struct watch *watch, int dir, const char *file, pid_t e
 
 	if (fd < 0)
 		return -1;
-	/* in this order: what is read of one that still counts is not all */
+	/* in this order: the counts of a process that is alive are not final */
 	in_use = counts_in_use(fd);
 	readable = read_counts(fd, &counts);
-	/* the kernel may still be at work on the memory of one that has ended */
+	/* the kernel may still be unmapping the memory of @ended */
 	if (in_use && (!readable || counts.pid != ended))
 		return fd;
 	close(fd);
-	/* it may have told and removed it just now */
+	/* the process may have reported and removed it just now */
 	if (unlinkat(dir, file, 0))
 		return -1;
 	if (readable && counts.registrations)
-		counts_tell(&counts, watch->report, watch->json);
+		counts_report(&counts, watcher->report, watcher->json);
 	return -1;
 }
 
-/* Looks at all files. Returns one that a process still counts in, or -1. */
-static int look(const struct watch *watch, pid_t ended)
+/* Check all files. Returns an open one whose process still counts, or -1. */
+static int check_files(const struct watcher *watcher, pid_t ended)
 {
-	DIR *dir = opendir(watch->place);
+	DIR *dir = opendir(watcher->directory);
 	const struct dirent *entry;
 	int one, fd = -1;
 
@@ -86,7 +85,7 @@ static int look(const struct watch *watch, pid_t ended)
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		one = look_at(watch, dirfd(dir), entry->d_name, ended);
+		one = check_file(watcher, dirfd(dir), entry->d_name, ended);
 		if (one < 0)
 			continue;
 		if (fd >= 0)
@@ -97,7 +96,7 @@ static int look(const struct watch *watch, pid_t ended)
 	return fd;
 }
 
-/* In the middle of an exec(3) a process has memory, but neither environment nor auxiliary vector. */
+/* During an exec(3) a process has memory, but neither environment nor auxiliary vector. */
 static bool is_in_exec(const char *pid)
 {
 	unsigned long first = 0;
@@ -117,8 +116,8 @@ static bool is_in_exec(const char *pid)
 	return !first;
 }
 
-/* Whether the process was started with these counts in its environment, or is a child of such. */
-static bool has_place(const struct watch *watch, const char *pid, bool *empty)
+/* Whether the process, or an ancestor that it was forked from, was started with the directory. */
+static bool has_directory(const struct watcher *watcher, const char *pid, bool *empty)
 {
 	char path[64], *entry = NULL;
 	bool found = false;
@@ -132,24 +131,24 @@ static bool has_place(const struct watch *watch, const char *pid, bool *empty)
 		return false;
 	while (!found && getdelim(&entry, &room, '\0', in) > 0) {
 		*empty = false;
-		found = !strncmp(entry, COUNTS_PLACE "=", sizeof(COUNTS_PLACE)) &&
-			!strcmp(entry + sizeof(COUNTS_PLACE), watch->place);
+		found = !strncmp(entry, COUNTS_DIRECTORY "=", sizeof(COUNTS_DIRECTORY)) &&
+			!strcmp(entry + sizeof(COUNTS_DIRECTORY), watcher->directory);
 	}
 	free(entry);
 	fclose(in);
 	return found;
 }
 
-static bool is_heir(const struct watch *watch, const char *pid)
+static bool may_count(const struct watcher *watcher, const char *pid)
 {
-	bool heir, empty;
+	bool may, empty;
 
-	while (!(heir = has_place(watch, pid, &empty)) && empty && is_in_exec(pid))
+	while (!(may = has_directory(watcher, pid, &empty)) && empty && is_in_exec(pid))
 		poll(NULL, 0, 1);
-	return heir;
+	return may;
 }
 
-static pid_t find_first(const struct watch *watch)
+static pid_t find_first(const struct watcher *watcher)
 {
 	DIR *dir = opendir("/proc");
 	const struct dirent *entry;
@@ -158,7 +157,8 @@ static pid_t find_first(const struct watch *watch)
 	if (!dir)
 		return 0;
 	while (!pid && (entry = readdir(dir))) {
-		if (*entry->d_name >= '1' && *entry->d_name <= '9' && is_heir(watch, entry->d_name))
+		if (*entry->d_name >= '1' && *entry->d_name <= '9' &&
+		    may_count(watcher, entry->d_name))
 			pid = atoi(entry->d_name);
 	}
 	closedir(dir);
@@ -166,44 +166,44 @@ static pid_t find_first(const struct watch *watch)
 }
 
 /*
- * A process that may come to count, or 0. One that ended since the list was made may have left
- * another one that is not in it, and that again: a daemon does so twice.
+ * Find a process that may still start counting, or return 0. Rescan a few times: a process can exit
+ * after readdir() and leave a child that was not listed; a daemon does so twice.
  */
-static pid_t find_heir(const struct watch *watch)
+static pid_t find_candidate(const struct watcher *watcher)
 {
 	pid_t pid = 0;
 	int i;
 
 	for (i = 0; !pid && i < 4; i++)
-		pid = find_first(watch);
+		pid = find_first(watcher);
 	return pid;
 }
 
-/* Returns whether there was one. */
-static bool remove_files(const struct watch *watch)
+/* Returns true if any file was removed. */
+static bool remove_files(const struct watcher *watcher)
 {
-	DIR *dir = opendir(watch->place);
+	DIR *dir = opendir(watcher->directory);
 	const struct dirent *entry;
 	bool removed = false;
 
 	if (!dir)
 		return false;
-	/* "." and "..", too: no files */
+	/* fails for "." and ".." */
 	while ((entry = readdir(dir)))
 		removed = !unlinkat(dirfd(dir), entry->d_name, 0) || removed;
 	closedir(dir);
 	return removed;
 }
 
-/* Processes that still count have the memory, and tell it themselves; some may be about to begin. */
-static void remove_place(const struct watch *watch)
+/* Processes that still count keep their mapping and report by themselves; some may just start. */
+static void remove_directory(const struct watcher *watcher)
 {
-	while (rmdir(watch->place) && remove_files(watch))
+	while (rmdir(watcher->directory) && remove_files(watcher))
 		;
 }
 
-/* /dev/null in place of the files below @end: nobody must wait for this process to close them. */
-static void let_go(int end)
+/* Replace the files below @end by /dev/null: a reader of a pipe must not wait for this process. */
+static void close_to_null(int end)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int fd;
@@ -214,7 +214,7 @@ static void let_go(int end)
 		close(null);
 }
 
-/* Until nobody counts in the file, or one that may come to count has ended. */
+/* Wait until no process counts in the file, or until the process @pid has ended. */
 static bool wait_for_another(int file, pid_t pid)
 {
 	int pidfd;
@@ -235,48 +235,48 @@ static bool wait_for_another(int file, pid_t pid)
 }
 
 /*
- * Those that the program leaves behind are waited for, too, one after the other; but not by a
- * terminal: what they have to tell on stderr they tell if they come to their exit.
+ * Also wait for processes that outlive the program, unless the report goes to stderr: then only
+ * those that exit normally report.
  */
-static void watch_on(const struct watch *watch, int pidfd)
+static void wait_and_report(const struct watcher *watcher, int pidfd)
 {
 	pid_t pid = 0;
 	int file;
 
 	wait_for_end(pidfd);
-	file = look(watch, watch->program);
-	while (strcmp(watch->report, "-") && (file >= 0 || (pid = find_heir(watch)))) {
-		let_go(STDERR_FILENO + 1);
+	file = check_files(watcher, watcher->program);
+	while (strcmp(watcher->report, "-") && (file >= 0 || (pid = find_candidate(watcher)))) {
+		close_to_null(STDERR_FILENO + 1);
 		if (!wait_for_another(file, pid))
 			return;
-		file = look(watch, 0);
+		file = check_files(watcher, 0);
 	}
-	/* one that began to count since, and has ended */
-	look(watch, 0);
+	/* a process that started to count in the meantime and has ended */
+	check_files(watcher, 0);
 }
 
-static _Noreturn void be_the_watcher(const struct watch *watch, int pidfd)
+static _Noreturn void run_watcher(const struct watcher *watcher, int pidfd)
 {
 	sigset_t all;
 
-	/* who ends a service sends a signal to all its processes */
+	/* the end of a service is a signal to all its processes */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "hugeodp-report");
 	if (chdir("/"))
 		_exit(1);
-	/* a pipe may tell somebody that the program has closed it */
+	/* an open pipe would hide from its reader that the program has closed it */
 	pidfd = dup2(pidfd, STDERR_FILENO + 1);
 	syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0);
-	let_go(STDERR_FILENO);
-	watch_on(watch, pidfd);
-	remove_place(watch);
+	close_to_null(STDERR_FILENO);
+	wait_and_report(watcher, pidfd);
+	remove_directory(watcher);
 	_exit(0);
 }
 
-/* In memory, if there is room for such files. */
-static bool make_place(char *place, size_t room)
+/* In memory, if there is a file system for it. */
+static bool make_directory(char *directory, size_t room)
 {
 	const char *temporary = getenv("TMPDIR");
 	const char *const above[] = { "/dev/shm", temporary ? temporary : "/tmp" };
@@ -284,14 +284,14 @@ static bool make_place(char *place, size_t room)
 
 	for (i = 0; i < sizeof(above) / sizeof(above[0]); i++) {
 		if (*above[i] == '/' &&
-		    (size_t)snprintf(place, room, "%s/hugeodp.XXXXXX", above[i]) < room &&
-		    mkdtemp(place))
+		    (size_t)snprintf(directory, room, "%s/hugeodp.XXXXXX", above[i]) < room &&
+		    mkdtemp(directory))
 			return true;
 	}
 	return false;
 }
 
-/* Then the program would be the watcher's parent, and wait for it when it waits for all children. */
+/* Then the program would become the watcher's parent, and wait for it with all its children. */
 static bool inherits_orphans(void)
 {
 	int subreaper = 0;
@@ -299,10 +299,10 @@ static bool inherits_orphans(void)
 	return getpid() == 1 || prctl(PR_GET_CHILD_SUBREAPER, &subreaper) || subreaper;
 }
 
-bool watcher_start(char *place, size_t size, const char *report, bool json)
+bool watcher_start(char *directory, size_t size, const char *report, bool json)
 {
-	struct watch watch = {
-		.place = place,
+	struct watcher watcher = {
+		.directory = directory,
 		.report = report,
 		.json = json,
 		.program = getpid(),
@@ -313,7 +313,7 @@ bool watcher_start(char *place, size_t size, const char *report, bool json)
 
 	if (pidfd < 0)
 		return false;
-	if (!make_place(place, size)) {
+	if (!make_directory(directory, size)) {
 		close(pidfd);
 		return false;
 	}
@@ -321,13 +321,13 @@ bool watcher_start(char *place, size_t size, const char *report, bool json)
 	if (!child) {
 		child = fork();
 		if (!child)
-			be_the_watcher(&watch, pidfd);
+			run_watcher(&watcher, pidfd);
 		_exit(child < 0);
 	}
 	close(pidfd);
 	/* ECHILD: this process was started with SIGCHLD ignored */
 	if (child < 0 || (waitpid(child, &status, 0) == child && status)) {
-		rmdir(place);
+		rmdir(directory);
 		return false;
 	}
 	return true;

@@ -7,9 +7,9 @@
 #include <stddef.h>
 
 /*
- * Start a watcher for the calling process, which is about to become the program. @place receives
+ * Start a watcher for the calling process, which is about to become the program. @directory receives
  * the directory for HUGEODP_PRELOAD_COUNTS. Returns false if there can be no watcher.
  */
-bool watcher_start(char *place, size_t size, const char *report, bool json);
+bool watcher_start(char *directory, size_t size, const char *report, bool json);
 
 #endif

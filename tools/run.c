@@ -108,9 +108,9 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 		absolute(tool->report, path, sizeof(path));
 	set("HUGEODP_PRELOAD_REPORT", tool->report ? path : NULL);
 	set("HUGEODP_PRELOAD_JSON", tool->json ? "1" : NULL);
-	set(COUNTS_PLACE, NULL);
+	set(COUNTS_DIRECTORY, NULL);
 	if (tool->report && watcher_start(place, sizeof(place), path, tool->json))
-		set(COUNTS_PLACE, place);
+		set(COUNTS_DIRECTORY, place);
 	execvp(argv[0], argv);
 	complain("%s: %s", argv[0], strerror(errno));
 	return errno == ENOENT ? TOOL_NO_COMMAND : TOOL_CANNOT;

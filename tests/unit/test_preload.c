@@ -649,8 +649,8 @@ static void counts_outlive(void **state)
 	assert_int_equal(child(2, be_killed, &pid), SIGKILL);
 	take_counts(pid, &counts);
 	assert_int_equal(counts.registrations, 2);
-	assert_int_equal(counts.ntold, 1);
-	assert_int_equal(counts.told[0].length, 8 * M);
+	assert_int_equal(counts.nranges, 1);
+	assert_int_equal(counts.ranges[0].length, 8 * M);
 	assert_int_equal(counts.deregistered, 0);
 	assert_int_equal(rmdir(place), 0);
 }
@@ -862,7 +862,7 @@ static void in_one_piece(void **state)
 	struct counts counts = {
 		.program = "many",
 		.registrations = 1,
-		.ntold = COUNTS_TOLD,
+		.nranges = COUNTS_RANGES,
 		.exited = true,
 	};
 	char name[] = "/tmp/test_preload.XXXXXX";
@@ -870,8 +870,8 @@ static void in_one_piece(void **state)
 	unsigned int i;
 
 	(void)state;
-	for (i = 0; i < COUNTS_TOLD; i++)
-		counts.told[i] = (struct told){
+	for (i = 0; i < COUNTS_RANGES; i++)
+		counts.ranges[i] = (struct range_report){
 			.addr = UINT64_MAX,
 			.length = UINT64_MAX,
 			.reason = IBV_ODP_REASON_NO_THP,
@@ -881,7 +881,7 @@ static void in_one_piece(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(truncate(name, 0), 0);
 		writes = 0;
-		assert_true(counts_tell(&counts, name, i));
+		assert_true(counts_report(&counts, name, i));
 		assert_int_equal(writes, 1);
 		assert_int_equal(stat(name, &st), 0);
 		/* what stdio would write in two */
@@ -905,13 +905,13 @@ static void no_deadly_signals(void **state)
 	assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
 	close(fds[0]);
 	close(fds[1]);
-	assert_false(counts_tell(&counts, "-", false));
+	assert_false(counts_report(&counts, "-", false));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	none = before;
 	none.rlim_cur = 0;
 	assert_int_equal(close(mkstemp(name)), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	assert_false(counts_tell(&counts, name, false));
+	assert_false(counts_report(&counts, name, false));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	unlink(name);
 	sigpending(&pending);

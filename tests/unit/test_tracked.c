@@ -32,13 +32,13 @@ static const struct ibv_mr *mr(unsigned int i)
 
 static void allocator_reg(void)
 {
-	struct kept kept;
+	struct tracked tracked;
 
 	if (!registers || busy)
 		return;
 	busy = true;
-	kept_add(ALLOCATORS_MR, (struct kept){ .iova = 1 });
-	registrations += kept_take(ALLOCATORS_MR, &kept);
+	tracked_add(ALLOCATORS_MR, (struct tracked){ .iova = 1 });
+	registrations += tracked_take(ALLOCATORS_MR, &tracked);
 	busy = false;
 }
 
@@ -57,28 +57,28 @@ __attribute__((visibility("default"))) void free(void *at)
 static void keeps(void **state)
 {
 	unsigned int found = 0, taken = 0, i;
-	struct kept kept;
+	struct tracked tracked;
 
 	(void)state;
 	/* rather than wait for ever */
 	alarm(60);
 	registers = true;
 	for (i = 1; i <= MRS; i++)
-		kept_add(mr(i), (struct kept){ .iova = 0 });
+		tracked_add(mr(i), (struct tracked){ .iova = 0 });
 	for (i = 1; i <= MRS; i++)
-		kept_add(mr(i), (struct kept){ .iova = i, .access = i + 1 });
+		tracked_add(mr(i), (struct tracked){ .iova = i, .access = i + 1 });
 	for (i = 1; i <= MRS; i++)
-		found += kept_find(mr(i), &kept) && kept.iova == i && kept.access == i + 1;
+		found += tracked_find(mr(i), &tracked) && tracked.iova == i && tracked.access == i + 1;
 	for (i = 2; i <= MRS; i += 2)
-		taken += kept_take(mr(i), &kept) && kept.iova == i;
+		taken += tracked_take(mr(i), &tracked) && tracked.iova == i;
 	registers = false;
 	assert_int_equal(found, MRS);
 	assert_int_equal(taken, MRS / 2);
 	for (i = 1; i <= MRS; i++) {
-		assert_int_equal(kept_find(mr(i), &kept), i % 2);
-		assert_int_equal(kept_take(mr(i), &kept), i % 2);
+		assert_int_equal(tracked_find(mr(i), &tracked), i % 2);
+		assert_int_equal(tracked_take(mr(i), &tracked), i % 2);
 	}
-	assert_false(kept_find(ALLOCATORS_MR, &kept));
+	assert_false(tracked_find(ALLOCATORS_MR, &tracked));
 	assert_true(registrations >= MRS);
 }
 
@@ -88,6 +88,6 @@ int main(void)
 		cmocka_unit_test(keeps),
 	};
 
-	kept_start();
+	tracked_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
