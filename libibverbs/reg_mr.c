@@ -3,9 +3,8 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "mlx5/reg_mr.h"
 #include "priv.h"
-#include "rxe/reg_mr.h"
+#include "provider.h"
 #include "stock.h"
 
 static_assert(sizeof(struct ibv_mr_init_attr) <=
@@ -76,16 +75,16 @@ static int check_device(struct ibv_context *context, const struct ibv_mr_init_at
 }
 
 /*
- * Register through the provider as ever, then put the request in force before
- * anybody else knows of the MR. Works with every provider.
+ * Register through the provider as for an MR without a request, then set the page sizes before the
+ * MR is known outside of this function. Works with every provider.
  */
-static int register_then_modify(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
-				struct ibv_mr **mr)
+static int register_then_modify(const struct hugeodp_provider *provider, struct ibv_pd *pd,
+				const struct ibv_mr_init_attr_odp *request, struct ibv_mr **mr)
 {
 	const struct ibv_mr_init_attr *attr = &request->base;
 	int err;
 
-	*mr = rxe_reg_mr_huge(pd, request, iova_of(attr));
+	*mr = provider->first_step ? provider->first_step(pd, request, iova_of(attr)) : NULL;
 	if (!*mr)
 		*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
 				       (unsigned int)attr->access);
@@ -98,15 +97,16 @@ static int register_then_modify(struct ibv_pd *pd, const struct ibv_mr_init_attr
 	return err;
 }
 
-/* In one call of the kernel where the provider can, else in two. */
+/* In one ioctl where the provider supports it, else in two. */
 static int register_request(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 			    struct ibv_mr **mr)
 {
+	const struct hugeodp_provider *provider = hugeodp_provider(pd->context);
 	int err = EOPNOTSUPP;
 
-	if (mlx5_can_adopt(pd->context, (unsigned int)request->base.access))
-		err = mlx5_reg_mr(pd, request, iova_of(&request->base), mr);
-	return err == EOPNOTSUPP ? register_then_modify(pd, request, mr) : err;
+	if (provider->reg_mr)
+		err = provider->reg_mr(pd, request, iova_of(&request->base), mr);
+	return err == EOPNOTSUPP ? register_then_modify(provider, pd, request, mr) : err;
 }
 
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)

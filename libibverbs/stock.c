@@ -3,10 +3,9 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <rdma/ib_user_ioctl_verbs.h>
 
-#include "ioctl.h"
 #include "priv.h"
+#include "provider.h"
 #include "range.h"
 #include "stock.h"
 #include "stock_mrs.h"
@@ -24,14 +23,6 @@ bool hugetlb_flag_is_safe(const char *release)
 	return major < 6 || (major == 6 && minor < 16);
 }
 
-/* Drivers whose IBV_ACCESS_HUGETLB is known. */
-static bool driver_has_huge_pages(struct ibv_context *context)
-{
-	uint32_t driver_id;
-
-	return !uverbs_driver_id(context, &driver_id) && driver_id == RDMA_DRIVER_MLX5;
-}
-
 int stock_caps(struct ibv_context *context, struct device_caps *caps)
 {
 	struct ibv_device_attr_ex attr = { 0 };
@@ -40,7 +31,7 @@ int stock_caps(struct ibv_context *context, struct device_caps *caps)
 	    !(attr.odp_caps.general_caps & IBV_ODP_SUPPORT))
 		return EOPNOTSUPP;
 	caps->page_sizes = (uint64_t)sysconf(_SC_PAGESIZE);
-	if (driver_has_huge_pages(context))
+	if (hugeodp_provider(context)->hugetlb_flag_known)
 		caps->page_sizes |= thp_pmd_size();
 	caps->flags = 0;
 	caps->source = IBV_ODP_SOURCE_LIBRARY;

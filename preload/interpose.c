@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "mlx5/reg_mr.h"
 #include "tracked.h"
 #include "report.h"
 #include "priv.h"
 #include "probe.h"
+#include "provider.h"
 #include "sizes.h"
 #include "stock.h"
 #include "stock_mrs.h"
@@ -230,7 +230,7 @@ static bool has_ragged_ends(const struct call *call)
 	return !range_kernel_shift(call->pd->context, first, last - first, size, &shift);
 }
 
-/* Of a device that decides at registration whether an MR is mixed. NULL: it is as if not tried. */
+/* For a device that decides at registration whether an MR is mixed. NULL: nothing was done. */
 static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct device_caps *caps)
 {
 	const struct ibv_mr_init_attr_odp request = {
@@ -242,13 +242,14 @@ static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct
 		.page_sizes = accepted_sizes(caps),
 		.flags = IBV_ODP_MIXED,
 	};
+	const struct hugeodp_provider *provider = hugeodp_provider(call->pd->context);
 	struct ibv_mr *mr;
 
 	/* the ends last: they are a question to the kernel */
-	if (!(caps->flags & IBV_ODP_MIXED) || !mlx5_can_adopt(call->pd->context, call->access) ||
+	if (!(caps->flags & IBV_ODP_MIXED) || !provider->mixed_at_registration ||
 	    !has_ragged_ends(call))
 		return NULL;
-	return mlx5_reg_mr(call->pd, &request, call->iova, &mr) ? NULL : mr;
+	return provider->reg_mr(call->pd, &request, call->iova, &mr) ? NULL : mr;
 }
 
 /* Else the plain MR first: whatever fails after that, it is what the program asked for. */

@@ -4,11 +4,9 @@
  * Registering first and asking for page sizes then would build tables of base
  * pages, in the kernel and in the device, only to throw them away.
  */
-#include <rdma/ib_user_ioctl_verbs.h>
-
 #include "ioctl.h"
-#include "mlx5/reg_mr.h"
 #include "priv.h"
+#include "provider.h"
 
 /* Of the kernel's <rdma/ib_user_ioctl_cmds.h>, which has them since Linux 6.17. */
 enum {
@@ -24,17 +22,6 @@ enum {
 	REG_MR_RESP_LKEY = 9,
 	REG_MR_RESP_RKEY = 10,
 };
-
-bool mlx5_can_adopt(struct ibv_context *context, unsigned int access)
-{
-	uint32_t driver_id;
-
-	/* the provider binds no memory window to an MR that it adopted */
-	if (access & IBV_ACCESS_MW_BIND)
-		return false;
-	return !uverbs_driver_id(context, &driver_id) &&
-	       (driver_id == RDMA_DRIVER_MLX5 || driver_id == RDMA_DRIVER_MLX4);
-}
 
 static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
 		  uint32_t *handle)
@@ -78,12 +65,15 @@ static void destroy(struct ibv_context *context, uint32_t handle)
 	uverbs_cmd_exec(context, &cmd);
 }
 
-int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
-		struct ibv_mr **mr)
+static int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
+		       struct ibv_mr **mr)
 {
 	uint32_t handle;
 	int err;
 
+	/* the provider cannot bind a memory window to an MR that it adopted */
+	if (request->base.access & IBV_ACCESS_MW_BIND)
+		return EOPNOTSUPP;
 	err = create(pd, request, iova, &handle);
 	if (err)
 		return err;
@@ -98,3 +88,15 @@ int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, u
 	(*mr)->length = request->base.length;
 	return 0;
 }
+
+const struct hugeodp_provider provider_mlx5 = {
+	.driver = RDMA_DRIVER_MLX5,
+	.reg_mr = mlx5_reg_mr,
+	.mixed_at_registration = true,
+	.hugetlb_flag_known = true,
+};
+
+const struct hugeodp_provider provider_mlx4 = {
+	.driver = RDMA_DRIVER_MLX4,
+	.reg_mr = mlx5_reg_mr,
+};
