@@ -135,7 +135,7 @@ enum ibv_odp_reason {
 	/* read-only memory of small pages */
 	IBV_ODP_REASON_READ_ONLY = 9,
 	/* one mapping ends and another one begins inside a block */
-	IBV_ODP_REASON_BORDER = 10,
+	IBV_ODP_REASON_BOUNDARY = 10,
 	/* memory that cannot be read, or that is a device's */
 	IBV_ODP_REASON_NO_ACCESS = 11,
 };

@@ -61,7 +61,7 @@ HUGEODP_EXPORT const char *ibv_odp_reason_str(uint32_t reason)
 		[IBV_ODP_REASON_SMALL_PAGES] = "memory of smaller pages",
 		[IBV_ODP_REASON_NO_THP] = "not eligible for transparent huge pages",
 		[IBV_ODP_REASON_READ_ONLY] = "read-only memory of small pages",
-		[IBV_ODP_REASON_BORDER] = "a mapping ends inside a page of the size",
+		[IBV_ODP_REASON_BOUNDARY] = "a mapping ends inside a page of the size",
 		[IBV_ODP_REASON_NO_ACCESS] = "memory that cannot be read",
 	};
 

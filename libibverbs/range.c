@@ -142,12 +142,12 @@ static bool is_mapped(struct walk *walk, uint64_t addr)
 	return !vmas_find(walk->vmas, addr, &vma) && vma.start <= addr;
 }
 
-/* The other part of a block that a border runs through is another mapping's. */
-static void border(struct walk *walk, uint64_t at)
+/* A mapping ends at @at, inside a block: the rest of the block belongs to another mapping. */
+static void mapping_boundary(struct walk *walk, uint64_t at)
 {
 	uint64_t start = at <= walk->range->addr ? at - 1 : at;
 
-	in_the_way(walk, start, start + 1, IBV_ODP_REASON_BORDER, walk->size);
+	in_the_way(walk, start, start + 1, IBV_ODP_REASON_BOUNDARY, walk->size);
 }
 
 static int check_thp(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end)
@@ -165,9 +165,9 @@ static int check_thp(struct walk *walk, struct vma *vma, uint64_t start, uint64_
 		return 0;
 	}
 	if (start != down(start, walk->size))
-		border(walk, start);
+		mapping_boundary(walk, start);
 	if (end != down(end, walk->size) && is_mapped(walk, end))
-		border(walk, end);
+		mapping_boundary(walk, end);
 	start = up(start, walk->size);
 	end = down(end, walk->size);
 	if (start >= end)

@@ -130,7 +130,8 @@ static void json_ranges(FILE *out, const struct counts *counts)
 			i ? ", " : "", range->addr, range->length, range->page_shift);
 		if (range->reason)
 			fprintf(out,
-				", \"blocked_shift\": %u, \"reason\": \"%s\", \"obstacle\": "
+				", \"blocked_shift\": %u, \"reason\": \"%s\", "
+				"\"obstacle_address\": "
 				"%" PRIu64,
 				range->blocked_shift, ibv_odp_reason_str(range->reason),
 				range->obstacle);
@@ -171,7 +172,7 @@ static void json_report(FILE *out, const struct counts *counts)
 	json_by_shift(out, "blocks_mapped", counts->blocks);
 	fprintf(out,
 		", \"deregistered\": %" PRIu64 ", \"faults\": %" PRIu64
-		", \"invalidated\": %" PRIu64 ", \"renegotiations\": %" PRIu64,
+		", \"pages_invalidated\": %" PRIu64 ", \"renegotiations\": %" PRIu64,
 		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
 	json_ranges(out, counts);
 	fprintf(out, "}\n");

@@ -67,7 +67,7 @@ static void json_mapping(struct json *json, const struct vma *vma,
 	if (report->reason) {
 		json_number(json, "blocked_shift", report->blocked_shift);
 		json_string(json, "reason", ibv_odp_reason_str(report->reason));
-		json_number(json, "address", report->address);
+		json_number(json, "obstacle_address", report->address);
 	}
 	if (inner->page_shift) {
 		json_open(json, "inner", '{');

@@ -73,7 +73,7 @@ class Reason(enum.IntEnum):
     SMALL_PAGES = 7
     NO_THP = 8
     READ_ONLY = 9
-    BORDER = 10
+    BOUNDARY = 10
     NO_ACCESS = 11
 
 

@@ -109,7 +109,7 @@ static void obstacles(struct rig *rig)
 	mem_map(&mem, MEM_THP, LEN);
 	if (mprotect(mem.addr + SZ_2M + SZ_64K, LEN - SZ_2M - SZ_64K, PROT_READ))
 		fatal("mprotect: %s", strerror(errno));
-	agrees(rig, "two mappings", mem.addr, LEN, sizes, IBV_ODP_REASON_BORDER,
+	agrees(rig, "two mappings", mem.addr, LEN, sizes, IBV_ODP_REASON_BOUNDARY,
 	       mem.addr + SZ_2M + SZ_64K);
 	is_u64(probe(rig, mem.addr, LEN, sizes).flags, IBV_ODP_RANGE_READ_ONLY,
 	       "two mappings: one is read-only");

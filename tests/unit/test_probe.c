@@ -89,7 +89,7 @@ static void recorded_obstacles(void **state)
 
 	(void)state;
 	probe(BORDER, 8 * M, HUGE_AND_SMALL,
-	      (struct expect){ 12, 21, IBV_ODP_REASON_BORDER, BORDER + 3 * M,
+	      (struct expect){ 12, 21, IBV_ODP_REASON_BOUNDARY, BORDER + 3 * M,
 			       IBV_ODP_RANGE_READ_ONLY });
 	/* the blocks before the border and those behind it can be huge */
 	probe(BORDER, 2 * M, HUGE_AND_SMALL, GRANTED(21));
