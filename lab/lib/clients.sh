@@ -44,7 +44,7 @@ clients_make() {
 		cmake --build /run/build -j "$(nproc)"
 		DESTDIR=/run/out cmake --install /run/build
 		mkdir -p /run/out/opt/clients
-		cp /run/src/tests/clients/run.sh /run/src/tests/lab/tap.sh /run/out/opt/clients
+		cp /run/src/tests/clients/run.sh /run/src/tests/lib/tap.sh /run/out/opt/clients
 		mpicc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror \
 			-o /run/out/opt/clients/mpi-transfer /run/src/tests/clients/mpi-transfer.c
 		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Werror \

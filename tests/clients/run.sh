@@ -5,7 +5,7 @@
 # paging on the machine's device. Runs in a root of Debian 13, beside tap.sh and mpi-transfer.
 set -euo pipefail
 here=$(dirname "$0")
-# shellcheck source-path=SCRIPTDIR/../lab source=tap.sh
+# shellcheck source-path=SCRIPTDIR/../lib source=tap.sh
 source "$here/tap.sh"
 
 dir=$(mktemp -d)

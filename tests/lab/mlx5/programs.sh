@@ -4,7 +4,7 @@
 # Programs that everybody has, between two ends of devices of the mlx5 model; the devices' counters
 # tell that it was they that did it.
 
-# shellcheck source-path=SCRIPTDIR/.. source=tap.sh
+# shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/../tap.sh"
 
 near=mlx5_0 far=mlx5_0

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 # The hugeodp command where there are devices and huge pages.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=tap.sh
+# shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
 dir=$(mktemp -d)

@@ -4,7 +4,7 @@
 # `hugeodp run --report` tells of every process that registered something, however it ends, and
 # leaves nothing behind.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=tap.sh
+# shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
 dir=$(mktemp -d)

@@ -5,7 +5,7 @@
 # what they were. Shown by the report, which has the kernel's own count of blocks, and from outside
 # by RDMA netlink.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=tap.sh
+# shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
 dir=$(mktemp -d)
