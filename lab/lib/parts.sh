@@ -5,6 +5,10 @@
 
 PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
 PARTS_MORE=(debug fuzz mlx5 packages clients)
+# of which single tests can be run
+PARTS_NAMED=(unit lab stock self debug mlx5)
+# these tests only, or all if there are none
+TEST_NAMES=()
 
 part_shell() {
 	local file first
@@ -27,9 +31,12 @@ unit_build() {
 	cmake --build "$build" -j "$(nproc)"
 }
 
-# unit_ctest BUILD
+# unit_ctest BUILD [NAME...]
 unit_ctest() {
-	ctest --test-dir "$1" --output-on-failure --output-junit "$1/junit.xml"
+	local build=$1 only=()
+	shift
+	[[ $# == 0 ]] || only=(-R "^($(IFS='|' && echo "$*"))\$")
+	ctest --test-dir "$build" "${only[@]}" --output-on-failure --output-junit "$build/junit.xml"
 }
 
 # unit_in_root WORK COMMAND...: one of the two above, in the machine's root
@@ -52,11 +59,11 @@ unit_variant() {
 		step "building the unit tests ($name)" \
 			unit_in_root "$work" unit_build /run/src /run/build \
 			-DHUGEODP_KERNEL_SOURCE=/run/kernel "$@"
-		unit_in_root "$work" unit_ctest /run/build || status=$?
+		unit_in_root "$work" unit_ctest /run/build "${TEST_NAMES[@]}" || status=$?
 	else
 		step "building the unit tests ($name)" unit_build "$UNIT_SOURCE" "$work" \
 			-DHUGEODP_KERNEL_SOURCE="$SOURCE/tree" "$@"
-		unit_ctest "$work" || status=$?
+		unit_ctest "$work" "${TEST_NAMES[@]}" || status=$?
 	fi
 	tally_junit "unit-$name" "$status" "$work/junit.xml"
 }
@@ -89,7 +96,7 @@ part_vm() {
 	vm_run
 }
 
-# part_prove PART KERNEL PATTERN [COMMAND [OPTION...]]: the lab tests that match, then COMMAND
+# part_prove PART KERNEL FILES [COMMAND [OPTION...]]: these tests, then COMMAND
 part_prove() {
 	local part=$1 kernel=$2 status=0
 	part_vm --kernel "$kernel" --timeout 7200 "${@:5}" -- \
@@ -97,11 +104,35 @@ part_prove() {
 	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
 
+# part_tests LABEL: the files of the lab tests with this label, of those named if there are names.
+# Which labels a test has, its CMakeLists.txt says.
+part_tests() {
+	awk -v label="$1" -v only="${TEST_NAMES[*]}" '
+		BEGIN { split(only, names, " "); for (i in names) wanted[names[i]] }
+		only == "" || $1 in wanted {
+			for (i = 2; i <= NF; i++)
+				if ($i == label)
+					printf "/usr/libexec/hugeodp/tests/%s.t ", $1
+		}' "$STAGE/usr/libexec/hugeodp/tests/list"
+}
+
+# part_label PART KERNEL LABEL [COMMAND [OPTION...]]: the lab tests with this label
+part_label() {
+	local part=$1 kernel=$2 label=$3 files
+	shift 3
+	project_require
+	files=$(part_tests "$label")
+	if [[ -n $files ]]; then
+		part_prove "$part" "$kernel" "$files" "$@"
+	elif [[ ${#TEST_NAMES[@]} == 0 ]]; then
+		tally fail "$part: no test has the label $label"
+	fi
+}
+
 part_lab() {
-	part_prove lab hugeodp '/usr/libexec/hugeodp/tests/*.t' : --mem 4608 --gigapages 1
+	part_label lab hugeodp rxe : --mem 4608 --gigapages 1
 	# a machine in which tables for all that is registered would not fit
-	part_prove lab-small hugeodp /usr/libexec/hugeodp/tests/sparse.t : \
-		--mem 2048 --hugepages 0
+	part_label lab-small hugeodp rxe-small : --mem 2048 --hugepages 0
 }
 
 # kmemleak reports what two scans in a row find; the report is a complaint like any other.
@@ -109,7 +140,7 @@ KMEMLEAK='for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys
 
 # Slow, so only when asked for: the same under the kernel's own checkers
 part_debug() {
-	part_prove debug debug '/usr/libexec/hugeodp/tests/*.t' "$KMEMLEAK" --mem 4608 --gigapages 1
+	part_label debug debug rxe "$KMEMLEAK" --mem 4608 --gigapages 1
 }
 
 # What the series tests inside of the kernel
@@ -147,7 +178,7 @@ part_torture() {
 }
 
 # The defects must show where they are not fixed: a reproducer that passes there tests nothing
-part_stock() { part_prove stock stock '/usr/libexec/hugeodp/tests/stock/*.t'; }
+part_stock() { part_label stock stock stock-rxe; }
 
 part_rdma-core() {
 	local kernel status
@@ -184,48 +215,34 @@ part_python() {
 	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.hugeodp" "$RUN_DIR/out"
 }
 
-# The mlx5 driver on the software device: programs, the defect, rdma-core's whole suite; and, with
-# page faults reported the other way, the ODP tests: on the stock kernel not those of implicit MRs,
-# as its driver ends a few faults with an error that it meant to repeat.
+# The mlx5 driver on the software device: lab tests, torture, and rdma-core's whole suite; and, with
+# page faults reported the other way, its ODP tests: on the stock kernel without those of implicit
+# MRs, as its driver ends a few faults with an error that it meant to repeat.
 part_mlx5() {
 	local expected=$LAB_DIR/expected/rdma-core-all.mlx5
-	part_mlx5_tests stock transport mlx5/device stock/{odp-corruption,answers,habits,preload,report,tool}
-	part_mlx5_two stock transport
+	part_mlx5_tests stock transport stock-
+	part_mlx5_tests hugeodp transport
+	part_mlx5_tests hugeodp memory
+	[[ ${#TEST_NAMES[@]} == 0 ]] || return 0
+
+	part_mlx5_torture transport
+	part_mlx5_torture memory
 	part_mlx5_suite stock transport "$expected.stock"
 	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected.stock" \
 		>"$RUN_DIR/expected"
 	part_mlx5_suite stock memory "$RUN_DIR/expected" -k odp_rc_ -k odp_ud_ -k odp_xrc_
-
-	part_mlx5_tests hugeodp transport "${MLX5_TESTS[@]}" "${MLX5_TESTS_ONCE[@]}"
-	part_mlx5_tests hugeodp memory "${MLX5_TESTS[@]}"
-	part_mlx5_two hugeodp transport
-	part_mlx5_two hugeodp memory
-	part_mlx5_torture transport
-	part_mlx5_torture memory
 	part_mlx5_suite hugeodp transport "$expected.hugeodp"
 	grep -F test_odp "$expected.hugeodp" >"$RUN_DIR/expected"
 	part_mlx5_suite hugeodp memory "$RUN_DIR/expected" -k test_odp
 }
 
-# Tests of tests/lab that are about any device, and those for which one scheme will do
-MLX5_TESTS=(data-write data-read data-send data-ud data-atomic data-iova strict negotiate modify
-	mixed implicit mm-events race stale mlx5/pages)
-MLX5_TESTS_ONCE=(abi badinput compat folios habits leaks netlink odp-corruption preload query reclaim
-	report syscalls threads unaware mlx5/space)
-
-# part_mlx5_tests KERNEL SCHEME TEST...
+# part_mlx5_tests KERNEL SCHEME [PREFIX-OF-LABELS]: with one device, then with two
 part_mlx5_tests() {
-	local kernel=$1 scheme=$2
-	shift 2
-	part_prove "mlx5-$kernel-$scheme" "$kernel" \
-		"$(printf '/usr/libexec/hugeodp/tests/%s.t ' "$@")" : --device mlx5 \
+	local kernel=$1 scheme=$2 prefix=${3-}
+	part_label "mlx5-$kernel-$scheme" "$kernel" "${prefix}mlx5-$scheme" : --device mlx5 \
 		--mlx5 "scheme=$scheme,strict" --mem 4608 --gigapages 1
-}
-
-# part_mlx5_two KERNEL SCHEME: traffic between two devices
-part_mlx5_two() {
-	part_prove "mlx5-two-$1-$2" "$1" /usr/libexec/hugeodp/tests/mlx5/two-devices.t : \
-		--device mlx5 --mlx5 "devices=2,scheme=$2,strict"
+	part_label "mlx5-two-$kernel-$scheme" "$kernel" "${prefix}mlx5-pair-$scheme" : \
+		--device mlx5 --mlx5 "devices=2,scheme=$scheme,strict"
 }
 
 # part_mlx5_torture SCHEME: what torture.t has for a device that nobody can remove by a command
@@ -270,7 +287,11 @@ part_packages() {
 part_clients() { clients_test; }
 
 part_self() {
-	local status=0
-	LAB=$LAB_DIR/lab prove -v "$LAB_DIR"/tests/*.t 2>&1 | tee "$RUN_DIR/out" || status=$?
+	local status=0 files=("$LAB_DIR"/tests/*.t)
+	if [[ ${#TEST_NAMES[@]} != 0 ]]; then
+		files=("${TEST_NAMES[@]/#/$LAB_DIR/tests/}")
+		files=("${files[@]/%/.t}")
+	fi
+	LAB=$LAB_DIR/lab prove -v "${files[@]}" 2>&1 | tee "$RUN_DIR/out" || status=$?
 	tally_tap self "$status" "$LAB_DIR/expected/skips.self" <"$RUN_DIR/out"
 }

@@ -29,6 +29,9 @@ refused 'processors whose clock would count for one' run --icount --smp 2 -- tru
 refused 'no command' run --
 refused 'shell without a terminal' shell
 refused 'unknown part' test everything
+refused 'unknown part after another' test shell everything
+refused 'a test among parts' test shell lab everything
+refused 'single tests of two parts' test lab stock query
 refused 'demo with an argument' demo now
 refused 'benchmarks with an unknown option' bench --slow
 refused 'benchmarks into two places' bench one two

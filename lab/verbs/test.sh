@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: all tests, or the parts named: shell unit lab stock rdma-core python kunit bench self torture, and debug fuzz mlx5 packages clients
+# help: all tests, or PART... of shell unit lab stock rdma-core python kunit bench self torture, and debug fuzz mlx5 packages clients; or PART NAME...: single tests of unit, lab, stock, self, debug or mlx5
 
 # Of several parts, these run in a lab of their own beside the others, where torture takes less time
 BESIDE=(torture kunit python)
@@ -39,15 +39,39 @@ beside_finish() {
 	fi
 }
 
-verb_test() {
-	local part parts=("$@") passed failed skipped start count
+is_part() { [[ " ${PARTS[*]} ${PARTS_MORE[*]} " == *" $1 "* ]]; }
+
+# test_arguments ARG...: sets parts, and TEST_NAMES if names follow a single part
+test_arguments() {
+	local name
+	parts=("$@")
 	[[ ${#parts[@]} != 0 ]] || parts=("${PARTS[@]}")
-	for part in "${parts[@]}"; do
-		case " ${PARTS[*]} ${PARTS_MORE[*]} " in
-		*" $part "*) ;;
-		*) usage_error "unknown part '$part': there are ${PARTS[*]} ${PARTS_MORE[*]}" ;;
-		esac
+	is_part "${parts[0]}" ||
+		usage_error "unknown part '${parts[0]}': there are ${PARTS[*]} ${PARTS_MORE[*]}"
+	for name in "${parts[@]:1}"; do
+		is_part "$name" || TEST_NAMES+=("$name")
 	done
+	[[ ${#TEST_NAMES[@]} != 0 ]] || return 0
+	for name in "${TEST_NAMES[@]}"; do
+		[[ $name =~ ^[A-Za-z0-9_-]+$ && ${#parts[@]} == $((${#TEST_NAMES[@]} + 1)) ]] ||
+			usage_error "unknown part '$name': there are ${PARTS[*]} ${PARTS_MORE[*]}"
+	done
+	parts=("${parts[0]}")
+	[[ " ${PARTS_NAMED[*]} " == *" ${parts[0]} "* ]] ||
+		usage_error "no single tests of part '${parts[0]}': only of ${PARTS_NAMED[*]}"
+}
+
+# names_check PART: each name was that of a test
+names_check() {
+	local name
+	for name in "${TEST_NAMES[@]}"; do
+		grep -qE "^[a-z]+ [^ /]+/$name([: ]|\$)" "$RUN_DIR/tally" || tally fail "$1: no test $name"
+	done
+}
+
+verb_test() {
+	local part parts=() passed failed skipped start count
+	test_arguments "$@"
 	run_dir_create
 	: >"$RUN_DIR/tally"
 	beside_start
@@ -56,6 +80,7 @@ verb_test() {
 		say "part $part"
 		count=$(wc -l <"$RUN_DIR/tally")
 		"part_$part"
+		names_check "$part"
 		[[ $(wc -l <"$RUN_DIR/tally") != "$count" ]] || tally fail "$part: no test ran"
 		say "part $part: $((SECONDS - start)) s"
 	done

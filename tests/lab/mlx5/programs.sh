@@ -5,7 +5,7 @@
 # tell that it was they that did it.
 
 # shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
-source "$(dirname "$0")/../tap.sh"
+source "$(dirname "$0")/tap.sh"
 
 near=mlx5_0 far=mlx5_0
 peer=127.0.0.1 # address of the server

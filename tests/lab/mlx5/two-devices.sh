@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=programs.sh
 source "$(dirname "$0")/programs.sh"
-tests=$(dirname "$0")/..
+tests=$(dirname "$0")
 
 lid() { cat "/sys/class/infiniband/$1/ports/1/lid"; }
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# lab_test(NAME [PROGRAM FILE ARGS ARG...] [DEVICES DEVICE...] [SCHEMES both] [SMALL] [STOCK|STOCK_ONLY])
+#
+# A test for the lab's virtual machine, and where it runs. It is built from NAME.c, which is linked
+# with tests/lib, or installed from NAME.sh; or it is the installed PROGRAM, run with other arguments.
+#
+#   DEVICES     rxe (default), mlx5 (the model), mlx5-pair (two devices of it)
+#   SCHEMES     both: on mlx5 also with page faults in the memory scheme, not only by transport
+#   SMALL       on rxe also in a machine with little memory and without hugetlb pages
+#   STOCK       also on a kernel without the series
+#   STOCK_ONLY  only there
+#
+# Each of these becomes a label, and the file "list" beside the installed tests has the labels of each
+# test in a line. The lab picks the tests of a part by label:
+#
+#   rxe  rxe-small  mlx5-transport  mlx5-memory  mlx5-pair-transport  mlx5-pair-memory
+#   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport
+
+set(LAB_TEST_DIR ${CMAKE_INSTALL_LIBEXECDIR}/hugeodp/tests)
+
+# lab_test_labels(OUT): of the arguments that lab_test() has parsed
+function(lab_test_labels out)
+	set(labels)
+	foreach(device IN LISTS test_DEVICES)
+		set(names ${device})
+		if(device MATCHES "^mlx5")
+			set(names ${device}-transport)
+		endif()
+		if(NOT test_STOCK_ONLY)
+			list(APPEND labels ${names})
+			if(device MATCHES "^mlx5" AND test_SCHEMES)
+				list(APPEND labels ${device}-memory)
+			endif()
+		endif()
+		if(test_STOCK OR test_STOCK_ONLY)
+			list(APPEND labels stock-${names})
+		endif()
+	endforeach()
+	if(test_SMALL)
+		list(APPEND labels rxe-small)
+	endif()
+	list(JOIN labels " " labels)
+	set(${out} ${labels} PARENT_SCOPE)
+endfunction()
+
+# lab_program(NAME OUTPUT): builds NAME.c as OUTPUT and installs it with the tests
+function(lab_program name output)
+	add_executable(lab-${name} ${name}.c)
+	set_target_properties(lab-${name} PROPERTIES OUTPUT_NAME ${output})
+	target_include_directories(lab-${name} PRIVATE ${PROJECT_SOURCE_DIR}/kernel-headers)
+	target_link_libraries(lab-${name} PRIVATE labtest)
+	install(TARGETS lab-${name} RUNTIME DESTINATION ${LAB_TEST_DIR})
+endfunction()
+
+function(lab_test name)
+	cmake_parse_arguments(PARSE_ARGV 1 test "SMALL;STOCK;STOCK_ONLY" "PROGRAM;SCHEMES"
+		"ARGS;DEVICES")
+	if(test_UNPARSED_ARGUMENTS OR (test_SCHEMES AND NOT test_SCHEMES STREQUAL both))
+		message(FATAL_ERROR "lab_test(${name}): ${test_UNPARSED_ARGUMENTS} SCHEMES ${test_SCHEMES}")
+	endif()
+	if(NOT test_DEVICES)
+		set(test_DEVICES rxe)
+	endif()
+	foreach(device IN LISTS test_DEVICES)
+		if(NOT device MATCHES "^(rxe|mlx5|mlx5-pair)$")
+			message(FATAL_ERROR "lab_test(${name}): unknown device ${device}")
+		endif()
+	endforeach()
+	# prove runs what ends in .t
+	if(test_PROGRAM)
+		list(JOIN test_ARGS " " arguments)
+		file(CONFIGURE OUTPUT ${name}.t NEWLINE_STYLE UNIX CONTENT
+			"#!/bin/sh\nexec \"$(dirname \"$0\")/${test_PROGRAM}\" ${arguments}\n")
+		install(PROGRAMS ${CMAKE_CURRENT_BINARY_DIR}/${name}.t DESTINATION ${LAB_TEST_DIR})
+	elseif(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh)
+		install(PROGRAMS ${name}.sh DESTINATION ${LAB_TEST_DIR} RENAME ${name}.t)
+	else()
+		lab_program(${name} ${name}.t)
+	endif()
+	lab_test_labels(labels)
+	set_property(GLOBAL APPEND PROPERTY LAB_TESTS "${name} ${labels}")
+endfunction()
+
+# Once, after the last test
+function(lab_tests_list)
+	get_property(tests GLOBAL PROPERTY LAB_TESTS)
+	list(SORT tests)
+	list(JOIN tests "\n" content)
+	file(CONFIGURE OUTPUT list CONTENT "${content}\n")
+	install(FILES ${CMAKE_CURRENT_BINARY_DIR}/list DESTINATION ${LAB_TEST_DIR})
+endfunction()
