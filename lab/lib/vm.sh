@@ -14,6 +14,7 @@ vm_defaults() {
 	VM_TIMEOUT=1800
 	VM_ICOUNT=''
 	VM_CONSOLE=''
+	VM_GDB=''
 	VM_INTERACTIVE=''
 	VM_TEE=/dev/null
 	mlx5_defaults
@@ -34,6 +35,7 @@ vm_usage() {
 		  --timeout S      wall time before the machine is stopped (1800)
 		  --icount         one processor whose clock counts instructions, a nanosecond each
 		  --console        show the kernel's console at the end
+		  --gdb PORT       start when a gdb on this host has connected to PORT
 
 		exit status: the command's; 70 if the kernel complained, 71 if the machine died,
 		124 if the time was up, 2 for a wrong command line, 1 if the lab itself failed.
@@ -66,13 +68,13 @@ vm_options() {
 			shift
 			continue
 			;;
-		--kernel | --device | --mlx5 | --share | --mem | --smp | --hugepages | --gigapages | --timeout) ;;
+		--kernel | --device | --mlx5 | --share | --mem | --smp | --hugepages | --gigapages | --timeout | --gdb) ;;
 		-*) usage_error "unknown option '$option'" ;;
 		*) break ;;
 		esac
 		[[ $# -ge 2 ]] || usage_error "$option wants a value"
 		case $option in
-		--mem | --smp | --hugepages | --gigapages | --timeout) vm_number "$option" "$2" ;;
+		--mem | --smp | --hugepages | --gigapages | --timeout | --gdb) vm_number "$option" "$2" ;;
 		esac
 		case $option in
 		--kernel) VM_KERNEL=$2 ;;
@@ -84,6 +86,7 @@ vm_options() {
 		--hugepages) VM_HUGEPAGES=$2 ;;
 		--gigapages) VM_GIGAPAGES=$2 ;;
 		--timeout) VM_TIMEOUT=$2 ;;
+		--gdb) VM_GDB=$2 ;;
 		esac
 		shift 2
 	done
@@ -152,6 +155,7 @@ vm_command() {
 			[[ -z $VM_SHARE ]] || vm_9p share "$(realpath "$VM_SHARE")"
 		} | sed 's/ /\n/'
 		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu "$dir"
+		[[ -z $VM_GDB ]] || printf '%s\n' -S -gdb "tcp:127.0.0.1:$VM_GDB"
 		printf '%s\n' -chardev "file,id=status,path=$dir/status" \
 			-device virtserialport,chardev=status,nr=1,name=lab.status
 		if [[ -n $VM_INTERACTIVE ]]; then
@@ -252,6 +256,8 @@ vm_run() {
 	: >"$dir/status"
 	vm_write_lab_share "$dir/lab"
 	vm_command "$dir"
+	[[ -z $VM_GDB ]] ||
+		say "waiting for: gdb $KERNEL/vmlinux -ex 'target remote :$VM_GDB' -ex continue"
 	if [[ $VM_DEVICE == mlx5 ]]; then
 		mlx5_start "$dir"
 		vm_boot "$dir"

@@ -26,6 +26,7 @@ refused 'delay that is none' run --device mlx5 --mlx5 delay=0 -- true
 refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
 refused 'memory that is no number' run --mem lots -- true
 refused 'processors whose clock would count for one' run --icount --smp 2 -- true
+refused 'a debugger at no port' run --gdb here -- true
 refused 'no command' run --
 refused 'shell without a terminal' shell
 refused 'unknown part' test everything
