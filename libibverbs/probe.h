@@ -2,7 +2,7 @@
 #ifndef HUGEODP_PROBE_H
 #define HUGEODP_PROBE_H
 
-#include "range.h"
+#include "memory/range.h"
 
 struct device_caps;
 

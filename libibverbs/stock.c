@@ -4,12 +4,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "memory/range.h"
+#include "memory/thp.h"
 #include "priv.h"
 #include "provider.h"
-#include "range.h"
 #include "stock.h"
 #include "stock_mrs.h"
-#include "thp.h"
 
 bool hugetlb_flag_is_safe(const char *release)
 {

@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tracked.h"
-#include "report.h"
+#include "memory/thp.h"
 #include "priv.h"
 #include "probe.h"
 #include "provider.h"
+#include "report.h"
 #include "sizes.h"
 #include "stock.h"
 #include "stock_mrs.h"
-#include "thp.h"
+#include "tracked.h"
 
 /*
  * The functions that programs find here in place of libibverbs' own, each under libibverbs' name. The

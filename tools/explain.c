@@ -8,10 +8,10 @@
 #include <unistd.h>
 #include <infiniband/hugeodp.h>
 
-#include "../libibverbs/range.h"
+#include "../libibverbs/memory/range.h"
+#include "../libibverbs/memory/thp.h"
+#include "../libibverbs/memory/vmas.h"
 #include "../libibverbs/sizes.h"
-#include "../libibverbs/thp.h"
-#include "../libibverbs/vmas.h"
 #include "tool.h"
 
 struct totals {

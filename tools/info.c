@@ -8,9 +8,9 @@
 #include <unistd.h>
 #include <infiniband/hugeodp.h>
 
+#include "../libibverbs/memory/thp.h"
 #include "../libibverbs/sizes.h"
 #include "../libibverbs/stock.h"
-#include "../libibverbs/thp.h"
 #include "tool.h"
 
 struct device {

@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
 #include "../../libibverbs/sizes.h"
-#include "../../libibverbs/thp.h"
 #include "../../preload/counts.h"
 
 #undef ibv_reg_mr

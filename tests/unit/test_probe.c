@@ -2,8 +2,8 @@
 /* What page sizes a range could get, from recorded mappings and from a fake kernel's. */
 #include "fake.h"
 
+#include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
-#include "../../libibverbs/thp.h"
 
 #define M (1ULL << 20)
 #define K (1ULL << 10)

@@ -7,10 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
 #include "../../libibverbs/stock.h"
 #include "../../libibverbs/stock_mrs.h"
-#include "../../libibverbs/thp.h"
 
 #define M (1ULL << 20)
 #define MLX5 1

@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
-#include "../../libibverbs/thp.h"
 
 #define M (1ULL << 20)
 #define HUGETLB (0x10000000000ULL + 64 * M)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "thp.h"
+#include "memory/thp.h"
 
 static const char system_dir[] = "/sys/kernel/mm/transparent_hugepage";
 const char *thp_dir = system_dir;

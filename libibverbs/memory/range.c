@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "ioctl.h"
+#include "memory/range.h"
+#include "memory/thp.h"
+#include "memory/vmas.h"
 #include "priv.h"
-#include "range.h"
-#include "thp.h"
-#include "vmas.h"
 
 const char *range_proc_self = "/proc/self";
 

@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "vmas.h"
+#include "memory/vmas.h"
 
 /*
  * Both ioctls are newer than the kernel headers of some systems that this is
