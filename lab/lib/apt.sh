@@ -5,7 +5,9 @@
 # untouched. APT_CONFIG is read beside the host's own configuration, so its proxies and its
 # Check-Valid-Until setting count here as well.
 
-# The mirror that the host itself uses has the other suites as well.
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The mirror that a Debian host itself uses: it has the other suites as well.
 apt_host_mirror() {
 	local codename
 	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
@@ -15,14 +17,18 @@ apt_host_mirror() {
 		awk -v release="$codename" '$1 == release && !uri { uri = $2 } END { print uri }'
 }
 
-DEBIAN_MIRROR=${HUGEODP_MIRROR:-$(apt_host_mirror)}
-DEBIAN_MIRROR=${DEBIAN_MIRROR%/}
-DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+# apt_mirror: prints the mirror that all suites come from
+apt_mirror() {
+	local mirror=${HUGEODP_MIRROR:-}
+	[[ -n $mirror ]] || mirror=$(apt_host_mirror)
+	echo "${mirror%/}"
+}
 
 apt_private() {
-	local suite=$1 dir=$CACHE_DIR/apt/$1
+	local suite=$1 dir=$CACHE_DIR/apt/$1 mirror
+	mirror=$(apt_mirror)
 	mkdir -p "$dir"/{state/lists/partial,cache/archives/partial}
-	echo "deb [signed-by=$DEBIAN_KEYRING] $DEBIAN_MIRROR $suite main" >"$dir/sources.list"
+	echo "deb [signed-by=$DEBIAN_KEYRING] $mirror $suite main" >"$dir/sources.list"
 	cat >"$dir/apt.conf" <<-END
 		Dir::Etc::sourcelist "$dir/sources.list";
 		Dir::Etc::sourceparts "-";

@@ -7,7 +7,8 @@ DEB_SUITES=(bookworm trixie testing)
 
 # deb_root SUITE DIR PACKAGES [SOURCE...]: a root with PACKAGES (separated by commas)
 deb_root() {
-	local suite=$1 dir=$2 packages=$3 settings=$2.apt
+	local suite=$1 dir=$2 packages=$3 settings=$2.apt mirror
+	mirror=$(apt_mirror)
 	shift 3
 	apt_host_settings >"$settings"
 	unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
@@ -16,7 +17,7 @@ deb_root() {
 		--keyring="$DEBIAN_KEYRING" \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
 		--include="$packages" "$suite" "$dir" \
-		"deb $DEBIAN_MIRROR $suite main" "$@"
+		"deb $mirror $suite main" "$@"
 	rm -f -- "$settings"
 }
 

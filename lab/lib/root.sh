@@ -17,7 +17,8 @@ root_key() {
 }
 
 root_make() {
-	local new=$1 settings=$1.apt
+	local new=$1 settings=$1.apt mirror
+	mirror=$(apt_mirror)
 	apt_host_settings >"$settings"
 	unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
 		mmdebstrap --mode=root --variant=minbase --arch=amd64 --format=directory \
@@ -28,7 +29,7 @@ root_make() {
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-include=/usr/share/doc/rdma-core*' \
 		--include="$(root_packages | paste -sd,)" \
-		"$ROOT_SUITE" "$new" "$DEBIAN_MIRROR"
+		"$ROOT_SUITE" "$new" "$mirror"
 	rm -f -- "$settings"
 	# rdma-core's test suite is shipped as documentation, compressed
 	mkdir "$new/usr/libexec/rdma-core"
