@@ -9,18 +9,21 @@ DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The mirror that a Debian host itself uses: it has the other suites as well.
 apt_host_mirror() {
-	local codename
-	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	# the parentheses are for apt
 	# shellcheck disable=SC2016
 	env -u APT_CONFIG apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-		awk -v release="$codename" '$1 == release && !uri { uri = $2 } END { print uri }'
+		awk -v release="$(host_release VERSION_CODENAME)" \
+			'$1 == release && !uri { uri = $2 } END { print uri }'
 }
 
-# apt_mirror: prints the mirror that all suites come from
+# apt_mirror: prints the mirror that all suites come from. Other distributions' mirrors do not have
+# Debian's.
 apt_mirror() {
 	local mirror=${HUGEODP_MIRROR:-}
-	[[ -n $mirror ]] || mirror=$(apt_host_mirror)
+	if [[ -z $mirror && $(host_release ID) == debian ]]; then
+		mirror=$(apt_host_mirror)
+	fi
+	mirror=${mirror:-http://deb.debian.org/debian}
 	echo "${mirror%/}"
 }
 

@@ -2,7 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # What the host must have. lab/host-packages names for each package something to look for, so a
-# host that has the tools from elsewhere needs no apt.
+# host that has the tools from elsewhere needs no apt. A host that cannot work gets one sentence with
+# the reason and a remedy.
+
+HOST_RELEASE=/etc/os-release
+# what the largest step, a kernel's tree, takes at most
+HOST_SPACE_MIB=4096
+
+# host_release FIELD: of os-release(5)
+host_release() {
+	sed -n "s/^$1=//p" "$HOST_RELEASE" 2>/dev/null | tr -d \"\'
+}
+
+HOST_CONTAINER="run the lab in a Debian container, for example with podman run -it --privileged \
+-v \"$TOP_DIR\":/src -w /src debian:trixie lab/lab test"
 
 host_missing() {
 	local package probe
@@ -22,21 +35,61 @@ host_install() {
 	apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 }
 
-host_require() {
-	local missing
-	[[ $(uname -m) == x86_64 ]] || die "the lab builds for x86_64 natively, this host is $(uname -m)"
+host_machine_check() {
+	[[ $(uname -m) == x86_64 ]] ||
+		die "this host is $(uname -m), and the lab builds natively for x86_64: use an x86_64 machine"
+}
+
+host_apt_check() {
+	local name
+	name=$(host_release PRETTY_NAME)
+	command -v apt-get >/dev/null || [[ -z $(host_missing) ]] ||
+		die "this host (${name:-not Debian}) has no apt, which the lab builds its systems with:" \
+			"$HOST_CONTAINER"
+}
+
+# What root_exec does, and mmdebstrap
+host_rights_check() {
+	[[ $EUID == 0 ]] || die "the lab mounts and changes root directories: run it as root"
+	unshare --mount --propagation private --pid --fork mount -t tmpfs tmpfs /tmp 2>/dev/null ||
+		die "root may not mount file systems here, as in a container without rights:" \
+			"start the container with --privileged"
+}
+
+host_space_check() {
+	local free
+	mkdir -p "$CACHE_DIR"
+	free=$(df --output=avail -B 1048576 "$CACHE_DIR" | tail -n 1)
+	[[ $free -ge $HOST_SPACE_MIB ]] ||
+		die "the disk of $CACHE_DIR has ${free// /} MiB left, and the lab needs $HOST_SPACE_MIB:" \
+			"make room, or set HUGEODP_CACHE to a directory on another disk"
+}
+
+host_packages_check() {
+	local missing name
+	mapfile -t missing < <(host_missing)
+	[[ ${#missing[@]} != 0 ]] || return 0
+	[[ $EUID == 0 ]] ||
+		die "this host lacks packages: run as root once: apt-get install ${missing[*]}"
+	# apt does not wait for another one of its kind
+	lock host
 	mapfile -t missing < <(host_missing)
 	if [[ ${#missing[@]} != 0 ]]; then
-		command -v apt-get >/dev/null ||
-			die "this host has no apt-get: install these yourself: ${missing[*]}"
-		[[ $EUID == 0 ]] || die "run as root once: apt-get install ${missing[*]}"
-		# apt does not wait for another one of its kind
-		lock host
+		step "installing host packages ${missing[*]}" persist host_install "${missing[@]}"
 		mapfile -t missing < <(host_missing)
-		[[ ${#missing[@]} == 0 ]] ||
-			step "installing host packages ${missing[*]}" \
-				persist host_install "${missing[@]}"
-		unlock host
 	fi
-	[[ $EUID == 0 ]] || die "the lab mounts and changes root directories: run it as root"
+	unlock host
+	name=$(host_release PRETTY_NAME)
+	[[ ${#missing[@]} == 0 ]] ||
+		die "this host (${name:-unknown}) has packages that are too old (${missing[*]}):" \
+			"install Debian 13's, or $HOST_CONTAINER"
+}
+
+# Before anything is built or fetched
+host_require() {
+	host_machine_check
+	host_apt_check
+	host_rights_check
+	host_space_check
+	host_packages_check
 }

@@ -34,4 +34,73 @@ fake apt-get <<-END
 END
 PATH=$TAP_DIR/bin "$LAB" --help >/dev/null
 ok 'help does not call apt-get' test ! -e "$TAP_DIR/calls"
+
+# The library itself, on hosts made up from functions and files
+LAB_DIR=$(dirname "$LAB")
+TOP_DIR=$(dirname "$LAB_DIR")
+# shellcheck source-path=SCRIPTDIR source=../lib/common.sh
+source "$LAB_DIR/lib/common.sh"
+# shellcheck source-path=SCRIPTDIR source=../lib/host.sh
+source "$LAB_DIR/lib/host.sh"
+# shellcheck source-path=SCRIPTDIR source=../lib/apt.sh
+source "$LAB_DIR/lib/apt.sh"
+
+# os NAME ID CODENAME: what the host says that it is
+os() {
+	HOST_RELEASE=$TAP_DIR/os-release
+	printf 'PRETTY_NAME="%s"\nID=%s\nVERSION_CODENAME=%s\n' "$1" "$2" "$3" >"$HOST_RELEASE"
+}
+
+# refuses NAME PATTERN CODE: on a host changed by the code, host_require ends with one line that matches
+refuses() {
+	STATUS=0
+	(
+		eval "$3"
+		host_require
+	) >"$TAP_DIR/out" 2>"$TAP_DIR/err" || STATUS=$?
+	is "$1: status" "$STATUS" 1
+	is "$1: one line" "$(wc -l <"$TAP_DIR/err")" 1
+	ok "$1: reason and remedy" grep -qE "$2" "$TAP_DIR/err"
+}
+
+# mirror: what apt_mirror prints if the host's apt uses http://mirror.example/x
+mirror() {
+	fake apt-get <<-'END'
+		#!/bin/bash
+		echo 'noble http://mirror.example/x/'
+		echo 'bookworm http://mirror.example/x/'
+	END
+	(
+		unset HUGEODP_MIRROR
+		PATH=$TAP_DIR/bin apt_mirror
+	)
+}
+
+host_only awk bash cat env sed tr
+os 'Debian GNU/Linux 12 (bookworm)' debian bookworm
+is "a Debian host: its own mirror" "$(mirror)" http://mirror.example/x
+is "HUGEODP_MIRROR wins" "$(HUGEODP_MIRROR=http://other.example/ apt_mirror)" http://other.example
+os 'Ubuntu 24.04.2 LTS' ubuntu noble
+is "Ubuntu: Debian's mirror" "$(mirror)" http://deb.debian.org/debian
+os 'Arch Linux' arch ''
+is "Arch: Debian's mirror" "$(mirror)" http://deb.debian.org/debian
+
+# for host_space_check
+CACHE_DIR=$TAP_DIR/cache
+
+refuses 'aarch64' 'this host is aarch64.*use an x86_64 machine' 'uname() { echo aarch64; }'
+
+host_only awk bash cat df env mkdir sed tail tr uname
+os 'Fedora Linux 42 (Container Image)' fedora ''
+# shellcheck disable=SC2016 # expanded by refuses
+refuses 'Fedora' 'Fedora Linux 42 .* has no apt.*podman run' 'PATH=$TAP_DIR/bin'
+
+os 'Debian GNU/Linux 12 (bookworm)' debian bookworm
+refuses 'a container without rights' 'may not mount.*--privileged' 'unshare() { return 1; }'
+refuses 'a full disk' 'has 12 MiB left.*HUGEODP_CACHE' 'df() { printf "%s\n" Avail "   12"; }'
+
+os 'Ubuntu 24.04.2 LTS' ubuntu noble
+refuses 'Ubuntu 24.04, whose keys are too old' \
+	'Ubuntu 24.04.* too old \(debian-archive-keyring\).*podman run' \
+	'host_missing() { echo debian-archive-keyring; }; step() { :; }; unshare() { :; }'
 done_testing
