@@ -51,6 +51,7 @@ cleanup() {
 run_dir_create() {
 	[[ -z $RUN_DIR ]] || return 0
 	local old
+	host_enter
 	mkdir -p "$CACHE_DIR/run"
 	trap cleanup EXIT
 	trap 'exit 129' HUP

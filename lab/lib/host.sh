@@ -8,6 +8,7 @@
 HOST_RELEASE=/etc/os-release
 # what the largest step, a kernel's tree, takes at most
 HOST_SPACE_MIB=4096
+HOST_NAMESPACE=(--user --map-root-user --map-auto)
 
 # host_release FIELD: of os-release(5)
 host_release() {
@@ -48,9 +49,22 @@ host_apt_check() {
 			"$HOST_CONTAINER"
 }
 
+# Without root the lab runs itself again, as root of a user namespace that has a range of ids: it mounts
+# and changes root directories, and the files of its systems have several owners.
+host_enter() {
+	local why
+	[[ $EUID != 0 ]] || return 0
+	why=$(unshare "${HOST_NAMESPACE[@]}" --mount mount -t tmpfs tmpfs /tmp 2>&1) ||
+		die "without root the lab needs a user namespace with a range of ids (${why//$'\n'/; }):" \
+			"install uidmap, add a line for $(id -un) to /etc/subuid and /etc/subgid, set" \
+			"kernel.apparmor_restrict_unprivileged_userns=0 where AppArmor forbids it," \
+			"or run the lab as root"
+	HUGEODP_ROOTLESS=1 exec unshare "${HOST_NAMESPACE[@]}" -- "$LAB_DIR/lab" "${LAB_ARGV[@]}"
+}
+
 # What root_exec does, and mmdebstrap
 host_rights_check() {
-	[[ $EUID == 0 ]] || die "the lab mounts and changes root directories: run it as root"
+	host_enter
 	unshare --mount --propagation private --pid --fork mount -t tmpfs tmpfs /tmp 2>/dev/null ||
 		die "root may not mount file systems here, as in a container without rights:" \
 			"start the container with --privileged"
@@ -69,7 +83,7 @@ host_packages_check() {
 	local missing name
 	mapfile -t missing < <(host_missing)
 	[[ ${#missing[@]} != 0 ]] || return 0
-	[[ $EUID == 0 ]] ||
+	[[ -z ${HUGEODP_ROOTLESS-} ]] ||
 		die "this host lacks packages: run as root once: apt-get install ${missing[*]}"
 	# apt does not wait for another one of its kind
 	lock host

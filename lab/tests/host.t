@@ -103,4 +103,44 @@ os 'Ubuntu 24.04.2 LTS' ubuntu noble
 refuses 'Ubuntu 24.04, whose keys are too old' \
 	'Ubuntu 24.04.* too old \(debian-archive-keyring\).*podman run' \
 	'host_missing() { echo debian-archive-keyring; }; step() { :; }; unshare() { :; }'
+
+# Without root: the lab in a place that another user can read
+chmod 755 "$TAP_DIR"
+mkdir "$TAP_DIR/tree" "$TAP_DIR/other"
+cp -r "$LAB_DIR" "$TAP_DIR/tree/lab"
+chown 65534 "$TAP_DIR/other"
+other() {
+	STATUS=0
+	setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH="$TAP_DIR/bin:$PATH" \
+		HOME="$TAP_DIR/other" "$TAP_DIR/tree/lab/lab" "$@" >"$TAP_DIR/out" 2>"$TAP_DIR/err" ||
+		STATUS=$?
+}
+
+host_only bash
+fake unshare <<-'END'
+	#!/bin/bash
+	echo 'unshare: no ids' >&2
+	exit 1
+END
+other run -- true
+is 'no root and no ids: status' "$STATUS" 1
+is 'no root and no ids: one line' "$(wc -l <"$TAP_DIR/err")" 1
+ok 'no root and no ids: reason and remedy' \
+	grep -q 'without root.*unshare: no ids.*/etc/subuid' "$TAP_DIR/err"
+
+fake unshare <<-'END'
+	#!/bin/bash
+	[[ $* != *' mount '* ]] || exit 0
+	printf '%s\n' "$HUGEODP_ROOTLESS" "$@"
+END
+other run -- 'two words'
+is 'no root: the lab runs itself in a user namespace' "$(cat "$TAP_DIR/out")" "1
+--user
+--map-root-user
+--map-auto
+--
+$TAP_DIR/tree/lab/lab
+run
+--
+two words"
 done_testing
