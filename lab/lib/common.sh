@@ -69,12 +69,14 @@ run_dir_create() {
 # lock NAME: held until the process ends or unlock NAME; -s as a second argument: shared
 declare -A LOCK_FD=()
 lock() {
-	local name=$1 mode=${2:--x} fd
+	local name=$1 mode=${2:--x} fd start=$SECONDS
 	mkdir -p "$CACHE_DIR/lock"
 	exec {fd}>"$CACHE_DIR/lock/${name//\//_}"
 	if ! flock -n "$mode" "$fd"; then
 		say "waiting for another lab that holds $name"
-		flock "$mode" "$fd"
+		until flock -w "$PROGRESS_S" "$mode" "$fd"; do
+			say "waiting for another lab that holds $name: $(((SECONDS - start) / 60)) min"
+		done
 	fi
 	LOCK_FD[$name]=$fd
 }
@@ -110,13 +112,14 @@ hash_files() {
 	) | hash_text
 }
 
-# step TEXT COMMAND...: one line when it starts and one when it is over, output to a log that is
-# shown if the command fails. COMMAND may be a function; it runs as a process group of its own so
+# step TEXT COMMAND...: one line when it starts and one when it is over, and how far it is in between;
+# output to a log that is shown if the command fails. COMMAND may be a function; it runs as a process group of its own so
 # that an interrupted lab takes all of it along.
 step() {
-	local text=$1 log start=$SECONDS status=0
+	local text=$1 log total seconds=$PROGRESS_S start=$SECONDS status=0
 	shift
 	run_dir_create
+	total=$(progress_total "$@")
 	log=$RUN_DIR/step.log
 	say "$text ..."
 	set -m
@@ -127,11 +130,11 @@ step() {
 	) >"$log" 2>&1 </dev/null &
 	JOB_PID=$!
 	set +m
-	if [[ -t 2 ]]; then
-		step_counter "$JOB_PID" "$log"
-	fi
-	wait "$JOB_PID" || status=$?
+	[[ ! -t 2 ]] || seconds=$PROGRESS_TERMINAL_S
+	progress_wait "$seconds" "$JOB_PID" progress_step "$text" "$log" "$total" "$start" ||
+		status=$?
 	JOB_PID=''
+	progress_clear
 	if [[ $status != 0 ]]; then
 		tail -n 40 "$log" >&2
 		die "$text: failed (status $status)"
@@ -157,20 +160,6 @@ persist() {
 		say "attempt $attempt ended with status $status"
 	done
 	return "$status"
-}
-
-# On a terminal: count the lines of a kernel or make log while the step runs
-step_counter() {
-	local pid=$1 log=$2 count=0 line
-	while IFS= read -r line; do
-		case $line in
-		'  CC '* | '  AS '* | '  LD '* | '['*'] '*)
-			count=$((count + 1))
-			printf '\r  %d objects' "$count" >&2
-			;;
-		esac
-	done < <(tail -n +1 -f -s 0.2 --pid="$pid" "$log" 2>/dev/null)
-	[[ $count == 0 ]] || printf '\r\033[K' >&2
 }
 
 # sync_file WANT HAVE: make HAVE's content WANT's, touching nothing that is the same already, so
