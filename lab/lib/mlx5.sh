@@ -72,9 +72,9 @@ mlx5_start() {
 
 # mlx5_watch: waits as vm_wait does, for the model as well; a machine without its device is stopped
 mlx5_watch() {
-	local ended='' status=0
-	wait -n -p ended "$JOB_PID" "$HELPER_PID" || status=$?
-	if [[ $ended == "$JOB_PID" ]]; then
+	local status=0
+	progress_wait "$PROGRESS_S" "$JOB_PID $HELPER_PID" vm_progress "$SECONDS" || status=$?
+	if [[ $PROGRESS_ENDED == "$JOB_PID" ]]; then
 		VM_STATUS=$status
 		return 0
 	fi

@@ -189,11 +189,18 @@ vm_start() {
 	JOB_PID=$!
 }
 
+# vm_progress START: of a machine that runs tests or benchmarks; of others only their own output shows
+vm_progress() {
+	[[ $VM_TEE == /dev/null ]] ||
+		say "the machine is at work: $(((SECONDS - $1) / 60)) min," \
+			"$(wc -l <"$VM_TEE") lines of output"
+}
+
 vm_wait() {
 	if [[ -n $HELPER_PID ]]; then
 		mlx5_watch
 	else
-		wait "$JOB_PID" || VM_STATUS=$?
+		progress_wait "$PROGRESS_S" "$JOB_PID" vm_progress "$SECONDS" || VM_STATUS=$?
 	fi
 }
 

@@ -28,10 +28,16 @@ beside_start() {
 	BESIDE_PID=$!
 }
 
+# beside_progress START: the last message of the other lab
+beside_progress() {
+	say "waiting for the parts beside: $(((SECONDS - $1) / 60)) min," \
+		"$(grep '^lab: ' "$RUN_DIR/beside" | tail -n 1 | cut -c6-)"
+}
+
 beside_finish() {
 	local status=0
 	say "waiting for the parts beside"
-	wait "$BESIDE_PID" || status=$?
+	progress_wait "$PROGRESS_S" "$BESIDE_PID" beside_progress "$SECONDS" || status=$?
 	BESIDE_PID=''
 	cat "$RUN_DIR/beside"
 	if ! cat "$RUN_DIR/beside.tally" >>"$RUN_DIR/tally" || [[ $status -gt 1 ]]; then
