@@ -13,6 +13,7 @@ vm_defaults() {
 	VM_GIGAPAGES=0
 	VM_TIMEOUT=1800
 	VM_ICOUNT=''
+	VM_ACCEL=''
 	VM_CONSOLE=''
 	VM_GDB=''
 	VM_INTERACTIVE=''
@@ -34,6 +35,8 @@ vm_usage() {
 		  --gigapages N    1 GiB hugetlb pages (0); they want more --mem
 		  --timeout S      wall time before the machine is stopped (1800)
 		  --icount         one processor whose clock counts instructions, a nanosecond each
+		  --accel NAME     tcg (emulation) or kvm; without it KVM if a guest starts with
+		                   it, and always tcg with --icount
 		  --console        show the kernel's console at the end
 		  --gdb PORT       start when a gdb on this host has connected to PORT
 
@@ -68,7 +71,7 @@ vm_options() {
 			shift
 			continue
 			;;
-		--kernel | --device | --mlx5 | --share | --mem | --smp | --hugepages | --gigapages | --timeout | --gdb) ;;
+		--kernel | --device | --mlx5 | --accel | --share | --mem | --smp | --hugepages | --gigapages | --timeout | --gdb) ;;
 		-*) usage_error "unknown option '$option'" ;;
 		*) break ;;
 		esac
@@ -80,6 +83,7 @@ vm_options() {
 		--kernel) VM_KERNEL=$2 ;;
 		--device) VM_DEVICE=$2 ;;
 		--mlx5) mlx5_options "$2" ;;
+		--accel) VM_ACCEL=$2 ;;
 		--share) VM_SHARE=$2 ;;
 		--mem) VM_MEM=$2 ;;
 		--smp) VM_SMP=$2 ;;
@@ -97,6 +101,11 @@ vm_options() {
 	case $VM_DEVICE in
 	rxe | mlx5 | none) ;;
 	*) usage_error "unknown device '$VM_DEVICE': there are rxe, mlx5 and none" ;;
+	esac
+	case $VM_ACCEL in
+	'' | tcg) ;;
+	kvm) [[ -z $VM_ICOUNT ]] || usage_error "--icount counts what TCG emulates: no --accel kvm" ;;
+	*) usage_error "unknown --accel '$VM_ACCEL': there are tcg and kvm" ;;
 	esac
 	[[ $VM_DEVICE == mlx5 || -z ${MLX5_ARGV[*]}$MLX5_LOG && $MLX5_DEVICES == 1 ]] ||
 		usage_error "--mlx5 is for --device mlx5"
@@ -129,10 +138,18 @@ vm_9p() { # ID PATH
 	echo "-device virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
-# Sets QEMU to the command line. The emulator comes from the root file system; it is started
-# with that root's own loader and libraries, no matter which the host has.
+# The emulator comes from the root file system; it is started with that root's own loader and
+# libraries, no matter which the host has.
+vm_emulator() {
+	printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
+		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" "$ROOT/usr/bin/qemu-system-x86_64" \
+		-L "$ROOT/usr/share/qemu" -L "$ROOT/usr/share/seabios" -nodefaults -no-user-config \
+		-display none -no-reboot -machine q35
+}
+
+# Sets QEMU to the command line
 vm_command() {
-	local dir=$1 lib=$ROOT/usr/lib/x86_64-linux-gnu p9 init append
+	local dir=$1 p9 init append
 	p9=trans=virtio,version=9p2000.L,msize=512000
 	init="mount -t 9p -o ro,$p9 lab /mnt && exec /bin/bash /mnt/init"
 	append="root=root rootfstype=9p rootflags=$p9,cache=loose ro"
@@ -141,13 +158,11 @@ vm_command() {
 	append+=" hugepagesz=2M hugepages=$VM_HUGEPAGES hugepagesz=1G hugepages=$VM_GIGAPAGES"
 	append+=" transparent_hugepage=always init=/bin/sh -- -c \"$init\""
 	mapfile -t QEMU < <(
-		printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" \
-			"$ROOT/usr/bin/qemu-system-x86_64" -L "$ROOT/usr/share/qemu" \
-			-L "$ROOT/usr/share/seabios" -nodefaults -no-user-config -display none -no-reboot \
-			-machine q35 -m "$VM_MEM" -kernel "$KERNEL/vmlinux" -append "$append" \
+		vm_emulator
+		printf '%s\n' -m "$VM_MEM" -kernel "$KERNEL/vmlinux" -append "$append" \
 			-serial "file:$dir/console" -device virtio-rng-pci \
 			-device virtio-serial-pci,max_ports=8
-		vm_cpu
+		accel_arguments "$ACCEL" "$VM_SMP"
 		{
 			vm_9p root "$ROOT"
 			vm_9p stage "$STAGE"
@@ -168,18 +183,6 @@ vm_command() {
 				-device virtserialport,chardev=err,nr=3,name=lab.err
 		fi
 	)
-}
-
-# The processor: QEMU's arguments. With --icount the time stamp counter and all clocks advance by a
-# nanosecond with each instruction, and jump over idle time. There a repeated string instruction
-# counts once for each repetition, so the fast ones that go byte by byte are not offered.
-vm_cpu() {
-	if [[ -n $VM_ICOUNT ]]; then
-		printf '%s\n' -accel tcg,thread=single -icount shift=0,align=off,sleep=off \
-			-cpu max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off -smp 1
-	else
-		printf '%s\n' -accel tcg,thread=multi -cpu max,la57=off -smp "$VM_SMP"
-	fi
 }
 
 # vm_start COMMAND...: in the background, dead when we are or when the time is up
@@ -262,6 +265,8 @@ vm_run() {
 	mkdir -p "$dir"
 	: >"$dir/status"
 	vm_write_lab_share "$dir/lab"
+	accel_choose
+	say "the machine: kernel $VM_KERNEL, device $VM_DEVICE, accelerator $ACCEL"
 	vm_command "$dir"
 	[[ -z $VM_GDB ]] ||
 		say "waiting for: gdb $KERNEL/vmlinux -ex 'target remote :$VM_GDB' -ex continue"

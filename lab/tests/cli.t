@@ -27,6 +27,8 @@ refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
 refused 'memory that is no number' run --mem lots -- true
 refused 'processors whose clock would count for one' run --icount --smp 2 -- true
 refused 'a debugger at no port' run --gdb here -- true
+refused 'unknown accelerator' run --accel hvf -- true
+refused 'counted instructions with KVM' run --icount --accel kvm -- true
 refused 'no command' run --
 refused 'shell without a terminal' shell
 refused 'unknown part' test everything

@@ -47,10 +47,10 @@ verb_bench() {
 	mkdir -p "$RUN_DIR/bench" "$dir"
 	bench_rxe hugeodp "$quick" "${both[@]}" renegotiation probe
 	bench_rxe stock "$quick" "${both[@]}"
-	bench_boot rxe-seconds --hugepages 64 -- "$BENCH/perftest.sh" "$rounds"
+	bench_boot rxe-seconds --accel tcg --hugepages 64 -- "$BENCH/perftest.sh" "$rounds"
 	for kernel in hugeodp stock; do
 		# shellcheck disable=SC2086 # nothing, or an option
-		bench_boot "mlx5-$kernel" --device mlx5 --kernel "$kernel" --mem 4608 --hugepages 0 \
+		bench_boot "mlx5-$kernel" --accel tcg --device mlx5 --kernel "$kernel" --mem 4608 --hugepages 0 \
 			--gigapages 1 -- "$BENCH/hugeodp-bench" $quick device library
 	done
 	python3 -B "$TOP_DIR/bench/report" $quick --output "$dir" "$RUN_DIR"/bench/*
