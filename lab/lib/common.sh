@@ -47,23 +47,44 @@ cleanup() {
 	exit "$status"
 }
 
+# The directories of labs that were killed without a chance to clean up. A lab holds the lock in its
+# own, as its process id means nothing to a lab in another container on the same cache. One without a
+# lock is of a lab of a version that had none.
+run_dir_collect() {
+	local old fd
+	for old in "$CACHE_DIR"/run/*; do
+		if [[ -e $old/lock ]]; then
+			exec {fd}>"$old/lock"
+			if flock -n "$fd"; then
+				rm -rf -- "$old"
+			fi
+			exec {fd}>&-
+		elif [[ -d $old && ! -d /proc/${old##*/} ]]; then
+			rm -rf -- "$old"
+		fi
+	done
+}
+
 # Only the caller's own children and files: called once, by the first thing that needs a place.
 run_dir_create() {
 	[[ -z $RUN_DIR ]] || return 0
-	local old
+	local dir=$CACHE_DIR/run/$$ fd
 	host_enter
 	mkdir -p "$CACHE_DIR/run"
 	trap cleanup EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
-	for old in "$CACHE_DIR"/run/*; do
-		# left by a lab that was killed without a chance to clean up
-		[[ -d $old && ! -d /proc/${old##*/} ]] && rm -rf -- "$old"
+	lock run
+	run_dir_collect
+	while [[ -e $dir ]]; do
+		dir+=+
 	done
-	RUN_DIR=$CACHE_DIR/run/$$
-	rm -rf -- "$RUN_DIR"
-	mkdir -m 0700 "$RUN_DIR"
+	mkdir -m 0700 "$dir"
+	RUN_DIR=$dir
+	exec {fd}>"$RUN_DIR/lock"
+	flock "$fd"
+	unlock run
 }
 
 # lock NAME: held until the process ends or unlock NAME; -s as a second argument: shared
