@@ -111,11 +111,26 @@ unlock() {
 # cache_use DIR: note that it is in use; true if it is there
 cache_use() { [[ -d $1 ]] && touch -c "$1"; }
 
-# cache_add DIR: $RUN_DIR/new is complete; siblings that nobody used for two days go
+# cache_add DIR: $RUN_DIR/new is complete
 cache_add() {
 	mkdir -p "$(dirname "$1")"
 	mv -T "$RUN_DIR/new" "$1"
-	find "$(dirname "$1")" -mindepth 1 -maxdepth 1 -mmin +2880 -exec rm -rf -- {} +
+	cache_collect "$(dirname "$1")"
+}
+
+# cache_collect DIR: what nobody used for two days goes from there; so do the trees of kernels that
+# nobody built for two weeks, results of KVM trials of that age, and the project's trees of roots that
+# are gone
+cache_collect() {
+	local dir
+	find "$1" -mindepth 1 -maxdepth 1 -mmin +2880 -exec rm -rf -- {} +
+	for dir in "$CACHE_DIR"/{kernel,kvm}; do
+		[[ ! -d $dir ]] ||
+			find "$dir" -mindepth 1 -maxdepth 1 -mmin +20160 -exec rm -rf -- {} +
+	done
+	for dir in "$CACHE_DIR"/project/*; do
+		[[ ! -d $dir || -d $CACHE_DIR/root/${dir##*/} ]] || rm -rf -- "$dir"
+	done
 }
 
 hash_text() { sha256sum | cut -c1-16; }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# Several labs on one cache, in containers of their own.
+# The cache: what goes from it and when, also with several labs in containers of their own on it.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -49,4 +49,23 @@ wait "${pids[first]}" 2>/dev/null || true
 (run_dir_create)
 ok "a killed lab's directory goes" test ! -e "$first"
 ok "the other one's stays" test -d "$second"
+
+# Entries by age
+entry() { # DAYS NAME
+	mkdir -p "$HUGEODP_CACHE/$2"
+	touch -d "$1 days ago" "$HUGEODP_CACHE/$2"
+}
+entry 1 image/new
+entry 3 image/old
+entry 3 root/r1
+entry 3 kernel/debug
+entry 15 kernel/stock
+entry 3 project/r1
+entry 0 project/r2
+RUN_DIR=$TAP_DIR/run
+mkdir -p "$RUN_DIR/new"
+cache_add "$HUGEODP_CACHE/image/newest"
+is 'what is left' "$(cd "$HUGEODP_CACHE" && echo {image,kernel,project,root}/*)" \
+	'image/new image/newest kernel/debug project/r1 root/r1'
+RUN_DIR=''
 done_testing
