@@ -207,9 +207,9 @@ vm_wait() {
 	fi
 }
 
-# vm_boot DIR: runs the machine; VM_STATUS is the emulator's own
+# vm_boot DIR: runs the machine; VM_STATUS is the emulator's own, VM_SECONDS how long it ran
 vm_boot() {
-	local dir=$1 out err stty pids=()
+	local dir=$1 out err stty start=$SECONDS pids=()
 	VM_STATUS=0
 	if [[ -n $VM_INTERACTIVE ]]; then
 		stty=$(stty -g)
@@ -228,6 +228,7 @@ vm_boot() {
 		wait "${pids[@]}" 2>/dev/null || true
 	fi
 	JOB_PID=''
+	VM_SECONDS=$((SECONDS - start))
 }
 
 # vm_verdict DIR: what the machine's end means; returns the status that the lab exits with
@@ -240,12 +241,16 @@ vm_verdict() {
 		say "the kernel complained (above)"
 		return 70
 	fi
-	case $VM_STATUS in
-	124 | 137)
+	# timeout kills what does not end by itself, and returns the status of what somebody else killed
+	if [[ $VM_STATUS == 124 || ($VM_STATUS == 137 && $VM_SECONDS -ge $VM_TIMEOUT) ]]; then
 		say "stopped after $VM_TIMEOUT s"
 		return 124
-		;;
-	esac
+	fi
+	if [[ $VM_STATUS == 137 ]]; then
+		say "the emulator was killed after $VM_SECONDS s, as a host does that is short of memory" \
+			"(the machine has $VM_MEM MiB: --mem)"
+		return 71
+	fi
 	read -r state <"$dir/status" || true
 	[[ ! $state =~ ^exit\ ([0-9]+)$ ]] || return "${BASH_REMATCH[1]}"
 	say "the machine died before the command ended; the end of its console, then the emulator's words:"

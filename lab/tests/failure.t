@@ -27,21 +27,36 @@ cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p
 # of the lab's; others on this machine may come and go
 mounts() { grep -F "$(realpath "$cache")" /proc/mounts || true; }
 
-before=$(mounts)
-for signal in INT:130 TERM:143; do
-	wanted=${signal#*:} signal=${signal%:*}
+# begin FILE ARG...: a machine that runs for long, in a process group of its own and with no signal
+# ignored, as a terminal would start it; sets pid
+begin() {
+	local started=$1
+	shift
 	# the word to wait for must not be the one of the round before
-	started=$TAP_DIR/started-$signal
 	: >"$started"
-	# a process group of its own and no signal ignored, as a terminal would make it
 	set -m
-	env --default-signal "$LAB" run --kernel stock -- \
+	env --default-signal "$LAB" run --kernel stock "$@" -- \
 		bash -c 'echo started; exec sleep 1000' >"$started" 2>&1 &
 	pid=$!
 	set +m
 	until grep -q started "$started"; do
 		kill -0 "$pid"
 	done
+}
+
+begin "$TAP_DIR/killed" --device none --mem 1024 --hugepages 0
+pkill -KILL -f "^[^ ]*/ld-linux[^ ]* .*/run/$pid/"
+STATUS=0
+wait "$pid" || STATUS=$?
+is 'the emulator is killed: status' "$STATUS" 71
+ok 'the emulator is killed: message' grep -q 'the emulator was killed after .*short of memory' \
+	"$TAP_DIR/killed"
+
+before=$(mounts)
+for signal in INT:130 TERM:143; do
+	wanted=${signal#*:} signal=${signal%:*}
+	# the word to wait for must not be the one of the round before
+	begin "$TAP_DIR/started-$signal"
 	ok "$signal: the emulator runs" emulator
 	kill "-$signal" -- "-$pid"
 	STATUS=0
