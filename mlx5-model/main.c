@@ -26,7 +26,8 @@ static void usage(FILE *file)
 {
 	fputs("usage: mlx5-model --socket PATH... [--stats FILE]\n"
 	      "                  [--scheme transport|memory] [--delay SEED] [--strict] [--trace]\n"
-	      "Each socket is a device, in the order of their LIDs.\n",
+	      "Each socket is a device, in the order of their LIDs. A line \"ready\" on standard\n"
+	      "output means that all of them can be connected to.\n",
 	      file);
 }
 
@@ -36,7 +37,7 @@ static int fail(const char *what)
 	return -1;
 }
 
-/* The name appears when somebody listens there, so whoever sees it can connect */
+/* The name appears when the socket is ready for connections */
 static int listen_at(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -236,8 +237,12 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	if (functions_start(&fabric, functions, &settings) ||
-	    serve(&fabric, functions, settings.count))
+	if (functions_start(&fabric, functions, &settings))
+		return 1;
+	/* all sockets can be connected to */
+	puts("ready");
+	fflush(stdout);
+	if (serve(&fabric, functions, settings.count))
 		return 1;
 	if (settings.stats && write_stats(functions, settings.count, settings.stats))
 		status = 1;

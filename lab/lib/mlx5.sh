@@ -9,6 +9,7 @@ mlx5_defaults() {
 	MLX5_ARGV=()
 	MLX5_LOG=''
 	MLX5_DEVICES=1
+	MLX5_LOST=''
 }
 
 # mlx5_options LIST: what follows --mlx5
@@ -32,15 +33,21 @@ mlx5_options() {
 	done
 }
 
-# mlx5_sockets DIR: their paths
+# mlx5_prepare DIR: the place of the sockets. It gets a descriptor, which model and QEMU inherit, as a
+# path to it may be longer than the address of a socket can be.
+mlx5_prepare() {
+	exec {MLX5_FD}<"$1"
+}
+
+# mlx5_sockets: their paths
 mlx5_sockets() {
 	local i
 	for ((i = 0; i < MLX5_DEVICES; i++)); do
-		echo "$1/mlx5_$i"
+		echo "/proc/self/fd/$MLX5_FD/mlx5_$i"
 	done
 }
 
-# mlx5_qemu DIR: QEMU's arguments. The model needs the guest's memory, so that is in a memfd.
+# mlx5_qemu: QEMU's arguments. The model needs the guest's memory, so that is in a memfd.
 mlx5_qemu() {
 	local path
 	printf '%s\n' -object "memory-backend-memfd,id=memory,size=${VM_MEM}M,share=on" \
@@ -48,26 +55,24 @@ mlx5_qemu() {
 	while IFS= read -r path; do
 		printf '%s\n' -device \
 			"{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"$path\"}}"
-	done < <(mlx5_sockets "$1")
+	done < <(mlx5_sockets)
 }
 
-# mlx5_start DIR: sets HELPER_PID
+# mlx5_start DIR: sets HELPER_PID. The model prints a line when all its sockets can be connected to.
 mlx5_start() {
-	local dir=$1 path sockets=() argv=("${MLX5_ARGV[@]}")
-	mapfile -t sockets < <(mlx5_sockets "$dir")
-	for path in "${sockets[@]}"; do
+	local dir=$1 path ready='' argv=("${MLX5_ARGV[@]}")
+	while IFS= read -r path; do
 		argv+=(--socket "$path")
-	done
+	done < <(mlx5_sockets)
+	mkfifo "$dir/mlx5.ready"
 	setpriv --pdeathsig KILL "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
 		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" \
 		"$STAGE/usr/bin/mlx5-model" \
-		--stats "$dir/mlx5.stats" "${argv[@]}" >"$dir/mlx5.log" 2>&1 </dev/null &
+		--stats "$dir/mlx5.stats" "${argv[@]}" >"$dir/mlx5.ready" 2>"$dir/mlx5.log" </dev/null &
 	HELPER_PID=$!
-	# they appear one after the other
-	until [[ -S ${sockets[-1]} ]]; do
-		kill -0 "$HELPER_PID" 2>/dev/null ||
-			die "the mlx5 device model does not start: $(tail -n 3 "$dir/mlx5.log")"
-	done
+	read -r ready <"$dir/mlx5.ready" || true
+	[[ $ready == ready ]] ||
+		die "the mlx5 device model does not start: $(tail -n 3 "$dir/mlx5.log")"
 }
 
 # mlx5_watch: waits as vm_wait does, for the model as well; a machine without its device is stopped
@@ -90,6 +95,7 @@ mlx5_watch() {
 # mlx5_finish DIR: the model is over, its log where the caller wants it; false: it was lost
 mlx5_finish() {
 	local dir=$1 status=0
+	exec {MLX5_FD}<&-
 	if [[ -n $HELPER_PID ]]; then
 		wait "$HELPER_PID" || status=$?
 		HELPER_PID=''
@@ -100,7 +106,7 @@ mlx5_finish() {
 			say "no log of the mlx5 device model at $MLX5_LOG"
 	fi
 	grep -m 20 '^mlx5_[01]: strict: ' "$dir/mlx5.log" >&2 || true
-	[[ -n ${MLX5_LOST-} ]] || return 0
+	[[ -n $MLX5_LOST ]] || return 0
 	say "the mlx5 device model died (status $MLX5_LOST), and the machine with it; its last words:"
 	tail -n 20 "$dir/mlx5.log" >&2
 	return 1

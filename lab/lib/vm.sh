@@ -169,7 +169,7 @@ vm_command() {
 			vm_9p lab "$dir/lab"
 			[[ -z $VM_SHARE ]] || vm_9p share "$(realpath "$VM_SHARE")"
 		} | sed 's/ /\n/'
-		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu "$dir"
+		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu
 		[[ -z $VM_GDB ]] || printf '%s\n' -S -gdb "tcp:127.0.0.1:$VM_GDB"
 		printf '%s\n' -chardev "file,id=status,path=$dir/status" \
 			-device virtserialport,chardev=status,nr=1,name=lab.status
@@ -272,6 +272,7 @@ vm_run() {
 	vm_write_lab_share "$dir/lab"
 	accel_choose
 	say "the machine: kernel $VM_KERNEL, device $VM_DEVICE, accelerator $ACCEL"
+	[[ $VM_DEVICE != mlx5 ]] || mlx5_prepare "$dir"
 	vm_command "$dir"
 	[[ -z $VM_GDB ]] ||
 		say "waiting for: gdb $KERNEL/vmlinux -ex 'target remote :$VM_GDB' -ex continue"

@@ -32,7 +32,14 @@ is 'too many devices' "$STATUS" 2
 lab run --device rxe --mlx5 devices=2 -- true
 is 'options of a device that is not there' "$STATUS" 2
 
+# a cache with a path that no address of a socket has room for
+long=$TAP_DIR/$(printf '%0120d' 0)
+mkdir "$long"
 cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
+ln -s "$cache" "$long/cache"
+HUGEODP_CACHE=$long/cache vm -- true
+is 'a long path of the cache' "$STATUS" 0
+
 model() { pgrep -f "mlx5-model .*/run/$pid/" >/dev/null; }
 # starts a machine that would run for long; sets pid
 start() {
@@ -64,4 +71,37 @@ wait "$pid" || STATUS=$?
 is 'interrupted: status' "$STATUS" 130
 ok 'interrupted: no model is left' not model
 ok 'interrupted: no directory is left' test ! -e "$cache/run/$pid"
+
+# One machine after the other in the same lab, as processes that just end
+LAB_DIR=$(dirname "$LAB")
+# shellcheck disable=SC2034 # of host.sh
+TOP_DIR=$(dirname "$LAB_DIR")
+for part in common host progress vm mlx5; do
+	# shellcheck source=/dev/null
+	source "$LAB_DIR/lib/$part.sh"
+done
+VM_TEE=/dev/null
+: >"$TAP_DIR/mlx5.log"
+
+# machine STATUS: its model ends with this status, by itself; sets LOST
+machine() {
+	VM_STATUS=0 LOST=no
+	mlx5_defaults
+	mlx5_prepare "$TAP_DIR"
+	: >"$TAP_DIR/up"
+	bash -c 'echo up >"$1"; exec sleep 1' bash "$TAP_DIR/up" &
+	JOB_PID=$!
+	# as long as it is a copy of this shell, a signal would run its trap
+	until [[ -s $TAP_DIR/up ]]; do
+		kill -0 "$JOB_PID"
+	done
+	(exit "$1") &
+	HELPER_PID=$!
+	mlx5_watch
+	mlx5_finish "$TAP_DIR" 2>/dev/null || LOST=yes
+}
+machine 9
+is 'a model that dies: the machine is lost' "$LOST" yes
+machine 0
+is 'the next machine is not' "$LOST" no
 done_testing

@@ -28,19 +28,30 @@ struct process {
 static int setup(void **state)
 {
 	static struct process p;
+	struct pollfd wait;
+	char line[8] = "";
 	unsigned int i;
+	int ready[2];
 
 	snprintf(p.dir, sizeof(p.dir), "/tmp/mlx5-process.XXXXXX");
 	assert_non_null(mkdtemp(p.dir));
 	for (i = 0; i < 3; i++)
 		snprintf(p.paths[i], sizeof(p.paths[i]), "%s/%u", p.dir, i);
+	assert_int_equal(pipe(ready), 0);
 	p.pid = fork();
 	assert_true(p.pid >= 0);
 	if (!p.pid) {
+		dup2(ready[1], STDOUT_FILENO);
 		execl(program, program, "--socket", p.paths[0], "--socket", p.paths[1], "--stats",
 		      p.paths[2], NULL);
 		_exit(127);
 	}
+	close(ready[1]);
+	wait = (struct pollfd){ .fd = ready[0], .events = POLLIN };
+	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+	assert_int_equal(read(ready[0], line, sizeof(line) - 1), strlen("ready\n"));
+	assert_string_equal(line, "ready\n");
+	close(ready[0]);
 	*state = &p;
 	return 0;
 }
@@ -62,13 +73,10 @@ static int teardown(void **state)
 static int come(struct process *p, unsigned int device)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), tries = WAIT_MS;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", p->paths[device]);
-	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		assert_true(tries--);
-		usleep(1000);
-	}
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	return fd;
 }
 
