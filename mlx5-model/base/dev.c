@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define DEV_STRICT_PRINTED 10 /* of each kind */
+
 uint64_t dev_now(void)
 {
 	struct timespec now;
@@ -41,14 +43,33 @@ void trace(const struct dev *dev, const char *format, ...)
 	va_end(arguments);
 }
 
+/* How many there were of this kind, with the one at hand */
+static uint64_t strict_count(struct dev *dev, const char *format)
+{
+	struct strict_kind *kind = dev->strict_kinds;
+	const struct strict_kind *last = kind + DEV_STRICT_KINDS - 1;
+
+	while (kind < last && kind->format && kind->format != format)
+		kind++;
+	kind->format = format;
+	return ++kind->count;
+}
+
 void strict_report(struct dev *dev, const char *format, ...)
 {
 	va_list arguments;
+	uint64_t count;
 
 	if (!dev->options.strict)
 		return;
 	dev->stats.strict_reports++;
+	count = strict_count(dev, format);
+	if (count > DEV_STRICT_PRINTED)
+		return;
 	va_start(arguments, format);
 	dev_say(dev, "strict: ", format, arguments);
 	va_end(arguments);
+	if (count == DEV_STRICT_PRINTED)
+		fprintf(stderr, "mlx5_%u: strict: more of these are only counted\n",
+			dev->lid - 1u);
 }

@@ -18,6 +18,7 @@
 #define DEV_VECTORS 8
 #define DEV_GIDS 8
 #define DEV_MAX_MSG (1u << 30)
+#define DEV_STRICT_KINDS 32
 
 /* Keys with a meaning of their own; mkey indexes that CREATE_MKEY gives out come after them */
 #define KEY_TERMINATE 0x100u
@@ -153,8 +154,15 @@ struct qp {
 	struct qp *next_waiting;
 };
 
+/* Reports of strict mode that differ in their numbers only */
+struct strict_kind {
+	const char *format;
+	uint64_t count;
+};
+
 struct dev {
 	struct dev_options options;
+	struct strict_kind strict_kinds[DEV_STRICT_KINDS];
 	struct fabric *fabric;
 	uint16_t lid;
 	struct guest guest;
@@ -192,7 +200,10 @@ uint64_t dev_now(void);
 uint64_t dev_random(struct dev *dev);
 
 void trace(const struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Something that hardware would pass over in silence: said and counted in strict mode */
+/*
+ * Something that hardware would pass over in silence: counted in strict mode, and printed unless there
+ * were many of the same format.
+ */
 void strict_report(struct dev *dev, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

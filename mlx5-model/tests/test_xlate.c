@@ -6,6 +6,9 @@
 #include "data/xlate.h"
 #include "stand.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 struct fixture {
 	struct stand b;
 	struct xlate_origin origin;
@@ -108,6 +111,35 @@ static void test_huge(void **state)
 	assert_int_equal(look(f, key, m.start + (2 << 20), 4096, XLATE_LOCAL_READ), XLATE_OK);
 	assert_piece(f, 0, page + (2 << 20), 4096);
 	assert_int_equal(f->b.dev.stats.strict_reports, 1);
+}
+
+/* Each access finds the same wrong entry: all of them are counted, a few are printed */
+static void test_strict_many(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t list[16] = { 0 };
+	struct stand_mkey m = {
+		.mode = MKEY_MTT, .page_shift = 21, .start = 0, .length = 2 << 20, .odp = true,
+		.list = list, .list_length = sizeof(list),
+	};
+	FILE *log = tmpfile();
+	int saved = dup(STDERR_FILENO), c, lines = 0, i;
+	uint32_t key;
+
+	put_be64(list, (stand_alloc(&f->b, 2 << 20, 2 << 20) + 4096) | 3);
+	key = stand_create_mkey(&f->b, &m);
+	assert_non_null(log);
+	dup2(fileno(log), STDERR_FILENO);
+	for (i = 0; i < 1000; i++)
+		look(f, key, 0, 8, XLATE_LOCAL_READ);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_int_equal(f->b.dev.stats.strict_reports, 1000);
+	rewind(log);
+	while ((c = fgetc(log)) != EOF)
+		lines += c == '\n';
+	fclose(log);
+	assert_int_equal(lines, 11);
 }
 
 static void test_indirect(void **state)
@@ -295,6 +327,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_mtt),	    TEST(test_huge),	TEST(test_indirect), TEST(test_interleaved),
+		TEST(test_strict_many),
 		TEST(test_endless), TEST(test_outside), TEST(test_umr),
 		TEST(test_umr_strict),
 	};
