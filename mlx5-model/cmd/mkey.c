@@ -4,10 +4,14 @@
 #include "cmd/handler.h"
 #include "data/xlate.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define MKEY_XLT_MAX (1ull << 30)
 #define MKEY_XLT_TOTAL_MAX (4ull << 30)
+/* Page sizes where the capabilities say nothing else */
+#define MKEY_PAGE_LEAST 12
+#define MKEY_PAGE_MOST 31
 
 void mkey_refresh(struct mkey *mkey)
 {
@@ -22,6 +26,42 @@ void mkey_refresh(struct mkey *mkey)
 	mkey->start = IFC_GET(mkc, c, start_addr);
 	mkey->length = IFC_GET(mkc, c, len);
 	mkey->page_shift = IFC_GET(mkc, c, log_page_size);
+}
+
+/* The log of the least and of the largest page size, as drivers read them from the capabilities */
+static void mkey_page_limits(const struct dev *dev, enum mkey_mode mode, unsigned int *least,
+			     unsigned int *most)
+{
+	const uint8_t *caps = dev->caps_general_2;
+
+	*least = IFC_GET(cmd_hca_cap_2, caps, log_min_mkey_entity_size);
+	*most = IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_mtt);
+	if (mode == MKEY_KSM) {
+		*most = IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer);
+		if (IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer_valid))
+			*least = IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer);
+	}
+	if (*least < MKEY_PAGE_LEAST)
+		*least = MKEY_PAGE_LEAST;
+	if (!*most ||
+	    (*most > MKEY_PAGE_MOST && !IFC_GET(cmd_hca_cap_2, caps, umr_log_entity_size_5)))
+		*most = MKEY_PAGE_MOST;
+}
+
+void mkey_check(struct dev *dev, const struct mkey *mkey)
+{
+	unsigned int least, most;
+
+	if (mkey->free || (mkey->mode != MKEY_MTT && mkey->mode != MKEY_KSM))
+		return;
+	mkey_page_limits(dev, mkey->mode, &least, &most);
+	if (mkey->page_shift < least || mkey->page_shift > most)
+		strict_report(dev, "mkey %#x: page size of 2^%u, announced are 2^%u to 2^%u",
+			      mkey->key, mkey->page_shift, least, most);
+	else if (mkey->mode == MKEY_KSM && mkey->start & ((1ull << mkey->page_shift) - 1))
+		strict_report(dev, "mkey %#x: KSM starts at %#" PRIx64
+			      ", not aligned to its page size of 2^%u",
+			      mkey->key, mkey->start, mkey->page_shift);
 }
 
 size_t mkey_entry_size(const struct mkey *mkey)
@@ -125,6 +165,7 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 		return status;
 	}
 	mkey_refresh(mkey);
+	mkey_check(dev, mkey);
 	dev->stats.mkeys++;
 	dev->stats.mkey_xlt_bytes += mkey->xlt_size;
 	if (dev->stats.mkey_xlt_bytes > dev->stats.mkey_xlt_bytes_peak)

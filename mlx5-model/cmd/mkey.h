@@ -15,6 +15,8 @@ static inline struct mkey *mkey_get(struct dev *dev, uint32_t key)
 
 /* After the context changed */
 void mkey_refresh(struct mkey *mkey);
+/* Strict mode: what hardware requires of a key that is in use, and nothing here depends on */
+void mkey_check(struct dev *dev, const struct mkey *mkey);
 /* Entries [offset, offset + length) in bytes become data; what lies beyond the table is cut off. */
 void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8_t *data,
 		uint64_t length);

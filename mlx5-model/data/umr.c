@@ -56,6 +56,11 @@ enum umr_mask {
 	 1ull << UMR_MASK_RO_WRITE | 1ull << UMR_MASK_FREE | 1ull << UMR_MASK_PAGE_SIZE_5 |   \
 	 1ull << UMR_MASK_RO_READ)
 
+/* What mkey_check() looks at */
+#define UMR_MASK_PLACE                                                                        \
+	(1ull << UMR_MASK_PAGE_SIZE | 1ull << UMR_MASK_START | 1ull << UMR_MASK_FREE |        \
+	 1ull << UMR_MASK_PAGE_SIZE_5)
+
 struct umr {
 	unsigned int flags;
 	uint64_t mask;
@@ -200,6 +205,8 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 			mkey_write(dev, mkey, umr.offset, umr.list, umr.length);
 		}
 		umr_update_context(mkey, &umr);
+		if (umr.mask & UMR_MASK_PLACE)
+			mkey_check(dev, mkey);
 		dev->stats.umr_posts++;
 		*syndrome = SYNDROME_OK;
 	}

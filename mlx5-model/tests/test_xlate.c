@@ -322,6 +322,60 @@ static void test_umr_strict(void **state)
 	assert_int_equal(*reports, 3);
 }
 
+/* The UMR that gives a key a page size and a start, and takes it into use */
+static void place(struct fixture *f, uint32_t key, unsigned int page_shift, uint64_t start)
+{
+	uint8_t wqe[48 + IFC_SIZE(mkc)] = { 0 };
+	enum syndrome syndrome;
+
+	put_be64(wqe + 8, 1ull << 1 | 1ull << 6 | 1ull << 29 | 1ull << 42);
+	IFC_SET(mkc, wqe + 48, log_page_size, page_shift);
+	IFC_SET(mkc, wqe + 48, start_addr, start);
+	assert_int_equal(umr_execute(&f->b.dev, &f->origin, key, wqe, sizeof(wqe), &syndrome,
+				     &f->miss),
+			 XLATE_OK);
+}
+
+/* A KSM begins with an entry, and the size of its entries is one that the device announces */
+static void test_ksm_limits(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *caps = f->b.dev.caps_general_2, list[16] = { 0 };
+	struct stand_mkey m = {
+		.mode = MKEY_KSM, .page_shift = 13, .start = 0x2000, .length = 8192,
+		.list = list, .list_length = sizeof(list),
+	};
+	uint64_t *reports = &f->b.dev.stats.strict_reports;
+	uint32_t key = stand_create_mkey(&f->b, &m);
+
+	place(f, key, 30, 1ull << 30);
+	place(f, key, 12, 0x1000);
+	assert_int_equal(*reports, 0);
+	place(f, key, 13, 0x1000);
+	assert_int_equal(*reports, 1);
+	place(f, key, 11, 0);
+	assert_int_equal(*reports, 2);
+	place(f, key, 32, 0);
+	assert_int_equal(*reports, 3);
+	/* on a device with limits of its own */
+	IFC_SET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer, 14);
+	place(f, key, 13, 0x2000);
+	assert_int_equal(*reports, 3);
+	IFC_SET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer_valid, 1);
+	place(f, key, 13, 0x2000);
+	assert_int_equal(*reports, 4);
+	stand_create_mkey(&f->b, &m);
+	assert_int_equal(*reports, 5);
+	IFC_SET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer, 21);
+	place(f, key, 21, 2 << 20);
+	assert_int_equal(*reports, 5);
+	place(f, key, 22, 4 << 20);
+	assert_int_equal(*reports, 6);
+	/* tables of pages have others */
+	stand_register(&f->b, stand_alloc(&f->b, 4096, 4096), 4096, 12, true);
+	assert_int_equal(*reports, 6);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -329,7 +383,7 @@ int main(void)
 		TEST(test_mtt),	    TEST(test_huge),	TEST(test_indirect), TEST(test_interleaved),
 		TEST(test_strict_many),
 		TEST(test_endless), TEST(test_outside), TEST(test_umr),
-		TEST(test_umr_strict),
+		TEST(test_umr_strict), TEST(test_ksm_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
