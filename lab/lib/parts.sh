@@ -4,9 +4,9 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug fuzz mlx5 packages clients)
+PARTS_MORE=(debug compilers fuzz mlx5 packages clients)
 # of which single tests can be run
-PARTS_NAMED=(unit lab stock self debug mlx5)
+PARTS_NAMED=(unit lab stock self debug compilers mlx5)
 # these tests only, or all if there are none
 TEST_NAMES=()
 
@@ -68,15 +68,26 @@ unit_variant() {
 	tally_junit "unit-$name" "$status" "$work/junit.xml"
 }
 
-part_unit() {
-	local compiler
+# Sets UNIT_SOURCE; until unlock unit
+unit_prepare() {
 	root_require
 	source_require
 	lock unit
 	UNIT_SOURCE=$CACHE_DIR/project/${ROOT##*/}/unit
 	project_sync "$UNIT_SOURCE"
+}
+
+part_unit() {
+	unit_prepare
 	unit_variant gcc root
 	unit_variant sanitizers root -DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=address,undefined
+	unlock unit
+}
+
+# The same tests, built in more ways
+part_compilers() {
+	local compiler
+	unit_prepare
 	unit_variant threads root -DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=thread
 	if command -v cmake >/dev/null && pkg-config --exists libibverbs cmocka 2>/dev/null; then
 		for compiler in gcc clang; do

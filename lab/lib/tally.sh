@@ -105,3 +105,59 @@ tally_unittest() {
 			tally fail "$part/$name (did not run)"
 	done <"$expected"
 }
+
+# tally_times SECONDS <TIMES: how long each part took, and all of them
+tally_times() {
+	local part seconds
+	while read -r part seconds _; do
+		printf 'lab: %-10s %3d min %02d s\n' "$part" $((seconds / 60)) $((seconds % 60))
+	done
+	printf 'lab: %-10s %3d min %02d s\n' all $(($1 / 60)) $(($1 % 60))
+}
+
+# tally_report TIMES <TALLY: prints a report in JUnit's format, with a suite for each part. The results
+# are in the order of the parts; what comes after those of the last one is the lab's own.
+tally_report() {
+	awk -v times="$1" '
+		function text(s) {
+			gsub(/&/, "\\&amp;", s)
+			gsub(/</, "\\&lt;", s)
+			gsub(/>/, "\\&gt;", s)
+			gsub(/"/, "\\&quot;", s)
+			gsub(/[^ -~]/, "?", s)
+			return s
+		}
+		function suite() {
+			if (open)
+				print "</testsuite>"
+			open = 1
+			if ((getline line <times) > 0) {
+				split(line, field, " ")
+				left = field[3]
+			} else {
+				split("other 0", field, " ")
+				left = 1e9
+			}
+			part = field[1]
+			printf "<testsuite name=\"%s\" time=\"%d\">\n", part, field[2]
+		}
+		BEGIN { print "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>" }
+		{
+			while (!left)
+				suite()
+			left--
+			state = $1
+			sub(/^[^ ]* /, "")
+			printf "<testcase classname=\"%s\" name=\"%s\">", part, text($0)
+			if (state == "fail")
+				printf "<failure/>"
+			else if (state == "skip")
+				printf "<skipped/>"
+			print "</testcase>"
+		}
+		END {
+			if (open)
+				print "</testsuite>"
+			print "</testsuites>"
+		}'
+}

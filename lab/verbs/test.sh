@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: all tests, or parts: shell unit lab stock rdma-core python kunit bench self torture, and debug fuzz mlx5 packages clients; or single tests of a part: test PART NAME...
+# help: all tests, or parts: shell unit lab stock rdma-core python kunit bench self torture, and debug compilers fuzz mlx5 packages clients; or single tests of a part: test PART NAME...; --junit FILE for a report
 
 # Of several parts, these run in a lab of their own beside the others, where torture takes less time
 BESIDE=(torture kunit python)
 BESIDE_MINUTES=4
 
-# Uses and changes parts of verb_test. HUGEODP_BESIDE is where the other lab leaves its tally.
+# Uses and changes parts of verb_test. HUGEODP_BESIDE is where the other lab leaves its tally, and with
+# .times its times.
 beside_start() {
 	local part here=() there=()
 	[[ -z ${HUGEODP_BESIDE-} && ${#parts[@]} != 1 ]] || return 0
@@ -40,17 +41,29 @@ beside_finish() {
 	progress_wait "$PROGRESS_S" "$BESIDE_PID" beside_progress "$SECONDS" || status=$?
 	BESIDE_PID=''
 	cat "$RUN_DIR/beside"
-	if ! cat "$RUN_DIR/beside.tally" >>"$RUN_DIR/tally" || [[ $status -gt 1 ]]; then
+	if ! cat "$RUN_DIR/beside.tally.times" >>"$RUN_DIR/times" ||
+		! cat "$RUN_DIR/beside.tally" >>"$RUN_DIR/tally" || [[ $status -gt 1 ]]; then
 		tally fail "beside: ended with status $status"
 	fi
 }
 
 is_part() { [[ " ${PARTS[*]} ${PARTS_MORE[*]} " == *" $1 "* ]]; }
 
-# test_arguments ARG...: sets parts, and TEST_NAMES if names follow a single part
+# test_arguments ARG...: sets parts and junit, and TEST_NAMES if names follow a single part
 test_arguments() {
 	local name
-	parts=("$@")
+	while [[ $# != 0 ]]; do
+		case $1 in
+		--junit)
+			[[ $# -ge 2 ]] || usage_error "test: --junit wants a file"
+			junit=$2
+			shift
+			;;
+		-*) usage_error "test: unknown option '$1'" ;;
+		*) parts+=("$1") ;;
+		esac
+		shift
+	done
 	[[ ${#parts[@]} != 0 ]] || parts=("${PARTS[@]}")
 	is_part "${parts[0]}" ||
 		usage_error "unknown part '${parts[0]}': there are ${PARTS[*]} ${PARTS_MORE[*]}"
@@ -75,25 +88,45 @@ names_check() {
 	done
 }
 
-verb_test() {
-	local part parts=() passed failed skipped start count
-	test_arguments "$@"
-	run_dir_create
-	: >"$RUN_DIR/tally"
-	beside_start
-	for part in "${parts[@]}"; do
-		start=$SECONDS
-		say "part $part"
-		count=$(wc -l <"$RUN_DIR/tally")
-		"part_$part"
-		names_check "$part"
-		[[ $(wc -l <"$RUN_DIR/tally") != "$count" ]] || tally fail "$part: no test ran"
-		say "part $part: $((SECONDS - start)) s"
-	done
-	[[ -z $BESIDE_PID ]] || beside_finish
-	[[ -z ${HUGEODP_BESIDE-} ]] || cp "$RUN_DIR/tally" "$HUGEODP_BESIDE"
+# test_part PART: runs it, and adds a line "PART SECONDS RESULTS" to the times
+test_part() {
+	local part=$1 start=$SECONDS count
+	say "part $part"
+	count=$(wc -l <"$RUN_DIR/tally")
+	"part_$part"
+	names_check "$part"
+	[[ $(wc -l <"$RUN_DIR/tally") != "$count" ]] || tally fail "$part: no test ran"
+	count=$(($(wc -l <"$RUN_DIR/tally") - count))
+	echo "$part $((SECONDS - start)) $count" >>"$RUN_DIR/times"
+	say "part $part: $((SECONDS - start)) s"
+}
+
+# test_report START JUNIT: the times, the report if wanted, the failures, the sums; true if all is well
+test_report() {
+	local passed failed skipped
+	if [[ -n ${HUGEODP_BESIDE-} ]]; then
+		cp "$RUN_DIR/tally" "$HUGEODP_BESIDE"
+		cp "$RUN_DIR/times" "$HUGEODP_BESIDE.times"
+	fi
+	[[ -z $2 ]] || tally_report "$RUN_DIR/times" <"$RUN_DIR/tally" >"$2"
+	tally_times "$((SECONDS - $1))" <"$RUN_DIR/times" >&2
 	passed=$(tally_count pass) failed=$(tally_count fail) skipped=$(tally_count skip)
 	sed -n 's/^fail /lab: FAILED: /p' "$RUN_DIR/tally" >&2
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[[ $failed == 0 && $passed != 0 ]]
+}
+
+verb_test() {
+	local part parts=() junit='' start=$SECONDS
+	test_arguments "$@"
+	[[ -z $junit ]] || : >"$junit" || die "--junit: cannot write to '$junit'"
+	run_dir_create
+	: >"$RUN_DIR/tally"
+	: >"$RUN_DIR/times"
+	beside_start
+	for part in "${parts[@]}"; do
+		test_part "$part"
+	done
+	[[ -z $BESIDE_PID ]] || beside_finish
+	test_report "$start" "$junit"
 }
