@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# lab_test(NAME [PROGRAM FILE ARGS ARG...] [DEVICES DEVICE...] [SCHEMES both] [SMALL] [STOCK|STOCK_ONLY])
+# lab_test(NAME [PROGRAM FILE ARGS ARG...] [DEVICES DEVICE...] [SCHEMES both] [SMALL]
+#          [STOCK|STOCK_ONLY [LENIENT]])
 #
 # A test for the lab's virtual machine, and where it runs. It is built from NAME.c, which is linked
 # with tests/lib, or installed from NAME.sh; or it is the installed PROGRAM, run with other arguments.
@@ -10,12 +11,13 @@
 #   SMALL       on rxe also in a machine with little memory and without hugetlb pages
 #   STOCK       also on a kernel without the series
 #   STOCK_ONLY  only there
+#   LENIENT     on mlx5 in a machine of its own, whose model is not strict
 #
 # Each of these becomes a label, and the file "list" beside the installed tests has the labels of each
 # test in a line. The lab picks the tests of a part by label:
 #
 #   rxe  rxe-small  mlx5-transport  mlx5-memory  mlx5-pair-transport  mlx5-pair-memory
-#   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport
+#   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport  stock-mlx5-transport-lenient
 
 set(LAB_TEST_DIR ${CMAKE_INSTALL_LIBEXECDIR}/hugeodp/tests)
 
@@ -26,6 +28,9 @@ function(lab_test_labels out)
 		set(names ${device})
 		if(device MATCHES "^mlx5")
 			set(names ${device}-transport)
+			if(test_LENIENT)
+				set(names ${names}-lenient)
+			endif()
 		endif()
 		if(NOT test_STOCK_ONLY)
 			list(APPEND labels ${names})
@@ -54,10 +59,13 @@ function(lab_program name output)
 endfunction()
 
 function(lab_test name)
-	cmake_parse_arguments(PARSE_ARGV 1 test "SMALL;STOCK;STOCK_ONLY" "PROGRAM;SCHEMES"
+	cmake_parse_arguments(PARSE_ARGV 1 test "SMALL;STOCK;STOCK_ONLY;LENIENT" "PROGRAM;SCHEMES"
 		"ARGS;DEVICES")
 	if(test_UNPARSED_ARGUMENTS OR (test_SCHEMES AND NOT test_SCHEMES STREQUAL both))
 		message(FATAL_ERROR "lab_test(${name}): ${test_UNPARSED_ARGUMENTS} SCHEMES ${test_SCHEMES}")
+	endif()
+	if(test_LENIENT AND NOT test_STOCK_ONLY)
+		message(FATAL_ERROR "lab_test(${name}): LENIENT without STOCK_ONLY")
 	endif()
 	if(NOT test_DEVICES)
 		set(test_DEVICES rxe)

@@ -27,7 +27,7 @@ vm_usage() {
 		  --kernel NAME    stock, hugeodp (default) or debug
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
-		                   scheme=memory, devices=2, strict, delay=SEED, trace, log=FILE
+		                   scheme=memory, devices=2, lenient, delay=SEED, trace, log=FILE
 		  --share DIR      DIR read-only at /mnt/share
 		  --mem MIB        memory (3072)
 		  --smp N          processors (2)
@@ -40,8 +40,9 @@ vm_usage() {
 		  --console        show the kernel's console at the end
 		  --gdb PORT       start when a gdb on this host has connected to PORT
 
-		exit status: the command's; 70 if the kernel complained, 71 if the machine died,
-		124 if the time was up, 2 for a wrong command line, 1 if the lab itself failed.
+		exit status: the command's; 70 if the kernel complained, or the mlx5 model of the
+		driver; 71 if the machine died, 124 if the time was up, 2 for a wrong command line,
+		1 if the lab itself failed.
 	END
 }
 
@@ -107,7 +108,7 @@ vm_options() {
 	kvm) [[ -z $VM_ICOUNT ]] || usage_error "--icount counts what TCG emulates: no --accel kvm" ;;
 	*) usage_error "unknown --accel '$VM_ACCEL': there are tcg and kvm" ;;
 	esac
-	[[ $VM_DEVICE == mlx5 || -z ${MLX5_ARGV[*]}$MLX5_LOG && $MLX5_DEVICES == 1 ]] ||
+	[[ $VM_DEVICE == mlx5 || -z $MLX5_GIVEN ]] ||
 		usage_error "--mlx5 is for --device mlx5"
 	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
 }
@@ -239,6 +240,10 @@ vm_verdict() {
 	fi
 	if splat_show "$dir/console"; then
 		say "the kernel complained (above)"
+		return 70
+	fi
+	if [[ $VM_DEVICE == mlx5 ]] && mlx5_complained "$dir"; then
+		say "the driver did what a real device may not accept (above; --mlx5 lenient permits it)"
 		return 70
 	fi
 	# timeout kills what does not end by itself, and returns the status of what somebody else killed
