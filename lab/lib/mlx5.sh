@@ -5,6 +5,10 @@
 # device. It ends when QEMU does; if it ends before, the machine has lost its devices and is of no
 # use.
 
+# QEMU gives up a device that does not reply within this time. Its own 5 s are not enough where many
+# machines share a few processors.
+MLX5_REPLY_MS=60000
+
 mlx5_defaults() {
 	MLX5_ARGV=()
 	MLX5_GIVEN=''
@@ -59,7 +63,7 @@ mlx5_qemu() {
 		-machine memory-backend=memory
 	while IFS= read -r path; do
 		printf '%s\n' -device \
-			"{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"$path\"}}"
+			"{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":$MLX5_REPLY_MS,\"socket\":{\"type\":\"unix\",\"path\":\"$path\"}}"
 	done < <(mlx5_sockets)
 }
 
@@ -112,8 +116,9 @@ mlx5_finish() {
 			say "no log of the mlx5 device model at $MLX5_LOG"
 	fi
 	[[ -n $MLX5_LOST ]] || return 0
-	say "the mlx5 device model died (status $MLX5_LOST), and the machine with it; its last words:"
+	say "the mlx5 device model ended before the machine (status $MLX5_LOST); its last words and QEMU's:"
 	tail -n 20 "$dir/mlx5.log" >&2
+	tail -n 5 "$dir/qemu.log" >&2
 	return 1
 }
 
