@@ -18,6 +18,9 @@
 #
 #   rxe  rxe-small  mlx5-transport  mlx5-memory  mlx5-pair-transport  mlx5-pair-memory
 #   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport  stock-mlx5-transport-lenient
+#
+# A folder whose tests are a part of their own sets LAB_TEST_GROUP, which comes first in their labels
+# (hostile-rxe, ...). Its programs are also linked with LAB_TEST_LIBRARIES.
 
 set(LAB_TEST_DIR ${CMAKE_INSTALL_LIBEXECDIR}/hugeodp/tests)
 
@@ -45,6 +48,9 @@ function(lab_test_labels out)
 	if(test_SMALL)
 		list(APPEND labels rxe-small)
 	endif()
+	if(LAB_TEST_GROUP)
+		list(TRANSFORM labels PREPEND ${LAB_TEST_GROUP}-)
+	endif()
 	list(JOIN labels " " labels)
 	set(${out} ${labels} PARENT_SCOPE)
 endfunction()
@@ -54,7 +60,7 @@ function(lab_program name output)
 	add_executable(lab-${name} ${name}.c)
 	set_target_properties(lab-${name} PROPERTIES OUTPUT_NAME ${output})
 	target_include_directories(lab-${name} PRIVATE ${PROJECT_SOURCE_DIR}/kernel-headers)
-	target_link_libraries(lab-${name} PRIVATE labtest)
+	target_link_libraries(lab-${name} PRIVATE ${LAB_TEST_LIBRARIES} labtest)
 	install(TARGETS lab-${name} RUNTIME DESTINATION ${LAB_TEST_DIR})
 endfunction()
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Memory of which one block waits for user space when it is touched. */
+#ifndef HOSTILE_HELD_H
+#define HOSTILE_HELD_H
+
+#include "fuse.h"
+#include "hostile.h"
+#include "uffd.h"
+
+enum holder {
+	HOLD_MISSING, /* userfaultfd, page missing */
+	HOLD_MINOR,   /* userfaultfd, page there but not mapped; for shared kinds */
+	HOLD_WP,      /* userfaultfd, write protection: holds writes */
+	HOLD_FUSE,    /* a file of a FUSE file system, mapped private */
+	HOLD_STOPPED, /* userfaultfd, its server a process that is stopped */
+};
+
+const char *holder_name(enum holder holder);
+
+struct held {
+	enum holder holder;
+	struct buf *buf;
+	uint8_t *source; /* what the block holds */
+	int uffd;
+	struct pager pager;
+	struct fuse fuse;
+	pid_t server;
+};
+
+/* The first 2 MiB of @buf, which nobody has touched, wait from now on. */
+void held_open(struct held *held, enum holder holder, struct buf *buf);
+/* True once a fault waits. */
+bool held_waits(struct held *held, double seconds);
+/* Lets it through, and all that come. */
+void held_release(struct held *held);
+void held_close(struct held *held);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * What the tests against hostile users share: scenarios in processes of their own, requests and
+ * calls that are waited for with a bound, and what root can see of pages.
+ */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "scene.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
+#define BLOCK(n) (SZ_2M * (n))
+
+/* ---- time ---- */
+
+double now_s(void);
+void sleep_ms(long ms);
+
+/* Seconds in which everything is done that has nothing to wait for. */
+double soon(void);
+/* And seconds for what has to wait for a few others. */
+double later(void);
+
+/* $HUGEODP_LONG is 1: what takes minutes is tested, too. */
+bool is_long(void);
+
+/* ---- scenarios ---- */
+
+typedef void (*scenario_fn)(struct rig *rig, const void *arg);
+
+/*
+ * Runs @fn in a process of its own, with a rig of its own, and repeats its test points here. The
+ * process has @seconds, and has to be gone soon when it is killed after that: both are test points
+ * if it is not so. Only text of $HUGEODP_ONLY in @name, if that is set.
+ */
+__attribute__((format(printf, 4, 5))) void scenario(double seconds, scenario_fn fn,
+						    const void *arg, const char *name, ...);
+
+/* Test point: the process is gone in @seconds. Kills it if not, and waits a while more. */
+bool process_ends(pid_t pid, double seconds, const char *what);
+
+/* ---- requests ---- */
+
+#define NO_COMPLETION (-1)
+
+void rdma_post(struct pair *pair, enum ibv_wr_opcode op, const struct ibv_mr *local, uint64_t laddr,
+	       const struct ibv_mr *remote, uint64_t raddr, size_t len);
+/* The status of the next completion at the near end, or NO_COMPLETION. */
+int rdma_wait(struct pair *pair, double seconds);
+/* Both; the pair is renewed after an error. */
+int rdma_run(struct pair *pair, enum ibv_wr_opcode op, const struct ibv_mr *local, uint64_t laddr,
+	     const struct ibv_mr *remote, uint64_t raddr, size_t len);
+const char *status_name(int status);
+
+/* A WRITE or READ between two bufs whose completion comes later. */
+struct flight {
+	struct pair *pair;
+	struct xfer x;
+};
+
+void flight_start(struct flight *flight, struct pair *pair, enum op op, struct buf *near,
+		  size_t near_at, struct buf *far, size_t far_at, size_t len);
+/*
+ * Test point: it completes with success in @seconds and every byte is right. Returns false with
+ * *@late set if it is still on its way.
+ */
+bool flight_lands(struct flight *flight, double seconds, bool *late, const char *what);
+
+/* ---- calls ---- */
+
+struct call {
+	pthread_t thread;
+	int (*fn)(void *arg);
+	void *arg;
+	int ret;
+	atomic_bool done;
+	bool joined;
+};
+
+void call_start(struct call *call, int (*fn)(void *arg), void *arg);
+bool call_ends(struct call *call, double seconds);
+
+/* Test point: the call returns @want in time; ends the scenario if it never does. */
+bool call_is(struct call *call, double seconds, int want, const char *what);
+
+int call_dereg(void *mr);
+
+struct prefetch {
+	struct ibv_pd *pd;
+	struct ibv_sge sge;
+	uint32_t flags;
+};
+
+/* ibv_advise_mr() for writing */
+int call_prefetch(void *prefetch);
+
+struct modify {
+	struct ibv_mr *mr;
+	uint64_t sizes;
+	uint32_t flags;
+};
+
+int call_modify(void *modify);
+
+/* ---- pages ---- */
+
+/* Of /proc/self/pagemap, for the page at @addr. */
+uint64_t pagemap_entry(const void *addr);
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define PAGEMAP_FILE (1ULL << 61)
+#define PAGEMAP_PFN ((1ULL << 55) - 1)
+
+/* Pages of the range that are there, or in swap. */
+size_t pages_present(const void *addr, size_t len);
+
+/* Of /proc/kpageflags; needs root. */
+uint64_t page_flags(uint64_t pfn);
+#define KPF(n) (1ULL << (n))
+#define KPF_DIRTY_BIT KPF(4)
+#define KPF_COMPOUND_HEAD_BIT KPF(15)
+#define KPF_COMPOUND_TAIL_BIT KPF(16)
+
+/* ---- files of the system ---- */
+
+/* Writes @text; ends the test if that is not possible. */
+void put_file(const char *path, const char *text);
+/* The number behind @key in a file of "key: number" or "key number" lines; -1: not there. */
+long file_value(const char *path, const char *key);
+
+/* "always [madvise] never" of a file: the word in brackets */
+void get_choice(const char *path, char *value, size_t size);
+
+#define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
+
+#endif

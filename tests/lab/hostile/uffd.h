@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* userfaultfd, and a thread that answers its page faults or lets them wait. */
+#ifndef HOSTILE_UFFD_H
+#define HOSTILE_UFFD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/userfaultfd.h>
+
+/* Ends the test if there is none with these features. */
+int uffd_open(uint64_t features);
+
+/* @modes: UFFDIO_REGISTER_MODE_* */
+void uffd_watch(int fd, void *addr, size_t len, uint64_t modes);
+void uffd_unwatch(int fd, void *addr, size_t len);
+
+/* True once an event can be read, which is not done here. */
+bool uffd_pending(int fd, double seconds);
+
+/* 0 or an errno value */
+int uffd_copy(int fd, void *to, const void *from, size_t len);
+int uffd_continue(int fd, void *addr, size_t len);
+int uffd_protect(int fd, void *addr, size_t len, bool protect);
+int uffd_poison(int fd, void *addr, size_t len);
+int uffd_move(int fd, void *to, void *from, size_t len);
+
+#define PAGER_EVENTS 64
+
+/* Missing pages come from @source, page by page; the other kinds are let through. */
+struct pager {
+	int fd;
+	uint8_t *addr;
+	size_t len;
+	size_t page;
+	const uint8_t *source;
+	pthread_t thread;
+	atomic_bool hold;
+	atomic_bool stop;
+	atomic_uint events; /* of all kinds so far */
+	atomic_uint held;
+	/* called with an event before it is answered, in the thread; may be NULL */
+	void (*look)(void *arg, const struct uffd_msg *msg);
+	void *arg;
+	struct uffd_msg waiting[PAGER_EVENTS];
+};
+
+/* @pager: fd, addr, len, page and source are set, and hold, look and arg if wanted. */
+void pager_start(struct pager *pager);
+/* True once an event is held. */
+bool pager_holds(struct pager *pager, double seconds);
+/* Answers what was held, and what comes from now on. */
+void pager_release(struct pager *pager);
+void pager_stop(struct pager *pager);
+
+/* Answers one event; for a pager without a thread. */
+void pager_answer(const struct pager *pager, const struct uffd_msg *msg);
+
+#endif
