@@ -16,6 +16,9 @@
 #define GUARD_BYTE 0xa5
 #define OUT_LEN 1024
 #define NO_HANDLE 0xffffffffU
+/* Where a user's addresses end, and where they end on machines that have the most of them */
+#define USER_END ((1ULL << 47) - SZ_4K)
+#define LARGEST_USER_END (1ULL << 56)
 
 const char *const method_names[METHODS] = {
 	[REG_MR] = "REG_MR",
@@ -144,16 +147,29 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 	static const uint64_t lengths[] = {
 		0, 1, 4095, SZ_4K, 4097, SZ_64K, SZ_2M - 1, SZ_2M, SZ_2M * 2, SZ_1G, SZ_1G * 4,
 	};
+	/* lengths, and addresses at the ends of everything */
 	static const uint64_t wild[] = {
 		0,
 		1,
+		SZ_4K,
+		1ULL << 31,
+		1ULL << 32,
+		1ULL << 43,
 		1ULL << 46,
 		1ULL << 47,
 		(1ULL << 47) - SZ_2M,
+		USER_END - SZ_4K,
+		USER_END - 1,
+		USER_END,
+		USER_END + 1,
+		1ULL << 62,
 		1ULL << 63,
 		~0ULL,
-		0xffff888000000000ULL,
+		0xffff888000000000ULL, /* all of the memory, as the kernel sees it */
+		0xffffffff81000000ULL, /* the kernel itself */
+		0xffffffffff600000ULL,
 		~0ULL - SZ_2M,
+		~0ULL - SZ_4K + 1,
 		SZ_1G * 64,
 	};
 	const struct mem *mem = &c->caller->process->area[rng_below(c->rng, AREAS)];
@@ -175,6 +191,13 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 		*addr = PICK(c->rng, wild);
 }
 
+/* Memory that is nobody's on any machine. An implicit MR has no range. */
+static bool is_foreign(uint64_t addr, uint64_t len)
+{
+	return len && !(!addr && len == ~0ULL) &&
+	       (addr >= LARGEST_USER_END || len > LARGEST_USER_END - addr);
+}
+
 static void make_reg(struct call *c)
 {
 	uint64_t addr, len, iova;
@@ -182,6 +205,8 @@ static void make_reg(struct call *c)
 	bool odp;
 
 	random_range(c, &addr, &len);
+	if (is_foreign(addr, len))
+		c->verdict = MUST_FAIL;
 	iova = rng_below(c->rng, 4) ? addr : rng_next(c->rng) & ~(SZ_2M - 1);
 	if (iova != addr && rng_below(c->rng, 16))
 		iova |= addr & (SZ_2M - 1);
