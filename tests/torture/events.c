@@ -250,6 +250,9 @@ const char *const event_names[EVENTS] = {
 	[EV_COMPACT] = "compaction",
 	[EV_PRESSURE] = "memory pressure",
 	[EV_KILL] = "the other process killed",
+	[EV_UNMAP] = "munmap below an implicit MR",
+	[EV_FREE_WRITTEN] = "MADV_FREE and written by the device",
+	[EV_HELD] = "a fault held in another process",
 };
 
 void disturber_open(struct disturber *d, struct arena *a, unsigned int number)

@@ -66,7 +66,7 @@ void start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 
 /* All that runs beside the workers. */
 struct company {
-	pthread_t thread[6];
+	pthread_t thread[8];
 	unsigned int threads;
 	struct disturber disturber[DISTURBERS];
 	struct canaries canaries;
@@ -94,8 +94,14 @@ static void company_start(struct company *c, struct arena *a, const struct leg *
 		join_in(c, forker_run, a);
 	if (leg->pressure)
 		join_in(c, presser_run, a);
-	if (leg->inject)
+	if (leg->inject) {
 		join_in(c, injector_run, a);
+		return;
+	}
+	if (a->implicit)
+		join_in(c, unmapper_run, a);
+	join_in(c, freer_run, a);
+	join_in(c, holder_run, a);
 }
 
 static void company_stop(struct company *c, struct arena *a)
@@ -155,6 +161,12 @@ static const char *missing(const struct arena *a, const struct leg *leg, const u
 		return event_names[EV_PRESSURE];
 	if (leg->peer && !atomic_load(&a->events[EV_KILL]))
 		return event_names[EV_KILL];
+	if (!leg->inject && !atomic_load(&a->events[EV_FREE_WRITTEN]))
+		return event_names[EV_FREE_WRITTEN];
+	if (!leg->inject && !atomic_load(&a->events[EV_HELD]))
+		return event_names[EV_HELD];
+	if (!leg->inject && a->implicit && !atomic_load(&a->events[EV_UNMAP]))
+		return event_names[EV_UNMAP];
 	if (atomic_load(&a->easy) < ENOUGH_TRANSFERS && !leg->inject)
 		return "enough transfers";
 	return NULL;
@@ -321,6 +333,8 @@ int main(int argc, char **argv)
 		peer_main(atoi(argv[2]), atoi(argv[3]));
 	if (argc == 3 && !strcmp(argv[1], "--victim"))
 		victim_main(atoi(argv[2]));
+	if (argc == 4 && !strcmp(argv[1], "--held"))
+		held_main(atoi(argv[2]), (enum holder)atoi(argv[3]));
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (c == 'm')
 			minutes = strtod(optarg, NULL);

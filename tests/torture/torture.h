@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "canary.h"
+#include "held.h"
 #include "xfer.h"
 
 #define BLOCKS 8
@@ -69,6 +70,9 @@ enum event {
 	EV_COMPACT,
 	EV_PRESSURE,
 	EV_KILL,
+	EV_UNMAP,
+	EV_FREE_WRITTEN,
+	EV_HELD,
 	EVENTS,
 };
 
@@ -205,6 +209,13 @@ unsigned int peer_closed(const struct peer *peer, size_t block);
 /* removal.c */
 void removal_run(uint64_t seed, uint64_t until_ms);
 _Noreturn void victim_main(int control_fd);
+
+/* beside.c: threads' functions */
+void *unmapper_run(void *arena); /* only if there are implicit MRs */
+void *freer_run(void *arena);
+void *holder_run(void *arena);
+/* The process with held faults; does not return. */
+_Noreturn void held_main(int to_parent, enum holder holder);
 
 /* inject.c */
 bool inject_possible(void);

@@ -236,7 +236,7 @@ static void leaves(struct rig *rig, const void *arg)
 		fatal("fork: %s", strerror(errno));
 	if (!pid) {
 		/* its points are not of this scenario's */
-		fclose(stdout);
+		silence();
 		leaver(l, fds[1]);
 	}
 	close(fds[1]);

@@ -212,6 +212,12 @@ bool process_ends(pid_t pid, double seconds, const char *what)
 	return false;
 }
 
+void silence(void)
+{
+	if (!freopen("/dev/null", "we", stdout))
+		_exit(1);
+}
+
 /* ---- requests ---- */
 
 void rdma_post(struct pair *pair, enum ibv_wr_opcode op, const struct ibv_mr *local, uint64_t laddr,

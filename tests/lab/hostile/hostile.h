@@ -46,6 +46,9 @@ __attribute__((format(printf, 4, 5))) void scenario(double seconds, scenario_fn 
 /* Test point: the process is gone in @seconds. Kills it if not, and waits a while more. */
 bool process_ends(pid_t pid, double seconds, const char *what);
 
+/* Test points of this process go nowhere from now on. */
+void silence(void);
+
 /* ---- requests ---- */
 
 #define NO_COMPLETION (-1)

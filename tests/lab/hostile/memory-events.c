@@ -553,7 +553,7 @@ static void limited(struct rig *rig, const void *arg)
 	if (pid < 0)
 		fatal("fork: %s", strerror(errno));
 	if (!pid) {
-		fclose(stdout);
+		silence();
 		snprintf(path, sizeof(path), "%s/hostile/cgroup.procs", group);
 		put_file(path, "0");
 		limited_process(c);

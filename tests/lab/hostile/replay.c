@@ -175,8 +175,7 @@ static void replayed(struct rig *rig, const void *arg)
 	scene_open(&s, rig, mode, mode == &mode_odp ? MEM_BASE : MEM_THP, LEN);
 	scene_write(&s, 0, LEN, "before");
 	forger_open(&forger, rig);
-	pair_renew(&s.pair);
-	for (uint32_t i = 0; i < 7; i++) {
+	for (size_t i = 0; i < 7; i++) {
 		uint64_t va = buf_iova(&s.far, AT);
 		const struct {
 			uint64_t va;
@@ -190,20 +189,29 @@ static void replayed(struct rig *rig, const void *arg)
 			{ va + N, 1 },
 			{ va - 1, N },
 		};
+		struct flight f;
+		char what[64];
 		long before;
 		double end;
+		bool late;
 
-		/* each READ is one packet, so its number is that of the READ */
-		scene_read(&s, AT, N, "the request");
+		pair_renew(&s.pair);
+		/* one packet, the first of all: number 0 */
+		flight_start(&f, &s.pair, OP_READ, &s.near, 0, &s.far, AT, N);
+		flight_lands(&f, soon(), &late, "the request");
 		before = duplicates(rig);
-		forge_read(&forger, &s.pair, i, again[i].va, again[i].len, s.far.mr->rkey);
+		forge_read(&forger, &s.pair, 0, again[i].va, again[i].len, s.far.mr->rkey);
 		for (end = now_s() + soon(); duplicates(rig) == before && now_s() < end;)
 			sleep_ms(5);
-		ok(duplicates(rig) > before, "a duplicate of %#llx + %u comes in",
-		   (unsigned long long)again[i].va, again[i].len);
+		snprintf(what, sizeof(what), "a duplicate of %#llx + %u",
+			 (unsigned long long)again[i].va, again[i].len);
+		ok(duplicates(rig) > before, "%s comes in", what);
+		/* it neither ends the connection nor changes what is answered */
+		flight_start(&f, &s.pair, OP_READ, &s.near, SZ_64K, &s.far, AT - 100, N);
+		flight_lands(&f, soon(), &late, what);
+		ok(buf_check_all(&s.near), "%s: every byte at the near end", what);
 	}
-	/* no duplicate has ended the connection, or changed what is answered */
-	scene_read(&s, AT, N, "after all duplicates");
+	pair_renew(&s.pair);
 	scene_write(&s, AT, N, "after all duplicates");
 	scene_intact(&s, "after all duplicates");
 	scene_close(&s);
