@@ -4,9 +4,9 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug compilers fuzz mlx5 packages clients)
+PARTS_MORE=(debug compilers fuzz mlx5 hostile packages clients)
 # of which single tests can be run
-PARTS_NAMED=(unit lab stock self debug compilers mlx5)
+PARTS_NAMED=(unit lab stock self debug compilers mlx5 hostile)
 # these tests only, or all if there are none
 TEST_NAMES=()
 
@@ -152,6 +152,19 @@ KMEMLEAK='for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys
 # Slow, so only when asked for: the same under the kernel's own checkers
 part_debug() {
 	part_label debug debug rxe "$KMEMLEAK" --mem 4608 --gigapages 1
+}
+
+# What users could do to others, on each device and under the checkers
+part_hostile() {
+	local scheme
+	part_label hostile hugeodp hostile-rxe
+	for scheme in transport memory; do
+		part_label "hostile-mlx5-$scheme" hugeodp "hostile-mlx5-$scheme" : --device mlx5 \
+			--mlx5 "scheme=$scheme"
+		part_label "hostile-mlx5-$scheme-debug" debug "hostile-mlx5-$scheme" "$KMEMLEAK" \
+			--device mlx5 --mlx5 "scheme=$scheme"
+	done
+	part_label hostile-debug debug hostile-rxe "$KMEMLEAK"
 }
 
 # What the series tests inside of the kernel
