@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What others do beside the arena, each with memory, MRs and a connection of its own: an implicit MR
- * whose memory is unmapped again and again, memory that is given back lazily and written by the device
- * all the same, and another process whose faults are never served until it is killed.
+ * What others do beside the arena, each with memory, MRs and a connection of its own: an implicit
+ * MR whose memory is unmapped again and again, memory that is given back lazily and written by the
+ * device all the same, and another process whose faults are never served until it is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,8 +52,8 @@ struct unmapper {
 static struct ibv_mr *reg_all(struct unmapper *u)
 {
 	bool mixed = (u->a->odp_flags & IBV_ODP_MIXED) && rng_below(&u->rng, 2);
-	struct ibv_mr *mr = mode_reg(mixed ? &mode_mixed_2m_4k : &mode_odp, u->a->rig->pd, NULL, SIZE_MAX,
-				     0, ACCESS_ALL);
+	struct ibv_mr *mr = mode_reg(mixed ? &mode_mixed_2m_4k : &mode_odp, u->a->rig->pd, NULL,
+				     SIZE_MAX, 0, ACCESS_ALL);
 
 	if (!mr)
 		fatal("implicit MR: %s", strerror(errno));
@@ -63,7 +63,8 @@ static struct ibv_mr *reg_all(struct unmapper *u)
 static void take_away(uint8_t *at)
 {
 	/* the place stays reserved */
-	if (mmap(at, SPOT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != at)
+	if (mmap(at, SPOT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		 0) != at)
 		fatal("mmap: %s", strerror(errno));
 }
 
@@ -76,12 +77,14 @@ static void post_spot(struct unmapper *u, uint8_t *at, size_t len, bool read)
 /* Memory comes, is written and read, and goes; the last time with a request under way. */
 static void one_spot(struct unmapper *u)
 {
-	uint8_t *at = u->space + rng_below(&u->rng, SPACE_GIB) * SZ_1G + rng_below(&u->rng, 64) * SPOT;
+	uint8_t *at =
+		u->space + rng_below(&u->rng, SPACE_GIB) * SZ_1G + rng_below(&u->rng, 64) * SPOT;
 	size_t off = rng_below(&u->rng, SZ_4K), len = rng_size(&u->rng, SPOT - SZ_4K);
 	enum ibv_wc_status status;
 	bool dereg = !rng_below(&u->rng, 8);
 
-	if (mmap(at, SPOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at)
+	if (mmap(at, SPOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) != at)
 		fatal("mmap: %s", strerror(errno));
 	madvise(at, SPOT, rng_below(&u->rng, 2) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	pattern_fill(u->near.mem.addr, ++u->gen, 0, len);
@@ -116,8 +119,8 @@ void *unmapper_run(void *arg)
 	u.rng.state = u.a->seed + 0x0a11;
 	pair_open(&u.pair, u.a->rig, 4096);
 	buf_make(&u.near, u.a->rig, MEM_BASE, SPOT, &mode_pinned);
-	u.space = mmap(NULL, SZ_1G * SPACE_GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		       0);
+	u.space = mmap(NULL, SZ_1G * SPACE_GIB, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (u.space == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	u.mr = reg_all(&u);
@@ -152,7 +155,8 @@ static bool freed_right(const struct buf *far, const bool *written)
 	return true;
 }
 
-static void one_free(struct arena *a, struct rng *rng, struct pair *pair, struct buf *near, struct buf *far)
+static void one_free(struct arena *a, struct rng *rng, struct pair *pair, struct buf *near,
+		     struct buf *far)
 {
 	bool written[PIECES] = {};
 
@@ -234,7 +238,9 @@ _Noreturn void held_main(int to_parent, enum holder holder)
 		fatal("register: %s", strerror(errno));
 	rdma_post(&pair, IBV_WR_RDMA_WRITE, near.mr, (uintptr_t)near.mem.addr, far.mr,
 		  (uintptr_t)far.mem.addr + 100, SZ_4K);
-	prefetch = (struct prefetch){ rig.pd, { (uintptr_t)far.mem.addr + SZ_1M, SZ_4K, far.mr->lkey }, 0 };
+	prefetch = (struct prefetch){ rig.pd,
+				      { (uintptr_t)far.mem.addr + SZ_1M, SZ_4K, far.mr->lkey },
+				      0 };
 	call_prefetch(&prefetch);
 	if (!held_waits(&held, GONE_S) || write(to_parent, "", 1) != 1)
 		exit(1);

@@ -45,8 +45,8 @@ static void parts_go(struct rig *rig, const void *arg)
 	if (!ok(mr, "implicit MR: %s", mr ? "done" : strerror(errno)))
 		return;
 	scene_open_unregistered(&s, rig, MEM_BASE, SZ_2M);
-	space = mmap(NULL, SZ_1G * (FRESH + 1), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1, 0);
+	space = mmap(NULL, SZ_1G * (FRESH + 1), PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (space == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	table_before = mr_state(mr).table_bytes;
@@ -58,11 +58,12 @@ static void parts_go(struct rig *rig, const void *arg)
 			 -1, 0) == MAP_FAILED)
 			fatal("mmap: %s", strerror(errno));
 		pattern_fill(s.near.mem.addr, 77, i * SZ_4K, SZ_4K);
-		bad += rdma_run(&s.pair, IBV_WR_RDMA_WRITE, s.near.mr, (uintptr_t)s.near.mem.addr, mr,
-				(uintptr_t)at, SZ_4K) != 0;
+		bad += rdma_run(&s.pair, IBV_WR_RDMA_WRITE, s.near.mr, (uintptr_t)s.near.mem.addr,
+				mr, (uintptr_t)at, SZ_4K) != 0;
 		bad += memcmp(at, s.near.mem.addr, SZ_4K) != 0;
-		if (mmap(at, SZ_4K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
-			 -1, 0) == MAP_FAILED)
+		if (mmap(at, SZ_4K, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+			 0) == MAP_FAILED)
 			fatal("mmap: %s", strerror(errno));
 	}
 	is_u64(bad, 0, "WRITEs into %d fresh GiBs, wrong ones", FRESH);
@@ -73,7 +74,8 @@ static void parts_go(struct rig *rig, const void *arg)
 		if (lost < FRESH * 64 && table_after <= table_before + SZ_1M)
 			break;
 	}
-	ok(lost < FRESH * 64, "%ld kB of memory are gone for %d pages that are not there", lost, FRESH);
+	ok(lost < FRESH * 64, "%ld kB of memory are gone for %d pages that are not there", lost,
+	   FRESH);
 	ok(table_after <= table_before + SZ_1M, "tables of %llu bytes",
 	   (unsigned long long)table_after);
 	is_u64(mr_state(mr).blocks_mapped, 0, "blocks mapped");
@@ -176,7 +178,8 @@ static void charged(struct rig *rig, const void *arg)
 	uint8_t *space;
 
 	group_open(&g);
-	space = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	space = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		     -1, 0);
 	if (space == MAP_FAILED || madvise(space, len, MADV_NOHUGEPAGE))
 		fatal("memory: %s", strerror(errno));
 	before = group_kernel(&g);
@@ -228,7 +231,8 @@ static void hugetlb_later(struct rig *rig, const void *arg)
 			continue;
 		scene_write_fails(&s, 100, 8, "nothing there yet");
 		at = mmap(s.far.mem.addr, LEN, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB, -1,
+			  0);
 		if (at == MAP_FAILED)
 			fatal("hugetlb: %s", strerror(errno));
 		memset(s.far.shadow, 0, LEN);
@@ -388,7 +392,8 @@ static void other_pd(struct rig *rig, const void *arg)
 	if (!err) {
 		scene_write_fails(&s, SZ_2M - 10, 20, "another PD");
 		scene_read_fails(&s, SZ_2M - 10, 20, "another PD");
-		is_errno(rereg(rig, s.far.mr, IBV_REREG_MR_CHANGE_PD, rig->pd, NULL, 0, 0), 0, "back");
+		is_errno(rereg(rig, s.far.mr, IBV_REREG_MR_CHANGE_PD, rig->pd, NULL, 0, 0), 0,
+			 "back");
 	}
 	scene_write(&s, SZ_2M - 5000, 10000, "the first PD");
 	scene_read(&s, 0, LEN, "the first PD");
@@ -486,8 +491,12 @@ static void all(const char *what, scenario_fn fn, const struct combo *combos, si
 int main(void)
 {
 	static const struct mode *const whole[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k };
-	static const struct mode *const modes[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k, &mode_strict_4k };
-#define REQUEST(n, s, f) { n, IBV_ACCESS_ON_DEMAND, true, s, f }
+	static const struct mode *const modes[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k,
+						    &mode_strict_4k };
+#define REQUEST(n, s, f) \
+	{ \
+		n, IBV_ACCESS_ON_DEMAND, true, s, f \
+	}
 	static const struct large larges[] = {
 		{ REQUEST("2M|4K", SZ_2M | SZ_4K, 0), SZ_1G * 64 },
 		{ REQUEST("2M|4K", SZ_2M | SZ_4K, 0), SZ_1G * 256 },
@@ -496,21 +505,22 @@ int main(void)
 		{ REQUEST("mixed 2M|4K", SZ_2M | SZ_4K, IBV_ODP_MIXED), SZ_1G * 1024 },
 	};
 
-	ALL("fewer rights", fewer_rights, { &mode_odp, MEM_BASE, false }, { &mode_strict_2m, MEM_THP, false },
-	    { &mode_strict_2m, MEM_HUGETLB, false }, { &mode_2m_4k, MEM_THP, false },
-	    { &mode_mixed_2m_4k, MEM_THP, false });
-	ALL("more rights", more_rights, { &mode_odp, MEM_BASE, false }, { &mode_odp, MEM_BASE, true },
-	    { &mode_2m_4k, MEM_THP, false }, { &mode_2m_4k, MEM_THP, true },
-	    { &mode_mixed_2m_4k, MEM_THP, false }, { &mode_mixed_2m_4k, MEM_THP, true },
-	    { &mode_strict_2m, MEM_HUGETLB, false }, { &mode_strict_2m, MEM_HUGETLB, true });
+	ALL("fewer rights", fewer_rights, { &mode_odp, MEM_BASE, false },
+	    { &mode_strict_2m, MEM_THP, false }, { &mode_strict_2m, MEM_HUGETLB, false },
+	    { &mode_2m_4k, MEM_THP, false }, { &mode_mixed_2m_4k, MEM_THP, false });
+	ALL("more rights", more_rights, { &mode_odp, MEM_BASE, false },
+	    { &mode_odp, MEM_BASE, true }, { &mode_2m_4k, MEM_THP, false },
+	    { &mode_2m_4k, MEM_THP, true }, { &mode_mixed_2m_4k, MEM_THP, false },
+	    { &mode_mixed_2m_4k, MEM_THP, true }, { &mode_strict_2m, MEM_HUGETLB, false },
+	    { &mode_strict_2m, MEM_HUGETLB, true });
 	ALL("another PD", other_pd, { &mode_odp, MEM_BASE, false }, { &mode_2m_4k, MEM_THP, false },
 	    { &mode_mixed_2m_4k, MEM_THP, false });
-	ALL("another range", other_range, { &mode_odp, MEM_BASE, false }, { &mode_2m_4k, MEM_THP, false },
-	    { &mode_strict_2m, MEM_HUGETLB, false });
-	ALL("read-only memory", read_only, { &mode_odp, MEM_BASE, false }, { &mode_strict_4k, MEM_BASE, false },
-	    { &mode_strict_2m, MEM_HUGETLB, false }, { &mode_strict_2m, MEM_THP, false },
-	    { &mode_2m_4k, MEM_THP, false }, { &mode_2m_4k, MEM_BASE, false },
-	    { &mode_mixed_2m_4k, MEM_THP, false });
+	ALL("another range", other_range, { &mode_odp, MEM_BASE, false },
+	    { &mode_2m_4k, MEM_THP, false }, { &mode_strict_2m, MEM_HUGETLB, false });
+	ALL("read-only memory", read_only, { &mode_odp, MEM_BASE, false },
+	    { &mode_strict_4k, MEM_BASE, false }, { &mode_strict_2m, MEM_HUGETLB, false },
+	    { &mode_strict_2m, MEM_THP, false }, { &mode_2m_4k, MEM_THP, false },
+	    { &mode_2m_4k, MEM_BASE, false }, { &mode_mixed_2m_4k, MEM_THP, false });
 	scenario(later(), hugetlb_later, NULL, "IBV_ACCESS_HUGETLB before there is memory");
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		scenario(later(), charged, modes[i], "charged, %s", modes[i]->name);

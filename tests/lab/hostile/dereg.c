@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * MRs go away in the worst moments: while a fault on them waits for user space, with the process that
- * owns them, and while the kernel takes pages back. Nothing that was freed is used, which the debug
- * kernel sees.
+ * MRs go away in the worst moments: while a fault on them waits for user space, with the process
+ * that owns them, and while the kernel takes pages back. Nothing that was freed is used, which the
+ * debug kernel sees.
  */
 #include <errno.h>
 #include <sched.h>
@@ -50,7 +50,8 @@ static void still_works(struct rig *rig)
 }
 
 /* A request, or an asynchronous prefetch, that comes to wait */
-static void begin(struct rig *rig, struct pair *pair, struct buf *near, struct buf *far, enum what what)
+static void begin(struct rig *rig, struct pair *pair, struct buf *near, struct buf *far,
+		  enum what what)
 {
 	struct ibv_sge sge = { buf_iova(far, AT), N, far->mr->lkey };
 
@@ -322,8 +323,8 @@ static void race(struct rig *rig, const void *arg)
 		/* each block comes into the table, writable */
 		for (size_t at = 0; at < r.mem.len; at += SZ_1M)
 			bad += !!rdma_run(&pair, IBV_WR_RDMA_WRITE, near.mr,
-					  (uintptr_t)near.mem.addr, mr,
-					  (uintptr_t)r.mem.addr + at, SZ_64K);
+					  (uintptr_t)near.mem.addr, mr, (uintptr_t)r.mem.addr + at,
+					  SZ_64K);
 		r.delay_us = (long)rng_below(&rng, 2000);
 		pthread_barrier_wait(&r.barrier);
 		if (i % 2)
@@ -390,10 +391,10 @@ int main(void)
 {
 	static const struct mode *const whole[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k };
 	static const struct race races[] = {
-		{ &mode_odp, MEM_BASE, DROPPED },	  { &mode_odp, MEM_BASE, UNMAPPED },
-		{ &mode_strict_2m, MEM_THP, DROPPED },	  { &mode_strict_2m, MEM_HUGETLB, UNMAPPED },
-		{ &mode_2m_4k, MEM_THP, UNMAPPED },	  { &mode_2m_4k, MEM_BASE, DROPPED },
-		{ &mode_mixed_2m_4k, MEM_THP, DROPPED },  { &mode_mixed_2m_4k, MEM_BASE, UNMAPPED },
+		{ &mode_odp, MEM_BASE, DROPPED },	 { &mode_odp, MEM_BASE, UNMAPPED },
+		{ &mode_strict_2m, MEM_THP, DROPPED },	 { &mode_strict_2m, MEM_HUGETLB, UNMAPPED },
+		{ &mode_2m_4k, MEM_THP, UNMAPPED },	 { &mode_2m_4k, MEM_BASE, DROPPED },
+		{ &mode_mixed_2m_4k, MEM_THP, DROPPED }, { &mode_mixed_2m_4k, MEM_BASE, UNMAPPED },
 		{ &mode_odp, MEM_BASE, PAGED_OUT },
 	};
 	double patience = later() * 3 + (double)hold_ms() / 1000;

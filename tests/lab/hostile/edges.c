@@ -20,8 +20,8 @@
 #define KERNEL_TEXT 0xffffffff81000000ULL
 
 static const struct mode *const modes[] = {
-	&mode_odp,  &mode_strict_4k, &mode_strict_2m,	&mode_2m_4k,
-	&mode_any,  &mode_mixed_2m_4k, &mode_mixed_any, &mode_hugetlb_flag,
+	&mode_odp, &mode_strict_4k,   &mode_strict_2m, &mode_2m_4k,
+	&mode_any, &mode_mixed_2m_4k, &mode_mixed_any, &mode_hugetlb_flag,
 };
 
 /* The first address that is no user's. */
@@ -73,7 +73,8 @@ static unsigned int all_ranges(struct range *ranges)
 		~0ULL - SZ_4K + 1,
 		~0ULL,
 	};
-	const uint64_t lens[] = { 1, SZ_4K, SZ_2M, 1ULL << 31, 1ULL << 32, 1ULL << 43, 1ULL << 63, ~0ULL };
+	const uint64_t lens[] = { 1,	      SZ_4K,	  SZ_2M,      1ULL << 31,
+				  1ULL << 32, 1ULL << 43, 1ULL << 63, ~0ULL };
 	unsigned int n = 0;
 
 	for (size_t a = 0; a < ARRAY_SIZE(addrs); a++)
@@ -105,8 +106,8 @@ static void no_access(struct scene *s, struct ibv_mr *mr, const struct range *r)
 	ok(status == IBV_WC_REM_ACCESS_ERR && near[0] == 0xee, "READ at %#llx fails: %s",
 	   (unsigned long long)r->addr, status_name(status));
 	status = rdma_run(&s->pair, IBV_WR_RDMA_WRITE, s->near.mr, (uintptr_t)near, mr, r->addr, 1);
-	ok(status == IBV_WC_REM_ACCESS_ERR, "WRITE at %#llx fails: %s",
-	   (unsigned long long)r->addr, status_name(status));
+	ok(status == IBV_WC_REM_ACCESS_ERR, "WRITE at %#llx fails: %s", (unsigned long long)r->addr,
+	   status_name(status));
 }
 
 /* By the library */
@@ -124,7 +125,8 @@ static void registered(struct rig *rig, const void *arg)
 		int err;
 
 		errno = 0;
-		mr = mode_reg(mode, rig->pd, (void *)(uintptr_t)r->addr, r->len, r->addr, ACCESS_ALL);
+		mr = mode_reg(mode, rig->pd, (void *)(uintptr_t)r->addr, r->len, r->addr,
+			      ACCESS_ALL);
 		err = mr ? 0 : errno;
 		if (is_users(r->addr, r->len)) {
 			if (mr && r->len <= SZ_4K)
@@ -134,8 +136,9 @@ static void registered(struct rig *rig, const void *arg)
 			if (!mr && is_refusal(err, r))
 				refused++;
 			else
-				diag("%s: %#llx + %#llx: %s", mode->name, (unsigned long long)r->addr,
-				     (unsigned long long)r->len, mr ? "an MR" : strerror(err));
+				diag("%s: %#llx + %#llx: %s", mode->name,
+				     (unsigned long long)r->addr, (unsigned long long)r->len,
+				     mr ? "an MR" : strerror(err));
 		}
 		if (mr && ibv_dereg_mr(mr))
 			fatal("deregistration at %#llx failed", (unsigned long long)r->addr);
@@ -150,7 +153,8 @@ struct reg_attrs {
 };
 
 /* REG_MR by an ioctl of our own; an MR that comes of it is destroyed. */
-static int raw_reg(struct rig *rig, const struct mode *mode, uint64_t addr, uint64_t len, uint64_t iova)
+static int raw_reg(struct rig *rig, const struct mode *mode, uint64_t addr, uint64_t len,
+		   uint64_t iova)
 {
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_REG_MR);
 	struct raw gone = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_DESTROY);
@@ -321,7 +325,8 @@ struct access {
 	uint32_t len;
 };
 
-static void refused_accesses(struct scene *s, struct ibv_mr *mr, const struct access *accesses, size_t n)
+static void refused_accesses(struct scene *s, struct ibv_mr *mr, const struct access *accesses,
+			     size_t n)
 {
 	uint8_t *near = s->near.mem.addr;
 
@@ -338,16 +343,16 @@ static void refused_accesses(struct scene *s, struct ibv_mr *mr, const struct ac
 			   (unsigned long long)a->addr, a->len, strerror(err));
 		}
 		memset(near, 0xee, a->len);
-		status = rdma_run(&s->pair, IBV_WR_RDMA_READ, s->near.mr, (uintptr_t)near, mr, a->addr,
-				  a->len);
+		status = rdma_run(&s->pair, IBV_WR_RDMA_READ, s->near.mr, (uintptr_t)near, mr,
+				  a->addr, a->len);
 		ok(status == IBV_WC_REM_ACCESS_ERR, "READ of %#llx + %u fails: %s",
 		   (unsigned long long)a->addr, a->len, status_name(status));
-		status = rdma_run(&s->pair, IBV_WR_RDMA_WRITE, s->near.mr, (uintptr_t)near, mr, a->addr,
-				  a->len);
+		status = rdma_run(&s->pair, IBV_WR_RDMA_WRITE, s->near.mr, (uintptr_t)near, mr,
+				  a->addr, a->len);
 		ok(status == IBV_WC_REM_ACCESS_ERR, "WRITE to %#llx + %u fails: %s",
 		   (unsigned long long)a->addr, a->len, status_name(status));
-		status = rdma_run(&s->pair, IBV_WR_RDMA_WRITE, mr, a->addr, s->near.mr, (uintptr_t)near,
-				  a->len);
+		status = rdma_run(&s->pair, IBV_WR_RDMA_WRITE, mr, a->addr, s->near.mr,
+				  (uintptr_t)near, a->len);
 		ok(status == IBV_WC_LOC_PROT_ERR, "%#llx + %u as a source fails: %s",
 		   (unsigned long long)a->addr, a->len, status_name(status));
 	}
@@ -410,7 +415,8 @@ static void last_iovas(struct rig *rig, const void *arg)
 
 /* ---- memory windows ---- */
 
-static int bind_window(struct scene *s, struct ibv_mw *mw, uint32_t rkey, uint64_t addr, uint64_t len)
+static int bind_window(struct scene *s, struct ibv_mw *mw, uint32_t rkey, uint64_t addr,
+		       uint64_t len)
 {
 	struct ibv_send_wr *bad, bind = {
 		.opcode = IBV_WR_BIND_MW,
@@ -454,10 +460,8 @@ static void windows(struct rig *rig, const void *arg)
 		uint64_t start = buf_iova(&s.far, 0);
 		const struct range ranges[] = {
 			{ start + SZ_4K, ~0ULL - SZ_4K + 1 }, /* ends where the MR starts */
-			{ start + SZ_1M, -SZ_1M + SZ_64K },
-			{ start + SZ_2M - 1, ~0ULL },
-			{ start + 1, ~0ULL - start },
-			{ start, SZ_2M + 1 },
+			{ start + SZ_1M, -SZ_1M + SZ_64K },   { start + SZ_2M - 1, ~0ULL },
+			{ start + 1, ~0ULL - start },	      { start, SZ_2M + 1 },
 		};
 		struct ibv_mw *mw = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_2);
 		uint32_t rkey, whole = s.far.mr->rkey;
@@ -487,8 +491,8 @@ static void windows(struct rig *rig, const void *arg)
 int main(void)
 {
 	const struct mode *const whole[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k };
-	const struct mode *const fits[] = { &mode_odp, &mode_strict_4k, &mode_2m_4k, &mode_any,
-					    &mode_mixed_2m_4k, &mode_mixed_any };
+	const struct mode *const fits[] = { &mode_odp, &mode_strict_4k,	  &mode_2m_4k,
+					    &mode_any, &mode_mixed_2m_4k, &mode_mixed_any };
 	const struct mode *const blocks[] = { &mode_odp, &mode_strict_2m, &mode_2m_4k,
 					      &mode_mixed_2m_4k };
 

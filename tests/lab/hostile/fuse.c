@@ -51,9 +51,9 @@ static struct fuse_attr attr_of(const struct fuse *f, uint64_t node)
 
 static void reply_read(const struct fuse *f, const struct fuse_held *r)
 {
-	size_t len = r->offset >= f->size	  ? 0 :
-		     r->offset + r->size > f->size ? f->size - r->offset :
-						     r->size;
+	size_t len = r->offset >= f->size	     ? 0
+		     : r->offset + r->size > f->size ? f->size - r->offset
+						     : r->size;
 
 	reply(f, r->unique, 0, f->content + r->offset, len);
 }
@@ -150,7 +150,8 @@ static void *run_fuse(void *arg)
 		}
 		if (poll(&p, 1, 20) != 1)
 			continue;
-		if (read(f->dev, request, sizeof(request)) >= (ssize_t)sizeof(struct fuse_in_header))
+		if (read(f->dev, request, sizeof(request)) >=
+		    (ssize_t)sizeof(struct fuse_in_header))
 			serve(f, (const void *)request);
 		else if (errno == ENODEV)
 			break;

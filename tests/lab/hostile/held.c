@@ -15,8 +15,9 @@
 const char *holder_name(enum holder holder)
 {
 	static const char *const names[] = {
-		[HOLD_MISSING] = "missing", [HOLD_MINOR] = "minor",	[HOLD_WP] = "write-protected",
-		[HOLD_FUSE] = "fuse",	    [HOLD_STOPPED] = "stopped",
+		[HOLD_MISSING] = "missing",    [HOLD_MINOR] = "minor",
+		[HOLD_WP] = "write-protected", [HOLD_FUSE] = "fuse",
+		[HOLD_STOPPED] = "stopped",
 	};
 
 	return names[holder];

@@ -182,8 +182,7 @@ static void all_ways(struct rig *rig, struct scene *s, const struct combo *c)
 	ok(status == IBV_WC_LOC_PROT_ERR, "as a source it fails: %s", status_name(status));
 	ok(buf_check(&s->near, 0, len, 0), "nothing of it gets out as a source");
 	if (c->mode->request && (rig->is_rxe || !(c->mode->flags & IBV_ODP_MIXED))) {
-		err = ibv_modify_mr_odp(mr, c->mode->page_sizes,
-					IBV_ODP_POPULATE | c->mode->flags);
+		err = ibv_modify_mr_odp(mr, c->mode->page_sizes, IBV_ODP_POPULATE | c->mode->flags);
 		ok(is_refusal(err, c), "populate is EFAULT: %s", strerror(err));
 	}
 }
@@ -221,8 +220,8 @@ static void unhide(struct scene *s, const struct combo *c, struct cover *cover)
 		   "what is secret is as it was");
 	}
 	if (c->hiding != NO_ACCESS && c->hiding != GUARD) {
-		if (mmap(at, HIDDEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-			 -1, 0) == MAP_FAILED)
+		if (mmap(at, HIDDEN, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 			fatal("mmap: %s", strerror(errno));
 		memset(s->far.shadow + HIDDEN_AT, 0, HIDDEN);
 	}
@@ -336,12 +335,13 @@ int main(void)
 
 				scenario(later() * 2, run, &c, "%s, %s over %s, %s", hidings[h],
 					 c.mode->name, mem_name(c.kind),
-					 c.live	   ? "below a live MR" :
-					 c.touched ? "touched" :
-						     "not touched");
+					 c.live	     ? "below a live MR"
+					 : c.touched ? "touched"
+						     : "not touched");
 				if (!c.live)
-					scenario(later(), alone, &c, "%s, %s, alone, %s", hidings[h],
-						 c.mode->name, c.touched ? "touched" : "not touched");
+					scenario(later(), alone, &c, "%s, %s, alone, %s",
+						 hidings[h], c.mode->name,
+						 c.touched ? "touched" : "not touched");
 			}
 	}
 	return tap_done();

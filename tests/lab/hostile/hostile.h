@@ -40,8 +40,8 @@ typedef void (*scenario_fn)(struct rig *rig, const void *arg);
  * process has @seconds, and has to be gone soon when it is killed after that: both are test points
  * if it is not so. Only text of $HUGEODP_ONLY in @name, if that is set.
  */
-__attribute__((format(printf, 4, 5))) void scenario(double seconds, scenario_fn fn,
-						    const void *arg, const char *name, ...);
+__attribute__((format(printf, 4, 5))) void scenario(double seconds, scenario_fn fn, const void *arg,
+						    const char *name, ...);
 
 /* Test point: the process is gone in @seconds. Kills it if not, and waits a while more. */
 bool process_ends(pid_t pid, double seconds, const char *what);

@@ -196,7 +196,8 @@ static void pool_empty(struct rig *rig, const void *arg)
 
 	scene_open_unregistered(&s, rig, MEM_BASE, LEN);
 	at = mmap(s.far.mem.addr, LEN, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB | MAP_NORESERVE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB |
+			  MAP_NORESERVE,
 		  -1, 0);
 	if (at == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
@@ -409,7 +410,8 @@ static void grown(struct rig *rig, const void *arg)
 			buf_fill(&s.far, BLOCK((size_t)rounds / 8 % 4), SZ_2M);
 	}
 	all_of_it(&s, "in the end");
-	ok(file_value("/proc/vmstat", "thp_collapse_alloc") > before, "khugepaged has collapsed, %ld times",
+	ok(file_value("/proc/vmstat", "thp_collapse_alloc") > before,
+	   "khugepaged has collapsed, %ld times",
 	   file_value("/proc/vmstat", "thp_collapse_alloc") - before);
 	scene_close(&s);
 }
@@ -428,10 +430,11 @@ static void shared_tables(struct rig *rig, const void *arg)
 
 	if (fd < 0 || ftruncate(fd, SZ_1G))
 		fatal("a file of huge pages: %s", strerror(errno));
-	reserve = mmap(NULL, SZ_1G * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	reserve = mmap(NULL, SZ_1G * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		       0);
 	at = (uint8_t *)(((uintptr_t)reserve + SZ_1G - 1) & ~(SZ_1G - 1));
-	if (mmap(at, SZ_1G, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
-	    MAP_FAILED)
+	if (mmap(at, SZ_1G, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
+		 0) == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	scene_open_unregistered(&s, rig, MEM_BASE, LEN);
 	mr = mode_reg(c->mode, rig->pd, at, SZ_1G, (uintptr_t)at, ACCESS_ALL);
@@ -464,7 +467,8 @@ static void shared_tables(struct rig *rig, const void *arg)
 	scene_spot(&s, mr, at + BLOCK(2));
 	status = rdma_run(&s.pair, IBV_WR_RDMA_WRITE, s.near.mr, (uintptr_t)s.near.mem.addr, mr,
 			  (uintptr_t)at + BLOCK(5), 64);
-	ok(status == IBV_WC_REM_ACCESS_ERR, "WRITE to what may be read fails: %s", status_name(status));
+	ok(status == IBV_WC_REM_ACCESS_ERR, "WRITE to what may be read fails: %s",
+	   status_name(status));
 	mprotect(at + BLOCK(4), BLOCK(4), PROT_READ | PROT_WRITE);
 	close(fds[0]);
 	close(fds[1]);

@@ -52,7 +52,8 @@ struct combo {
 	enum access how;
 };
 
-static struct ibv_mr *reg_at(struct rig *rig, const struct mode *mode, void *addr, size_t len, int access)
+static struct ibv_mr *reg_at(struct rig *rig, const struct mode *mode, void *addr, size_t len,
+			     int access)
 {
 	struct ibv_mr *mr = mode_reg(mode, rig->pd, addr, len, (uintptr_t)addr, access);
 
@@ -75,8 +76,8 @@ static void one_byte(struct rig *rig, const void *arg)
 		struct ibv_mr *mr;
 
 		mem_map(&mem, MEM_BASE, LEN);
-		mr = part ? reg_at(rig, c->mode, mem.addr + SZ_1M, SZ_2M, ACCESS_ALL) :
-			    reg_at(rig, c->mode, mem.addr, LEN, ACCESS_ALL);
+		mr = part ? reg_at(rig, c->mode, mem.addr + SZ_1M, SZ_2M, ACCESS_ALL)
+			  : reg_at(rig, c->mode, mem.addr, LEN, ACCESS_ALL);
 		is_u64(pages_present(mem.addr, LEN), 0, "registration touches nothing");
 		if (touch(&s, mr, mem.addr + AT, 1, c->how))
 			is_u64(pages_present(mem.addr, LEN), 1, "pages that are there%s",
@@ -84,8 +85,8 @@ static void one_byte(struct rig *rig, const void *arg)
 		if (touch(&s, mr, mem.addr + SZ_2M - 1, 2, c->how))
 			is_u64(pages_present(mem.addr, LEN), 3, "pages over a boundary%s",
 			       part ? ", part of a block in the MR" : "");
-		ok(pages_present(mem.addr, SZ_1M) == 0, "nothing %s", part ? "before the MR" :
-									       "in the first half");
+		ok(pages_present(mem.addr, SZ_1M) == 0, "nothing %s",
+		   part ? "before the MR" : "in the first half");
 		ibv_dereg_mr(mr);
 		mem_unmap(&mem);
 	}
@@ -149,11 +150,11 @@ static void copies(struct rig *rig, const void *arg)
 		madvise(mem.addr, LEN, MADV_DONTNEED);
 		for (size_t at = 0; at < LEN; at += SZ_4K)
 			(void)*(volatile uint8_t *)(mem.addr + at);
-		mr = part ? reg_at(rig, c->mode, mem.addr + SZ_1M, SZ_2M, ACCESS_ALL) :
-			    reg_at(rig, c->mode, mem.addr, LEN, ACCESS_ALL);
+		mr = part ? reg_at(rig, c->mode, mem.addr + SZ_1M, SZ_2M, ACCESS_ALL)
+			  : reg_at(rig, c->mode, mem.addr, LEN, ACCESS_ALL);
 		if (touch(&s, mr, mem.addr + AT, 1, c->how)) {
 			size_t copied = copied_pages(mem.addr, LEN);
-			/* a device that does not know what an access wants copies for a READ, too */
+			/* mlx5 does not know what an access wants: it copies for a READ, too */
 			bool may_stay = c->how == BY_READ || c->how == BY_SOURCE;
 
 			ok(copied == 1 || (may_stay && !copied), "%zu pages copied%s", copied,
@@ -268,11 +269,14 @@ static void clean(struct rig *rig, const void *arg)
 
 int main(void)
 {
-	static const struct mode *const small[] = { &mode_odp, &mode_strict_4k, &mode_2m_4k, &mode_any,
-						    &mode_mixed_2m_4k, &mode_mixed_any };
+	static const struct mode *const small[] = { &mode_odp, &mode_strict_4k,	  &mode_2m_4k,
+						    &mode_any, &mode_mixed_2m_4k, &mode_mixed_any };
 	static const struct mode *const huge[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k,
 						   &mode_mixed_any, &mode_strict_2m };
-#define ODP_REQUEST(n, s, f) { n, IBV_ACCESS_ON_DEMAND, true, s, f }
+#define ODP_REQUEST(n, s, f) \
+	{ \
+		n, IBV_ACCESS_ON_DEMAND, true, s, f \
+	}
 	static const struct sizes sizes[] = {
 		{ ODP_REQUEST("64K", SZ_64K, 0), SZ_64K, "always", "never", "1" },
 		{ ODP_REQUEST("64K|4K", SZ_64K | SZ_4K, 0), SZ_64K, "always", "never", "1" },
@@ -294,7 +298,8 @@ int main(void)
 
 			scenario(later(), one_byte, &c, "one byte, %s, %s", c.mode->name,
 				 accesses[how]);
-			scenario(later(), copies, &c, "copies, %s, %s", c.mode->name, accesses[how]);
+			scenario(later(), copies, &c, "copies, %s, %s", c.mode->name,
+				 accesses[how]);
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(huge); i++)
 		for (int how = 0; how < ACCESSES; how++) {

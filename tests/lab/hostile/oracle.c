@@ -128,7 +128,10 @@ static uint64_t larger_blocks(struct scene *s, const struct mode *mode, uint8_t 
 	return larger;
 }
 
-#define REQUEST(n, s, f) { n, IBV_ACCESS_ON_DEMAND, true, s, f }
+#define REQUEST(n, s, f) \
+	{ \
+		n, IBV_ACCESS_ON_DEMAND, true, s, f \
+	}
 
 static void neighbours(struct rig *rig, const void *arg)
 {
@@ -139,7 +142,8 @@ static void neighbours(struct rig *rig, const void *arg)
 		REQUEST("16K|8K|4K", SZ_16K | SZ_8K | SZ_4K, 0),
 		REQUEST("mixed 16K|8K|4K", SZ_16K | SZ_8K | SZ_4K, IBV_ODP_MIXED),
 	};
-	size_t run = *(const size_t *)arg / SZ_4K, next = 0, found = 0, larger[ARRAY_SIZE(modes)] = {};
+	size_t run = *(const size_t *)arg / SZ_4K, next = 0, found = 0,
+	       larger[ARRAY_SIZE(modes)] = {};
 	size_t answers = 0, apart = 0;
 	struct mem pool, place;
 	struct page *pages;
@@ -213,7 +217,8 @@ static void split(struct rig *rig, const void *arg)
 		 (void *)(mem.addr + mem.len));
 	put_file("/sys/kernel/debug/split_huge_pages", range);
 	pfn = pagemap_entry(mem.addr) & PAGEMAP_PFN;
-	if (!ok(is_single(pfn) && (pagemap_entry(mem.addr + SZ_4K * 511) & PAGEMAP_PFN) == pfn + 511,
+	if (!ok(is_single(pfn) &&
+			(pagemap_entry(mem.addr + SZ_4K * 511) & PAGEMAP_PFN) == pfn + 511,
 		"512 neighbours that are not one folio"))
 		return;
 	/* the kernel may still map it huge when it is taken anew: nobody may see neighbours */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * A peer that repeats a READ request with another range: a duplicate has to lie within the request
- * that it repeats, and a sum that wraps around does not. rxe only, whose packets can be forged: they
- * come in at the other end of the link.
+ * that it repeats, and a sum that wraps around does not. rxe only, whose packets can be forged:
+ * they come in at the other end of the link.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -66,8 +66,8 @@ static void set_icrc(struct frame *f)
 	masked.check = masked.udp_check = 0xffff;
 	masked.qpn |= htonl(0xff000000);
 	/* in the order of its bytes, as a number of a little-endian machine */
-	f->icrc = ~crc32(crc32(~0U, ones, sizeof(ones)), (uint8_t *)&masked + IP_AT,
-			 ICRC_AT - IP_AT);
+	f->icrc =
+		~crc32(crc32(~0U, ones, sizeof(ones)), (uint8_t *)&masked + IP_AT, ICRC_AT - IP_AT);
 }
 
 static uint16_t ip_check(const struct frame *f)
@@ -117,8 +117,8 @@ static void forger_open(struct forger *f, struct rig *rig)
 	put_file("/proc/sys/net/ipv4/conf/veth0/accept_local", "1");
 }
 
-static void forge_read(struct forger *f, const struct pair *pair, uint32_t psn, uint64_t va, uint32_t len,
-		       uint32_t rkey)
+static void forge_read(struct forger *f, const struct pair *pair, uint32_t psn, uint64_t va,
+		       uint32_t len, uint32_t rkey)
 {
 	struct frame frame = {
 		.type = htons(ETH_P_IP),
@@ -154,7 +154,8 @@ static long duplicates(const struct rig *rig)
 	char path[128], text[32] = "";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/duplicate_request",
+	snprintf(path, sizeof(path),
+		 "/sys/class/infiniband/%s/ports/1/hw_counters/duplicate_request",
 		 ibv_get_device_name(rig->ctx->device));
 	f = fopen(path, "re");
 	need(f && fgets(text, sizeof(text), f), "%s: %s", path, strerror(errno));
@@ -182,12 +183,8 @@ static void replayed(struct rig *rig, const void *arg)
 			uint32_t len;
 		} again[] = {
 			{ va, N }, /* as it was: to see that packets arrive */
-			{ va + 10, N - 20 },
-			{ ~0ULL - 9, 10 + 100 },
-			{ ~0ULL - N, N },
-			{ ~0ULL, 1 },
-			{ va + N, 1 },
-			{ va - 1, N },
+			{ va + 10, N - 20 }, { ~0ULL - 9, 10 + 100 }, { ~0ULL - N, N },
+			{ ~0ULL, 1 },	     { va + N, 1 },	      { va - 1, N },
 		};
 		struct flight f;
 		char what[64];

@@ -344,32 +344,45 @@ int main(void)
 		{ &mode_mixed_2m_4k, MEM_SHMEM, false },
 	};
 	static const struct combo minors[] = {
-		{ &mode_odp, MEM_SHMEM, false },	 { &mode_odp, MEM_HUGETLB_SHARED, false },
+		{ &mode_odp, MEM_SHMEM, false },
+		{ &mode_odp, MEM_HUGETLB_SHARED, false },
 		{ &mode_strict_2m, MEM_HUGETLB_SHARED, false },
 		{ &mode_strict_2m, MEM_HUGETLB_SHARED, true },
-		{ &mode_2m_4k, MEM_SHMEM, false },	 { &mode_2m_4k, MEM_HUGETLB_SHARED, false },
-		{ &mode_mixed_2m_4k, MEM_SHMEM, false }, { &mode_mixed_2m_4k, MEM_HUGETLB_SHARED, false },
+		{ &mode_2m_4k, MEM_SHMEM, false },
+		{ &mode_2m_4k, MEM_HUGETLB_SHARED, false },
+		{ &mode_mixed_2m_4k, MEM_SHMEM, false },
+		{ &mode_mixed_2m_4k, MEM_HUGETLB_SHARED, false },
 	};
 	static const struct combo protects[] = {
-		{ &mode_odp, MEM_BASE, false },		 { &mode_odp, MEM_THP, false },
-		{ &mode_odp, MEM_SHMEM, false },	 { &mode_odp, MEM_HUGETLB, false },
-		{ &mode_strict_2m, MEM_THP, false },	 { &mode_strict_2m, MEM_HUGETLB, true },
+		{ &mode_odp, MEM_BASE, false },
+		{ &mode_odp, MEM_THP, false },
+		{ &mode_odp, MEM_SHMEM, false },
+		{ &mode_odp, MEM_HUGETLB, false },
+		{ &mode_strict_2m, MEM_THP, false },
+		{ &mode_strict_2m, MEM_HUGETLB, true },
 		{ &mode_strict_2m, MEM_HUGETLB_SHARED, false },
-		{ &mode_2m_4k, MEM_THP, true },		 { &mode_2m_4k, MEM_BASE, false },
-		{ &mode_2m_4k, MEM_SHMEM, false },	 { &mode_mixed_2m_4k, MEM_THP, false },
-		{ &mode_mixed_2m_4k, MEM_BASE, true },	 { &mode_mixed_2m_4k, MEM_HUGETLB, false },
+		{ &mode_2m_4k, MEM_THP, true },
+		{ &mode_2m_4k, MEM_BASE, false },
+		{ &mode_2m_4k, MEM_SHMEM, false },
+		{ &mode_mixed_2m_4k, MEM_THP, false },
+		{ &mode_mixed_2m_4k, MEM_BASE, true },
+		{ &mode_mixed_2m_4k, MEM_HUGETLB, false },
 	};
 	static const struct combo moves[] = {
-		{ &mode_odp, MEM_BASE, false },	       { &mode_odp, MEM_THP, false },
-		{ &mode_strict_2m, MEM_THP, false },   { &mode_2m_4k, MEM_THP, false },
-		{ &mode_2m_4k, MEM_BASE, false },      { &mode_mixed_2m_4k, MEM_THP, false },
+		{ &mode_odp, MEM_BASE, false },		{ &mode_odp, MEM_THP, false },
+		{ &mode_strict_2m, MEM_THP, false },	{ &mode_2m_4k, MEM_THP, false },
+		{ &mode_2m_4k, MEM_BASE, false },	{ &mode_mixed_2m_4k, MEM_THP, false },
 		{ &mode_mixed_2m_4k, MEM_BASE, false },
 	};
 	static const struct combo poisons[] = {
-		{ &mode_odp, MEM_BASE, false },		  { &mode_odp, MEM_SHMEM, false },
-		{ &mode_strict_2m, MEM_HUGETLB, false },  { &mode_strict_2m, MEM_HUGETLB_SHARED, false },
-		{ &mode_2m_4k, MEM_THP, false },	  { &mode_2m_4k, MEM_SHMEM, false },
-		{ &mode_mixed_2m_4k, MEM_THP, false },	  { &mode_mixed_2m_4k, MEM_HUGETLB, false },
+		{ &mode_odp, MEM_BASE, false },
+		{ &mode_odp, MEM_SHMEM, false },
+		{ &mode_strict_2m, MEM_HUGETLB, false },
+		{ &mode_strict_2m, MEM_HUGETLB_SHARED, false },
+		{ &mode_2m_4k, MEM_THP, false },
+		{ &mode_2m_4k, MEM_SHMEM, false },
+		{ &mode_mixed_2m_4k, MEM_THP, false },
+		{ &mode_mixed_2m_4k, MEM_HUGETLB, false },
 	};
 
 	all("missing", missing, missings, ARRAY_SIZE(missings));

@@ -335,7 +335,8 @@ _Noreturn static void victim(const struct victim *v, int to_parent)
 	if (v->way != IN_REGISTER && buf_reg(&far, mode, 0, LEN))
 		_exit(1);
 	if (v->way == IN_POPULATE) {
-		modify = (struct modify){ far.mr, mode->page_sizes, mode->flags | IBV_ODP_POPULATE };
+		modify =
+			(struct modify){ far.mr, mode->page_sizes, mode->flags | IBV_ODP_POPULATE };
 		call_start(&call, call_modify, &modify);
 	} else if (v->way == IN_PREFETCH) {
 		prefetch = (struct prefetch){
