@@ -208,7 +208,7 @@ static void split(struct rig *rig, const void *arg)
 	char range[96];
 	uint64_t pfn;
 
-	scene_open_unregistered(&s, rig, MEM_BASE, SZ_2M);
+	scene_open_unregistered(&s, rig, MEM_BASE, BLOCK(2));
 	mem_map(&mem, MEM_THP, BLOCK(2));
 	memset(mem.addr, 1, mem.len);
 	if (mem_huge_bytes(mem.addr) != mem.len)

@@ -141,11 +141,11 @@ static void run(struct rig *rig, const void *arg)
 	buf_make(&near, rig, MEM_BASE, SZ_2M, &mode_pinned);
 	buf_open(&far, rig, c->kind, LEN);
 	held_open(&held, c->holder, &far);
-	if (may_shrink)
-		break_block(&far);
 	err = buf_reg(&far, c->mode, 0, LEN);
 	if (err)
 		fatal("register: %s", strerror(err));
+	if (may_shrink)
+		break_block(&far);
 	flight_start(&first, &pair, c->op, &near, AT, &far, AT, N);
 	if (!ok(held_waits(&held, later()), "the device faults"))
 		goto out;
@@ -158,6 +158,9 @@ static void run(struct rig *rig, const void *arg)
 	if (free_way)
 		free_way = transfers(&b, &b.other, 4095, "another MR while a fault waits");
 	calls(&late_calls, &b, &far, c);
+	/* a change of page sizes that has to wait keeps nobody else from going on */
+	if (free_way)
+		free_way = transfers(&b, &far, BLOCK(2) + SZ_1M, "another block after all calls");
 	held_release(&held);
 	flight_lands(&first, later(), &late, "what waited");
 	ok(all_end(&late_calls, c), "all calls have returned");
