@@ -379,7 +379,8 @@ static void after_fork(struct rig *rig, const void *arg)
 	close(fds[1]);
 	collapse(&s);
 	all_of_it(&s, "collapsed after fork()");
-	scene_shift(&s, 21, "collapsed after fork()");
+	if (c->mode->request)
+		scene_shift(&s, 21, "collapsed after fork()");
 	scene_close(&s);
 }
 
