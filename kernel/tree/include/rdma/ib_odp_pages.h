@@ -148,6 +148,8 @@ void ib_umem_odp_set_dirty(unsigned long pfn, unsigned long nr);
 /* For software devices, which translate with the table itself. */
 int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		     bool write, bool fault);
+bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
+			bool write);
 int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			     bool write);
 struct page *ib_umem_odp_page(struct ib_umem_odp *umem_odp, u64 va);

@@ -413,9 +413,19 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_fill);
 
-/* Is all of the range in the table, and writable if it has to be? */
-static bool odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
-		       bool write)
+/**
+ * ib_umem_odp_mapped - is all of a range in the table?
+ * @umem_odp: the umem, its umem_mutex held
+ * @va: first address
+ * @length: bytes
+ * @write: the device wants to write
+ *
+ * For software devices that do not want to sleep in a page fault.
+ *
+ * Return: true if the range is in the table, and may be written if it has to be
+ */
+bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
+			bool write)
 {
 	struct ib_odp_block block;
 	u64 end = va + length;
@@ -428,6 +438,7 @@ static bool odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			return false;
 	return true;
 }
+EXPORT_SYMBOL_GPL(ib_umem_odp_mapped);
 
 /**
  * ib_umem_odp_page - the page at an address
@@ -477,7 +488,7 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 	int ret;
 
 	mutex_lock(&umem_odp->umem_mutex);
-	if (odp_mapped(umem_odp, va, length, write))
+	if (ib_umem_odp_mapped(umem_odp, va, length, write))
 		return 0;
 	mutex_unlock(&umem_odp->umem_mutex);
 
