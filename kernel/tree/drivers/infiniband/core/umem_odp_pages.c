@@ -359,7 +359,10 @@ struct ib_umem_odp *ib_umem_odp_alloc_mixed_child(struct ib_umem_odp *root,
 		return umem_odp;
 	put_pid(umem_odp->tgid);
 	umem_odp->tgid = get_pid(root->tgid);
+	if (umem_odp->umem.owning_mm)
+		mmdrop(umem_odp->umem.owning_mm);
 	umem_odp->umem.owning_mm = root->umem.owning_mm;
+	mmgrab(umem_odp->umem.owning_mm);
 	umem_odp->umem.writable = root->umem.writable;
 	umem_odp->umem.address = addr;
 	umem_odp->umem.length = size;

@@ -144,7 +144,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_new_child(struct mlx5_ib_mr *mr,
 	child->parent = mr;
 	umem_odp->private = child;
 	child->mmkey.type = MLX5_MKEY_IMPLICIT_CHILD;
-	err = mlx5r_store_odp_mkey(dev, &child->mmkey);
+	err = mlx5r_store_odp_mkey(dev, &child->mmkey, mr->mmkey.context);
 	if (!err)
 		err = mlx5r_mixed_enable_child(mr, child);
 	if (err) {
@@ -154,25 +154,45 @@ static struct mlx5_ib_mr *mlx5r_mixed_new_child(struct mlx5_ib_mr *mr,
 	return child;
 }
 
-/* The child for a size, made if it is not there yet. */
-static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
-					    unsigned int i)
+/* The caller holds the mkey, or has it alone. */
+static struct mlx5_ib_mr *mlx5r_mixed_make_child(struct mlx5_ib_mr *mr,
+						 unsigned int i)
 {
 	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
 	struct mlx5_ib_mr *child, *old;
 
-	/* with cmpxchg() below */
-	child = smp_load_acquire(&mixed->child[i]);
-	if (child)
-		return child;
 	child = mlx5r_mixed_new_child(mr, mixed->shift[i]);
 	if (IS_ERR(child))
 		return child;
+	/* A second reference for mixed->child[] */
+	refcount_inc(&child->odp_refs);
 	old = cmpxchg(&mixed->child[i], NULL, child);
 	if (!old)
 		return child;
 	mlx5_ib_dereg_mr(&child->ibmr, NULL);
+	mlx5r_odp_mr_put(child);
 	return old;
+}
+
+/*
+ * The child for a size, made if it is not there yet. It stays as long as the
+ * memory of the MR does, its mkey as long as that of the MR.
+ */
+static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
+					    unsigned int i)
+{
+	struct mlx5_ib_mr *child;
+
+	/* with cmpxchg() in mlx5r_mixed_make_child() */
+	child = smp_load_acquire(&mr->odp_mixed->child[i]);
+	if (child)
+		return child;
+	/* A deregistration waits for new children, and none come after it. */
+	if (!refcount_inc_not_zero(&mr->mmkey.usecount))
+		return ERR_PTR(-ENOENT);
+	child = mlx5r_mixed_make_child(mr, i);
+	mlx5r_deref_odp_mkey(&mr->mmkey);
+	return child;
 }
 
 /* Entries of a child's table that hold [@start, @end), and how many are mapped. */
@@ -215,7 +235,8 @@ static int mlx5r_mixed_drop(struct mlx5_ib_mr *child, u64 start, u64 end)
 	int err = 0;
 
 	mutex_lock(&umem_odp->umem_mutex);
-	if (mlx5r_mixed_range(umem_odp, start, end, &idx, &n)) {
+	if (umem_odp->private &&
+	    mlx5r_mixed_range(umem_odp, start, end, &idx, &n)) {
 		err = mlx5r_umr_update_xlt(child, idx, n, 0,
 					   MLX5_IB_UPD_XLT_ZAP |
 						   MLX5_IB_UPD_XLT_ATOMIC,
@@ -242,6 +263,11 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 	size_t idx;
 
 	mutex_lock(&umem_odp->umem_mutex);
+	/* The mkey went while the caller was waiting for the memory. */
+	if (!umem_odp->private) {
+		mutex_unlock(&umem_odp->umem_mutex);
+		return -ENOENT;
+	}
 	for (idx = from; idx < to; idx++) {
 		if (mixed->owner[idx] == i)
 			continue;
@@ -341,12 +367,15 @@ static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
 					    void *arg),
 				 void *arg)
 {
-	struct mlx5_ib_mr *mr = umem_odp->private;
+	struct mlx5_ib_mr *mr = READ_ONCE(umem_odp->private);
 	struct mlx5_ib_mr *child;
 	unsigned int i;
 
+	/* The caller holds the MR, but not its mkey. */
+	if (!mr)
+		return;
 	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
-		/* with cmpxchg() in mlx5r_mixed_child() */
+		/* with cmpxchg() in mlx5r_mixed_make_child() */
 		child = smp_load_acquire(&mr->odp_mixed->child[i]);
 		if (child)
 			fn(to_ib_umem_odp(child->umem), arg);
@@ -358,30 +387,10 @@ static const struct ib_odp_device_ops mlx5r_mixed_ops = {
 };
 
 /**
- * mlx5r_mixed_quiesce - wait for faults of an MR with blocks of several sizes
- * @mr: the MR, which nobody finds any more
- *
- * A fault on one child looks at the others and writes to the KSM, so all have to
- * be over before the first one is freed or the mkey is another MR's. Once is
- * enough, as a fault on a child makes only children behind it.
+ * mlx5r_mixed_dereg - deregister the children of an MR with blocks of several sizes
+ * @mr: the MR, which makes no more children and has no mkey
  */
-void mlx5r_mixed_quiesce(struct mlx5_ib_mr *mr)
-{
-	struct mlx5_ib_mr *child;
-	unsigned int i;
-
-	if (!mr->odp_mixed)
-		return;
-	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
-		/* with cmpxchg() in mlx5r_mixed_child() */
-		child = smp_load_acquire(&mr->odp_mixed->child[i]);
-		if (child && xa_erase(&mr_to_mdev(mr)->odp_mkeys,
-				      mlx5_base_mkey(child->mmkey.key)))
-			mlx5r_deref_wait_odp_mkey(&child->mmkey);
-	}
-}
-
-void mlx5r_mixed_free(struct mlx5_ib_mr *mr)
+void mlx5r_mixed_dereg(struct mlx5_ib_mr *mr)
 {
 	unsigned int i;
 
@@ -390,6 +399,21 @@ void mlx5r_mixed_free(struct mlx5_ib_mr *mr)
 	for (i = 0; i < MLX5R_MIXED_SIZES; i++)
 		if (mr->odp_mixed->child[i])
 			mlx5_ib_dereg_mr(&mr->odp_mixed->child[i]->ibmr, NULL);
+}
+
+/**
+ * mlx5r_mixed_release - free the children of an MR with blocks of several sizes
+ * @mr: the MR, which no page fault looks at any more
+ */
+void mlx5r_mixed_release(struct mlx5_ib_mr *mr)
+{
+	unsigned int i;
+
+	if (!mr->odp_mixed)
+		return;
+	for (i = 0; i < MLX5R_MIXED_SIZES; i++)
+		if (mr->odp_mixed->child[i])
+			mlx5r_odp_mr_put(mr->odp_mixed->child[i]);
 	kvfree(mr->odp_mixed);
 	mr->odp_mixed = NULL;
 }
@@ -485,6 +509,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 		return mr == ERR_PTR(-EAGAIN) ? ERR_PTR(-ENOMEM) : mr;
 	}
 	mr->mmkey.type = MLX5_MKEY_MR;
+	mr->mmkey.context = mlx5r_pd_context(pd);
 	mr->access_flags = access_flags;
 	mr->ibmr.pd = pd;
 	mr->ibmr.device = pd->device;
@@ -494,12 +519,13 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 	mr->odp_mixed = mixed;
 	xa_init(&mr->implicit_children);
 
-	child = mlx5r_mixed_child(mr, 0);
+	child = mlx5r_mixed_make_child(mr, 0);
 	err = PTR_ERR_OR_ZERO(child);
 	if (!err)
 		err = mlx5r_mixed_enable(mr);
 	if (err) {
-		mlx5r_mixed_free(mr);
+		mlx5r_mixed_dereg(mr);
+		mlx5r_mixed_release(mr);
 		mr->umem = NULL;
 		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
 		return ERR_PTR(err);
@@ -530,7 +556,8 @@ struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
 		ib_umem_odp_release(umem_odp);
 		return mr;
 	}
-	err = mlx5r_store_odp_mkey(to_mdev(pd->device), &mr->mmkey);
+	err = mlx5r_store_odp_mkey(to_mdev(pd->device), &mr->mmkey,
+				   mlx5r_pd_context(pd));
 	if (!err)
 		err = mlx5r_mixed_snapshot(mr);
 	if (err) {

@@ -72,7 +72,7 @@ static struct mlx5_ib_mr *mlx5r_odp_get_child(struct mlx5_ib_mr *imr,
 	xa_lock(&imr->implicit_children);
 	child = xa_find(&imr->implicit_children, idx, ULONG_MAX, XA_PRESENT);
 	if (child)
-		refcount_inc(&child->mmkey.usecount);
+		refcount_inc(&child->odp_refs);
 	xa_unlock(&imr->implicit_children);
 	return child;
 }
@@ -88,7 +88,7 @@ static void mlx5r_odp_for_each_child(struct ib_umem_odp *umem_odp,
 
 	while ((child = mlx5r_odp_get_child(imr, &idx))) {
 		fn(to_ib_umem_odp(child->umem), arg);
-		mlx5r_deref_odp_mkey(&child->mmkey);
+		mlx5r_odp_mr_put(child);
 		idx++;
 	}
 }
@@ -114,7 +114,11 @@ void mlx5r_odp_enabled(struct mlx5_ib_mr *mr)
 
 static void mlx5r_odp_retire(struct ib_umem_odp *child, void *arg)
 {
-	mlx5r_odp_retire_child(child->private);
+	struct mlx5_ib_mr *mr = READ_ONCE(child->private);
+
+	/* Its memory may have gone, and the child with it. */
+	if (mr)
+		mlx5r_odp_retire_child(mr);
 }
 
 /* log2 of the smallest page that the mkey needs entries for. */

@@ -44,8 +44,8 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault);
 void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
 			      struct mlx5_ib_mr *mr);
-void mlx5r_mixed_quiesce(struct mlx5_ib_mr *mr);
-void mlx5r_mixed_free(struct mlx5_ib_mr *mr);
+void mlx5r_mixed_dereg(struct mlx5_ib_mr *mr);
+void mlx5r_mixed_release(struct mlx5_ib_mr *mr);
 
 /* odp.c */
 int mlx5r_mixed_snapshot(struct mlx5_ib_mr *mr);
@@ -83,10 +83,6 @@ static inline int mlx5r_odp_complete(struct mlx5_ib_mr *mr,
 static inline bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 {
 	return false;
-}
-
-static inline void mlx5r_mixed_quiesce(struct mlx5_ib_mr *mr)
-{
 }
 
 #endif
