@@ -4,7 +4,7 @@
 # Runs the KUnit suites of the series in a kernel that has them, and tells each case as a TAP test.
 set -euo pipefail
 
-suites='ib_odp_table hmm_block'
+suites='ib_odp_table odp_look'
 debugfs=/sys/kernel/debug/kunit
 thp=/sys/kernel/mm/transparent_hugepage
 points=0

@@ -6,17 +6,23 @@
 #ifndef IB_ODP_PAGES_H
 #define IB_ODP_PAGES_H
 
+#include <linux/bug.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/hmm-dma.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct ib_device;
 struct ib_mr;
 struct ib_udata;
 struct ib_umem_odp;
+struct ib_odp_dma_table;
 struct ib_odp_table;
+struct mem_cgroup;
 struct page;
+struct pci_p2pdma_map_state;
 struct sk_buff;
 struct uverbs_attr_bundle;
 struct ib_uverbs_odp_blocks;
@@ -66,6 +72,7 @@ struct ib_odp_device_ops {
  * @flags: enum ib_uverbs_odp_flags in force
  * @generation: counts the tables that the umem has had
  * @settled: the MR is past its registration, which may take two steps
+ * @top: the largest accepted size that the umem can be cut in
  * @iova: where the MR starts for its users
  * @blocks_mapped: valid entries in the table; a software device has its own
  *		   count
@@ -73,6 +80,9 @@ struct ib_odp_device_ops {
  * @invalidated: entries that the mm took away
  * @renegotiations: changes of @sizes
  * @renegotiations_down: those that made the largest one smaller
+ * @obstacle: the address that was last in the way of a larger size, or 0; written
+ *	      under resize_mutex
+ * @grow: looks whether @sizes can be larger again
  *
  * Written under umem_mutex.
  */
@@ -84,23 +94,63 @@ struct ib_odp_pages {
 	u32 flags;
 	u32 generation;
 	bool settled;
+	u64 top;
 	u64 iova;
 	u64 blocks_mapped;
 	u64 faults;
 	u64 invalidated;
 	u64 renegotiations;
 	u64 renegotiations_down;
+	u64 obstacle;
+	struct delayed_work grow;
+};
+
+/**
+ * struct ib_odp_geometry - sizes of an ODP umem that belong together
+ * @generation: of the table
+ * @shift: log2 of the largest blocks
+ * @sizes: sizes of the blocks
+ * @start: start of the first block
+ * @end: end of the last one
+ * @smallest: no smaller size is accepted
+ */
+struct ib_odp_geometry {
+	u32 generation;
+	unsigned int shift;
+	u64 sizes;
+	u64 start;
+	u64 end;
+	bool smallest;
 };
 
 /**
  * struct ib_odp_tables - the table of an ODP umem
- * @map: what it is for a device that does DMA
+ * @dma: what it is for a device that does DMA
  * @table: what it is for a software device
  */
 struct ib_odp_tables {
-	struct hmm_dma_map map;
+	struct ib_odp_dma_table *dma;
 	struct ib_odp_table *table;
 };
+
+/**
+ * struct ib_odp_charge - what ib_umem_odp_charge() has to undo
+ * @memcg: the memory cgroup that pays
+ * @old: the one that would pay otherwise
+ */
+struct ib_odp_charge {
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *old;
+};
+
+/*
+ * An error pointer. Whatever is no errno would be an address that the caller takes
+ * for an object, so it is a bug that has to end here.
+ */
+static inline void *ib_odp_err_ptr(int err)
+{
+	return ERR_PTR(WARN_ON_ONCE(err >= 0 || err < -MAX_ERRNO) ? -EIO : err);
+}
 
 #ifdef CONFIG_INFINIBAND_ON_DEMAND_PAGING
 
@@ -109,6 +159,7 @@ int ib_odp_request_from_attr(const struct uverbs_attr_bundle *attrs, u16 id,
 int ib_odp_request_from_udata(struct ib_udata *udata,
 			      struct ib_odp_request *req);
 
+int ib_umem_odp_check_range(u64 address, u64 length);
 int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 		       const struct ib_odp_request *req);
 int ib_umem_odp_choose_implicit(struct ib_umem_odp *umem_odp,
@@ -124,7 +175,13 @@ struct ib_umem_odp *ib_umem_odp_alloc_mixed_child(struct ib_umem_odp *root,
 						  size_t size);
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req);
-int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation);
+int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
+			  u64 addr);
+void ib_umem_odp_want_growth(struct ib_umem_odp *umem_odp);
+void ib_umem_odp_get_geometry(struct ib_umem_odp *umem_odp,
+			      struct ib_odp_geometry *geo);
+struct ib_odp_charge ib_umem_odp_charge(const struct ib_umem_odp *umem_odp);
+void ib_umem_odp_uncharge(struct ib_odp_charge charge);
 void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound);
 void ib_umem_odp_absorb(struct ib_umem_odp *root, struct ib_umem_odp *child);
 int ib_umem_odp_fault_in(struct ib_umem_odp *umem_odp);
@@ -139,10 +196,17 @@ int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_fill_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 
-int ib_umem_odp_alloc_table(struct ib_umem_odp *umem_odp, u64 sizes,
-			    struct ib_odp_tables *tables);
-void ib_umem_odp_free_table(struct ib_umem_odp *umem_odp,
-			    struct ib_odp_tables *tables);
+/* For devices that do DMA. */
+unsigned long ib_umem_odp_entry(const struct ib_umem_odp *umem_odp, size_t idx);
+size_t ib_umem_odp_next_entry(const struct ib_umem_odp *umem_odp, size_t idx,
+			      size_t end);
+u64 ib_umem_odp_next_mapped(const struct ib_umem_odp *umem_odp, u64 start,
+			    u64 end);
+dma_addr_t ib_umem_odp_dma_addr(struct ib_umem_odp *umem_odp, size_t idx,
+				struct pci_p2pdma_map_state *p2pdma_state);
+void ib_umem_odp_unmap_dma_entries(struct ib_umem_odp *umem_odp, size_t idx,
+				   size_t end);
+
 void ib_umem_odp_set_dirty(unsigned long pfn, unsigned long nr);
 
 /* For software devices, which translate with the table itself. */

@@ -39,7 +39,7 @@ struct ib_odp_spare {
  * struct ib_odp_table - a sparse table of blocks
  * @sizes: sizes that blocks can have, bit mask in bytes
  * @start: first address
- * @end: address behind the last one
+ * @end: address after the last one
  * @drop: called for blocks that are taken out, or NULL
  * @nr_levels: levels in use
  * @shift: log2 of the bytes that an entry of each level stands for

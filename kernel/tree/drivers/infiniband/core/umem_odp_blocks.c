@@ -9,11 +9,12 @@
  *
  * What is put into the table has been learned from the page tables of the mm
  * without umem_mutex, and is true if the notifier's sequence is still the same
- * under it. For resize_sem see umem_odp_pages.c.
+ * under it. See umem_odp_look.c and umem_odp_resize.c.
  */
 #include <linux/export.h>
-#include <linux/hmm-block.h>
+#include <linux/hmm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -22,106 +23,96 @@
 #include <rdma/ib_odp_table.h>
 #include <rdma/ib_umem_odp.h>
 
-/* Blocks to look up at a time; the same for an access, however it is aligned. */
-#define ODP_BATCH	512
+#include "umem_odp_look.h"
+
+/* Blocks of an access, however it is aligned. */
 #define ODP_FEW		(DIV_ROUND_UP(IB_ODP_MAP_MAX, PAGE_SIZE) + 1)
-/* Bytes to fill before others have their turn, if blocks are not larger. */
-#define ODP_WINDOW	SZ_64M
 /* Failed attempts before an access does with the smallest blocks. */
 #define ODP_PATIENCE	8
-#define ODP_TIMEOUT	msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT)
 
 /* Something that wants memory in the table. */
 struct odp_fill {
 	struct ib_umem_odp *umem_odp;
+	struct ib_odp_geometry geo;
 	bool fault;
 	bool write;
 	/* the mm does not rest: no looks for larger blocks */
 	bool hurry;
-	/* what HMM said about each block of the last look */
-	unsigned long *pfns;
+	struct ib_odp_look look;
+	/* where the last fault began and ended */
+	u64 faulted_from;
+	u64 faulted;
 	struct ib_odp_spare spare;
 };
 
-static bool odp_inside(const struct ib_umem_odp *umem_odp, u64 start, u64 end)
+/* Set a look up for [@start, @end) in blocks of 1 << @shift. */
+static struct ib_odp_look *odp_look_for(struct odp_fill *fill, u64 start,
+					u64 end, unsigned int shift)
 {
-	return start >= umem_odp->table->start && start < end &&
-	       end <= umem_odp->table->end;
+	const struct ib_umem *umem = &fill->umem_odp->umem;
+	struct ib_odp_look *look = &fill->look;
+
+	look->notifier = &fill->umem_odp->notifier;
+	look->start = start;
+	look->end = end;
+	look->shift = shift;
+	look->fault = fill->fault;
+	look->write = fill->write;
+	look->may_write = umem->writable;
+	look->complete = fill->geo.smallest;
+	look->low = umem->address;
+	look->high = umem->address + umem->length;
+	return look;
 }
 
-static unsigned long odp_hmm_flags(const struct odp_fill *fill)
+static bool odp_inside(const struct odp_fill *fill, u64 start, u64 end)
 {
-	if (!fill->fault)
-		return 0;
-	return HMM_PFN_REQ_FAULT | (fill->write ? HMM_PFN_REQ_WRITE : 0);
+	return start >= fill->geo.start && start < end && end <= fill->geo.end;
 }
 
-static void odp_range(const struct odp_fill *fill, struct hmm_range *range,
-		      unsigned long start, unsigned long end,
-		      unsigned int shift)
+static u64 odp_batch_start(const struct ib_odp_look *look)
 {
-	*range = (struct hmm_range){
-		.notifier = &fill->umem_odp->notifier,
-		.start = ALIGN_DOWN(start, BIT(shift)),
-		.end = ALIGN(end, BIT(shift)),
-		.block_shift = shift,
-	};
+	return ALIGN_DOWN(look->start, BIT_ULL(look->shift));
 }
 
-/* What HMM said about the block at @addr. False if there is nothing to use. */
-static bool odp_block(unsigned long hmm_pfn, unsigned long addr,
-		      unsigned int shift, struct ib_odp_block *block)
+static unsigned long odp_batch_blocks(const struct ib_odp_look *look)
 {
-	if (!(hmm_pfn & HMM_PFN_VALID))
+	return ((look->end - 1) >> look->shift) -
+	       (look->start >> look->shift) + 1;
+}
+
+/* What a look found out about the block at @addr. False if it is of no use. */
+static bool odp_block(unsigned long pfn, u64 addr, unsigned int shift,
+		      struct ib_odp_block *block)
+{
+	if (!(pfn & HMM_PFN_VALID))
 		return false;
 	*block = (struct ib_odp_block){
 		.addr = addr,
-		.pfn = hmm_pfn & ~HMM_PFN_FLAGS,
+		.pfn = pfn & ~HMM_PFN_FLAGS,
 		.shift = shift,
-		.write = hmm_pfn & HMM_PFN_WRITE,
+		.write = pfn & HMM_PFN_WRITE,
 	};
 	return true;
 }
 
-/*
- * @block is of the smallest size: is it part of a larger one that is as good?
- * The notifier's sequence tells later whether the answer is true.
- */
-static void odp_enlarge(const struct odp_fill *fill, unsigned long seq,
-			struct ib_odp_block *block)
+/* Is a block as the access wants it? */
+static bool odp_wanted(const struct odp_fill *fill, unsigned long pfn)
 {
-	u64 sizes = fill->umem_odp->table->sizes & ~BIT_ULL(block->shift);
-	struct mm_struct *mm = fill->umem_odp->umem.owning_mm;
+	return (pfn & HMM_PFN_VALID) && (!fill->write || (pfn & HMM_PFN_WRITE));
+}
 
-	while (sizes) {
-		unsigned int shift = fls64(sizes) - 1;
-		unsigned long mask = BIT(shift) - 1;
-		struct ib_odp_block larger;
-		unsigned long hmm_pfn = 0;
-		struct hmm_range range;
-		int ret;
+/* Is the table the one that the fill is about, and memory as it was seen? */
+static bool odp_same(const struct odp_fill *fill)
+{
+	struct ib_umem_odp *umem_odp = fill->umem_odp;
 
-		sizes &= ~BIT_ULL(shift);
-		/* Memory of another alignment cannot be. */
-		if ((block->addr ^ (block->pfn << PAGE_SHIFT)) & mask)
-			continue;
-		odp_range(fill, &range, block->addr, block->addr + 1, shift);
-		range.notifier_seq = seq;
-		range.block_flags = HMM_BLOCK_STRICT;
-		range.hmm_pfns = &hmm_pfn;
-		mmap_read_lock(mm);
-		ret = hmm_range_fault(&range);
-		mmap_read_unlock(mm);
-		if (!ret && odp_block(hmm_pfn, range.start, shift, &larger) &&
-		    larger.write >= block->write) {
-			*block = larger;
-			return;
-		}
-	}
+	return umem_odp->pages.generation == fill->geo.generation &&
+	       !mmu_interval_read_retry(&umem_odp->notifier, fill->look.seq);
 }
 
 /* Get the memory that the table asks for, with umem_mutex dropped meanwhile. */
-static int odp_get_spare(struct odp_fill *fill, unsigned long seq)
+static int odp_get_spare(struct odp_fill *fill)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
 	struct ib_odp_spare *spare = &fill->spare;
@@ -130,212 +121,232 @@ static int odp_get_spare(struct odp_fill *fill, unsigned long seq)
 
 	mutex_unlock(&umem_odp->umem_mutex);
 	kfree(spare->mem);
-	spare->mem = kzalloc(spare->bytes, GFP_KERNEL | __GFP_NOWARN);
+	spare->mem = kzalloc(spare->bytes, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	mutex_lock(&umem_odp->umem_mutex);
 	if (!spare->mem)
 		return -ENOMEM;
-	return mmu_interval_read_retry(&umem_odp->notifier, seq) ? -EAGAIN : 0;
+	return odp_same(fill) ? 0 : -EAGAIN;
 }
 
 /* Put blocks into the table; umem_mutex is dropped on the way if need be. */
 static int odp_install(struct odp_fill *fill, const struct ib_odp_block *blocks,
-		       unsigned int nr, unsigned long seq)
+		       unsigned int nr)
 {
-	struct ib_odp_table *table = fill->umem_odp->table;
 	unsigned int i = 0;
 	int ret = 0;
 
 	while (!ret && i < nr)
-		if (ib_odp_table_set(table, &blocks[i], &fill->spare))
-			ret = odp_get_spare(fill, seq);
+		if (ib_odp_table_set(fill->umem_odp->table, &blocks[i],
+				     &fill->spare))
+			ret = odp_get_spare(fill);
 		else
 			i++;
 	return ret;
 }
 
-/* The same for what HMM said about a range. */
-static int odp_install_range(struct odp_fill *fill,
-			     const struct hmm_range *range, unsigned int shift)
+/* The same for all blocks of a look. */
+static int odp_install_batch(struct odp_fill *fill)
 {
-	struct ib_odp_table *table = fill->umem_odp->table;
-	unsigned long nr = (range->end - range->start) >> shift;
+	const struct ib_odp_look *look = &fill->look;
+	unsigned long nr = odp_batch_blocks(look);
 	int ret = 0;
 
-	while (!ret && ib_odp_table_set_pfns(table, range->start, shift,
-					     range->hmm_pfns, nr, &fill->spare))
-		ret = odp_get_spare(fill, range->notifier_seq);
+	while (!ret &&
+	       ib_odp_table_set_pfns(fill->umem_odp->table,
+				     (unsigned long)odp_batch_start(look),
+				     look->shift, look->pfns, nr, &fill->spare))
+		ret = odp_get_spare(fill);
 	return ret;
 }
 
-/* Take umem_mutex, if what HMM said is still true. */
-static int odp_lock(struct ib_umem_odp *umem_odp, unsigned long seq)
+/* Take umem_mutex, if what was seen is still true. */
+static int odp_lock(struct odp_fill *fill)
 {
+	struct ib_umem_odp *umem_odp = fill->umem_odp;
+
 	mutex_lock(&umem_odp->umem_mutex);
-	if (!mmu_interval_read_retry(&umem_odp->notifier, seq))
+	if (odp_same(fill))
 		return 0;
 	mutex_unlock(&umem_odp->umem_mutex);
 	return -EAGAIN;
 }
 
-/* Map a few blocks of the smallest size, or the larger ones they are part of. */
-static int odp_map_few_and_lock(struct odp_fill *fill, unsigned long start,
-				unsigned long end)
+/* What the last look, at the smallest blocks, has found. */
+static void odp_take_small(const struct odp_fill *fill,
+			   struct ib_odp_block *blocks, unsigned int *nr)
 {
-	unsigned int shift = __ffs64(fill->umem_odp->table->sizes);
-	struct ib_odp_block blocks[ODP_FEW];
-	unsigned long pfns[ODP_FEW] = {};
-	struct hmm_range range;
-	unsigned int nr = 0;
-	unsigned long addr;
+	const struct ib_odp_look *look = &fill->look;
+	unsigned long i, n = odp_batch_blocks(look);
+	u64 addr = odp_batch_start(look);
+
+	*nr = 0;
+	for (i = 0; i < n; i++, addr += BIT_ULL(look->shift))
+		if (odp_block(look->pfns[i], addr, look->shift, &blocks[*nr]))
+			++*nr;
+}
+
+/* Fault [@start, @end) in, a few blocks of the smallest size. */
+static int odp_look_few(struct odp_fill *fill, u64 start, u64 end)
+{
+	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
+	struct ib_odp_look *look = odp_look_for(fill, start, end, shift);
+	unsigned long i;
 	int ret;
 
-	odp_range(fill, &range, start, end, shift);
-	if (WARN_ON_ONCE(range.end - range.start > ODP_FEW << shift))
+	if (WARN_ON_ONCE(odp_batch_blocks(look) > ODP_LOOK_BATCH))
 		return -EINVAL;
-	range.default_flags = odp_hmm_flags(fill);
-	range.hmm_pfns = pfns;
-	ret = hmm_range_fault_unlocked_timeout(&range, ODP_TIMEOUT);
-	if (ret)
-		return ret;
+	ret = ib_odp_look(look);
+	for (i = 0; !ret && fill->fault && i < odp_batch_blocks(look); i++)
+		if (!odp_wanted(fill, look->pfns[i]))
+			ret = -ERANGE;
+	return ret;
+}
 
-	for (addr = range.start; addr < range.end; addr += BIT(shift)) {
-		if (nr && addr - blocks[nr - 1].addr < BIT(blocks[nr - 1].shift))
-			continue;
-		if (!odp_block(pfns[(addr - range.start) >> shift], addr, shift,
-			       &blocks[nr]))
-			continue;
-		if (!fill->hurry)
-			odp_enlarge(fill, range.notifier_seq, &blocks[nr]);
-		nr++;
+/* Map a few blocks of the smallest size, or the larger ones they are part of. */
+static int odp_map_few_and_lock(struct odp_fill *fill, u64 start, u64 end)
+{
+	struct ib_odp_block blocks[ODP_FEW];
+	unsigned long pfns[ODP_FEW];
+	unsigned int nr = ODP_FEW;
+	u64 next = end;
+	int ret;
+
+	fill->look.pfns = pfns;
+	ret = odp_look_few(fill, start, end);
+	if (!ret) {
+		if (fill->hurry || is_power_of_2(fill->geo.sizes))
+			odp_take_small(fill, blocks, &nr);
+		else
+			ret = ib_odp_look_mixed(&fill->look, fill->geo.sizes,
+						blocks, &nr, &next);
 	}
-
-	ret = odp_lock(fill->umem_odp, range.notifier_seq);
+	fill->look.pfns = NULL;
+	if (ret == -EBUSY || (!ret && next < end))
+		return -EAGAIN;
 	if (ret)
 		return ret;
-	ret = odp_install(fill, blocks, nr, range.notifier_seq);
+
+	ret = odp_lock(fill);
+	if (ret)
+		return ret;
+	ret = odp_install(fill, blocks, nr);
 	if (ret)
 		mutex_unlock(&fill->umem_odp->umem_mutex);
 	return ret;
 }
 
-/*
- * Map blocks of one size, at most ODP_BATCH. With @report blocks that are not
- * one piece are left out, and fill->pfns tells which.
- */
-static int odp_map_batch(struct odp_fill *fill, unsigned long start,
-			 unsigned long end, unsigned int shift, bool report)
+/* Map blocks of the only size, at most ODP_LOOK_BATCH. */
+static int odp_map_batch(struct odp_fill *fill, u64 start, u64 end)
 {
-	struct ib_umem_odp *umem_odp = fill->umem_odp;
-	struct hmm_range range;
-	int ret;
-
-	do {
-		odp_range(fill, &range, start, end, shift);
-		range.default_flags = odp_hmm_flags(fill);
-		range.block_flags = report ? HMM_BLOCK_REPORT : 0;
-		range.hmm_pfns = fill->pfns;
-		memset(fill->pfns, 0, ODP_BATCH * sizeof(*fill->pfns));
-		ret = hmm_range_fault_unlocked_timeout(&range, ODP_TIMEOUT);
-		if (ret)
-			return ret;
-
-		ret = odp_lock(umem_odp, range.notifier_seq);
-		if (ret)
-			continue;
-		ret = odp_install_range(fill, &range, shift);
-		mutex_unlock(&umem_odp->umem_mutex);
-	} while (ret == -EAGAIN && !fatal_signal_pending(current));
-	return ret == -EAGAIN ? -EINTR : ret;
-}
-
-static int odp_fill(struct odp_fill *fill, unsigned long start,
-		    unsigned long end, u64 sizes);
-
-/* Less than a block of 1 << @shift is wanted, and smaller ones will do. */
-static int odp_fill_part(struct odp_fill *fill, unsigned long start,
-			 unsigned long end, unsigned int shift, u64 smaller)
-{
-	struct ib_umem_odp *umem_odp = fill->umem_odp;
-	struct ib_odp_block block = {};
-	int ret;
-
-	do {
-		ret = odp_map_few_and_lock(fill, start, start + 1);
-	} while (ret == -EAGAIN && !fatal_signal_pending(current));
-	if (ret)
-		return ret == -EAGAIN ? -EINTR : ret;
-	ib_odp_table_get(umem_odp->table, start, &block);
-	mutex_unlock(&umem_odp->umem_mutex);
-	if (block.shift >= shift)
-		return 0;
-	return odp_fill(fill, start, end, smaller);
-}
-
-/* Map whole blocks of 1 << @shift, at most ODP_BATCH. */
-static int odp_fill_whole(struct odp_fill *fill, unsigned long start,
-			  unsigned long end, unsigned int shift, u64 smaller)
-{
-	unsigned long nr = DIV_ROUND_UP(end - start, BIT(shift));
-	DECLARE_BITMAP(finer, ODP_BATCH) = {};
 	unsigned long i;
 	int ret;
 
-	ret = odp_map_batch(fill, start, end, shift, smaller);
-	if (ret || !smaller)
+	ret = odp_look_few(fill, start, end);
+	if (ret)
 		return ret;
-	for (i = 0; i < nr; i++)
-		if ((fill->pfns[i] & HMM_PFN_FINER) == HMM_PFN_FINER &&
-		    !(fill->pfns[i] & HMM_PFN_VALID))
-			__set_bit(i, finer);
-	for_each_set_bit(i, finer, nr) {
-		ret = odp_fill(fill, start + (i << shift),
-			       start + ((i + 1) << shift), smaller);
-		if (ret)
-			break;
+	for (i = 0; i < odp_batch_blocks(&fill->look); i++)
+		if (!(fill->look.pfns[i] & HMM_PFN_VALID))
+			fill->look.pfns[i] = 0;
+	ret = odp_lock(fill);
+	if (ret)
+		return ret;
+	ret = odp_install_batch(fill);
+	mutex_unlock(&fill->umem_odp->umem_mutex);
+	return ret;
+}
+
+/* What is missing at @start, and with it as much as one fault may bring. */
+static int odp_fault_next(struct odp_fill *fill, u64 start, u64 end)
+{
+	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
+	u64 size = BIT_ULL(shift);
+	u64 span = ODP_LOOK_BATCH << shift;
+
+	/* The rest of a window may come with its first page. */
+	end = min(end, ALIGN_DOWN(start, span) + span);
+	if (start != fill->faulted)
+		end = min(end, ALIGN_DOWN(start, size) + size);
+	fill->faulted_from = start;
+	fill->faulted = end;
+	return odp_look_few(fill, start, end);
+}
+
+/*
+ * Map blocks of any size from @start on, as many as are found in one look, and
+ * fault in what is missing after them. @next is where to go on.
+ */
+static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
+{
+	struct ib_odp_look *look =
+		odp_look_for(fill, start, end, (unsigned int)__ffs64(fill->geo.sizes));
+	struct ib_odp_block blocks[ODP_FEW];
+	unsigned int nr = ODP_FEW;
+	int ret;
+
+	look->seq = mmu_interval_read_begin(look->notifier);
+	ret = ib_odp_look_mixed(look, fill->geo.sizes, blocks, &nr, next);
+	if (ret == -EBUSY)
+		return -EAGAIN;
+	if (ret)
+		return ret;
+	/* A block of many pages, larger than ib_odp_look_mixed() looks for. */
+	if (fill->fault && !nr && start == fill->faulted_from) {
+		*next = min(end, fill->faulted);
+		return odp_map_batch(fill, start, *next);
 	}
+	if (nr) {
+		ret = odp_lock(fill);
+		if (ret)
+			return ret;
+		ret = odp_install(fill, blocks, nr);
+		mutex_unlock(&fill->umem_odp->umem_mutex);
+	}
+	if (!ret && fill->fault && *next < end && nr < ODP_FEW)
+		ret = odp_fault_next(fill, *next, end);
 	return ret;
 }
 
 /*
- * Fill [@start, @end) with the largest blocks of @sizes that memory is made of.
- * Without faults, what has no memory is skipped, at no cost for its length.
+ * Fill [@start, @end) with the largest blocks that memory is made of. Without
+ * faults, what has no memory is skipped, at little cost for its length.
  */
-static int odp_fill(struct odp_fill *fill, unsigned long start,
-		    unsigned long end, u64 sizes)
+static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
 {
-	struct mm_struct *mm = fill->umem_odp->umem.owning_mm;
-	unsigned int shift = fls64(sizes) - 1;
-	u64 smaller = sizes & ~BIT_ULL(shift);
-	unsigned long size = BIT(shift);
+	struct ib_umem_odp *umem_odp = fill->umem_odp;
+	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
 	int ret = 0;
 
 	while (start < end) {
-		unsigned long first = ALIGN_DOWN(start, size);
-		unsigned long next;
+		u64 next;
 
 		if (!fill->fault) {
-			start = hmm_block_next(mm, start, end);
+			start = ib_odp_next_mapped(umem_odp->umem.owning_mm,
+						   start, end);
 			if (start >= end)
 				break;
-			first = ALIGN_DOWN(start, size);
 		}
-		if (smaller && (start != first || end - start < size)) {
-			next = min(first + size, end);
-			ret = odp_fill_part(fill, start, next, shift, smaller);
+		if (is_power_of_2(fill->geo.sizes)) {
+			next = min(end, ALIGN_DOWN(start, BIT_ULL(shift)) +
+						(ODP_LOOK_BATCH << shift));
+			ret = odp_map_batch(fill, start, next);
 		} else {
-			next = smaller ? ALIGN_DOWN(end, size) : end;
-			next = min(next, first + ODP_BATCH * size);
-			ret = odp_fill_whole(fill, start, next, shift, smaller);
+			ret = odp_map_mixed(fill, start, end, &next);
 		}
 		/* Memory that is being invalidated can be faulted in later. */
-		if (ret == -EBUSY && !fill->fault)
+		if (ret == -EBUSY && !fill->fault) {
+			next = ALIGN_DOWN(start, BIT_ULL(shift)) + BIT_ULL(shift);
 			ret = 0;
-		if (ret)
+		}
+		if (ret && ret != -EAGAIN)
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
-		start = next;
+		if (!ret)
+			start = next;
+		else if (READ_ONCE(umem_odp->pages.generation) !=
+			 fill->geo.generation)
+			break;
 	}
 	return ret;
 }
@@ -364,51 +375,41 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		.umem_odp = umem_odp,
 		.fault = fault,
 		.write = write,
+		.faulted_from = U64_MAX,
 	};
-	u64 end = va + length;
-	u64 cur = va;
+	struct ib_odp_charge charge;
 	int busy = 0;
-	int ret = 0;
+	u64 end;
+	int ret;
 
+	if (!length || check_add_overflow(va, length, &end))
+		return -EFAULT;
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
-	fill.pfns = kmalloc_array(ODP_BATCH, sizeof(*fill.pfns), GFP_KERNEL);
-	if (!fill.pfns)
-		ret = -ENOMEM;
-
-	while (!ret && cur < end) {
-		u32 generation = READ_ONCE(umem_odp->pages.generation);
-		u64 next, window;
-
-		if (!fault)
-			cur = hmm_block_next(mm, cur, end);
-		if (cur >= end)
-			break;
-
-		/* Others who need the semaphore get it between windows. */
-		down_read(&umem_odp->resize_sem);
-		window = max_t(u64, ODP_WINDOW, BIT_ULL(umem_odp->page_shift));
-		next = min(end, ALIGN_DOWN(cur, window) + window);
-		if (!odp_inside(umem_odp, cur, next))
+	fill.look.pfns = kmalloc_array(ODP_LOOK_BATCH, sizeof(*fill.look.pfns),
+				       GFP_KERNEL);
+	ret = fill.look.pfns ? -EAGAIN : -ENOMEM;
+	charge = ib_umem_odp_charge(umem_odp);
+	/* A table of another size has to be filled from the start. */
+	while (ret == -EAGAIN) {
+		ib_umem_odp_get_geometry(umem_odp, &fill.geo);
+		if (!odp_inside(&fill, va, end))
 			ret = -EFAULT;
 		else
-			ret = odp_fill(&fill, cur, next, umem_odp->table->sizes);
-		up_read(&umem_odp->resize_sem);
-
-		if (!ret) {
-			cur = next;
-		} else if (ret == -EBUSY && busy++ < IB_ODP_MAX_BUSY) {
-			ret = 0;
-		} else if (ret == -ERANGE) {
-			ret = ib_umem_odp_step_down(umem_odp, generation);
-			/* The table has been emptied. */
-			cur = va;
-		}
+			ret = odp_fill(&fill, va, end);
+		if (ret == -EBUSY && busy++ < IB_ODP_MAX_BUSY)
+			ret = -EAGAIN;
+		else if (ret == -ERANGE &&
+			 !ib_umem_odp_step_down(umem_odp, fill.geo.generation,
+						fill.look.start))
+			ret = -EAGAIN;
 	}
+	ib_umem_odp_uncharge(charge);
 
-	kfree(fill.pfns);
+	ib_odp_look_free(&fill.look);
+	kfree(fill.look.pfns);
 	kfree(fill.spare.mem);
-	mmput(mm);
+	mmput_async(mm);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_fill);
@@ -483,10 +484,15 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		.fault = true,
 		.write = write,
 	};
+	struct ib_odp_charge charge;
 	int again = 0;
 	int busy = 0;
 	int ret;
+	u64 end;
 
+	if (WARN_ON_ONCE(!length || length > IB_ODP_MAP_MAX) ||
+	    check_add_overflow(va, length, &end))
+		return -EFAULT;
 	mutex_lock(&umem_odp->umem_mutex);
 	if (ib_umem_odp_mapped(umem_odp, va, length, write))
 		return 0;
@@ -494,30 +500,33 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
+	charge = ib_umem_odp_charge(umem_odp);
 	do {
-		u32 generation = READ_ONCE(umem_odp->pages.generation);
-
-		down_read(&umem_odp->resize_sem);
-		if (odp_inside(umem_odp, va, va + length))
-			ret = odp_map_few_and_lock(&fill, va, va + length);
+		ib_umem_odp_get_geometry(umem_odp, &fill.geo);
+		if (odp_inside(&fill, va, end))
+			ret = odp_map_few_and_lock(&fill, va, end);
 		else
 			ret = -EFAULT;
-		up_read(&umem_odp->resize_sem);
 
 		if (ret == -EAGAIN && again++ == ODP_PATIENCE)
 			fill.hurry = true;
 		if (ret == -ERANGE &&
-		    !ib_umem_odp_step_down(umem_odp, generation))
+		    !ib_umem_odp_step_down(umem_odp, fill.geo.generation, va))
 			ret = -EAGAIN;
 		else if (ret == -EBUSY && busy++ < IB_ODP_MAX_BUSY)
 			ret = -EAGAIN;
+		if (ret == -EAGAIN && fatal_signal_pending(current))
+			ret = -EINTR;
 	} while (ret == -EAGAIN);
+	ib_umem_odp_uncharge(charge);
+	ib_odp_look_free(&fill.look);
 	kfree(fill.spare.mem);
 	mmput_async(mm);
 	if (ret)
 		return ret;
 
 	ib_umem_odp_count_fault(umem_odp);
+	ib_umem_odp_want_growth(umem_odp);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_map_and_lock);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory for ODP umems before anybody needs it. */
+/* Memory for ODP umems before a device needs it. */
 #include <linux/export.h>
-#include <linux/hmm.h>
-#include <linux/jiffies.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -10,93 +8,55 @@
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem_odp.h>
 
-/* Blocks to fault in at a time, but not more bytes than these. */
-#define ODP_BATCH	512
-#define ODP_WINDOW	((unsigned long)SZ_64M)
-
-/* Fault some blocks from @addr on in. Returns where they end, or an error. */
-static long odp_fault_in_some(struct ib_umem_odp *umem_odp, unsigned long addr,
-			      unsigned long *pfns)
-{
-	unsigned long size = BIT(umem_odp->page_shift);
-	unsigned long bytes = clamp(ODP_BATCH * size, size,
-				    max(ODP_WINDOW, size));
-	struct hmm_range range = {
-		.notifier = &umem_odp->notifier,
-		.start = addr,
-		.end = min_t(unsigned long, addr + bytes,
-			     ib_umem_end(umem_odp)),
-		.block_shift = umem_odp->page_shift,
-		.default_flags = HMM_PFN_REQ_FAULT,
-		.hmm_pfns = pfns,
-	};
-	int ret;
-
-	lockdep_assert_held(&umem_odp->resize_sem);
-
-	if (umem_odp->umem.writable)
-		range.default_flags |= HMM_PFN_REQ_WRITE;
-	memset(pfns, 0, ODP_BATCH * sizeof(*pfns));
-	ret = hmm_range_fault_unlocked_timeout(&range,
-					       msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT));
-	return ret ?: (long)range.end;
-}
+#include "umem_odp_look.h"
 
 /**
  * ib_umem_odp_fault_in - let all of an ODP umem have memory
  * @umem_odp: the umem
  *
- * Nothing is mapped for the device. Memory that is not made of blocks of the
- * umem's size makes it go to the next smaller accepted one.
+ * Nothing is mapped for the device, and that memory is not made of blocks of the
+ * umem's size is no error yet.
  *
- * Return: 0; -EFAULT if there is a hole, or memory that may not be written;
- *	   -ERANGE if memory is not made of blocks of an accepted size; -EBUSY if
- *	   it is being invalidated all the time; -EINTR; -ENOMEM
+ * Return: 0; -EFAULT if there is a hole, or memory that may not be accessed as the
+ *	   MR wants it; -EBUSY if it is being invalidated all the time; -EINTR; -ENOMEM
  */
 int ib_umem_odp_fault_in(struct ib_umem_odp *umem_odp)
 {
 	struct mm_struct *mm = umem_odp->umem.owning_mm;
-	unsigned long *pfns;
-	long next = 0;
-	int busy = 0;
+	u64 start = umem_odp->umem.address;
+	u64 end = start + umem_odp->umem.length;
+	struct ib_odp_geometry geo;
+	struct ib_odp_look look = {
+		.notifier = &umem_odp->notifier,
+		.fault = true,
+		.write = umem_odp->umem.writable,
+	};
 	int ret = 0;
 
-	pfns = kmalloc_array(ODP_BATCH, sizeof(*pfns), GFP_KERNEL);
-	if (!pfns)
+	look.pfns = kmalloc_array(ODP_LOOK_BATCH, sizeof(*look.pfns),
+				  GFP_KERNEL);
+	if (!look.pfns)
 		return -ENOMEM;
 	if (!mmget_not_zero(mm)) {
-		kfree(pfns);
+		kfree(look.pfns);
 		return -EFAULT;
 	}
-	while (!ret) {
-		u32 generation = READ_ONCE(umem_odp->pages.generation);
-		unsigned long addr;
-		bool done;
-
-		down_read(&umem_odp->resize_sem);
-		addr = max_t(unsigned long, next, ib_umem_start(umem_odp));
-		done = addr >= ib_umem_end(umem_odp);
-		if (!done)
-			next = odp_fault_in_some(umem_odp, addr, pfns);
-		up_read(&umem_odp->resize_sem);
-		if (done)
-			break;
-
-		if (next == -ERANGE) {
-			ret = ib_umem_odp_step_down(umem_odp, generation);
-			next = addr;
-		} else if (next == -EBUSY && busy++ < IB_ODP_MAX_BUSY) {
-			next = addr;
-		} else if (next < 0) {
-			/* EPERM would be about the caller. */
-			ret = next == -EPERM ? -EFAULT : next;
-		}
+	ib_umem_odp_get_geometry(umem_odp, &geo);
+	look.shift = geo.shift;
+	while (!ret && start < end) {
+		look.start = start;
+		look.end = min(end, ALIGN_DOWN(start, BIT_ULL(geo.shift)) +
+					    (ODP_LOOK_BATCH << geo.shift));
+		ret = ib_odp_look(&look);
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
+		start = look.end;
 		cond_resched();
 	}
-	mmput(mm);
-	kfree(pfns);
-	return ret;
+	ib_odp_look_free(&look);
+	kfree(look.pfns);
+	mmput_async(mm);
+	/* EPERM would be about the caller. */
+	return ret == -EPERM ? -EFAULT : ret;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_fault_in);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What ODP umems tell of themselves: to their users, and to RDMA netlink. */
+/* State and counters of ODP umems: for queries, and for RDMA netlink. */
 #include <linux/export.h>
 #include <linux/hmm.h>
 #include <net/netlink.h>
@@ -10,6 +10,8 @@
 #include <rdma/ib_user_hugeodp.h>
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>
+
+#include "umem_odp_dma.h"
 
 /**
  * ib_umem_odp_blocks_mapped - how many blocks an ODP umem has mapped
@@ -27,26 +29,20 @@ u64 ib_umem_odp_blocks_mapped(const struct ib_umem_odp *umem_odp)
 
 static u64 odp_table_bytes(struct ib_umem_odp *umem_odp)
 {
-	u64 entry = sizeof(*umem_odp->map.pfn_list);
-
 	if (umem_odp->table)
 		return umem_odp->table->bytes;
-	if (umem_odp->is_implicit_odp)
-		return 0;
-	if (umem_odp->map.dma_list)
-		entry += sizeof(*umem_odp->map.dma_list);
-	return ib_umem_odp_num_pages(umem_odp) * entry;
+	return umem_odp->dma ? umem_odp->dma->bytes : 0;
 }
 
 /* The largest block in use, or the one that would be tried first. */
 static unsigned int odp_state_shift(const struct ib_umem_odp *umem_odp)
 {
 	u64 sizes = umem_odp->pages.sizes;
-	int shift;
+	unsigned int shift;
 
 	if (!umem_odp->table || !umem_odp->table->mapped)
 		return umem_odp->page_shift;
-	for (shift = fls64(sizes) - 1; shift > PAGE_SHIFT; shift--)
+	for (shift = (unsigned int)fls64(sizes) - 1; shift > PAGE_SHIFT; shift--)
 		if (umem_odp->table->mapped_by_shift[shift])
 			break;
 	return shift;
@@ -80,9 +76,9 @@ static void odp_add_blocks(struct ib_umem_odp *child, void *arg)
 		sum->mapped[shift] += blocks.mapped[shift];
 }
 
-static void odp_for_each_child(struct ib_umem_odp *umem_odp,
-			       void (*fn)(struct ib_umem_odp *child,
-					  void *arg),
+typedef void (*odp_child_fn)(struct ib_umem_odp *child, void *arg);
+
+static void odp_for_each_child(struct ib_umem_odp *umem_odp, odp_child_fn fn,
 			       void *arg)
 {
 	const struct ib_odp_device_ops *ops = umem_odp->pages.ops;
@@ -102,7 +98,7 @@ void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 	struct ib_odp_pages *pages = &umem_odp->pages;
 
 	mutex_lock(&umem_odp->umem_mutex);
-	*state = (struct ib_uverbs_odp_state) {
+	*state = (struct ib_uverbs_odp_state){
 		.page_sizes = pages->accepted,
 		.page_shift = odp_state_shift(umem_odp),
 		.flags = pages->flags,
@@ -139,7 +135,7 @@ void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_blocks);
 
 /**
- * ib_umem_odp_put_res - tell RDMA netlink what an ODP umem is made of
+ * ib_umem_odp_put_res - report by RDMA netlink what an ODP umem is made of
  * @msg: the message, within a nest of driver attributes
  * @umem_odp: the umem
  *
@@ -166,7 +162,7 @@ int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_put_res);
 
 /**
- * ib_umem_odp_fill_res - tell RDMA netlink what an ODP umem is made of
+ * ib_umem_odp_fill_res - report by RDMA netlink what an ODP umem is made of
  * @msg: the message
  * @umem_odp: the umem
  *
@@ -207,7 +203,7 @@ static int odp_put_stat(struct sk_buff *msg,
 }
 
 /**
- * ib_umem_odp_put_stat - tell RDMA netlink what no driver counts
+ * ib_umem_odp_put_stat - report by RDMA netlink what no driver counts
  * @msg: the message, within a nest of counters
  * @umem_odp: the umem
  *
@@ -225,7 +221,7 @@ int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_put_stat);
 
 /**
- * ib_umem_odp_fill_stat - tell RDMA netlink the counters of an ODP umem
+ * ib_umem_odp_fill_stat - report by RDMA netlink the counters of an ODP umem
  * @msg: the message
  * @umem_odp: the umem
  *

@@ -10,7 +10,7 @@
  * the level above, is in each of the entries that it covers.
  *
  * Compare the XArray, which would use 8 entries in each node of 64 for a block
- * of 2 MiB, and does not tell how much memory it has.
+ * of 2 MiB, and does not report how much memory it has.
  *
  * No locking here: in an ODP umem this is umem_mutex. As that is taken in
  * reclaim, ib_odp_table_set() does not allocate but asks its caller to.
@@ -108,7 +108,7 @@ static size_t odp_root_entries(const struct ib_odp_table *table)
 	       (table->start >> table->shift[0]) + 1;
 }
 
-/* The address behind the last one of a chunk, as far as the table reaches. */
+/* The address after the last one of a chunk, as far as the table reaches. */
 static unsigned long odp_chunk_end(const struct ib_odp_table *table,
 				   const struct odp_chunk *chunk)
 {
@@ -127,18 +127,19 @@ static unsigned int odp_next_shift(u64 sizes, unsigned int shift)
 {
 	u64 reach = (sizes >> shift) & GENMASK_ULL(ODP_CHUNK_SHIFT, 1);
 
-	return shift + (reach ? fls64(reach) - 1 : ODP_CHUNK_SHIFT);
+	return shift + (reach ? (unsigned int)fls64(reach) - 1 :
+				ODP_CHUNK_SHIFT);
 }
 
 /* Lay the levels out from the smallest upwards. */
 static int odp_set_levels(struct ib_odp_table *table)
 {
-	unsigned int largest = fls64(table->sizes) - 1;
+	unsigned int largest = (unsigned int)fls64(table->sizes) - 1;
 	u8 shift[IB_ODP_TABLE_LEVELS];
 	unsigned int n = 0;
 	unsigned int i;
 
-	shift[n++] = __ffs64(table->sizes);
+	shift[n++] = (u8)__ffs64(table->sizes);
 	while (shift[n - 1] < largest ||
 	       ((table->end - 1) >> shift[n - 1]) -
 			       (table->start >> shift[n - 1]) >=
@@ -149,7 +150,7 @@ static int odp_set_levels(struct ib_odp_table *table)
 			break;
 		if (WARN_ON_ONCE(n == IB_ODP_TABLE_LEVELS))
 			return -EINVAL;
-		shift[n++] = next;
+		shift[n++] = (u8)next;
 	}
 
 	table->nr_levels = n;
@@ -161,7 +162,7 @@ static int odp_set_levels(struct ib_odp_table *table)
 /**
  * ib_odp_table_create - make an empty table
  * @start: first address, aligned to the largest size
- * @end: address behind the last one, aligned too
+ * @end: address after the last one, aligned too
  * @sizes: sizes that blocks can have, bit mask in bytes
  * @drop: called for blocks that are taken out, or NULL: @nr that follow each
  *	  other, in memory too, of which @block is the first
@@ -200,8 +201,8 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 }
 
 /*
- * Take out the block at @addr, and those behind it up to @end that go on where
- * it ends, in memory too. All are in @chunk. Returns the address behind them.
+ * Take out the block at @addr, and those after it up to @end that go on where
+ * it ends, in memory too. All are in @chunk. Returns the address after them.
  */
 static unsigned long odp_drop(struct ib_odp_table *table,
 			      const struct odp_chunk *chunk, unsigned long addr,
@@ -212,7 +213,7 @@ static unsigned long odp_drop(struct ib_odp_table *table,
 	unsigned long *slot;
 	unsigned long size;
 	unsigned long nr = 0;
-	unsigned int i;
+	unsigned long i;
 
 	odp_leaf_block(leaf, addr, &block);
 	size = BIT(block.shift);
@@ -271,7 +272,7 @@ static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
  * ib_odp_table_clear - take blocks out of a table
  * @table: the table
  * @start: first address
- * @end: address behind the last one
+ * @end: address after the last one
  *
  * All blocks that have a byte in the range go.
  */

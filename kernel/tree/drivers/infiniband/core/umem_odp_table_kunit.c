@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * KUnit tests of the sparse tables of ODP umems: random changes, each made to a
- * table and to a flat array, which have to tell the same.
+ * table and to a flat array, which have to agree.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
@@ -149,7 +149,7 @@ static u64 compare(struct kunit *test, const struct ib_odp_table *table,
 	return blocks;
 }
 
-/* Some blocks as HMM tells about them, many of which follow each other. */
+/* Some blocks as HMM reports them, many of which follow each other. */
 static void set_range(struct kunit *test, struct ib_odp_table *table,
 		      struct model_page *model, unsigned long base,
 		      struct ib_odp_block b, struct rnd_state *rnd)

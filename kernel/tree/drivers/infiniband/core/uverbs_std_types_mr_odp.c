@@ -4,7 +4,6 @@
  * QUERY_MR, a method to change a live MR, and a method to ask what the device
  * and memory can have.
  */
-#include <linux/hmm-block.h>
 #include <linux/overflow.h>
 
 #include <rdma/ib_odp_pages.h>
@@ -13,6 +12,7 @@
 #include <rdma/uverbs_std_types.h>
 
 #include "rdma_core.h"
+#include "umem_odp_look.h"
 #include "uverbs.h"
 #include "uverbs_mr_odp.h"
 
@@ -37,7 +37,7 @@ static int get_state(struct uverbs_attr_bundle *attrs, u16 id,
 		return -ENOENT;
 	umem_odp = mr_to_umem_odp(mr);
 	if (IS_ERR(umem_odp))
-		return PTR_ERR(umem_odp);
+		return PTR_ERR_OR_ZERO(umem_odp);
 	ib_umem_odp_get_state(umem_odp, state);
 	return 0;
 }
@@ -65,7 +65,7 @@ static int copy_blocks(struct uverbs_attr_bundle *attrs, u16 id,
 		return 0;
 	umem_odp = mr_to_umem_odp(mr);
 	if (IS_ERR(umem_odp))
-		return PTR_ERR(umem_odp);
+		return PTR_ERR_OR_ZERO(umem_odp);
 	ib_umem_odp_get_blocks(umem_odp, &blocks);
 	return uverbs_copy_to_struct_or_zero(attrs, id, &blocks,
 					     sizeof(blocks));
@@ -106,7 +106,7 @@ int uverbs_reg_mr_odp_check(struct uverbs_attr_bundle *attrs,
 }
 
 /**
- * uverbs_reg_mr_odp_finish - tell the page shift of a new MR if it was asked for
+ * uverbs_reg_mr_odp_finish - return the page shift of a new MR if it was asked for
  * @attrs: attributes of UVERBS_METHOD_REG_MR
  * @mr: the MR
  *
@@ -120,7 +120,7 @@ int uverbs_reg_mr_odp_finish(struct uverbs_attr_bundle *attrs,
 }
 
 /**
- * uverbs_query_mr_odp - tell the ODP state of an MR if it was asked for
+ * uverbs_query_mr_odp - return the ODP state of an MR if it was asked for
  * @attrs: attributes of UVERBS_METHOD_QUERY_MR
  * @mr: the MR
  *
@@ -157,7 +157,7 @@ static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
 
 	umem_odp = mr_to_umem_odp(mr);
 	if (IS_ERR(umem_odp))
-		return PTR_ERR(umem_odp);
+		return PTR_ERR_OR_ZERO(umem_odp);
 	if (!mr->device->ops.modify_mr_odp)
 		return -EOPNOTSUPP;
 
@@ -195,10 +195,13 @@ static int copy_range_shift(struct uverbs_attr_bundle *attrs, u64 sizes)
 	if (!sizes)
 		return -EOPNOTSUPP;
 
-	ret = hmm_block_best_shift(current->mm, start, end, sizes);
+	ret = ib_odp_best_shift(current->mm, start, end, sizes, false);
 	if (ret < 0)
 		return ret;
-	page_shift = ret;
+	/* Base pages are for holes as well, but not for addresses of the kernel. */
+	if (ret == PAGE_SHIFT && ib_umem_odp_check_range(range.addr, range.length))
+		return -EFAULT;
+	page_shift = (u32)ret;
 	return uverbs_copy_to(attrs, out, &page_shift, sizeof(page_shift));
 }
 
@@ -212,7 +215,7 @@ static int UVERBS_HANDLER(UVERBS_METHOD_QUERY_ODP_PAGES)(
 
 	ucontext = ib_uverbs_get_ucontext(attrs);
 	if (IS_ERR(ucontext))
-		return PTR_ERR(ucontext);
+		return PTR_ERR_OR_ZERO(ucontext);
 
 	caps = &ucontext->device->attrs.odp_caps;
 	if (!caps->page_sizes)

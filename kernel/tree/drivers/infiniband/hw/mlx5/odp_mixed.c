@@ -9,17 +9,18 @@
  *
  * An entry is as large as the second smallest size; larger blocks have several.
  * The child of the largest size is there from the beginning, and has all blocks
- * that nobody has asked for. The others come when they are needed.
+ * that no access has asked for. The others come when they are needed.
  *
- * Each child has a umem of its own, which the mm tells what goes away. Only the
+ * Each child has a umem of its own, which listens to the mm. Only the
  * KSM and who has which block are common; umem_mutex of the MR's umem, which has
  * no table, protects them. No umem_mutex is taken within another one.
  */
 #include <linux/bitops.h>
 #include <linux/hmm.h>
-#include <linux/hmm-block.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include <rdma/ib_odp_pages.h>
@@ -94,6 +95,22 @@ static void mlx5r_mixed_choose(struct mlx5r_odp_mixed *mixed, u64 sizes)
 	mixed->entry_shift = mixed->shift[i > 1 ? i - 2 : 0];
 }
 
+/* Can blocks of these sizes be in one MR? The entries of a KSM have limits, too. */
+bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes)
+{
+	struct mlx5r_odp_mixed mixed = {};
+
+	if (is_power_of_2(sizes))
+		return false;
+	mlx5r_mixed_choose(&mixed, sizes);
+	return mixed.entry_shift >=
+		       get_min_log_entity_size_cap(dev,
+						   MLX5_MKC_ACCESS_MODE_KSM) &&
+	       mixed.entry_shift <=
+		       get_max_log_entity_size_cap(dev,
+						   MLX5_MKC_ACCESS_MODE_KSM);
+}
+
 /*
  * The first child takes what there is already when an MR is registered. What
  * the others have to take will be asked for.
@@ -149,7 +166,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_new_child(struct mlx5_ib_mr *mr,
 		err = mlx5r_mixed_enable_child(mr, child);
 	if (err) {
 		mlx5_ib_dereg_mr(&child->ibmr, NULL);
-		return ERR_PTR(err);
+		return ib_odp_err_ptr(err);
 	}
 	return child;
 }
@@ -195,24 +212,19 @@ static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
 	return child;
 }
 
-/* Entries of a child's table that hold [@start, @end), and how many are mapped. */
-static size_t mlx5r_mixed_range(struct ib_umem_odp *umem_odp, u64 start,
-				u64 end, size_t *idx, size_t *n)
+/* Entries of a child's table that hold [@start, @end). Is one of them mapped? */
+static bool mlx5r_mixed_range(struct ib_umem_odp *umem_odp, u64 start, u64 end,
+			      size_t *idx, size_t *n)
 {
 	unsigned int shift = umem_odp->page_shift;
-	size_t mapped = 0;
-	size_t i;
 
 	lockdep_assert_held(&umem_odp->umem_mutex);
 
 	start = max_t(u64, start, ib_umem_start(umem_odp));
 	end = min_t(u64, end, ib_umem_end(umem_odp));
 	*idx = (start - ib_umem_start(umem_odp)) >> shift;
-	*n = DIV_ROUND_UP_ULL(end - ALIGN_DOWN(start, BIT_ULL(shift)),
-			      BIT_ULL(shift));
-	for (i = *idx; i < *idx + *n; i++)
-		mapped += !!(umem_odp->map.pfn_list[i] & HMM_PFN_VALID);
-	return mapped;
+	*n = ((end - 1 - ib_umem_start(umem_odp)) >> shift) + 1 - *idx;
+	return ib_umem_odp_next_entry(umem_odp, *idx, *idx + *n) < *idx + *n;
 }
 
 static bool mlx5r_mixed_has(struct mlx5_ib_mr *child, u64 va)
@@ -272,7 +284,7 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 		if (mixed->owner[idx] == i)
 			continue;
 		__set_bit(mixed->owner[idx], &others);
-		mixed->owner[idx] = i;
+		mixed->owner[idx] = (u8)i;
 	}
 	if (others || mixed->stale) {
 		err = mixed->stale ? mlx5r_mixed_update(mr, 0, mixed->entries) :
@@ -289,10 +301,10 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 
 /*
  * Map what is wanted of one entry, or of the larger block that it is part of.
- * Returns where that ends, or an error.
+ * @next is where that ends.
  */
-static s64 mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
-				   u32 flags, bool fault)
+static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
+				   u32 flags, bool fault, u64 *next)
 {
 	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
 	u64 size = BIT_ULL(mixed->entry_shift);
@@ -301,32 +313,33 @@ static s64 mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 	int ret = 0;
 
 	end = min(end, start + size);
+	*next = end;
 	for (i = 0; i < MLX5R_MIXED_SIZES && mixed->shift[i]; i++) {
 		u64 block = max(size, BIT_ULL(mixed->shift[i]));
 		u64 block_start = ALIGN_DOWN(va, block);
-		u64 next = block > size ? block_start + block : end;
 		struct mlx5_ib_mr *child = mlx5r_mixed_child(mr, i);
 
+		*next = block > size ? block_start + block : end;
 		/* What is not asked for does not have to be there. */
 		if (IS_ERR(child))
-			return fault ? PTR_ERR(child) : (s64)next;
+			return fault ? PTR_ERR_OR_ZERO(child) : 0;
 		/* It has all of the block, or it has pages of it. */
 		if (!fault && BIT_ULL(mixed->shift[i]) >= size &&
 		    mlx5r_mixed_has(child, va))
-			return next;
+			return 0;
 		ret = mlx5r_odp_fault(child, va, end - va, flags);
 		if (ret == -ERANGE)
 			continue;
-		if (ret < 0)
+		if (ret)
 			return ret;
 		/* Without faults there may be nothing, or something smaller. */
 		if (!fault && !mlx5r_mixed_has(child, va))
 			continue;
-		ret = mlx5r_mixed_own(mr, max(block_start, mixed->first),
-				      block_start + block, i);
-		return ret ?: (s64)next;
+		return mlx5r_mixed_own(mr, max(block_start, mixed->first),
+				       block_start + block, i);
 	}
-	return fault ? ret : (s64)end;
+	*next = end;
+	return fault ? ret : 0;
 }
 
 /**
@@ -337,29 +350,35 @@ static s64 mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
  * @flags: flags of the fault
  * @fault: fault memory in; else take what is there
  *
- * Return: pages of the system that are mapped now, INT_MAX for more than that,
- *	   or an error
+ * Return: 0 or an error
  */
 int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault)
 {
 	struct mm_struct *mm = mr->umem->owning_mm;
-	u64 first = va & PAGE_MASK;
-	u64 end = va + bcnt;
-	s64 next = va;
+	int ret = 0;
+	u64 end;
 
+	if (check_add_overflow(va, (u64)bcnt, &end))
+		return -EFAULT;
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
-	for (; next >= 0 && next < end; cond_resched()) {
-		va = fault ? next : hmm_block_next(mm, next, end);
+	while (!ret && va < end) {
+		u64 next;
+
+		if (!fault)
+			va = ib_umem_odp_next_mapped(mlx5r_mixed_umem(mr), va,
+						     end);
 		if (va >= end)
 			break;
-		next = mlx5r_mixed_fault_entry(mr, va, end, flags, fault);
+		ret = mlx5r_mixed_fault_entry(mr, va, end, flags, fault, &next);
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		va = next;
+		cond_resched();
 	}
 	mmput_async(mm);
-	if (next < 0)
-		return next;
-	return min_t(u64, (PAGE_ALIGN(end) - first) >> PAGE_SHIFT, INT_MAX);
+	return ret;
 }
 
 static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
@@ -385,6 +404,32 @@ static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
 static const struct ib_odp_device_ops mlx5r_mixed_ops = {
 	.for_each_child = mlx5r_mixed_for_each,
 };
+
+/**
+ * mlx5r_mixed_is_empty - is nothing mapped by an MR with blocks of several sizes
+ * @mr: the MR
+ *
+ * To be called after a child has lost its last page, and under that child's
+ * umem_mutex only: a fault that maps something at the same time may be missed.
+ *
+ * Return: whether no child has a page mapped
+ */
+bool mlx5r_mixed_is_empty(const struct mlx5_ib_mr *mr)
+{
+	const struct mlx5_ib_mr *child;
+	unsigned int i;
+
+	/* Of two children that become empty together one sees the other. */
+	smp_mb();
+	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
+		/* with cmpxchg() in mlx5r_mixed_child() */
+		child = smp_load_acquire(&mr->odp_mixed->child[i]);
+		if (child &&
+		    READ_ONCE(to_ib_umem_odp(child->umem)->pages.blocks_mapped))
+			return false;
+	}
+	return true;
+}
 
 /**
  * mlx5r_mixed_dereg - deregister the children of an MR with blocks of several sizes
@@ -418,7 +463,11 @@ void mlx5r_mixed_release(struct mlx5_ib_mr *mr)
 	mr->odp_mixed = NULL;
 }
 
-/* The KSM has to begin and end with an entry; the children have the MR's bounds. */
+/*
+ * A KSM has to begin with a whole entry, so one of an MR that does not starts
+ * before it; the child that the entry leads to has the bounds of the MR. It ends
+ * where the MR ends.
+ */
 static int mlx5r_mixed_enable(struct mlx5_ib_mr *mr)
 {
 	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
@@ -426,7 +475,7 @@ static int mlx5r_mixed_enable(struct mlx5_ib_mr *mr)
 	int err;
 
 	mr->ibmr.iova = mlx5r_mixed_to_iova(mr, mixed->first);
-	mr->ibmr.length = (u64)mixed->entries << mixed->entry_shift;
+	mr->ibmr.length = mr->umem->address + mr->umem->length - mixed->first;
 	mutex_lock(&umem_odp->umem_mutex);
 	err = mlx5r_umr_update_xlt(mr, 0, mixed->entries, mixed->entry_shift,
 				   MLX5_IB_UPD_XLT_INDIRECT |
@@ -488,7 +537,7 @@ static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
 	return mixed;
 }
 
-/* Nobody finds the MR in a page fault yet. The umem is the caller's on error. */
+/* No page fault finds the MR yet. The umem is the caller's on error. */
 static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 					     struct ib_umem_odp *umem_odp,
 					     int access_flags, bool snapshot)
@@ -528,7 +577,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 		mlx5r_mixed_release(mr);
 		mr->umem = NULL;
 		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
-		return ERR_PTR(err);
+		return ib_odp_err_ptr(err);
 	}
 	umem_odp->private = mr;
 	umem_odp->pages.ops = &mlx5r_mixed_ops;
@@ -562,7 +611,7 @@ struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
 		err = mlx5r_mixed_snapshot(mr);
 	if (err) {
 		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
-		return ERR_PTR(err);
+		return ib_odp_err_ptr(err);
 	}
 	return mr;
 }
@@ -578,7 +627,7 @@ bool mlx5r_mixed_wanted(struct mlx5_ib_mr *imr)
 	const struct ib_odp_pages *pages = &mlx5r_mixed_umem(imr)->pages;
 
 	return (pages->flags & IB_UVERBS_ODP_MIXED) &&
-	       !is_power_of_2(pages->accepted);
+	       mlx5r_mixed_can(mr_to_mdev(imr), pages->accepted);
 }
 
 /**

@@ -11,7 +11,7 @@
  *
  * An implicit MR has a child for each part of the address space in use, and
  * each child has a page size of its own: the largest of those accepted to begin
- * with, smaller ones as faults tell what its memory is made of.
+ * with, smaller ones as faults show what its memory is made of.
  */
 #include <linux/bits.h>
 #include <linux/minmax.h>
@@ -99,7 +99,7 @@ static const struct ib_odp_device_ops mlx5r_odp_implicit_ops = {
 
 /*
  * From now on the device knows the MR and has to follow. To be called under
- * umem_mutex, or before anybody else knows the umem.
+ * umem_mutex, or before another thread knows the umem.
  */
 void mlx5r_odp_enabled(struct mlx5_ib_mr *mr)
 {
@@ -138,7 +138,8 @@ void mlx5r_odp_init_page_caps(struct mlx5_ib_dev *dev)
 					       max(min, PAGE_SHIFT));
 	dev->odp_caps.page_flags = IB_UVERBS_ODP_POPULATE;
 	if (MLX5_CAP_GEN(dev->mdev, fixed_buffer_size) &&
-	    !MLX5_CAP_GEN(dev->mdev, umr_indirect_mkey_disabled))
+	    !MLX5_CAP_GEN(dev->mdev, umr_indirect_mkey_disabled) &&
+	    mlx5r_mixed_can(dev, PMD_SIZE | PAGE_SIZE))
 		dev->odp_caps.page_flags |= IB_UVERBS_ODP_MIXED;
 }
 
@@ -193,11 +194,12 @@ int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 
 /*
  * An MR with blocks of several sizes if that is what the request is about, or
- * NULL if blocks of one size will do.
+ * NULL if blocks of one size will do. The request becomes one for that if the
+ * device cannot have these sizes in one MR.
  */
 struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 				       u64 iova, int access_flags,
-				       const struct ib_odp_request *req)
+				       struct ib_odp_request *req)
 {
 	struct ib_umem_odp *umem_odp;
 	struct mlx5_ib_mr *mr;
@@ -209,7 +211,9 @@ struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 					   access_flags, req);
 	if (IS_ERR(umem_odp))
 		return ERR_CAST(umem_odp);
-	if (is_power_of_2(umem_odp->pages.sizes)) {
+	if (!mlx5r_mixed_can(to_mdev(pd->device), umem_odp->pages.sizes)) {
+		if (!is_power_of_2(umem_odp->pages.sizes))
+			req->flags &= ~(u32)IB_UVERBS_ODP_MIXED;
 		ib_umem_odp_release(umem_odp);
 		return NULL;
 	}
@@ -219,7 +223,7 @@ struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 	err = mlx5r_odp_complete(mr, req);
 	if (err) {
 		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
-		return ERR_PTR(err);
+		return ib_odp_err_ptr(err);
 	}
 	return mr;
 }
@@ -235,6 +239,7 @@ bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 {
 	struct ib_umem_odp *umem_odp = mlx5r_mr_odp(ibmr);
+	u32 generation = READ_ONCE(umem_odp->pages.generation);
 	struct mlx5_ib_mr *mr = to_mmr(ibmr);
 	int err;
 
@@ -249,7 +254,7 @@ int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 			return err;
 		/*
 		 * With the barrier in implicit_get_child_mr(): a new child is
-		 * seen here, or who makes it sees that it is of the past.
+		 * seen here, or its maker sees that it is of the past.
 		 */
 		smp_mb();
 		mlx5r_odp_for_each_child(umem_odp, mlx5r_odp_retire, NULL);
@@ -257,5 +262,15 @@ int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 	}
 
 	err = ib_umem_odp_renegotiate(umem_odp, req);
+	/*
+	 * As at registration: what is there is mapped as the CPU has it mapped,
+	 * also for reads of memory that a fault, which is one for writing in an
+	 * MR that may be written to, could not get. Memory that the request wants
+	 * has to be writable.
+	 */
+	if (!err)
+		err = mlx5r_odp_prepare(umem_odp, req);
+	if (!err && READ_ONCE(umem_odp->pages.generation) != generation)
+		err = mlx5r_odp_take(mr);
 	return err ?: mlx5r_odp_complete(mr, req);
 }

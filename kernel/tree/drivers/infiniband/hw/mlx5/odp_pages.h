@@ -22,7 +22,7 @@ void mlx5r_odp_init_page_caps(struct mlx5_ib_dev *dev);
 unsigned int mlx5r_odp_min_shift(struct ib_umem *umem);
 struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 				       u64 iova, int access_flags,
-				       const struct ib_odp_request *req);
+				       struct ib_odp_request *req);
 int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
 		      const struct ib_odp_request *req);
 int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req);
@@ -33,6 +33,7 @@ struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
 
 /* odp_mixed.c */
+bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes);
 struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
 				       struct ib_umem_odp *umem_odp,
 				       int access_flags);
@@ -44,6 +45,7 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault);
 void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
 			      struct mlx5_ib_mr *mr);
+bool mlx5r_mixed_is_empty(const struct mlx5_ib_mr *mr);
 void mlx5r_mixed_dereg(struct mlx5_ib_mr *mr);
 void mlx5r_mixed_release(struct mlx5_ib_mr *mr);
 
@@ -51,6 +53,7 @@ void mlx5r_mixed_release(struct mlx5_ib_mr *mr);
 int mlx5r_mixed_snapshot(struct mlx5_ib_mr *mr);
 int mlx5r_odp_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags);
 int mlx5r_odp_populate(struct mlx5_ib_mr *mr);
+int mlx5r_odp_take(struct mlx5_ib_mr *mr);
 void mlx5r_odp_retire_child(struct mlx5_ib_mr *mr);
 
 #else
@@ -63,7 +66,7 @@ static inline unsigned int mlx5r_odp_min_shift(struct ib_umem *umem)
 static inline struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start,
 						     u64 length, u64 iova,
 						     int access_flags,
-						     const struct ib_odp_request *req)
+						     struct ib_odp_request *req)
 {
 	return NULL;
 }

@@ -50,13 +50,13 @@ struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
 
 	if (iova || (access & IB_ACCESS_HUGETLB))
 		return ERR_PTR(-EINVAL);
-	return ib_umem_odp_get(&rxe->ib_dev, 0, ALIGN(TASK_SIZE, SZ_1G), iova,
-			       access, req ?: &any, &rxe_mn_ops);
+	return ib_umem_odp_get(&rxe->ib_dev, 0, TASK_SIZE_MAX, iova, access,
+			       req ?: &any, &rxe_mn_ops);
 }
 
 /*
  * Fill the table, or take to it what is there already. Not for all that a
- * process has, if nobody asked for it.
+ * process has, unless that was asked for.
  */
 int rxe_odp_populate(struct rxe_mr *mr, u32 flags)
 {

@@ -1,16 +1,15 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * KUnit tests of HMM ranges in blocks.
+ * KUnit tests of looks at the page tables.
  *
  * What hmm_range_fault() says about each page is known to be right. So it is
- * asked for pages first, and what it says about blocks is compared with what
+ * asked for pages first, and what a look says about blocks is compared with what
  * follows from that, for memory of many kinds and for all block sizes.
  */
 #include <kunit/test.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hmm.h>
-#include <linux/hmm-block.h>
 #include <linux/huge_mm.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
@@ -19,18 +18,23 @@
 #include <linux/prandom.h>
 #include <linux/uaccess.h>
 
+#include <rdma/ib_odp_table.h>
+
+#include "umem_odp_look.h"
+
 #define TEST_BASE	0x200000000000UL
 #define TEST_LEN	(4 * PMD_SIZE)
 #define TEST_PAGES	(TEST_LEN / PAGE_SIZE)
-/* Blocks from two pages to all of the memory. */
-#define TEST_MIN_SHIFT	(PAGE_SHIFT + 1)
+/* Blocks from a page to all of the memory. */
+#define TEST_MIN_SHIFT	PAGE_SHIFT
 #define TEST_MAX_SHIFT	(PMD_SHIFT + 2)
 
-struct hmm_block_test {
+struct odp_look_test {
 	struct mmu_interval_notifier notifier;
 	bool notified;
 	unsigned long *pages;
 	unsigned long *blocks;
+	struct ib_odp_block *mixed;
 	unsigned long seen_valid;
 	unsigned long seen_finer;
 };
@@ -47,9 +51,9 @@ static const struct mmu_interval_notifier_ops test_notifier_ops = {
 	.invalidate = test_invalidate,
 };
 
-static int hmm_block_test_init(struct kunit *test)
+static int odp_look_test_init(struct kunit *test)
 {
-	struct hmm_block_test *t;
+	struct odp_look_test *t;
 
 	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, t);
@@ -59,6 +63,9 @@ static int hmm_block_test_init(struct kunit *test)
 				  GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, t->pages);
 	KUNIT_ASSERT_NOT_NULL(test, t->blocks);
+	t->mixed = kunit_kcalloc(test, TEST_PAGES, sizeof(*t->mixed),
+				 GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->mixed);
 	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
 	KUNIT_ASSERT_EQ(test,
 			mmu_interval_notifier_insert(&t->notifier, current->mm,
@@ -70,9 +77,9 @@ static int hmm_block_test_init(struct kunit *test)
 	return 0;
 }
 
-static void hmm_block_test_exit(struct kunit *test)
+static void odp_look_test_exit(struct kunit *test)
 {
-	struct hmm_block_test *t = test->priv;
+	struct odp_look_test *t = test->priv;
 
 	if (t && t->notified)
 		mmu_interval_notifier_remove(&t->notifier);
@@ -101,128 +108,186 @@ static void touch(struct kunit *test, unsigned long offset, unsigned long len)
 				0);
 }
 
-static int look(struct hmm_block_test *t, unsigned long *pfns,
-		unsigned int shift, unsigned long flags,
-		unsigned int block_flags, unsigned long *where)
+/* What HMM says about the pages, without faults. */
+static void look_at_pages(struct kunit *test)
 {
+	struct odp_look_test *t = test->priv;
 	struct hmm_range range = {
 		.notifier = &t->notifier,
 		.start = TEST_BASE,
 		.end = TEST_BASE + TEST_LEN,
-		.hmm_pfns = pfns,
-		.default_flags = flags,
-		.block_shift = shift,
-		.block_flags = block_flags,
+		.hmm_pfns = t->pages,
 	};
 	int ret;
 
-	memset(pfns, 0, TEST_PAGES * sizeof(*pfns));
 	do {
+		memset(t->pages, 0, TEST_PAGES * sizeof(*t->pages));
 		range.notifier_seq = mmu_interval_read_begin(&t->notifier);
 		mmap_read_lock(current->mm);
 		ret = hmm_range_fault(&range);
 		mmap_read_unlock(current->mm);
 	} while (ret == -EBUSY);
-	if (where)
-		*where = range.block_addr;
+	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+
+/* A look at all blocks, a batch at a time. */
+static int look(struct odp_look_test *t, struct ib_odp_look *look)
+{
+	u64 batch = (u64)ODP_LOOK_BATCH << look->shift;
+	unsigned long *pfns = t->blocks;
+	u64 at;
+	int ret = 0;
+
+	look->notifier = &t->notifier;
+	for (at = TEST_BASE; !ret && at < TEST_BASE + TEST_LEN; at = look->end) {
+		look->start = at;
+		look->end = min(at + batch, TEST_BASE + TEST_LEN);
+		look->pfns = pfns;
+		ret = ib_odp_look(look);
+		pfns += (look->end - at) >> look->shift;
+	}
+	ib_odp_look_free(look);
 	return ret;
 }
 
-/* What the pages of a block make of it. */
+/* What the pages of a block make of it: its entry, or 0 if it is not one page. */
 static unsigned long block_of(const unsigned long *pages, unsigned long nr)
 {
 	unsigned long pfn = pages[0] & ~HMM_PFN_FLAGS;
 	unsigned long flags = HMM_PFN_VALID | HMM_PFN_WRITE;
-	bool absent = true, bad = true, valid = true;
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
-		bool v = pages[i] & HMM_PFN_VALID;
-
-		absent &= !(pages[i] & (HMM_PFN_VALID | HMM_PFN_ERROR));
-		bad &= !v && (pages[i] & HMM_PFN_ERROR);
-		valid &= v && (pages[i] & ~HMM_PFN_FLAGS) == pfn + i;
+		if (!(pages[i] & HMM_PFN_VALID) ||
+		    (pages[i] & ~HMM_PFN_FLAGS) != pfn + i)
+			return 0;
 		flags &= pages[i];
 	}
-	if (absent)
+	if ((pfn & (nr - 1)) ||
+	    (1UL << hmm_pfn_to_map_order(pages[0]) < nr &&
+	     folio_nr_pages(page_folio(pfn_to_page(pfn))) < nr))
 		return 0;
-	if (bad)
-		return HMM_PFN_ERROR;
-	return valid && !(pfn & (nr - 1)) ? pfn | flags : HMM_PFN_FINER;
+	return pfn | flags;
 }
 
-/* Snapshots of every block size agree with a snapshot of the pages. */
+/* Looks at every block size agree with a look at the pages. */
 static void agree(struct kunit *test, const char *what)
 {
-	const unsigned long flags = HMM_PFN_VALID | HMM_PFN_WRITE |
-				    HMM_PFN_ERROR;
-	struct hmm_block_test *t = test->priv;
+	struct odp_look_test *t = test->priv;
 	unsigned int shift;
 
-	KUNIT_ASSERT_EQ(test, look(t, t->pages, 0, 0, 0, NULL), 0);
+	look_at_pages(test);
 	for (shift = TEST_MIN_SHIFT; shift <= TEST_MAX_SHIFT; shift++) {
+		struct ib_odp_look l = { .shift = shift };
 		unsigned long nr = 1UL << (shift - PAGE_SHIFT);
 		unsigned long i;
 
-		KUNIT_ASSERT_EQ(test, look(t, t->blocks, shift, 0, 0, NULL), 0);
+		KUNIT_ASSERT_EQ(test, look(t, &l), 0);
 		for (i = 0; i < TEST_PAGES / nr; i++) {
 			unsigned long want = block_of(&t->pages[i * nr], nr);
 			unsigned long got = t->blocks[i];
 
-			got &= flags | ~HMM_PFN_FLAGS;
-			KUNIT_EXPECT_EQ_MSG(test, got, want,
+			KUNIT_EXPECT_EQ_MSG(test,
+					    got & HMM_PFN_VALID ? got : 0, want,
 					    "%s: block %lu of shift %u", what,
 					    i, shift);
-			t->seen_valid += !!(want & HMM_PFN_VALID);
-			t->seen_finer += want == HMM_PFN_FINER;
+			t->seen_valid += !!want;
+			t->seen_finer += got == ODP_PFN_FINER;
 		}
 	}
 }
 
-/* Fault in blocks of @shift; the outcome has to fit the pages afterwards. */
-static void fault(struct kunit *test, unsigned int shift, unsigned long flags,
-		  int want, const char *what)
+/* Is a block of 1 << @shift at @addr one page, as far as the test reaches? */
+static bool is_block(const struct odp_look_test *t, u64 addr, unsigned int shift)
 {
-	struct hmm_block_test *t = test->priv;
+	u64 start = ALIGN_DOWN(addr, BIT_ULL(shift));
+
+	if (start < TEST_BASE || start + BIT_ULL(shift) > TEST_BASE + TEST_LEN)
+		return false;
+	return block_of(&t->pages[(start - TEST_BASE) >> PAGE_SHIFT],
+			1UL << (shift - PAGE_SHIFT));
+}
+
+/* Blocks of several sizes: each is one page, and there is no larger one. */
+static void agree_mixed(struct kunit *test, u64 sizes, const char *what)
+{
+	struct odp_look_test *t = test->priv;
+	struct ib_odp_look l = {
+		.notifier = &t->notifier,
+		.start = TEST_BASE,
+		.end = TEST_BASE + TEST_LEN,
+	};
+	u64 at = TEST_BASE, next, larger;
+	unsigned int nr = TEST_PAGES;
+	unsigned int i;
+
+	look_at_pages(test);
+	l.seq = mmu_interval_read_begin(&t->notifier);
+	KUNIT_ASSERT_EQ(test, ib_odp_look_mixed(&l, sizes, t->mixed, &nr, &next),
+			0);
+	ib_odp_look_free(&l);
+	KUNIT_EXPECT_EQ(test, next, TEST_BASE + TEST_LEN);
+	for (i = 0; i < nr; i++) {
+		const struct ib_odp_block *b = &t->mixed[i];
+
+		for (; at < b->addr; at += sizes & -sizes)
+			KUNIT_EXPECT_FALSE_MSG(test,
+					       is_block(t, at, __ffs64(sizes)),
+					       "%s: %llx is missing", what, at);
+		KUNIT_EXPECT_TRUE_MSG(test, is_block(t, b->addr, b->shift),
+				      "%s: %lx is no block", what, b->addr);
+		larger = sizes & ~((BIT_ULL(b->shift) << 1) - 1);
+		for (; larger; larger &= larger - 1)
+			KUNIT_EXPECT_FALSE_MSG(test,
+					       is_block(t, b->addr,
+							__ffs64(larger)) &&
+						       b->write,
+					       "%s: %lx could be larger", what,
+					       b->addr);
+		at = b->addr + BIT_ULL(b->shift);
+	}
+}
+
+/* Fault in blocks of @shift; the outcome has to fit the pages afterwards. */
+static void fault(struct kunit *test, unsigned int shift, bool write, int want,
+		  bool all, const char *what)
+{
+	struct odp_look_test *t = test->priv;
+	struct ib_odp_look l = {
+		.shift = shift,
+		.fault = true,
+		.write = write,
+		.may_write = true,
+	};
 	unsigned long nr = 1UL << (shift - PAGE_SHIFT);
-	unsigned long where = 0;
 	unsigned long i;
 	int ret;
 
-	ret = look(t, t->blocks, shift, HMM_PFN_REQ_FAULT | flags, 0, &where);
+	ret = look(t, &l);
 	KUNIT_EXPECT_EQ_MSG(test, ret, want, "%s: shift %u", what, shift);
-	KUNIT_ASSERT_EQ(test, look(t, t->pages, 0, 0, 0, NULL), 0);
-	if (ret == -ERANGE) {
-		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(where, 1UL << shift));
-		i = (where - TEST_BASE) >> shift;
-		KUNIT_ASSERT_LT(test, i, TEST_PAGES / nr);
-		KUNIT_EXPECT_FALSE_MSG(test,
-				       block_of(&t->pages[i * nr], nr) &
-					       HMM_PFN_VALID,
-				       "%s: a good block was refused", what);
-	}
+	look_at_pages(test);
 	for (i = 0; !ret && i < TEST_PAGES / nr; i++) {
 		unsigned long block = block_of(&t->pages[i * nr], nr);
+		unsigned long got = t->blocks[i];
 
-		KUNIT_EXPECT_TRUE_MSG(test, block & HMM_PFN_VALID,
+		KUNIT_EXPECT_EQ_MSG(test, got & HMM_PFN_VALID ? got : 0, block,
+				    "%s: block %lu", what, i);
+		if (!all)
+			continue;
+		KUNIT_EXPECT_TRUE_MSG(test, got & HMM_PFN_VALID,
 				      "%s: block %lu", what, i);
-		KUNIT_EXPECT_EQ_MSG(test, t->blocks[i] & ~HMM_PFN_FLAGS,
-				    block & ~HMM_PFN_FLAGS, "%s: block %lu",
-				    what, i);
-		if (flags & HMM_PFN_REQ_WRITE)
-			KUNIT_EXPECT_TRUE_MSG(test,
-					      t->blocks[i] & HMM_PFN_WRITE,
-					      "%s: block %lu", what, i);
+		KUNIT_EXPECT_TRUE_MSG(test, !write || (got & HMM_PFN_WRITE),
+				      "%s: block %lu", what, i);
 	}
 }
 
 static void test_thp(struct kunit *test)
 {
-	struct hmm_block_test *t = test->priv;
+	struct odp_look_test *t = test->priv;
 
 	map(test, 0, TEST_LEN, PROT_READ | PROT_WRITE, MADV_HUGEPAGE);
 	agree(test, "untouched");
-	fault(test, PMD_SHIFT, HMM_PFN_REQ_WRITE, 0, "huge pages");
+	fault(test, PMD_SHIFT, true, 0, true, "huge pages");
 	agree(test, "all huge");
 	KUNIT_EXPECT_GT(test, t->seen_valid, 0);
 
@@ -234,7 +299,8 @@ static void test_thp(struct kunit *test)
 	agree(test, "a page less");
 	touch(test, PMD_SIZE + SZ_64K, PAGE_SIZE);
 	agree(test, "another page");
-	fault(test, PMD_SHIFT, HMM_PFN_REQ_WRITE, -ERANGE, "a page replaced");
+	fault(test, PMD_SHIFT, true, 0, false, "a page replaced");
+	agree_mixed(test, PMD_SIZE | SZ_64K | PAGE_SIZE, "a page replaced");
 	KUNIT_EXPECT_GT(test, t->seen_finer, 0);
 }
 
@@ -248,8 +314,9 @@ static void test_base_pages(struct kunit *test)
 	agree(test, "every other page");
 	touch(test, 0, TEST_LEN);
 	agree(test, "scattered pages");
-	fault(test, PMD_SHIFT, 0, -ERANGE, "scattered pages");
-	fault(test, PMD_SHIFT, HMM_PFN_REQ_WRITE, -ERANGE, "scattered pages");
+	fault(test, PMD_SHIFT, false, 0, false, "scattered pages");
+	fault(test, PMD_SHIFT, true, 0, false, "scattered pages");
+	agree_mixed(test, PMD_SIZE | SZ_64K | PAGE_SIZE, "scattered pages");
 }
 
 static void test_large_folios(struct kunit *test)
@@ -261,9 +328,12 @@ static void test_large_folios(struct kunit *test)
 	for (order = 2; order < HPAGE_PMD_ORDER; order++) {
 		huge_anon_orders_always = BIT(order);
 		map(test, 0, TEST_LEN, PROT_READ | PROT_WRITE, MADV_NORMAL);
-		fault(test, PAGE_SHIFT + order, HMM_PFN_REQ_WRITE, 0,
+		/* a read of fresh memory gets what a write gets */
+		fault(test, PAGE_SHIFT + order, order & 1, 0, true,
 		      "large folios");
 		agree(test, "large folios");
+		agree_mixed(test, GENMASK_ULL(PMD_SHIFT + 1, PAGE_SHIFT),
+			    "large folios");
 	}
 	huge_anon_orders_always = orders;
 }
@@ -279,16 +349,16 @@ static void test_zero_page(struct kunit *test)
 				get_user(c, (char __user *)(TEST_BASE + at)),
 				0);
 	agree(test, "zero page");
-	fault(test, PMD_SHIFT, 0, -ERANGE, "zero page");
+	fault(test, PMD_SHIFT, false, 0, false, "zero page");
 }
 
 static void test_permissions(struct kunit *test)
 {
 	map(test, 0, TEST_LEN, PROT_READ, MADV_HUGEPAGE);
-	fault(test, PMD_SHIFT, HMM_PFN_REQ_WRITE, -EPERM, "read-only");
+	fault(test, PMD_SHIFT, true, -EPERM, false, "read-only");
 	agree(test, "read-only");
 	map(test, 0, TEST_LEN, PROT_NONE, MADV_HUGEPAGE);
-	fault(test, PMD_SHIFT, 0, -EFAULT, "no access");
+	fault(test, PMD_SHIFT, false, -EFAULT, false, "no access");
 	agree(test, "no access");
 
 	/* all in one block: writable, readable, no access, nothing */
@@ -303,11 +373,66 @@ static void test_permissions(struct kunit *test)
 static void test_hole(struct kunit *test)
 {
 	agree(test, "nothing");
-	fault(test, PMD_SHIFT, 0, -EFAULT, "nothing");
+	fault(test, PMD_SHIFT, false, -EFAULT, false, "nothing");
 	map(test, PMD_SIZE, PMD_SIZE, PROT_READ | PROT_WRITE, MADV_HUGEPAGE);
 	touch(test, PMD_SIZE, PMD_SIZE);
 	agree(test, "an island");
-	fault(test, PMD_SHIFT, 0, -EFAULT, "an island");
+	fault(test, PMD_SHIFT, false, -EFAULT, false, "an island");
+}
+
+/* One byte is wanted of a block: one page is faulted in, and no other. */
+static void test_one_byte(struct kunit *test)
+{
+	struct odp_look_test *t = test->priv;
+	unsigned long pfn;
+	struct ib_odp_look l = {
+		.notifier = &t->notifier,
+		.start = TEST_BASE + SZ_1M + 5,
+		.end = TEST_BASE + SZ_1M + 6,
+		.shift = PMD_SHIFT,
+		.fault = true,
+		.write = true,
+		.may_write = true,
+		.complete = true,
+		.low = TEST_BASE,
+		.high = TEST_BASE + TEST_LEN,
+		.pfns = &pfn,
+	};
+	unsigned long i;
+
+	map(test, 0, TEST_LEN, PROT_READ | PROT_WRITE, MADV_NOHUGEPAGE);
+	KUNIT_ASSERT_EQ(test, ib_odp_look(&l), 0);
+	ib_odp_look_free(&l);
+	KUNIT_EXPECT_EQ(test, pfn, ODP_PFN_FINER);
+	look_at_pages(test);
+	for (i = 0; i < TEST_PAGES; i++)
+		KUNIT_EXPECT_EQ_MSG(test, !!(t->pages[i] & HMM_PFN_VALID),
+				    i == SZ_1M / PAGE_SIZE, "page %lu", i);
+}
+
+/* Ends of the address space: no memory, no wrapped sum, no endless loop. */
+static void test_edges(struct kunit *test)
+{
+	const u64 ends[] = {
+		0, PAGE_SIZE, TASK_SIZE_MAX - PAGE_SIZE, TASK_SIZE_MAX,
+		TASK_SIZE_MAX + PAGE_SIZE, 1ULL << 63, 0xffffffff81000000ULL,
+		U64_MAX & PAGE_MASK,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		u64 end = ends[i] + PAGE_SIZE;
+
+		if (end < ends[i])
+			continue;
+		KUNIT_EXPECT_EQ_MSG(test,
+				    ib_odp_best_shift(current->mm, ends[i], end,
+						      SZ_1G | PMD_SIZE, false),
+				    -ERANGE, "%llx", ends[i]);
+		KUNIT_EXPECT_EQ_MSG(test,
+				    ib_odp_next_mapped(current->mm, ends[i], end),
+				    end, "%llx", ends[i]);
+	}
 }
 
 static void test_several_vmas(struct kunit *test)
@@ -320,7 +445,7 @@ static void test_several_vmas(struct kunit *test)
 				   MADV_DONTFORK),
 			0);
 	agree(test, "three VMAs in a block");
-	fault(test, PMD_SHIFT, HMM_PFN_REQ_WRITE, 0, "three VMAs in a block");
+	fault(test, PMD_SHIFT, true, 0, true, "three VMAs in a block");
 }
 
 static void test_hugetlb(struct kunit *test)
@@ -332,7 +457,7 @@ static void test_hugetlb(struct kunit *test)
 
 	if (!h || h->free_huge_pages < TEST_LEN / PMD_SIZE)
 		kunit_skip(test, "no hugetlb pages reserved");
-	file = hugetlb_file_setup("hmm_block", TEST_LEN, EMPTY_VMA_FLAGS,
+	file = hugetlb_file_setup("odp_look", TEST_LEN, EMPTY_VMA_FLAGS,
 				  HUGETLB_ANONHUGE_INODE, PMD_SHIFT);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
 	addr = vm_mmap(file, TEST_BASE, TEST_LEN, PROT_READ | PROT_WRITE,
@@ -340,9 +465,9 @@ static void test_hugetlb(struct kunit *test)
 	fput(file);
 	KUNIT_ASSERT_EQ(test, addr, TEST_BASE);
 	agree(test, "untouched");
-	fault(test, PMD_SHIFT, HMM_PFN_REQ_WRITE, 0, "hugetlb");
+	fault(test, PMD_SHIFT, true, 0, true, "hugetlb");
 	agree(test, "hugetlb");
-	fault(test, PMD_SHIFT - 3, 0, 0, "parts of hugetlb");
+	fault(test, PMD_SHIFT - 3, false, 0, true, "parts of hugetlb");
 	KUNIT_ASSERT_EQ(test, vm_munmap(TEST_BASE + PMD_SIZE, PMD_SIZE), 0);
 	agree(test, "hugetlb with a hole");
 	KUNIT_EXPECT_EQ(test, vm_munmap(TEST_BASE, TEST_LEN), 0);
@@ -351,7 +476,7 @@ static void test_hugetlb(struct kunit *test)
 #endif
 }
 
-/* Whatever becomes of memory, blocks and pages tell the same. */
+/* Whatever becomes of memory, looks at blocks and at pages agree. */
 static void test_random(struct kunit *test)
 {
 	struct rnd_state rnd;
@@ -396,30 +521,33 @@ static void test_random(struct kunit *test)
 			break;
 		}
 		agree(test, "random");
+		agree_mixed(test, PMD_SIZE | SZ_32K | PAGE_SIZE, "random");
 	}
 }
 
-static struct kunit_case hmm_block_test_cases[] = {
+static struct kunit_case odp_look_test_cases[] = {
 	KUNIT_CASE(test_thp),
 	KUNIT_CASE(test_base_pages),
 	KUNIT_CASE(test_large_folios),
 	KUNIT_CASE(test_zero_page),
 	KUNIT_CASE(test_permissions),
 	KUNIT_CASE(test_hole),
+	KUNIT_CASE(test_one_byte),
+	KUNIT_CASE(test_edges),
 	KUNIT_CASE(test_several_vmas),
 	KUNIT_CASE(test_hugetlb),
 	KUNIT_CASE_SLOW(test_random),
 	{}
 };
 
-static struct kunit_suite hmm_block_test_suite = {
-	.name = "hmm_block",
-	.init = hmm_block_test_init,
-	.exit = hmm_block_test_exit,
-	.test_cases = hmm_block_test_cases,
+static struct kunit_suite odp_look_test_suite = {
+	.name = "odp_look",
+	.init = odp_look_test_init,
+	.exit = odp_look_test_exit,
+	.test_cases = odp_look_test_cases,
 };
 
-kunit_test_suite(hmm_block_test_suite);
+kunit_test_suite(odp_look_test_suite);
 
-MODULE_DESCRIPTION("KUnit tests of HMM ranges in blocks");
+MODULE_DESCRIPTION("KUnit tests of looks at the page tables");
 MODULE_LICENSE("GPL");
