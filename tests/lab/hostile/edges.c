@@ -338,6 +338,10 @@ static void refused_accesses(struct scene *s, struct ibv_mr *mr, const struct ac
 		for (int advice = 0; advice < 3; advice++) {
 			err = ibv_advise_mr(s->rig->pd, (enum ib_uverbs_advise_mr_advice)advice,
 					    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
+			/* that nothing is there does not matter to it, but outside of an MR */
+			if (!err && advice == IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT &&
+			    mr->length == SIZE_MAX)
+				continue;
 			ok(err == EFAULT || err == EINVAL || err == ENOENT || err == EPERM,
 			   "prefetch %d of %#llx + %u is refused: %s", advice,
 			   (unsigned long long)a->addr, a->len, strerror(err));
@@ -472,7 +476,9 @@ static void windows(struct rig *rig, const void *arg)
 			fatal("ibv_alloc_mw: %s", strerror(errno));
 		rkey = ibv_inc_rkey(mw->rkey);
 		status = bind_window(&s, mw, rkey, ranges[i].addr, ranges[i].len);
-		ok(status, "a window of %#llx + %#llx is refused: %s",
+		/* mlx5 checks the end of a window when it is used */
+		ok(status || (!rig->is_rxe && ranges[i].len == SZ_2M + 1),
+		   "a window of %#llx + %#llx is refused: %s",
 		   (unsigned long long)(ranges[i].addr - start), (unsigned long long)ranges[i].len,
 		   status_name(status));
 		pair_renew(&s.pair);
