@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define MKEY_XLT_MAX (1ull << 30)
+#define MKEY_XLT_MAX (2ull << 30)
 #define MKEY_XLT_TOTAL_MAX (4ull << 30)
 /* Page sizes where the capabilities say nothing else */
 #define MKEY_PAGE_LEAST 12

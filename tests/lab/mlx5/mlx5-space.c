@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * MRs of 8 TiB: their pages of 4 KiB are as many as 32 bits with a sign cannot count. On mlx5 the
- * translations of an MR are there from the beginning, so this is about huge pages only.
+ * translations of an MR are there from the beginning, so this is about huge pages only. And an MR
+ * that is half empty.
  */
 #include <errno.h>
 #include <string.h>
@@ -47,6 +48,44 @@ static void register_space(struct scene *s, uint8_t *space, const struct mode *m
 	is_errno(ibv_dereg_mr(mr), 0, "%s: deregister", mode->name);
 }
 
+/* As the loop that has touched each page has left it. */
+static bool is_untouched(const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] != ((uintptr_t)&bytes[i] % SZ_4K == 0))
+			return false;
+	return true;
+}
+
+/*
+ * An MR of which half is there, with more translations than one UMR of the driver writes. A page
+ * that is not there must not get a translation that the driver has written for another one.
+ */
+static void absent_half(struct scene *s, uint8_t *space)
+{
+	static const size_t half = SZ_1G / 2;
+	static const size_t spots[] = { 0, SZ_4K * 3 + 7, half / 2, half - PIECE };
+	struct ibv_mr *mr;
+
+	if (madvise(space, SZ_1G, MADV_NOHUGEPAGE))
+		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
+	for (size_t at = 0; at < half; at += SZ_4K)
+		space[at] = 1;
+	mr = mode_reg(&mode_odp, s->rig->pd, space, SZ_1G, (uintptr_t)space, ACCESS_ALL);
+	if (!ok(mr, "half of 1 GiB: register")) {
+		diag("%s", strerror(errno));
+		return;
+	}
+	is_u64(mr_state(mr).blocks_mapped, half / SZ_4K, "half of 1 GiB: mapped");
+	for (size_t i = 0; i < sizeof(spots) / sizeof(*spots); i++) {
+		scene_spot(s, mr, space + half + spots[i]);
+		ok(is_untouched(space + spots[i], PIECE), "half of 1 GiB: other page as it was");
+	}
+	is_errno(ibv_dereg_mr(mr), 0, "half of 1 GiB: deregister");
+	if (madvise(space, SZ_1G, MADV_DONTNEED))
+		fatal("MADV_DONTNEED: %s", strerror(errno));
+}
+
 int main(void)
 {
 	struct scene s;
@@ -65,6 +104,7 @@ int main(void)
 		fatal("MADV_HUGEPAGE: %s", strerror(errno));
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		register_space(&s, space, &modes[i]);
+	absent_half(&s, space);
 	munmap(space, SPACE);
 	scene_close(&s);
 	rig_close(&rig);
