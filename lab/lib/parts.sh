@@ -144,6 +144,8 @@ part_lab() {
 	part_label lab hugeodp rxe : --mem 4608 --gigapages 1
 	# a machine in which tables for all that is registered would not fit
 	part_label lab-small hugeodp rxe-small : --mem 2048 --hugepages 0
+	# of the part hostile, what takes seconds
+	part_label lab-quick hugeodp rxe-quick : --mem 4096
 }
 
 # kmemleak reports what two scans in a row find; the report is a complaint like any other.
