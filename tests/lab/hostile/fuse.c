@@ -195,7 +195,8 @@ void fuse_release(struct fuse *f)
 void fuse_close(struct fuse *f)
 {
 	fuse_release(f);
-	close(f->fd);
+	if (f->fd >= 0)
+		close(f->fd);
 	if (umount2(f->dir, MNT_DETACH))
 		fatal("umount %s: %s", f->dir, strerror(errno));
 	while (atomic_load(&f->held))

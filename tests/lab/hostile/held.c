@@ -50,6 +50,9 @@ static void map_fuse(struct held *h)
 	if (mmap(h->buf->mem.addr, SZ_2M, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 		 h->fuse.fd, 0) == MAP_FAILED)
 		fatal("mmap of a FUSE file: %s", strerror(errno));
+	/* A process that exits flushes its open files, and would wait for itself. */
+	close(h->fuse.fd);
+	h->fuse.fd = -1;
 }
 
 /* The server of the pages, which is never asked for long: it stops itself first. */
