@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* ibv_reg_mr_ex() by its own name, for those who look it up with dlsym(). */
+/* Export ibv_reg_mr_ex() under its own name, for programs that use dlsym(). */
 #include "priv.h"
 
 #undef ibv_reg_mr_ex

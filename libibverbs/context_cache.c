@@ -8,8 +8,8 @@
 #define SLOTS 16
 
 /*
- * A slot that is in use counts as empty for everybody else, so nobody waits; and
- * nobody waits for ever in a child that was forked at a bad moment.
+ * Other threads treat a busy slot as empty, so no thread ever waits. This also
+ * keeps a forked child from waiting for a thread that exists only in its parent.
  */
 struct slot {
 	atomic_flag busy;
@@ -26,7 +26,7 @@ static struct slot slots[SLOTS];
 
 static struct slot *slot_enter(const struct ibv_context *context)
 {
-	/* from the allocator: the lowest bits are always the same */
+	/* the allocator aligns contexts, so the lowest bits are always equal */
 	uintptr_t hash = (uintptr_t)context >> 4;
 	struct slot *slot = &slots[(hash ^ hash >> 8) % SLOTS];
 
@@ -44,7 +44,7 @@ static bool slot_is(const struct slot *slot, const struct ibv_context *context)
 	       !strcmp(slot->device, ibv_get_device_name(context->device));
 }
 
-/* Makes the slot this context's, and forgets all if it was another's. */
+/* Assign the slot to this context, and drop the data of any other context. */
 static void slot_take(struct slot *slot, const struct ibv_context *context)
 {
 	if (slot_is(slot, context))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What is known of open devices, so that a registration asks the kernel for
- * nothing but the registration. All of it is a guess: a context can be closed and
- * another one made at its address. A wrong driver_id is noticed by the kernel; of
- * the rest, a refusal is always checked by asking anew.
+ * Cached properties of open devices, so that a registration need not query
+ * them. Entries can be stale: a context can be closed and another one
+ * allocated at its address. The kernel rejects a wrong driver_id; before a
+ * request is refused because of the capabilities, they are queried again.
  */
 #ifndef HUGEODP_CONTEXT_CACHE_H
 #define HUGEODP_CONTEXT_CACHE_H
@@ -17,7 +17,7 @@ struct device_caps {
 	uint64_t page_sizes;
 	uint32_t flags;
 	uint32_t source; /* enum ibv_odp_source */
-	/* the kernel has the series: IBV_ACCESS_HUGETLB can be trusted */
+	/* the kernel has the series: IBV_ACCESS_HUGETLB is safe */
 	bool series;
 };
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * libibverbs knows a device's driver_id and does not tell it. RDMA netlink
- * tells it for nearly all drivers. Where it does not (a driver that keeps it to
- * itself, a process that may not open netlink sockets, a device that was renamed
- * after it was opened) the character device is asked: the kernel compares
- * driver_id before it looks for the method, so that a method that does not exist
- * is answered with EINVAL for a wrong driver_id, with EPROTONOSUPPORT for the
- * right one, and has no effect.
+ * libibverbs knows the driver_id of a device but does not expose it. RDMA netlink
+ * reports it for nearly all drivers. If it does not (the driver does not publish
+ * it, the process may not open netlink sockets, or the device was renamed after
+ * it was opened), probe the character device: the kernel checks driver_id before
+ * it looks the method up, so calling a method that does not exist fails with
+ * EINVAL for a wrong driver_id and with EPROTONOSUPPORT for the right one, and
+ * has no effect.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -18,17 +18,17 @@
 #include "ioctl.h"
 #include "rdma_netlink.h"
 
-/* Linux 7.3 numbers its drivers 0 to 22. */
+/* Linux 7.3 uses the numbers 0 to 22. */
 #define DRIVER_ID_LIMIT 64
 
-/* Outside of what the kernel's core and driver name spaces can hold. */
+/* Beyond the kernel's core and driver name spaces. */
 #define NO_SUCH_OBJECT 0x0fff
 #define NO_SUCH_METHOD 0x0fff
 
 /*
- * Last answers, by minor number: device number in the upper half, driver_id in
- * the lower. A minor number can go to another device when one is unplugged, so
- * this is a guess; driver_id_renew() corrects a wrong one. A device number is
+ * Known numbers, by minor number: device number in the upper half, driver_id in
+ * the lower. After an unplug, a minor number can be reused for another device, so
+ * entries can be stale; driver_id_renew() corrects them. A device number is
  * never 0, so neither is a valid entry.
  */
 #define CACHE_SLOTS 16
@@ -93,7 +93,7 @@ int driver_id_get(const struct ibv_context *context, uint32_t *driver_id)
 {
 	dev_t rdev;
 
-	/* a provider in user space alone has none: nothing here can work on it */
+	/* a provider that runs only in user space has none, and is not supported */
 	if (!char_device(context, &rdev))
 		return EOPNOTSUPP;
 	if (cache_find(rdev, driver_id))

@@ -8,14 +8,14 @@
 struct ibv_context;
 
 /*
- * The number of the kernel driver behind a context (enum rdma_driver_id), which
- * each uverbs ioctl has to name. Returns 0 or EOPNOTSUPP.
+ * Get the number of the context's kernel driver (enum rdma_driver_id), which each
+ * uverbs ioctl must contain. Returns 0 or EOPNOTSUPP.
  */
 int driver_id_get(const struct ibv_context *context, uint32_t *driver_id);
 
 /*
- * For use when the kernel answered EINVAL: true if *driver_id was wrong, with
- * the right one in its place; false if it was right.
+ * Call after the kernel returned EINVAL. Returns true if *driver_id was wrong,
+ * and corrects it; returns false if it was right.
  */
 bool driver_id_renew(const struct ibv_context *context, uint32_t *driver_id);
 

@@ -39,7 +39,7 @@ void uverbs_attr_in(struct uverbs_cmd *cmd, uint16_t id, const void *data, uint1
 {
 	struct ib_uverbs_attr *attr = add_attr(cmd, id, len);
 
-	/* The kernel looks for short input in the attribute itself. */
+	/* The kernel reads short input from the attribute itself. */
 	if (len <= sizeof(attr->data))
 		memcpy(&attr->data, data, len);
 	else
@@ -71,7 +71,7 @@ int uverbs_cmd_submit(int fd, struct uverbs_cmd *cmd, uint32_t driver_id)
 	int ret;
 
 	cmd->hdr.driver_id = driver_id;
-	/* A uverbs method that fails leaves nothing behind: it may run again. */
+	/* A uverbs method that fails has no side effects, so it can be repeated. */
 	do {
 		ret = ioctl(fd, RDMA_VERBS_IOCTL, &cmd->hdr);
 	} while (ret && errno == EINTR);
@@ -100,7 +100,7 @@ int uverbs_cmd_exec(struct ibv_context *context, struct uverbs_cmd *cmd)
 		return err;
 
 	err = uverbs_cmd_submit(context->cmd_fd, cmd, driver_id);
-	/* EINVAL also means a wrong driver_id: rule that out before believing it. */
+	/* EINVAL can also mean a wrong driver_id: rule that out first. */
 	if (err == EINVAL && driver_id_renew(context, &driver_id)) {
 		context_store_driver_id(context, driver_id);
 		err = uverbs_cmd_submit(context->cmd_fd, cmd, driver_id);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The one way into the kernel: uverbs ioctls on ibv_context.cmd_fd.
+ * The only entry into the kernel: uverbs ioctls on ibv_context.cmd_fd.
  *
- * libibverbs has a marshaller too, as private symbols that change from release
- * to release.
+ * libibverbs also has a marshaller, but its symbols are private and change from
+ * release to release.
  */
 #ifndef HUGEODP_IOCTL_H
 #define HUGEODP_IOCTL_H
@@ -28,15 +28,15 @@ struct uverbs_cmd {
 void uverbs_cmd_init(struct uverbs_cmd *cmd, uint16_t object, uint16_t method);
 
 /*
- * Add an attribute. Each one is marked mandatory: a kernel that does not know
- * it then refuses the call as a whole, where it would otherwise skip the
- * attribute and leave the caller to guess whether an output was written.
+ * Add an attribute. Each one is marked mandatory: a kernel that does not know it
+ * then refuses the whole call. Otherwise the kernel would skip the attribute, and
+ * the caller could not determine whether an output was written.
  */
 void uverbs_attr_idr(struct uverbs_cmd *cmd, uint16_t id, uint32_t handle);
 void uverbs_attr_in(struct uverbs_cmd *cmd, uint16_t id, const void *data, uint16_t len);
 void uverbs_attr_out(struct uverbs_cmd *cmd, uint16_t id, void *data, uint16_t len);
 
-/* A new object: the kernel leaves its handle in the command. */
+/* Create an object: the kernel stores its handle in the command. */
 void uverbs_attr_new(struct uverbs_cmd *cmd, uint16_t id);
 uint32_t uverbs_attr_handle(const struct uverbs_cmd *cmd, uint16_t id);
 
@@ -49,7 +49,7 @@ int uverbs_cmd_exec(struct ibv_context *context, struct uverbs_cmd *cmd);
 /* The number of the kernel driver. Returns 0 or EOPNOTSUPP. */
 int uverbs_driver_id(struct ibv_context *context, uint32_t *driver_id);
 
-/* The bare system call, with the kernel's own errno values. For driver_id.c. */
+/* The plain system call, with the kernel's own errno values. Used by driver_id.c. */
 int uverbs_cmd_submit(int fd, struct uverbs_cmd *cmd, uint32_t driver_id);
 
 #endif

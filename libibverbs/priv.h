@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the files of libhugeodp share. */
+/* Declarations shared by the files of libhugeodp. */
 #ifndef HUGEODP_PRIV_H
 #define HUGEODP_PRIV_H
 
@@ -17,9 +17,9 @@
 #define HUGEODP_KNOWN_FLAGS ((uint32_t)(IBV_ODP_MIXED | IBV_ODP_POPULATE))
 
 /*
- * The error rule, in one place: inside the library a function returns 0 or a
- * positive errno value and leaves errno alone; the public functions pass that
- * value through one of these two on the way out.
+ * The error rule: inside the library a function returns 0 or a positive errno
+ * value and does not set errno; the public functions pass that value through one
+ * of these two before they return.
  */
 static inline int hugeodp_err(int err)
 {
@@ -38,8 +38,8 @@ static inline void *hugeodp_err_ptr(int err)
 #define HUGEODP_SIZE_THROUGH(type, member) (offsetof(type, member) + sizeof(((type *)NULL)->member))
 
 /*
- * Hand a struct to a caller that was compiled with one of another size: the
- * part that both know, then zeroes.
+ * Copy a struct to a caller that may have been compiled with another size of it:
+ * the common part, then zeroes.
  */
 static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, size_t from_size)
 {
@@ -50,8 +50,9 @@ static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, 
 }
 
 /*
- * device.c: what the device can do, as it was last asked or, in the second one,
- * as it is. What the kernel does not know the library does.
+ * device.c: capabilities of the device. The first function returns cached values,
+ * the second one queries them again. Without kernel support they come from
+ * stock.c.
  */
 int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps);
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps);
@@ -59,7 +60,7 @@ int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *cap
 /* modify.c: put a request in force on an MR. */
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 
-/* upstream.c: ibv_reg_mr_ex() as rdma-core has it. */
+/* upstream.c: rdma-core's ibv_reg_mr_ex(). */
 struct ibv_mr *hugeodp_upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The public question about a range of this process's memory. range.c answers it. */
+/* ibv_probe_odp_range() and ibv_odp_reason_str(). The work is done in memory/range.c. */
 #include "priv.h"
 #include "probe.h"
 #include "stock.h"

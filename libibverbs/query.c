@@ -8,7 +8,7 @@
 static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
 			struct ib_uverbs_odp_blocks *blocks)
 {
-	/* of no use here, but the method insists on them */
+	/* not used, but the method requires these outputs */
 	uint32_t lkey, rkey;
 	uint64_t length;
 	struct uverbs_cmd cmd;

@@ -11,7 +11,7 @@
 
 #include "rdma_netlink.h"
 
-/* Large enough for what the kernel puts into one part of a dump; too large for a small stack. */
+/* Large enough for any part of a dump; too large for a small stack. */
 #define DATAGRAM 16384
 
 struct request {
@@ -94,8 +94,8 @@ bool nl_find_uint(const struct nl_attrs *attrs, uint16_t type, uint64_t *number)
 }
 
 /*
- * One datagram from the kernel, or an errno value. The kernel answers within
- * send(), so there is never anything to wait for.
+ * Receive one datagram from the kernel. Returns 0 or an errno value. The kernel
+ * answers within send(), so this never has to wait.
  */
 static int receive(int fd, void *buf, size_t size, size_t *len)
 {
@@ -132,7 +132,7 @@ static int read_error(const struct nl_attrs *attrs)
 }
 
 /*
- * Look at one message. Returns 0 to go on, -1 at the end of the answer, or an
+ * Process one message. Returns 0 to continue, -1 at the end of the answer, or an
  * errno value.
  */
 static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_message_fn fn,
@@ -146,7 +146,7 @@ static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_mess
 
 	if (hdr->nlmsg_seq != req->hdr.nlmsg_seq)
 		return 0;
-	/* a dump that failed has its error at its end */
+	/* a failed dump reports its error in the final message */
 	if (hdr->nlmsg_type == NLMSG_DONE) {
 		err = read_error(&attrs);
 		return err > 0 ? err : -1;
@@ -225,7 +225,7 @@ static int find_driver(const struct nl_attrs *attrs, void *arg)
 
 	if (!nl_find_uint(attrs, RDMA_NLDEV_ATTR_CHARDEV, &value))
 		return EBADMSG;
-	/* the name may be another device's by now */
+	/* the name may belong to another device by now */
 	if (value != rdma_netlink_dev(find->rdev))
 		return ENODEV;
 	if (!nl_find_uint(attrs, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value))
@@ -236,7 +236,7 @@ static int find_driver(const struct nl_attrs *attrs, void *arg)
 	return 0;
 }
 
-/* Find the device, then ask about it; @client: whose character device, or NULL. */
+/* Find the device's index, then send the request. @client: type of character device, or NULL. */
 static int ask_by(int fd, void *buf, const char *ibdev, uint16_t op, uint16_t flags,
 		  const char *client, nl_message_fn fn, void *arg)
 {

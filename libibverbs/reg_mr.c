@@ -26,7 +26,7 @@ static uint64_t iova_of(const struct ibv_mr_init_attr *attr)
 	return attr->comp_mask & IBV_REG_MR_MASK_IOVA ? attr->iova : (uintptr_t)attr->addr;
 }
 
-/* What needs no kernel to be refused. */
+/* Checks that need no answer from the kernel. */
 static int validate(const struct ibv_mr_init_attr_odp *request)
 {
 	const uint64_t required = IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
@@ -62,7 +62,7 @@ static int check_caps(const struct ibv_mr_init_attr_odp *request, const struct d
 	return 0;
 }
 
-/* Ahead of the registration, so that a refusal has nothing to undo. */
+/* Called before the registration, so that there is nothing to undo on failure. */
 static int check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
 			struct device_caps *caps)
 {
@@ -76,7 +76,7 @@ static int check_device(struct ibv_context *context, const struct ibv_mr_init_at
 
 /*
  * Register through the provider as for an MR without a request, then set the page sizes before the
- * MR is known outside of this function. Works with every provider.
+ * MR is returned to the caller. Works with every provider.
  */
 static int register_then_modify(const struct hugeodp_provider *provider, struct ibv_pd *pd,
 				const struct ibv_mr_init_attr_odp *request, struct ibv_mr **mr)
@@ -97,7 +97,7 @@ static int register_then_modify(const struct hugeodp_provider *provider, struct 
 	return err;
 }
 
-/* In one ioctl where the provider supports it, else in two. */
+/* Register in one ioctl if the provider supports that, otherwise in two. */
 static int register_request(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 			    struct ibv_mr **mr)
 {
@@ -119,7 +119,7 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr
 	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
 		return hugeodp_upstream_reg_mr_ex(pd, attr);
 
-	/* the mask bit vouches for it */
+	/* the mask bit guarantees this */
 	request = (const struct ibv_mr_init_attr_odp *)attr;
 	err = validate(request);
 	if (!err)

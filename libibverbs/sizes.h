@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Sets of page sizes as people write them: "2M|4K", "any". */
+/* Sets of page sizes as text: "2M|4K", "any". */
 #ifndef HUGEODP_SIZES_H
 #define HUGEODP_SIZES_H
 
@@ -13,7 +13,7 @@
 /* "any" and "" are 0. Sizes are separated by '|' or ','. */
 bool sizes_parse(const char *text, uint64_t *sizes);
 
-/* Three neighbours or more become a range: "4K..1G". Returns @text. */
+/* Three or more consecutive sizes become a range: "4K..1G". Returns @text. */
 const char *sizes_text(uint64_t sizes, char *text, size_t room);
 
 #endif

@@ -15,7 +15,7 @@ bool hugetlb_flag_is_safe(const char *release)
 {
 	unsigned int major, minor;
 
-	/* these have newer RDMA drivers than their number says */
+	/* these kernels have newer RDMA drivers than their version number suggests */
 	if (strstr(release, ".el") || strstr(release, "uek") || strstr(release, "-default"))
 		return false;
 	if (sscanf(release, "%u.%u", &major, &minor) != 2)
@@ -81,7 +81,7 @@ int stock_register(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request
 	if (size && is_hugetlb(attr, iova, size)) {
 		*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova,
 				       access | IBV_ACCESS_HUGETLB);
-		/* the arguments have been checked: it is the flag that is not known */
+		/* the arguments have been checked: EINVAL means that the flag is not supported */
 		if (!*mr && errno != EINVAL)
 			err = errno;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Page size requests on a kernel that knows none: IBV_ACCESS_HUGETLB and a memory of our own. */
+/* Page size requests on a kernel that does not support them: IBV_ACCESS_HUGETLB and stock_mrs.c. */
 #ifndef HUGEODP_STOCK_H
 #define HUGEODP_STOCK_H
 
@@ -15,12 +15,12 @@ struct ibv_pd;
 /* Adds page_sizes and flags to @caps. Returns 0, or EOPNOTSUPP without on-demand paging. */
 int stock_caps(struct ibv_context *context, struct device_caps *caps);
 
-/* Of the sizes that @caps has, those that the kernel can be trusted with for a range. */
+/* The sizes of @caps for which the kernel is known to work correctly on this range. */
 uint64_t stock_sizes(const struct device_caps *caps, uint64_t addr, uint64_t length);
 
 /*
  * Register for a request that has been checked against @caps. Returns 0, EOPNOTSUPP
- * if no accepted size is possible here, or why the registration failed.
+ * if no accepted size is possible, or the error of the registration.
  */
 int stock_register(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
 		   const struct device_caps *caps, struct ibv_mr **mr);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * The kernel cannot report the page size of an MR, so the request is remembered here, by the
- * kernel's handle. There is no notice when an MR is deregistered: its entry stays until the handle
- * is used again. An entry is valid only as long as the MR has the address, length and keys that it
- * had, and our mark, because a driver that keeps mkeys for the next MR reuses the keys.
+ * kernel's handle. The library does not see when an MR is deregistered: its entry stays until the
+ * handle is reused. An entry is valid only while the MR still has its address, length, keys and our
+ * mark. The mark is needed because a driver that caches mkeys gives the same keys to a new MR.
  */
 #include <pthread.h>
 #include <search.h>
@@ -17,7 +17,7 @@
 struct known {
 	const struct ibv_context *context;
 	uint32_t handle;
-	struct ibv_mr mr; /* as it was when it was new */
+	struct ibv_mr mr; /* copy made at registration */
 	const struct ibv_mr *at;
 	uint32_t mark;
 	uint64_t page_sizes;
@@ -25,8 +25,8 @@ struct known {
 };
 
 /*
- * Behind the last member of struct ibv_mr are bytes that nobody uses, where pointers
- * have 64 bits. Providers allocate an MR as zeros.
+ * On 64-bit systems, struct ibv_mr ends with unused padding bytes. Providers
+ * allocate an MR as zeroes.
  */
 #define MR_END (offsetof(struct ibv_mr, rkey) + sizeof(((struct ibv_mr *)NULL)->rkey))
 #define MR_HAS_TAIL (sizeof(struct ibv_mr) - MR_END >= sizeof(uint32_t))
@@ -97,7 +97,7 @@ void stock_mrs_add(struct ibv_mr *mr, uint64_t page_sizes, uint64_t size)
 	};
 	pthread_once(&once, prepare_fork);
 	take_lock();
-	/* 0 is what is there without one */
+	/* 0 means that there is no mark */
 	last_mark += last_mark == UINT32_MAX ? 2 : 1;
 	entry->mark = last_mark;
 	set_mark(mr, entry->mark);

@@ -10,8 +10,8 @@ static reg_mr_ex_fn upstream_reg_mr_ex;
 static pthread_once_t upstream_once = PTHREAD_ONCE_INIT;
 
 /*
- * libibverbs exports the same name since rdma-core 59. By its version node it
- * can be reached whatever the order in which the libraries are searched.
+ * Since rdma-core 59, libibverbs exports the same name. Look it up by its version
+ * node, which does not depend on the order in which the libraries are searched.
  */
 static void find_upstream(void)
 {
@@ -20,13 +20,13 @@ static void find_upstream(void)
 	if (!handle)
 		return;
 	upstream_reg_mr_ex = (reg_mr_ex_fn)dlvsym(handle, "ibv_reg_mr_ex", "IBVERBS_1.15");
-	/* this library is linked with libibverbs, which therefore stays */
+	/* this library is linked with libibverbs, which therefore stays loaded */
 	dlclose(handle);
 }
 
 /*
- * For an older libibverbs: the three combinations that its functions cover, and
- * rdma-core's own answers for all others.
+ * For an older libibverbs: support the three combinations that its functions
+ * cover, and return the errors of rdma-core for all others.
  */
 static struct ibv_mr *translate(struct ibv_pd *pd, const struct ibv_mr_init_attr *attr)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Follows what the kernel does at registration: the blocks that hold the range
- * must lie in mappings that can provide their size. One thing is stricter here:
- * small pages that are there already are in the way of transparent huge pages,
- * as the device would find them.
+ * Follows the kernel's rules for registration: the blocks that contain the range
+ * must lie in mappings that can provide their size. There is one difference:
+ * small pages that are already present also rule out transparent huge pages,
+ * because the device would find these small pages.
  */
 #include <stdbool.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@
 
 const char *range_proc_self = "/proc/self";
 
-/* What is in the way of a size; larger ones than @limit need not be tried. */
+/* An obstacle to a size; sizes larger than @limit need not be tried. */
 struct obstacle {
 	uint32_t reason;
 	uint64_t addr;
@@ -30,11 +30,11 @@ struct walk {
 	uint64_t pmd_size; /* of transparent huge pages */
 	uint64_t base;
 	uint32_t flags;
-	/* the blocks in question */
+	/* the blocks to check */
 	uint64_t size;
 	uint64_t from;
 	uint64_t to;
-	/* in the range, before it and behind it */
+	/* in the range, before it and after it */
 	struct obstacle in, head, tail;
 };
 
@@ -90,7 +90,7 @@ int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t leng
 	struct uverbs_cmd cmd;
 
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
-	/* the method insists on it */
+	/* required by the method */
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	uverbs_attr_in(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, page_shift,
@@ -98,7 +98,7 @@ int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t leng
 	return uverbs_cmd_exec(context, &cmd);
 }
 
-/* Would a fault bring in transparent huge pages of the size? By the rules of the system. */
+/* Whether a fault would allocate transparent huge pages of the size, by the system's settings. */
 static int thp_by_rules(struct walk *walk, struct vma *vma, bool *yes)
 {
 	enum thp_level level;
@@ -123,7 +123,7 @@ static int thp_by_rules(struct walk *walk, struct vma *vma, bool *yes)
 	return 0;
 }
 
-/* The same from the kernel if it can be asked: the rules need a scan of all mappings. */
+/* Ask the kernel if possible: checking the settings needs a scan of all mappings. */
 static int thp_provides(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end, bool *yes)
 {
 	uint32_t shift;
@@ -212,7 +212,7 @@ static void check_hole(struct walk *walk, uint64_t start, uint64_t end)
 		in_the_way(walk, start, end, IBV_ODP_REASON_HOLE, walk->base);
 }
 
-/* Go through the blocks of a size. */
+/* Check all blocks of a size. */
 static int check_size(struct walk *walk, uint64_t size)
 {
 	struct vma vma;
@@ -246,8 +246,9 @@ static int check_size(struct walk *walk, uint64_t size)
 }
 
 /*
- * The sizes in which the range can be cut at all: address and iova agree below
- * them, and of those that hold all of it in one block only the smallest is of use.
+ * Find the sizes into which the range can be divided: address and iova must be
+ * equal modulo the size. Of the sizes for which one block contains the whole
+ * range, only the smallest is useful.
  */
 static uint64_t usable_sizes(const struct walk *walk, uint64_t sizes, struct obstacle *why)
 {
@@ -275,13 +276,13 @@ static uint64_t usable_sizes(const struct walk *walk, uint64_t sizes, struct obs
 	return usable;
 }
 
-/* Returns 0 with a reason in @why if the size is not possible, and without one if it is. */
+/* Check one size. Sets the reason in @why if it is not possible. Returns 0 or an errno value. */
 static int try_size(struct walk *walk, uint64_t size, struct obstacle *why)
 {
 	int err = check_size(walk, size);
 
 	*why = walk->in.reason ? walk->in : walk->head.reason ? walk->head : walk->tail;
-	/* base pages can always be asked for; that some are missing shows when they are used */
+	/* base pages can always be requested; a missing page only fails when it is accessed */
 	if (size == walk->base)
 		why->reason = IBV_ODP_REASON_NONE;
 	return err;

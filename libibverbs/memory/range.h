@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Which page sizes the memory of a range can provide, by the kernel's rules. */
+/* The page sizes that the memory of a range can provide, by the kernel's rules. */
 #ifndef HUGEODP_RANGE_H
 #define HUGEODP_RANGE_H
 
@@ -11,7 +11,7 @@ struct ibv_context;
 struct ibv_odp_report;
 struct vmas;
 
-/* Where the library looks for its own mappings; the unit tests have their own. */
+/* The directory with the mappings of this process; the unit tests replace it. */
 extern const char *range_proc_self;
 
 struct range {
@@ -21,14 +21,14 @@ struct range {
 	uint64_t accepted;  /* page sizes; never 0 */
 	uint64_t supported; /* by the device */
 	bool hugetlb_only;  /* transparent huge pages do not count */
-	/* of this process, whose kernel knows page sizes; NULL: there is none to ask */
+	/* a context of this process on a kernel with page size requests, or NULL */
 	struct ibv_context *context;
 };
 
 /* Fill in @report for a range that does not wrap around. Returns 0 or an errno value. */
 int range_report_vmas(const struct range *range, struct vmas *vmas, struct ibv_odp_report *report);
 
-/* The same for the process itself. */
+/* The same for this process. */
 int range_report_self(const struct range *range, struct ibv_odp_report *report);
 
 /*

@@ -44,7 +44,7 @@ static enum thp_level level(const char *setting)
 	return chosen(setting, "madvise") ? THP_MADVISE : THP_NEVER;
 }
 
-/* What the system has, it has until it is booted again. */
+/* The size does not change until the system is rebooted. */
 uint64_t thp_pmd_size(void)
 {
 	static _Atomic uint64_t known;
@@ -74,7 +74,7 @@ enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size)
 		if (read_setting(name, text, sizeof(text)))
 			now = chosen(text, "inherit") ? system : level(text);
 		else
-			/* before Linux 6.8 there was one size, and the one setting for it */
+			/* before Linux 6.8 there was only one size, with a single setting */
 			now = at == pmd_size ? system : THP_NEVER;
 		best = now > best ? now : best;
 	}

@@ -8,20 +8,20 @@
 
 enum thp_level {
 	THP_NEVER,
-	THP_MADVISE, /* where a program asks for it */
+	THP_MADVISE, /* only after MADV_HUGEPAGE */
 	THP_ALWAYS,
 };
 
-/* Where the settings are; the unit tests have their own. */
+/* The directory with the settings; the unit tests replace it. */
 extern const char *thp_dir;
 
-/* Size of a huge page that one entry of the CPU's upper table maps; 0: no THP. */
+/* Size of a PMD-mapped huge page; 0 without THP. */
 uint64_t thp_pmd_size(void);
 
-/* For anonymous memory: pages of @size or of a larger THP size. */
+/* The setting for anonymous memory and THP sizes of at least @size. */
 enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size);
 
-/* Can memory files (tmpfs, memfd, shared anonymous memory) have any? */
+/* Whether shared memory (tmpfs, memfd, shared anonymous memory) can have any. */
 bool thp_shmem_possible(void);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Linux 6.11 and later answer for one mapping at a time (PROCMAP_QUERY). Before
- * that, and for what it does not tell, there is smaps, where a process with ten
- * thousand mappings reads a few megabytes. Where smaps is not built in, maps
- * tells the least: then nothing counts as huge.
+ * Linux 6.11 and later report single mappings (PROCMAP_QUERY). Older kernels, and
+ * fields that PROCMAP_QUERY does not return, need smaps, which is a few megabytes
+ * for a process with ten thousand mappings. If the kernel was built without
+ * smaps, maps has the least information: then no memory counts as huge.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -17,8 +17,7 @@
 #include "memory/vmas.h"
 
 /*
- * Both ioctls are newer than the kernel headers of some systems that this is
- * built on.
+ * Both ioctls are newer than the kernel headers of some supported build systems.
  */
 struct procmap_request {
 	uint64_t size;
@@ -116,7 +115,7 @@ void vmas_close(struct vmas *vmas)
 	text_close(&vmas->text);
 }
 
-/* The first line of a mapping: the others start with a capital letter. */
+/* The first line of a mapping. All other lines start with a capital letter. */
 static bool is_header(const char *line)
 {
 	return isdigit((unsigned char)*line) || (*line >= 'a' && *line <= 'f');
@@ -197,7 +196,7 @@ static struct vma *text_add(struct vma_text *text)
 	return &text->list[text->count];
 }
 
-/* Read one mapping more. Returns 0, ENOENT at the end, or an errno value. */
+/* Read the next mapping. Returns 0, ENOENT at the end, or an errno value. */
 static int text_next(struct vma_text *text)
 {
 	struct vma *vma = text_add(text);
@@ -221,7 +220,7 @@ static int text_next(struct vma_text *text)
 	return 0;
 }
 
-/* In smaps, which need not be open yet. */
+/* Search smaps; opens it if necessary. */
 static int text_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 {
 	struct vma_text *text = &vmas->text;
@@ -237,7 +236,7 @@ static int text_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 		if (err)
 			return err;
 	}
-	/* the first one that ends behind addr */
+	/* the first one that ends after addr */
 	high = text->count - 1;
 	while (low < high) {
 		middle = (low + high) / 2;
@@ -281,7 +280,7 @@ int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 		err = procmap_find(vmas->maps, addr, vma);
 		if (!err || err == ENOENT)
 			return err;
-		/* the kernel is too old to be asked this way */
+		/* the kernel is too old for this ioctl */
 		close(vmas->maps);
 		vmas->maps = -1;
 	}
@@ -298,13 +297,13 @@ int vmas_find_thp(struct vmas *vmas, struct vma *vma)
 	err = text_find(vmas, vma->start, &found);
 	if (err)
 		return err;
-	/* the mapping may have changed since: then this is all that is known of it */
+	/* ignore the entry if the mapping has changed in the meantime */
 	if (found.start <= vma->start && found.end >= vma->end)
 		vma->flags |= found.flags;
 	return 0;
 }
 
-/* The first page of a range that is in none of @inverted and in all of the rest of @mask. */
+/* Find the first page of a range with none of @inverted and all other categories of @mask. */
 static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t inverted,
 		struct pagemap_region *region)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The mappings of a process, as far as page sizes go. */
+/* The mappings of a process, with the properties that determine page sizes. */
 #ifndef HUGEODP_VMAS_H
 #define HUGEODP_VMAS_H
 
@@ -12,25 +12,25 @@ enum vma_flags {
 	VMA_READ = 1 << 0,
 	VMA_WRITE = 1 << 1,
 	VMA_FILE = 1 << 2,
-	VMA_THP_KNOWN = 1 << 3,	   /* the next three are filled in */
-	VMA_THP_ELIGIBLE = 1 << 4, /* the kernel says so for at least one size */
+	VMA_THP_KNOWN = 1 << 3,	   /* the next three are valid */
+	VMA_THP_ELIGIBLE = 1 << 4, /* for at least one size */
 	VMA_THP_WANTED = 1 << 5,   /* MADV_HUGEPAGE */
 	VMA_THP_REFUSED = 1 << 6,  /* MADV_NOHUGEPAGE */
-	VMA_SPECIAL = 1 << 7,	   /* device memory; seen in smaps only */
+	VMA_SPECIAL = 1 << 7,	   /* device memory; only smaps reports it */
 };
 
 struct vma {
 	uint64_t start;
 	uint64_t end;
-	uint64_t page_size; /* of what backs it: that of hugetlb, else the base page size */
+	uint64_t page_size; /* the hugetlb page size, or else the base page size */
 	uint32_t flags;
-	/* from smaps only, else 0 */
+	/* only smaps reports these, otherwise 0 */
 	uint64_t rss;
 	uint64_t thp_bytes;
 	char name[64];
 };
 
-/* What has been read of smaps or maps, in order. */
+/* The mappings that have been read from smaps or maps so far, in order. */
 struct vma_text {
 	FILE *file;
 	char *line;
@@ -50,27 +50,27 @@ struct vmas {
 
 /* Returns 0 or an errno value. */
 int vmas_open(struct vmas *vmas, const char *proc);
-/* The same from smaps, which tells more. */
+/* The same, but always read smaps, which has more information. */
 int vmas_open_text(struct vmas *vmas, const char *proc);
 void vmas_close(struct vmas *vmas);
 
-/* The mapping that covers @addr, or the next one: 0, ENOENT, or another errno value. */
+/* Find the mapping that contains @addr, or the next one. Returns 0, ENOENT or an errno value. */
 int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma);
 
 /*
- * Fill in what PROCMAP_QUERY does not tell. Costs a look at all mappings of the
- * process up to this one, once for each vmas_open().
+ * Fill in the flags that PROCMAP_QUERY does not return. This reads all mappings
+ * of the process up to this one, once for each vmas_open().
  */
 int vmas_find_thp(struct vmas *vmas, struct vma *vma);
 
 enum vmas_scan {
-	VMAS_SCAN_HUGE,	   /* all there, and mapped by huge page entries */
-	VMAS_SCAN_SMALL,   /* a small page is there */
-	VMAS_SCAN_ABSENT,  /* no small page, but not all is there */
-	VMAS_SCAN_UNKNOWN, /* the kernel is too old to tell */
+	VMAS_SCAN_HUGE,	   /* all pages are present and mapped as huge pages */
+	VMAS_SCAN_SMALL,   /* a small page is present */
+	VMAS_SCAN_ABSENT,  /* no small page is present, but some pages are missing */
+	VMAS_SCAN_UNKNOWN, /* PAGEMAP_SCAN is not available */
 };
 
-/* How a range is mapped now; for a small page, where the first one is. */
+/* How a range is mapped now. @small receives the address of the first small page, if any. */
 enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *small);
 
 #endif
