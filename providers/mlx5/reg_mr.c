@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The kernel makes the MR with the request in hand, and the provider adopts it.
- * Registering first and asking for page sizes then would build tables of base
- * pages, in the kernel and in the device, only to throw them away.
+ * The kernel creates the MR with its request, and the provider imports it.
+ * Registering first and changing the page sizes afterwards would build tables of
+ * base pages, in the kernel and in the device, only to discard them.
  */
 #include "ioctl.h"
 #include "priv.h"
 #include "provider.h"
 
-/* Of the kernel's <rdma/ib_user_ioctl_cmds.h>, which has them since Linux 6.17. */
+/* From the kernel's <rdma/ib_user_ioctl_cmds.h> of Linux 6.17 and later. */
 enum {
 	REG_MR = 5, /* UVERBS_OBJECT_MR */
 };
@@ -32,10 +32,10 @@ static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 	};
 	const struct ibv_mr_init_attr *attr = &request->base;
 	const uint64_t addr = (uintptr_t)attr->addr;
-	/* no address: implicit, which is all that there is */
+	/* no address: an implicit MR, which covers the whole address space */
 	const uint64_t length = addr ? attr->length : UINT64_MAX;
 	const uint32_t access = (uint32_t)attr->access;
-	/* the provider asks again, but the method insists on them */
+	/* the provider queries these again, but the method requires them */
 	uint32_t lkey, rkey;
 	struct uverbs_cmd cmd;
 	int err;
@@ -71,7 +71,7 @@ static int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *req
 	uint32_t handle;
 	int err;
 
-	/* the provider cannot bind a memory window to an MR that it adopted */
+	/* the provider cannot bind a memory window to an imported MR */
 	if (request->base.access & IBV_ACCESS_MW_BIND)
 		return EOPNOTSUPP;
 	err = create(pd, request, iova, &handle);
@@ -83,7 +83,7 @@ static int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *req
 		destroy(pd->context, handle);
 		return err;
 	}
-	/* an adopted MR knows neither; those of ibv_reg_mr() do */
+	/* ibv_import_mr() does not set these, ibv_reg_mr() does */
 	(*mr)->addr = request->base.addr;
 	(*mr)->length = request->base.length;
 	return 0;
