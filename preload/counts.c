@@ -89,7 +89,7 @@ static void text_report(FILE *out, const struct counts *counts)
 	}
 }
 
-/* {"2M": 1, ...} of counts by page shift */
+/* Write counts by page shift as {"2M": 1, ...} */
 static void json_by_shift(FILE *out, const char *name, const uint64_t *counts)
 {
 	const char *separator = "";
@@ -178,7 +178,7 @@ static void json_report(FILE *out, const struct counts *counts)
 	fprintf(out, "}\n");
 }
 
-/* "%p" in the path stands for the process's number. */
+/* "%p" in the path is replaced by the process number. */
 static void report_name(char *name, size_t room, const char *path, pid_t pid)
 {
 	const char *mark = strstr(path, "%p");
@@ -189,7 +189,7 @@ static void report_name(char *name, size_t room, const char *path, pid_t pid)
 		snprintf(name, room, "%s", path);
 }
 
-/* In one piece, as other processes may write there too. Returns 0 or an errno value. */
+/* One write(2) if possible, as other processes may append too. Returns 0 or an errno value. */
 static int write_all(int fd, const char *text, size_t len)
 {
 	ssize_t n;
@@ -260,7 +260,7 @@ bool counts_report(const struct counts *counts, const char *path, bool json)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_sigmask(SIG_BLOCK, &deadly, &before);
 	done = report(counts, path, json);
-	/* those that this raised */
+	/* consume the signals that the report raised */
 	if (sigismember(&pending, SIGPIPE))
 		sigdelset(&deadly, SIGPIPE);
 	if (sigismember(&pending, SIGXFSZ))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What the preloaded library counts in a process. The counts are in a file below the directory
+ * The counts of the preloaded library in a process. They are in a file below the directory
  * HUGEODP_PRELOAD_COUNTS, if that is set, so that the watcher can report for a process that never
  * reached exit(3). README.md describes the life of such a file.
  */
@@ -52,7 +52,7 @@ struct counts {
 	uint64_t upgraded[64]; /* by page shift */
 	uint64_t declined[DECLINED_KINDS];
 	uint64_t small[COUNTS_REASONS];
-	uint64_t deregistered; /* regions that the rest counts for */
+	uint64_t deregistered; /* regions that the members up to renegotiations count for */
 	uint64_t blocks[64];   /* mapped when deregistered, by size */
 	uint64_t faults;
 	uint64_t invalidated;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * libhugeodp-preload.so: huge pages for the ODP registrations of a program that
- * knows nothing of them. The program gets what it would have got without, or the
- * same MR with larger pages; base pages are always among those accepted, so
- * that memory that stops being huge costs speed and no error.
+ * libhugeodp-preload.so: huge pages for the ODP registrations of unmodified
+ * programs. The program gets the MR that it requested, with larger pages if
+ * possible. Base pages are always accepted, so that splitting a huge page costs
+ * speed but never causes an error.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -22,9 +22,8 @@
 #include "tracked.h"
 
 /*
- * The functions that programs find here in place of libibverbs' own, each under libibverbs' name. The
- * parts of libhugeodp that are linked into this module find them, too; the flag inside lets their
- * calls through to libibverbs.
+ * The interposed functions, exported under libibverbs' names. The parts of libhugeodp that are
+ * linked into this module also call them; the flag inside passes these calls to libibverbs.
  */
 #define INTERPOSE(name) __asm__(#name)
 struct ibv_mr *interpose_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
@@ -55,7 +54,7 @@ static struct {
 	uint64_t sizes; /* 0: any */
 	bool all;	/* registrations without on-demand paging, too */
 	bool explain;	/* change nothing */
-	char *no_sizes; /* what could not be read as sizes */
+	char *no_sizes; /* an invalid HUGEODP_PRELOAD_SIZES */
 } policy;
 
 /* libibverbs calls its own functions by their exported names. */
@@ -75,7 +74,7 @@ static void cancelled_again(int state)
 	pthread_setcancelstate(state, NULL);
 }
 
-/* A registration, by whichever function it was asked for. */
+/* A registration, independent of the function that was called. */
 struct call {
 	enum { BY_REG_MR, BY_IOVA, BY_IOVA2, BY_EX } by;
 	struct ibv_pd *pd;
@@ -119,7 +118,7 @@ static void start_once(void)
 	pthread_once(&once, start);
 }
 
-/* While the environment is as it was given, unless a constructor registers memory before. */
+/* Read the environment before the program can change it. */
 static __attribute__((constructor)) void start_early(void)
 {
 	start_once();
@@ -129,8 +128,7 @@ static __attribute__((constructor)) void start_early(void)
 static void complain(void)
 {
 	if (policy.no_sizes)
-		fprintf(stderr, "hugeodp: HUGEODP_PRELOAD_SIZES: no page sizes: %s\n",
-			policy.no_sizes);
+		fprintf(stderr, "hugeodp: invalid HUGEODP_PRELOAD_SIZES '%s'\n", policy.no_sizes);
 }
 
 static void complain_once(void)
@@ -152,7 +150,7 @@ static struct ibv_mr *call_libibverbs(const struct call *call)
 		return real.reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
 					 call->access);
 	default:
-		/* the name is here even if libibverbs is too old to have it */
+		/* exported here even if libibverbs is too old to have it */
 		if (!real.reg_mr_ex)
 			return hugeodp_upstream_reg_mr_ex(call->pd, call->attr);
 		return real.reg_mr_ex(call->pd, call->attr);
@@ -164,13 +162,13 @@ static struct ibv_mr *register_plain(const struct call *call)
 	struct ibv_mr *mr = call_libibverbs(call);
 	struct tracked tracked;
 
-	/* forget one that was at this address before and was deregistered past this library */
+	/* drop an earlier MR at this address that was deregistered without this library */
 	if (mr)
 		tracked_take(mr, &tracked);
 	return mr;
 }
 
-/* Why nothing is tried for this one, or DECLINED_NOT. */
+/* The reason to leave this registration unchanged, or DECLINED_NOT. */
 static enum declined leave_alone(const struct call *call)
 {
 	if (!call->addr && call->length == SIZE_MAX)
@@ -197,7 +195,7 @@ static struct ibv_odp_report probe_call(const struct call *call, const struct de
 		.addr = (uintptr_t)call->addr,
 		.length = call->length,
 		.iova = call->iova,
-		/* a size that the device does not have can be what is in the way, too */
+		/* also report a size that the device does not support as the obstacle */
 		.accepted = accepted_sizes(caps) | thp_pmd_size(),
 	};
 	struct ibv_odp_report report = { 0 };
@@ -230,7 +228,7 @@ static bool has_ragged_ends(const struct call *call)
 	return !range_kernel_shift(call->pd->context, first, last - first, size, &shift);
 }
 
-/* For a device that decides at registration whether an MR is mixed. NULL: nothing was done. */
+/* For a device that creates mixed MRs only at registration. NULL if nothing was registered. */
 static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct device_caps *caps)
 {
 	const struct ibv_mr_init_attr_odp request = {
@@ -245,14 +243,14 @@ static struct ibv_mr *mixed_from_the_start(const struct call *call, const struct
 	const struct hugeodp_provider *provider = hugeodp_provider(call->pd->context);
 	struct ibv_mr *mr;
 
-	/* the ends last: they are a question to the kernel */
+	/* check the ends last: this takes an ioctl */
 	if (!(caps->flags & IBV_ODP_MIXED) || !provider->mixed_at_registration ||
 	    !has_ragged_ends(call))
 		return NULL;
 	return provider->reg_mr(call->pd, &request, call->iova, &mr) ? NULL : mr;
 }
 
-/* Else the plain MR first: whatever fails after that, it is what the program asked for. */
+/* Otherwise register the plain MR first: if a later step fails, the program still gets this MR. */
 static struct ibv_mr *with_kernel(const struct call *call, const struct device_caps *caps)
 {
 	uint32_t mixed = caps->flags & IBV_ODP_MIXED;
@@ -265,7 +263,7 @@ static struct ibv_mr *with_kernel(const struct call *call, const struct device_c
 				       call->access | IBV_ACCESS_ON_DEMAND);
 	else
 		mr = register_plain(call);
-	/* the ends of a buffer are seldom aligned, so each block gets what fits it */
+	/* the ends of a buffer are rarely aligned, so give each block the size that fits it */
 	if (mr && hugeodp_modify(mr, accepted_sizes(caps), mixed) && mixed)
 		hugeodp_modify(mr, accepted_sizes(caps), 0);
 	return mr;
@@ -291,7 +289,7 @@ static bool is_huge(int shift)
 	return shift > 0 && 1L << shift > sysconf(_SC_PAGESIZE);
 }
 
-/* @shift is the MR's; with --explain the one that it could have is recorded. */
+/* @shift is the page shift of the MR. In mode explain, record the possible page shift instead. */
 static void record_result(const struct call *call, const struct device_caps *caps, int shift)
 {
 	struct ibv_odp_report report;
@@ -333,7 +331,7 @@ static struct ibv_mr *upgrade(const struct call *call, const struct device_caps 
 	}
 	if (is_changed(mr, call, caps))
 		tracked_add(mr, (struct tracked){ .iova = call->iova, .access = call->access });
-	/* more questions to the kernel, which the report alone is for */
+	/* these additional queries are only needed for the report */
 	if (report_wanted())
 		record_result(call, caps, ibv_mr_page_shift(mr));
 	return mr;
@@ -358,7 +356,7 @@ static struct ibv_mr *register_call(const struct call *call)
 	return register_plain(call);
 }
 
-/* libhugeodp registers for requests of the program itself. */
+/* Whether libhugeodp called, for a request of the program itself. */
 static bool is_libhugeodp(const void *caller)
 {
 	const char *name;
@@ -433,7 +431,7 @@ HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_iova2(struct ibv_pd *pd, void *ad
 	return handle(&call, __builtin_return_address(0));
 }
 
-/* By name a program finds this here; without this library it would find libhugeodp's, if any. */
+/* A program that looks up the name finds this module's function; call the next one, if any. */
 static struct ibv_mr *pass_on(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	struct ibv_mr *(*next)(struct ibv_pd * pd, struct ibv_mr_init_attr * attr);
@@ -458,7 +456,7 @@ HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_
 	start_once();
 	if (attr->comp_mask & IBV_REG_MR_MASK_ODP)
 		return pass_on(pd, attr);
-	/* other kinds of memory, and what is not known here */
+	/* other kinds of memory, and unknown bits */
 	if (attr->comp_mask & ~simple || !(attr->comp_mask & IBV_REG_MR_MASK_ADDR))
 		return register_plain(&call);
 	return handle(&call, __builtin_return_address(0));
@@ -472,7 +470,7 @@ static void record_work(struct ibv_mr *mr)
 
 	if (!report_wanted())
 		return;
-	/* what an allocator registers meanwhile is not reported: the report is locked */
+	/* do not report registrations of an allocator in the meantime: the report is locked */
 	inside = true;
 	state = not_cancelled();
 	if (!ibv_query_mr_odp(mr, &attr, sizeof(attr)))
@@ -481,7 +479,7 @@ static void record_work(struct ibv_mr *mr)
 	inside = before;
 }
 
-/* All that a program may look at. */
+/* Exchange all members that a program may read. */
 static void swap(struct ibv_mr *a, struct ibv_mr *b)
 {
 	const struct ibv_mr before = *a;
@@ -491,8 +489,8 @@ static void swap(struct ibv_mr *a, struct ibv_mr *b)
 }
 
 /*
- * ibv_rereg_mr() cannot pass page sizes, and libibverbs does not support it for all kinds of MRs: a
- * new MR takes the place of the old one. Returns 0, or an errno value with the MR as it was.
+ * ibv_rereg_mr() cannot pass page sizes, and libibverbs does not support it for all kinds of MRs:
+ * replace the old MR by a new one. Returns 0, or an errno value with the MR unchanged.
  */
 static int replace(struct ibv_mr *mr, const struct call *call)
 {
@@ -507,7 +505,7 @@ static int replace(struct ibv_mr *mr, const struct call *call)
 		new = register_plain(call);
 	if (!new)
 		return errno;
-	/* before its struct is free to be another thread's new MR */
+	/* before another thread's new MR can reuse its struct */
 	tracked_take(new, &tracked);
 	record_work(mr);
 	swap(mr, new);

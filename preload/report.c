@@ -12,7 +12,7 @@
 #include "counts.h"
 #include "report.h"
 
-static struct counts *count; /* of the process whose number it holds */
+static struct counts *count; /* valid only in the process whose number it holds */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;
 static char *file;	/* its name, or NULL */
@@ -78,7 +78,7 @@ static void start_counts(struct counts *counts)
 	counts->magic = COUNTS_MAGIC;
 }
 
-/* Not on every file system does a mapping keep the lock. */
+/* Not every file system keeps the lock while the file is mapped. */
 static bool is_in_use(const char *name)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -133,7 +133,7 @@ static struct counts *open_file(void)
 	return NULL;
 }
 
-/* The lock is held. What the parent did is in the parent's report. */
+/* The lock is held. A forked child starts with empty counts. */
 static struct counts *counts_of_mine(void)
 {
 	static struct counts own;
@@ -234,16 +234,13 @@ void report_work(const struct ibv_mr_odp_attr *attr)
 	release_lock();
 }
 
-/*
- * At the end of the process. There is no report for a process that registered nothing, such as
- * most processes that a shell script starts.
- */
+/* Report at exit. A process that registered nothing, such as most of a script, does not report. */
 static __attribute__((destructor)) void report_end(void)
 {
 	if (!report_wanted() || !count || count->pid != getpid())
 		return;
 	count->exited = true;
-	/* the file may be out of reach by now, for another root directory or user */
+	/* after a change of root directory or user, the file may not be accessible any more */
 	if (count->registrations && counts_report(count, path, json))
 		count->registrations = 0;
 	if (file)

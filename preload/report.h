@@ -19,7 +19,7 @@ bool report_wanted(void);
 void report_upgraded(unsigned int page_shift, const void *addr, size_t length);
 void report_declined(enum declined why, const void *addr, size_t length);
 
-/* Base pages only, for a reason that lies in the memory. */
+/* The MR has base pages, for a reason that @report contains. */
 void report_small(const struct ibv_odp_report *report, const void *addr, size_t length);
 
 /* The counters of an MR, before it is deregistered. */

@@ -13,8 +13,8 @@ struct node {
 };
 
 /*
- * A program's allocator may register the memory that it hands out: nothing is allocated or freed
- * while the lock is held.
+ * A program's allocator may register the memory that it allocates, so do not allocate or free
+ * memory while the lock is held.
  */
 static struct node *buckets[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -29,7 +29,7 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Where the node of an MR is linked, or where the next one of its bucket would be. */
+/* The link to the node of an MR, or the end of its bucket if there is none. */
 static struct node **find(const struct ibv_mr *mr)
 {
 	const uint64_t hash = (uintptr_t)mr * 0x9e3779b97f4a7c15ULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The MRs that the preloaded library changed, with what struct ibv_mr does not hold. */
+/* The MRs that the preloaded library changed, with parameters that struct ibv_mr lacks. */
 #ifndef HUGEODP_PRELOAD_TRACKED_H
 #define HUGEODP_PRELOAD_TRACKED_H
 
@@ -15,11 +15,11 @@ struct tracked {
 
 void tracked_start(void);
 
-/* Without memory for it the MR is not known later. */
+/* If no memory is left for an entry, later calls do not find the MR. */
 void tracked_add(const struct ibv_mr *mr, struct tracked tracked);
 bool tracked_find(const struct ibv_mr *mr, struct tracked *tracked);
 
-/* Before the MR is deregistered: its place can be the next one's at once. */
+/* Call before the MR is deregistered: afterwards a new MR can reuse its address. */
 bool tracked_take(const struct ibv_mr *mr, struct tracked *tracked);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * hugeodp run --report: reports for processes that are killed by a signal or become another program.
+ * hugeodp run --report: reports for processes that are killed by a signal or call execve(2).
  * The program keeps its process number, its parent and its signals: the watcher is a separate
  * process without a parent that could wait for it. README.md describes the files of the directory.
  */
@@ -259,14 +259,14 @@ static _Noreturn void run_watcher(const struct watcher *watcher, int pidfd)
 {
 	sigset_t all;
 
-	/* the end of a service is a signal to all its processes */
+	/* stopping a service sends a signal to all its processes */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "hugeodp-report");
 	if (chdir("/"))
 		_exit(1);
-	/* an open pipe would hide from its reader that the program has closed it */
+	/* a pipe that stays open here would never reach end of file at its reader */
 	pidfd = dup2(pidfd, STDERR_FILENO + 1);
 	syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0);
 	close_to_null(STDERR_FILENO);
@@ -291,7 +291,7 @@ static bool make_directory(char *directory, size_t room)
 	return false;
 }
 
-/* Then the program would become the watcher's parent, and wait for it with all its children. */
+/* If true, the program would become the watcher's parent, and could wait for it as for a child. */
 static bool inherits_orphans(void)
 {
 	int subreaper = 0;

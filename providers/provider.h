@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The differences between the drivers. The library and the preloaded module use this table; no other
- * code contains a driver's number or name.
+ * The differences between the drivers. The library and the preloaded module use this table; no
+ * other code contains a driver's number or name.
  */
 #ifndef HUGEODP_PROVIDER_H
 #define HUGEODP_PROVIDER_H
