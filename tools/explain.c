@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* hugeodp explain: each mapping of a process, taken as a range to register. */
+/* hugeodp explain: probe each mapping of a process as if it were registered. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@ struct totals {
 	uint64_t reasons[IBV_ODP_REASON_NO_ACCESS + 1];
 };
 
-/* What lies between ends that are in the way: page_shift is 0 if that can have no more. */
+/* The part between unaligned ends; page_shift is 0 if it cannot have a larger size either. */
 struct inner {
 	uint64_t start;
 	uint64_t end;
@@ -120,8 +120,8 @@ static void count(struct totals *totals, const struct vma *vma, const struct ibv
 	totals->reasons[report->reason] += bytes - huge;
 }
 
-/* A buffer inside of the mapping need not have the mapping's ends. */
-static int look_inside(const struct range *whole, struct vmas *vmas,
+/* Probe the part between unaligned ends: a buffer in it can have larger pages than the mapping. */
+static int probe_inner(const struct range *whole, struct vmas *vmas,
 		       const struct ibv_odp_report *report, struct inner *inner)
 {
 	const uint64_t mask = (1ULL << report->blocked_shift) - 1;
@@ -143,7 +143,7 @@ static int look_inside(const struct range *whole, struct vmas *vmas,
 	return err;
 }
 
-/* Mappings come from smaps, as names and what is resident are of interest, too. */
+/* Read the mappings from smaps, because the names and resident sizes are printed, too. */
 static int explain(const struct tool *tool, const char *proc, uint64_t sizes, uint64_t min,
 		   struct json *json, struct totals *totals)
 {
@@ -170,7 +170,7 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 		};
 		struct ibv_odp_report report;
 
-		/* the kernel's own page for system calls of old times lies at the other end */
+		/* [vsyscall] ends at the top of the address space */
 		if (vma.end <= vma.start)
 			continue;
 		if (vma.end - vma.start < min) {
@@ -179,7 +179,7 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 		}
 		err = range_report_vmas(&range, &vmas, &report);
 		if (!err)
-			err = look_inside(&range, &vmas, &report, &inner);
+			err = probe_inner(&range, &vmas, &report, &inner);
 		if (err)
 			break;
 		count(totals, &vma, &report, &inner, largest(sizes));
@@ -233,8 +233,8 @@ static int explain_pid(const struct tool *tool, const char *pid)
 	}
 	if (err)
 		complain("process %s: %s%s", pid, strerror(err),
-			 err == EACCES || err == EPERM ? "; root may look at all processes, others "
-							 "at their own"
+			 err == EACCES || err == EPERM ? "; root can explain all processes, other "
+							 "users only their own"
 						       : "");
 	return err ? TOOL_FAILED : TOOL_OK;
 }
@@ -245,7 +245,7 @@ int explain_run(const struct tool *tool, int argc, char **argv)
 	const char *at;
 
 	if (!argc) {
-		complain("explain wants the number of a process, or -- and a program");
+		complain("explain: give a PID, or -- and a program");
 		return TOOL_USAGE;
 	}
 	if (!strcmp(argv[-1], "--")) {
@@ -253,13 +253,14 @@ int explain_run(const struct tool *tool, int argc, char **argv)
 		return run_program(&program, "explain", argv);
 	}
 	if (argc > 1) {
-		complain("explain takes one process, or -- and a program; not also %s", argv[1]);
+		complain("explain: unexpected argument '%s'; give one PID, or -- and a program",
+			 argv[1]);
 		return TOOL_USAGE;
 	}
 	for (at = argv[0]; isdigit((unsigned char)*at); at++)
 		;
 	if (*at || at == argv[0] || at - argv[0] > 10) {
-		complain("explain: not a process: %s; before a program, write --", argv[0]);
+		complain("explain: invalid PID '%s'; to run a program, put -- before it", argv[0]);
 		return TOOL_USAGE;
 	}
 	return explain_pid(tool, argv[0]);

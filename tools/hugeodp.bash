@@ -24,7 +24,7 @@ _hugeodp() {
 	case $prev in
 	--color) words='auto always never' ;;
 	-d | --device) words=$(cd /sys/class/infiniband 2>/dev/null && compgen -G '*') ;;
-	# without "|", which the shell would take for a pipe
+	# not separated by "|", which the shell would interpret as a pipe
 	-s | --sizes) words='any 2M 2M,4K 1G,2M,4K' ;;
 	--min) words='4K 2M 1G' ;;
 	*)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The hugeodp command: looks at page sizes of devices, memory and memory regions. */
+/* The hugeodp command: parses the command line and calls the commands. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -10,12 +10,13 @@
 #include "tool.h"
 
 static const struct command commands[] = {
-	{ "info", "", "devices, page sizes and what kernel and system have for them", "d",
-	  info_run },
+	{ "info", "", "show devices, their page sizes, and the huge-page settings of the system",
+	  "d", info_run },
 	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
-	  "which memory could have huge pages, and why the rest could not", "sm", explain_run },
-	{ "mr", "", "memory regions of the devices, with page sizes where the kernel tells them",
-	  "d", mr_run },
+	  "show which memory could have huge pages, and why the rest could not", "sm",
+	  explain_run },
+	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "d",
+	  mr_run },
 	{ "run", "[--] PROGRAM [ARGUMENT...]", "run a program with huge pages for its ODP regions",
 	  "sar", run_run },
 };
@@ -35,13 +36,14 @@ static const struct {
 	const char *text;
 } option_help[] = {
 	{ 'a',
-	  "      --all            registrations without on-demand paging, too: this changes what\n"
-	  "                       the program gets, see hugeodp(1)\n" },
-	{ 'd', "  -d, --device NAME    this RDMA device alone\n" },
-	{ 'm', "      --min SIZE       leave out shorter mappings (the largest of --sizes)\n" },
+	  "      --all            also change registrations without on-demand paging; the program\n"
+	  "                       may behave differently, see hugeodp(1)\n" },
+	{ 'd', "  -d, --device NAME    show only this RDMA device\n" },
+	{ 'm',
+	  "      --min SIZE       leave out shorter mappings (default: the largest of --sizes)\n" },
 	{ 'r',
-	  "  -r, --report[=FILE]  tell at the end what was done, on stderr or at the end of FILE;\n"
-	  "                       %p in its name is the process's number\n" },
+	  "  -r, --report[=FILE]  report the result at exit, to stderr or appended to FILE; %p in\n"
+	  "                       the name is replaced by the process number\n" },
 	{ 's', "  -s, --sizes LIST     page sizes, for example \"2M|4K\" or any\n" },
 };
 
@@ -54,10 +56,10 @@ static void help_options(const char *letters)
 		if (strchr(letters, option_help[i].letter))
 			fputs(option_help[i].text, stdout);
 	}
-	puts("  -j, --json           JSON in place of text\n"
-	     "      --color WHEN     always, never, or auto: on a terminal (auto)\n"
-	     "  -h, --help           this text\n"
-	     "  -V, --version        the version");
+	puts("  -j, --json           print JSON instead of text\n"
+	     "      --color WHEN     always, never or auto (default: auto, if on a terminal)\n"
+	     "  -h, --help           print this help\n"
+	     "  -V, --version        print the version");
 }
 
 static void help(const struct command *command)
@@ -75,10 +77,10 @@ static void help(const struct command *command)
 	for (i = 0; i < COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
 	help_options("");
-	puts("\nhugeodp COMMAND --help has more. Exit status: 0; 1 if something failed; 2 for a "
-	     "wrong\n"
-	     "command line; 3 if there is no such device, process or memory region; that of the\n"
-	     "program for those that run one, 126 or 127 if it cannot be run.");
+	puts("\nhugeodp COMMAND --help describes a command. Exit status: 0 for success; 1 for a "
+	     "failure;\n"
+	     "2 for a wrong command line; 3 if there is no such device, process or memory region.\n"
+	     "Commands that run a program return its status, or 126 or 127 if it cannot be run.");
 }
 
 static int usage_error(const char *what, const char *value)
@@ -87,7 +89,7 @@ static int usage_error(const char *what, const char *value)
 	return TOOL_USAGE;
 }
 
-static void tell_of_help(const struct command *command)
+static void print_help_hint(const struct command *command)
 {
 	fprintf(stderr, "Try hugeodp%s%s --help.\n", command ? " " : "",
 		command ? command->name : "");
@@ -102,11 +104,11 @@ static int wrong_option(const struct command *command, int option)
 		if (options[i].val == option)
 			snprintf(name, sizeof(name), "--%s", options[i].name);
 	}
-	return usage_error(command ? "option not for this command"
-				   : "option to be given behind the command", name);
+	return usage_error(command ? "option not valid for this command"
+				   : "option must follow the command", name);
 }
 
-/* Smaller pages than those of the system are a slip, such as 2K for 2M. */
+/* Sizes below the system's base page are likely typing errors, such as 2K for 2M. */
 static int set_sizes(struct tool *tool, const char *list)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -140,7 +142,9 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		tool->all = true;
 		return -1;
 	case 'c':
-		return set_color(tool, optarg) ? -1 : usage_error("no such colour setting", optarg);
+		return set_color(tool, optarg)
+			       ? -1
+			       : usage_error("invalid argument for --color", optarg);
 	case 'd':
 		tool->device = optarg;
 		return -1;
@@ -169,11 +173,11 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 
 static int take_options(struct tool *tool, const struct command *command, int argc, char **argv)
 {
-	/* a program's name ends the options; a process's number need not */
+	/* the name of a program ends the options, a PID does not */
 	bool stop = !command || command->run == run_run;
 	int option, status;
 
-	optind = 0; /* for a new order of arguments, too */
+	optind = 0; /* also resets the order of arguments */
 	while ((option = getopt_long(argc, argv, stop ? "+d:hjr::s:V" : "d:hjr::s:V", options,
 				     NULL)) != -1) {
 		if (strchr("adrms", option) && !(command && strchr(command->options, option)))
@@ -206,7 +210,7 @@ static int finish(int status)
 	return status;
 }
 
-/* Options of a command that is no other program's end at "--". */
+/* Options end at "--", except those of "run", which end at the program. */
 static int options_end(const struct command *command, int argc, char **argv)
 {
 	int i;
@@ -224,7 +228,7 @@ static int run_command(const struct command *command, struct tool *tool, int arg
 	char title[32];
 	int status;
 
-	/* where getopt's messages begin */
+	/* the prefix of getopt's messages */
 	snprintf(title, sizeof(title), "hugeodp %s", command->name);
 	argv[0] = title;
 	status = take_options(tool, command, end, argv);
@@ -234,7 +238,7 @@ static int run_command(const struct command *command, struct tool *tool, int arg
 		status = command->run(tool, argc - optind, argv + optind);
 	}
 	if (status == TOOL_USAGE)
-		tell_of_help(command);
+		print_help_hint(command);
 	return status;
 }
 
@@ -255,6 +259,6 @@ int main(int argc, char **argv)
 	if (command)
 		status = run_command(command, &tool, argc - optind, argv + optind);
 	else if (status == TOOL_USAGE)
-		tell_of_help(NULL);
+		print_help_hint(NULL);
 	return finish(status);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* hugeodp info: what is there, what is missing, and how to get it. */
+/* hugeodp info: devices and system settings, with advice on how to get more page sizes. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ struct pool {
 
 static const char *const levels[] = { "never", "madvise", "always" };
 
-/* libibverbs says ENOENT whatever the reason. */
+/* libibverbs always returns ENOENT: find the actual reason. */
 static int why_not_open(const struct ibv_device *ibdev, int err)
 {
 	char path[sizeof(ibdev->dev_name) + 32];
@@ -39,7 +39,7 @@ static int why_not_open(const struct ibv_device *ibdev, int err)
 	return access(path, R_OK | W_OK) ? errno : err;
 }
 
-static void look_at(struct ibv_device *ibdev, struct device *device)
+static void query_device(struct ibv_device *ibdev, struct device *device)
 {
 	struct ibv_context *context;
 	struct ibv_device_attr_ex attr = { 0 };
@@ -110,10 +110,10 @@ static void transports_text(const struct ibv_odp_caps *caps, char *text, size_t 
 static const char *advice(const struct device *device)
 {
 	if (device->open_error)
-		return "let this user read and write /dev/infiniband/uverbs*, in a container pass "
-		       "it in";
+		return "give this user read and write access to /dev/infiniband/uverbs*, and pass "
+		       "it into the container if there is one";
 	if (!device->odp)
-		return "nothing to be done: the device has no on-demand paging";
+		return "not possible: the device does not support on-demand paging";
 	if (device->pages.source != IBV_ODP_SOURCE_KERNEL)
 		return "boot a kernel with the hugeodp series for page size requests";
 	return NULL;
@@ -144,7 +144,7 @@ static void print_device(const struct tool *tool, const struct device *device)
 		       device->pages.source == IBV_ODP_SOURCE_KERNEL ? good(tool) : bad(tool),
 		       device->pages.source == IBV_ODP_SOURCE_KERNEL
 			       ? "by the kernel"
-			       : "not by the kernel: the library does what is safe",
+			       : "not by the kernel: the library uses what is safe",
 		       normal(tool));
 	}
 	if (advice(device))
@@ -199,7 +199,7 @@ static void print_transparent(void)
 				    : "no, see /sys/kernel/mm/transparent_hugepage/shmem_enabled");
 }
 
-/* The memory side of it: the same for all devices. */
+/* Settings that do not depend on a device. */
 static void print_system(const struct tool *tool, const struct utsname *uts)
 {
 	struct pool pools[16];
@@ -256,7 +256,7 @@ int info_run(const struct tool *tool, int argc, char **argv)
 	int n = 0, i;
 
 	if (argc) {
-		complain("info takes no argument, such as %s", argv[0]);
+		complain("info: unexpected argument '%s'", argv[0]);
 		return TOOL_USAGE;
 	}
 	uname(&uts);
@@ -271,7 +271,7 @@ int info_run(const struct tool *tool, int argc, char **argv)
 	for (i = 0; list && i < n; i++) {
 		if (tool->device && strcmp(tool->device, ibv_get_device_name(list[i])) != 0)
 			continue;
-		look_at(list[i], &device);
+		query_device(list[i], &device);
 		shown++;
 		failed += device.open_error || (device.odp && device.query_error);
 		if (tool->json)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * hugeodp mr: memory regions as the kernel's resource tracking shows them. What a
- * driver says of page sizes are named values of its own.
+ * hugeodp mr: memory regions as the kernel's resource tracking reports them. Page
+ * sizes are named values of the driver.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,7 +30,7 @@ struct mr {
 	bool has_pid;
 	bool has_key;
 	char kernel_name[32];
-	char odp[16]; /* "implicit" or "explicit", where the driver says so */
+	char odp[16]; /* "implicit" or "explicit", if the driver reports it */
 	uint64_t values[VALUES];
 	bool has_value[VALUES];
 };
@@ -40,7 +40,7 @@ struct list {
 	struct json *json;
 	const char *device;
 	unsigned int count;
-	unsigned int told; /* with a page size */
+	unsigned int sized; /* with a page size */
 };
 
 static void copy_text(char *to, size_t room, const struct nl_attrs *value)
@@ -51,7 +51,7 @@ static void copy_text(char *to, size_t room, const struct nl_attrs *value)
 	to[len] = '\0';
 }
 
-/* Names and values follow each other; a hint on how to print may come between. */
+/* Names and values alternate; a print type may come between them. */
 static void take_driver(struct mr *mr, struct nl_attrs rest)
 {
 	struct nl_attrs value;
@@ -187,7 +187,7 @@ static int take_message(const struct nl_attrs *attrs, void *arg)
 		else
 			print_mr(list, &mr);
 		list->count++;
-		list->told += mr.has_value[PAGE_SHIFT];
+		list->sized += mr.has_value[PAGE_SHIFT];
 	}
 	return 0;
 }
@@ -224,7 +224,7 @@ int mr_run(const struct tool *tool, int argc, char **argv)
 	int status;
 
 	if (argc) {
-		complain("mr takes no argument, such as %s", argv[0]);
+		complain("mr: unexpected argument '%s'", argv[0]);
 		return TOOL_USAGE;
 	}
 	if (tool->json)
@@ -238,8 +238,8 @@ int mr_run(const struct tool *tool, int argc, char **argv)
 		complain("no memory region");
 		return TOOL_NOTHING;
 	}
-	if (list.count && !list.told && !tool->json)
-		complain("this kernel's driver tells no page sizes here; "
-			 "a program can ask with ibv_query_mr_odp()");
+	if (list.count && !list.sized && !tool->json)
+		complain("this driver does not report page sizes; "
+			 "a program can query them with ibv_query_mr_odp()");
 	return status;
 }

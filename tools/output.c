@@ -18,7 +18,7 @@ void complain(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* An RDMA device that the kernel has: that of the name, or else any. */
+/* Find an RDMA device of the kernel: the one named @wanted, or any if that is NULL. */
 static bool kernel_has(const char *wanted, char *name, size_t room)
 {
 	DIR *dir = opendir("/sys/class/infiniband");
@@ -40,14 +40,13 @@ void complain_no_device(const struct tool *tool)
 	char name[256];
 
 	if (kernel_has(tool->device, name, sizeof(name)))
-		complain("no RDMA device to use: the kernel has %s, but libibverbs does not; look "
-			 "for /dev/infiniband/uverbs* and the device's provider", name);
+		complain("no usable RDMA device: the kernel has %s, but libibverbs does not; check "
+			 "/dev/infiniband/uverbs* and the provider of the device", name);
 	else if (tool->device)
-		complain("no RDMA device %s; \"hugeodp info\" shows those that are there",
-			 tool->device);
+		complain("no RDMA device %s; \"hugeodp info\" lists the devices", tool->device);
 	else
-		complain("no RDMA device; is its driver loaded? \"rdma link\" shows what the "
-			 "kernel has");
+		complain("no RDMA device; check that its driver is loaded (\"rdma link\" lists the "
+			 "devices of the kernel)");
 }
 
 const char *good(const struct tool *tool)
@@ -81,7 +80,7 @@ static size_t character(const char *text)
 		if (((unsigned char)text[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	/* longer than need be, surrogates, beyond the last one */
+	/* overlong encodings, surrogates, code points past the last one */
 	if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f) ||
 	    (c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f))
 		return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* hugeodp run: a program with libhugeodp-preload.so ahead of libibverbs. */
+/* hugeodp run: run a program with libhugeodp-preload.so preloaded. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 static const char library[] = "libhugeodp-preload.so";
 
-/* Where it is installed or, in a build directory, where it was built. */
+/* Find the library where it is installed or, in a build directory, where it was built. */
 static bool find_library(char *path, size_t room)
 {
 	static const char *const below[] = { HUGEODP_PRELOAD_BELOW_PREFIX,
@@ -43,7 +43,7 @@ static void set(const char *name, const char *value)
 	}
 }
 
-/* Behind what is there already. */
+/* Append to the current value, if any. */
 static void append(const char *name, const char *value)
 {
 	const char *before = getenv(name);
@@ -62,8 +62,8 @@ static void append(const char *name, const char *value)
 }
 
 /*
- * A program with the address sanitizer ends at once if any library is ahead of the sanitizer's: it
- * wants to be the first to replace malloc(), which this library does not.
+ * A program with the address sanitizer refuses to start if another library is loaded before the
+ * sanitizer's, because that could replace malloc(). This library does not.
  */
 static void set_preload(const char *path)
 {
@@ -89,10 +89,10 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 	size_t len = 0;
 
 	if (!find_library(path, sizeof(path))) {
-		complain("%s is not there", path);
+		complain("cannot find %s", path);
 		return TOOL_CANNOT;
 	}
-	/* one by one: the text for people has ranges */
+	/* one by one, because sizes_text() would write ranges */
 	for (; rest; rest &= rest - 1) {
 		char one[16];
 
@@ -121,7 +121,7 @@ int run_run(const struct tool *tool, int argc, char **argv)
 	struct tool program = *tool;
 
 	if (!argc) {
-		complain("run wants a program");
+		complain("run: no program given");
 		return TOOL_USAGE;
 	}
 	if (tool->json && !tool->report)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the parts of the hugeodp command share. */
+/* Declarations shared by the files of the hugeodp command. */
 #ifndef HUGEODP_TOOL_H
 #define HUGEODP_TOOL_H
 
@@ -7,14 +7,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Exit statuses, as the manual page has them. */
+/* Exit statuses, see the manual page. */
 enum {
 	TOOL_OK = 0,
 	TOOL_FAILED = 1,
 	TOOL_USAGE = 2,
 	TOOL_NOTHING = 3,      /* no such device, process or memory region */
-	TOOL_CANNOT = 126,     /* a program that cannot be run */
-	TOOL_NO_COMMAND = 127, /* a program that is not there */
+	TOOL_CANNOT = 126,     /* the program cannot be run */
+	TOOL_NO_COMMAND = 127, /* the program was not found */
 };
 
 struct tool {
@@ -24,15 +24,15 @@ struct tool {
 	uint64_t sizes;	    /* 0: any */
 	bool sizes_given;
 	uint64_t min;	    /* shortest mapping to explain */
-	bool all;	    /* run: registrations without on-demand paging, too */
-	const char *report; /* run: where to, or NULL */
+	bool all;	    /* run: also change registrations without on-demand paging */
+	const char *report; /* run: file of the report, "-" for stderr, or NULL */
 };
 
 struct command {
 	const char *name;
 	const char *arguments;
 	const char *summary;
-	const char *options; /* letters of those that it takes */
+	const char *options; /* letters of the accepted options */
 	int (*run)(const struct tool *tool, int argc, char **argv);
 };
 
@@ -41,25 +41,25 @@ int explain_run(const struct tool *tool, int argc, char **argv);
 int mr_run(const struct tool *tool, int argc, char **argv);
 int run_run(const struct tool *tool, int argc, char **argv);
 
-/* run.c: start a program with the library loaded ahead. Does not return if that works. */
+/* run.c: execute a program with the library preloaded. Returns only on failure. */
 int run_program(const struct tool *tool, const char *mode, char **argv);
 
-/* A message on stderr. */
+/* Print a message to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The message that there is no device, or not the one wanted, and where to look. */
+/* Print that there is no device, or not the requested one, and what to check. */
 void complain_no_device(const struct tool *tool);
 
-/* Good, bad and headline colours, where there are colours. */
+/* Colours for good, bad and headlines; empty strings without colours. */
 const char *good(const struct tool *tool);
 const char *bad(const struct tool *tool);
 const char *bold(const struct tool *tool);
 const char *normal(const struct tool *tool);
 
-/* JSON, written as it goes: a name (NULL in arrays), then a value. */
+/* A JSON writer: each call writes a name (NULL in arrays) and a value. */
 struct json {
 	FILE *out;
-	bool more; /* something of the same object or array was written */
+	bool more; /* the current object or array is not empty */
 };
 void json_open(struct json *json, const char *name, char bracket);
 void json_close(struct json *json, char bracket);
@@ -68,7 +68,7 @@ void json_number(struct json *json, const char *name, uint64_t value);
 void json_bool(struct json *json, const char *name, bool value);
 /* An array of page sizes in bytes. */
 void json_sizes(struct json *json, const char *name, uint64_t sizes);
-/* The end of the whole text. */
+/* End the JSON text. */
 void json_end(struct json *json);
 
 #endif

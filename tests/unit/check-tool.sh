@@ -71,11 +71,11 @@ exits 2 info --frob
 said err "hugeodp info: "
 said err "Try hugeodp info --help."
 exits 2 info --all
-said err "not for this command: --all"
+said err "not valid for this command: --all"
 exits 2 info --sizes 2M
-said err "not for this command: --sizes"
+said err "not valid for this command: --sizes"
 exits 2 --sizes 2M explain 1
-said err "behind the command: --sizes"
+said err "must follow the command: --sizes"
 exits 2 explain
 exits 2 explain abc
 exits 2 explain 1 2
