@@ -6,7 +6,7 @@
     from pyverbs.device import Context
     from pyverbs.pd import PD
 
-    # without flags it would be shared memory, which seldom has huge pages
+    # without flags it would be shared memory, which rarely has huge pages
     memory = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     with Context(name="rxe0") as ctx, PD(ctx) as pd:
@@ -14,7 +14,7 @@
                         page_sizes=2 << 20 | 4 << 10) as mr:
             print(mr.page_shift, mr.odp)
 
-Page sizes are a bit mask in bytes: 2 << 20 is 2 MiB. See hugeodp(7) for the whole picture.
+Page sizes are a bit mask in bytes: 2 << 20 is 2 MiB. See hugeodp(7) for an overview.
 """
 
 from ._mr import MR

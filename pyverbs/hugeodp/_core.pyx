@@ -1,11 +1,11 @@
 # cython: language_level=3, annotation_typing=False
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The C side: calls into libhugeodp, and the C objects behind pyverbs' Python objects.
+"""The C side: calls libhugeodp, and finds the C structs of pyverbs' Python objects.
 
-pyverbs tells handles, keys and file descriptors, but not (in all releases) the pointers, and its
-private headers are not installed. A pointer is therefore looked for in the Python object itself: it
-is the one word that leads to a struct which says the same as all public attributes do. Nothing is
-written, and whether a word is a pointer at all is found out by the kernel, not by a crash.
+pyverbs exposes handles, keys and file descriptors, but some releases do not expose the pointers,
+and its private headers are not installed. Search the Python object itself for the pointer: the word
+that points to a struct whose members equal all public attributes. The search writes nothing, and
+reads through the kernel, so that a word that is not a pointer causes an error and not a crash.
 """
 
 from cpython.buffer cimport (
@@ -29,7 +29,7 @@ cdef extern from "<unistd.h>" nogil:
 
 
 cdef class Reader:
-    """Copies memory that may not be there; a pipe can do that on every kernel, in every sandbox."""
+    """Copies memory that may not be mapped. A pipe works on every kernel and in every sandbox."""
     cdef int fds[2]
 
     def __cinit__(self):
@@ -79,7 +79,7 @@ def find_context(context) -> int:
         return 0
     reader = Reader()
     for word in pointers(context):
-        # only of a context that is still open may the attributes be read
+        # the attributes may be read only while the context is open
         if (is_context(reader, word, name)
                 and (<ibv_context *><uintptr_t>word).cmd_fd == context.cmd_fd):
             return word
@@ -192,7 +192,7 @@ cdef class Buffer:
         return self.view.len
 
     def release(self) -> None:
-        """Let go of the memory; again is fine."""
+        """Release the memory. May be called more than once."""
         if self.held:
             self.held = False
             PyBuffer_Release(&self.view)

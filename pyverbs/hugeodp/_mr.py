@@ -24,7 +24,7 @@ _WRITES = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC
 
 
 def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> DeviceCaps:
-    """Refuse what needs no registration to be refused, as ibv_reg_mr_ex() does."""
+    """Check the request before the registration, as ibv_reg_mr_ex() does."""
     _check_request(page_sizes, flags)
     if not access & Access.ON_DEMAND or access & Access.HUGETLB or flags & ~sum(Flags):
         raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
@@ -39,7 +39,7 @@ def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> Device
 
 
 def without_series(caps: DeviceCaps, page_sizes: int) -> State:
-    """What a plain ODP MR is, on a kernel that cannot tell: of base pages."""
+    """State of a plain ODP MR, which has base pages, on a kernel that does not report it."""
     if page_sizes and not page_sizes & mmap.PAGESIZE:
         raise HugeOdpError(errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}")
     sizes = (page_sizes or caps.page_sizes) & caps.page_sizes
@@ -47,18 +47,18 @@ def without_series(caps: DeviceCaps, page_sizes: int) -> State:
 
 
 class MR(PyverbsMR):
-    """An ODP MR with a page size request: an MR of pyverbs in all other respects.
+    """An ODP MR with a page size request; in all other respects an MR of pyverbs.
 
-    ``buffer`` is what holds the memory: an object with the buffer protocol (mmap, bytearray,
-    memoryview, a NumPy array ...), which stays exported until the MR is closed. Instead of it,
-    ``address`` and ``length`` name memory that the caller looks after; ``length`` alone lets pyverbs
-    allocate some.
+    ``buffer`` is an object with the buffer protocol (mmap, bytearray, memoryview, a NumPy
+    array ...), which stays exported until the MR is closed. Instead of it, ``address`` and
+    ``length`` give memory that the caller manages; with ``length`` alone, pyverbs allocates the
+    memory.
 
     ``page_sizes`` is a bit mask in bytes: one size is a strict request, several are negotiated, 0
     means any. ``Access.ON_DEMAND`` is added to ``access``.
 
-    On a kernel without page size requests, a request that accepts base pages gets these, and says so
-    in ``odp.source``; others are refused with EOPNOTSUPP.
+    On a kernel without page size requests, a request that accepts base pages gets these, and
+    ``odp.source`` is ``Source.LIBRARY``; other requests fail with EOPNOTSUPP.
 
     >>> memory = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     >>> memory.madvise(mmap.MADV_HUGEPAGE)
@@ -108,7 +108,7 @@ class MR(PyverbsMR):
             raise
 
     def close(self) -> None:
-        """Deregister the MR, then let go of its buffer. Again is fine."""
+        """Deregister the MR, then release its buffer. May be called more than once."""
         super().close()
         held = getattr(self, "_held", None)
         if held is not None:
@@ -116,19 +116,19 @@ class MR(PyverbsMR):
             held.release()
 
     def __del__(self) -> None:
-        # while the buffer is still there
+        # before the buffer is freed
         self.close()
 
     @property
     def page_shift(self) -> int:
-        """log2 of the page size in bytes, now."""
+        """log2 of the current page size in bytes."""
         return page_shift(self)
 
     @property
     def odp(self) -> State:
-        """What the MR is made of, now."""
+        """The current state of the MR."""
         return query(self)
 
     def modify(self, page_sizes: int = 0, flags: int = 0) -> State:
-        """Other page sizes for the live MR; see hugeodp.modify()."""
+        """Change the page sizes of the live MR; see hugeodp.modify()."""
         return modify(self, page_sizes, flags)

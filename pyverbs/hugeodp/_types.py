@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Values that go in and come out."""
+"""Types of arguments and results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 
 class HugeOdpError(OSError):
-    """What went wrong, and its errno.
+    """An error of the kernel, the device or the library.
 
-    The only exception of this package for what kernel, device or library refuse. ``errno`` is one
-    of those in ibv_reg_mr_ex(3hugeodp): EOPNOTSUPP (kernel or device cannot), ERANGE (no accepted
-    page size fits), EINVAL (wrong arguments), EFAULT, ENOMEM.
+    This package raises no other exception for such errors. ``errno`` has the values of
+    ibv_reg_mr_ex(3hugeodp): EOPNOTSUPP (not supported by the kernel or the device), ERANGE (no
+    accepted page size fits), EINVAL (wrong arguments), EFAULT, ENOMEM.
 
     >>> try:
     ...     hugeodp.MR(pd, buf, access=access, page_sizes=2 << 20)
@@ -26,12 +26,12 @@ class HugeOdpError(OSError):
     """
 
     def __init__(self, code: int, doing: str) -> None:
-        hint = "; probe() tells what is in the way" if code == errno.ERANGE else ""
+        hint = "; probe() reports the obstacle" if code == errno.ERANGE else ""
         super().__init__(code, f"{doing}: {os.strerror(code)}{hint}")
 
 
 class Access(enum.IntFlag):
-    """enum ibv_access_flags, which pyverbs has in modules whose names differ between releases."""
+    """enum ibv_access_flags; releases of pyverbs differ in the module that has it."""
 
     LOCAL_WRITE = 1 << 0
     REMOTE_WRITE = 1 << 1
@@ -44,7 +44,7 @@ class Access(enum.IntFlag):
 
 
 class Flags(enum.IntFlag):
-    """How an MR is made: enum ibv_odp_flags."""
+    """Flags of a request: enum ibv_odp_flags."""
 
     #: each block takes the largest accepted size that fits it
     MIXED = 1
@@ -53,7 +53,7 @@ class Flags(enum.IntFlag):
 
 
 class Source(enum.IntEnum):
-    """Where an answer comes from: enum ibv_odp_source."""
+    """Source of an answer: enum ibv_odp_source."""
 
     UNKNOWN = 0
     KERNEL = 1
@@ -61,7 +61,7 @@ class Source(enum.IntEnum):
 
 
 class Reason(enum.IntEnum):
-    """What stands in the way of a larger page size: enum ibv_odp_reason."""
+    """Why a larger page size is not possible: enum ibv_odp_reason."""
 
     NONE = 0
     DEVICE = 1
@@ -78,7 +78,7 @@ class Reason(enum.IntEnum):
 
 
 class RangeFlags(enum.IntFlag):
-    """Of a whole range, whatever the page size: enum ibv_odp_range_flags."""
+    """Properties of a whole range, independent of the page size: enum ibv_odp_range_flags."""
 
     #: some of it cannot be written
     READ_ONLY = 1
@@ -87,7 +87,7 @@ class RangeFlags(enum.IntFlag):
 
 
 class DeviceCaps(NamedTuple):
-    """What a device can do."""
+    """Capabilities of a device."""
 
     page_sizes: int
     flags: Flags
@@ -95,7 +95,7 @@ class DeviceCaps(NamedTuple):
 
 
 class State(NamedTuple):
-    """What an ODP MR is made of now; the words are those of ibv_query_mr_odp(3hugeodp)."""
+    """Current state of an ODP MR; see ibv_query_mr_odp(3hugeodp) for the members."""
 
     page_sizes: int
     page_shift: int
@@ -107,17 +107,17 @@ class State(NamedTuple):
     renegotiations: int
     source: Source
     renegotiations_down: int = 0
-    #: how many of blocks_mapped are of which size in bytes
+    #: mapped blocks by size in bytes
     blocks: Mapping[int, int] = MappingProxyType({})
 
     @property
     def page_size(self) -> int:
-        """Bytes of a block."""
+        """Page size in bytes."""
         return 1 << self.page_shift
 
 
 class Report(NamedTuple):
-    """What page sizes a range could get; the words are those of ibv_probe_odp_range(3hugeodp)."""
+    """Page sizes that a range could get; see ibv_probe_odp_range(3hugeodp) for the members."""
 
     page_sizes: int
     address: int
@@ -126,5 +126,5 @@ class Report(NamedTuple):
     reason: Reason | int
     flags: RangeFlags
     source: Source
-    #: the reason in words
+    #: description of the reason
     text: str

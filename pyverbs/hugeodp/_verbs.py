@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
     """The Context that an object of pyverbs belongs to.
 
-    pyverbs keeps it to itself, but not from the garbage collector. A closed object has none.
+    pyverbs does not expose it, but the garbage collector does. A closed object has none.
     """
     if isinstance(obj, Context):
         return obj
@@ -63,7 +63,7 @@ def _mr_address(mr: PyverbsMR) -> int:
 
 
 def _check_request(page_sizes: int, flags: int) -> None:
-    """What does not fit the C types must not be cut off silently."""
+    """Refuse values that do not fit the C types instead of truncating them."""
     if not 0 <= operator.index(page_sizes) < 1 << 64 or not 0 <= operator.index(flags) < 1 << 32:
         raise HugeOdpError(errno.EINVAL, f"request {page_sizes:#x}, flags {flags:#x}")
 
@@ -84,7 +84,7 @@ def query_device(obj: Context | PD | PyverbsMR) -> DeviceCaps:
 
 
 def query(mr: PyverbsMR) -> State:
-    """What an ODP MR is made of now. Works for every MR of pyverbs.
+    """The current state of an ODP MR. Works for every MR of pyverbs.
 
     >>> state = hugeodp.query(mr)
     >>> state.page_size, state.blocks_mapped, state.faults
@@ -125,8 +125,8 @@ def _put_in_force(mr: PyverbsMR, page_sizes: int, flags: int, doing: str) -> Non
 def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
     """Change the page sizes that a live ODP MR may have; traffic may be running.
 
-    With 0, any size will do. Returns what the MR is made of then. If none of the sizes fits
-    (ERANGE), the MR stays as it was.
+    0 accepts any size. Returns the new state of the MR. If none of the sizes fits (ERANGE), the MR
+    is unchanged.
 
     >>> hugeodp.modify(mr, 4 << 10).page_shift
     12
@@ -138,7 +138,7 @@ def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
 
 
 def _reason(value: int) -> Reason | int:
-    """A later release of the library may have reasons that this one does not know."""
+    """Later releases of the library may return reasons that are unknown here."""
     try:
         return Reason(value)
     except ValueError:
@@ -153,7 +153,7 @@ def probe(
     length: int = 0,
     page_sizes: int = 0,
 ) -> Report:
-    """The page sizes that memory could get, and why not larger ones. Registers nothing.
+    """The page sizes that memory could get, and the obstacle to larger ones. Registers nothing.
 
     The memory is that of a buffer, or ``length`` bytes at ``address``. With ``page_sizes`` 0, all
     sizes of the device are considered.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# What the bindings use of <infiniband/hugeodp.h> and of the public part of <infiniband/verbs.h>.
+# The declarations that the bindings use from <infiniband/hugeodp.h> and <infiniband/verbs.h>.
 from libc.stdint cimport uint32_t, uint64_t
 
 

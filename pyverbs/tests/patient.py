@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Runs rdma-core's own tests with time enough for a slow machine.
+"""Runs rdma-core's own tests with timeouts for a slow machine.
 
 usage: patient.py RUN_TESTS ARGUMENT...
 
-By themselves they give up after half a second without an answer, and ten without a completion.
+Their own timeouts are half a second for an answer and ten seconds for a completion.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POLL_S = 300
 
 
 def run(argv: list[str]) -> None:
-    """As `python3 RUN_TESTS ARGUMENT...` does; ends the program."""
+    """Run `python3 RUN_TESTS ARGUMENT...` and exit."""
     top = os.path.dirname(os.path.abspath(argv[0]))
     sys.argv = argv
     sys.path[:1] = [top, os.path.dirname(top)]

@@ -3,8 +3,8 @@
 
 usage: rdma_core.py RUN_TESTS ARGUMENT...
 
-Implicit MRs, which have no page sizes, are registered as ever. Ends with status 3 if no MR was
-registered with a request or no device ever used one.
+Implicit MRs, which have no page sizes, are registered as before. Exits with status 3 if no MR was
+registered with a request, or if no device used one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def hugetlb(length: int) -> tuple[mmap.mmap, int]:
 
 
 def adapted(base: type) -> type:
-    """A class that stands in for pyverbs' MR or MREx."""
+    """A subclass that replaces pyverbs' MR or MREx."""
 
     class Adapted(base):
         def __init__(self, creator, length=0, access=0, address=None, implicit=False, **kwargs):
@@ -67,7 +67,7 @@ def adapted(base: type) -> type:
 
 
 def import_all() -> None:
-    """What is compiled looks for the original classes, and only when it is imported."""
+    """Import the compiled modules, which look up the original classes when they are imported."""
     top = pathlib.Path(pyverbs.__path__[0])
     for file in top.rglob("*.so"):
         name = ".".join(file.relative_to(top.parent).with_name(file.name.split(".")[0]).parts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""A device with two connected RC queue pairs in one process, by means of pyverbs alone."""
+"""A device with two connected RC queue pairs in one process, using only pyverbs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ADDRESS_S = 120
 
 
 def _gid_index(ctx: Context) -> int:
-    """The kernel finds the addresses of a device in its own time."""
+    """Wait for an IPv4 address: the kernel adds the addresses of a device asynchronously."""
     end = time.monotonic() + ADDRESS_S
     while time.monotonic() < end:
         for entry in ctx.query_gid_table(64):
@@ -66,7 +66,7 @@ class Rig(contextlib.ExitStack):
         qp.to_rts(attr)
 
     def transfer(self, opcode: int, local: object, remote: object, start: int, length: int) -> list[int]:
-        """The same offsets of two MRs; returns the completions' status values."""
+        """Transfer between the same offsets of two MRs; returns the status of each completion."""
         statuses = []
         for at in range(start, start + length, CHUNK):
             size = min(CHUNK, start + length - at)

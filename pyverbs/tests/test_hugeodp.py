@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The package on a device and a kernel with the series; every byte is compared."""
+"""Tests of the package on a kernel with the series; every byte is compared."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Case(unittest.TestCase):
 
 
 class Data(Case):
-    """Everything that a transfer touched and everything that it did not."""
+    """Transfers change the requested bytes and no others."""
 
     def pair(self, kind: str, sizes: int, shift: int, flags: int = 0) -> None:
         areas = memory(kind), memory(kind)
@@ -119,15 +119,15 @@ class Data(Case):
         self.assertEqual((remote.odp.renegotiations, remote.odp.renegotiations_down), (4, 2))
 
     def test_mixed(self) -> None:
-        """Half of the memory can be huge, and half of it is."""
+        """A mixed MR uses huge blocks for the half of the memory that allows them."""
         areas = [memory("hugetlb"), memory("thp", 2 * LENGTH)]
         address = ctypes.addressof(ctypes.c_char.from_buffer(areas[1]))
         start = -address % M2
-        # by advice, for which the kernel takes the trouble to make some room
+        # with MADV_HUGEPAGE, for which the kernel may compact memory
         areas[1].madvise(mmap.MADV_HUGEPAGE, start, LENGTH // 2)
         areas[1].madvise(mmap.MADV_NOHUGEPAGE, start + LENGTH // 2, LENGTH // 2)
         areas[1] = memoryview(areas[1])[start : start + LENGTH]
-        # pages taken in address order may be neighbours in physical memory, too
+        # pages faulted in address order may also be contiguous in physical memory
         for odd in (0, K4):
             for at in range(LENGTH // 2 + odd, LENGTH, 2 * K4):
                 areas[1][at] = 1
@@ -140,7 +140,7 @@ class Data(Case):
         self.assertEqual(remote.odp.blocks, {M2: LENGTH // 2 // M2, K4: LENGTH // 2 // K4})
 
     def test_strict_broken(self) -> None:
-        """A block that is not huge any more: that access fails, and the counters say so."""
+        """An access to a block that is not huge any more fails, and the counters report it."""
         area = memory("thp")
         start = -ctypes.addressof(ctypes.c_char.from_buffer(area)) % M2
         view = memoryview(area)[start : start + LENGTH - M2]
@@ -154,7 +154,7 @@ class Data(Case):
 
 
 class Objects(Case):
-    """MRs of pyverbs that were registered without us."""
+    """MRs that were registered by pyverbs alone."""
 
     def test_plain_odp(self) -> None:
         with MR(self.rig.pd, M2, ODP) as mr:
@@ -177,7 +177,7 @@ class Objects(Case):
         self.assertEqual(mr.read(3, 0), b"abc")
 
     def test_many(self) -> None:
-        """Each Python object leads to its own MR and to no other."""
+        """find_mr() finds the MR of each Python object, and no other."""
         shifts = {12: K4, 16: K64, 21: M2}
         mrs = [
             (self.mr(memory("hugetlb", M2), access=RW, page_sizes=size), shift)
@@ -199,7 +199,7 @@ class Objects(Case):
         self.assertEqual(hugeodp.query_device(self.rig.pd), caps)
 
     def test_example(self) -> None:
-        """The one in the package's own documentation does what it is there to show."""
+        """The example in the package's documentation works."""
         self.assertIsNotNone(hugeodp.__doc__)
         code = [line[4:] for line in hugeodp.__doc__.splitlines() if line.startswith("    ")]
         text = "\n".join(code).replace("rxe0", r.DEVICE)
@@ -218,7 +218,7 @@ class Objects(Case):
 
 
 class Probe(Case):
-    """What is foretold is what a registration gets."""
+    """probe() reports the page size that a registration gets."""
 
     def test_agrees(self) -> None:
         for kind, sizes in (("hugetlb", M2 | K4), ("small", M2 | K4), ("hugetlb", K64)):
@@ -247,7 +247,7 @@ class Probe(Case):
 
 
 class Life(Case):
-    """Who owns what, and for how long."""
+    """Ownership and lifetime of objects."""
 
     def test_with_keeps_the_buffer(self) -> None:
         area = memory("thp")
@@ -288,7 +288,7 @@ class Life(Case):
 
 
 class Refusals(Case):
-    """Each errno, and that nothing is left behind."""
+    """Each errno; a failed call leaves nothing registered."""
 
     def test_nothing_fits(self) -> None:
         area = memory("small")

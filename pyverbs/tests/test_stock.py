@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The package on a kernel without the series: what it says is true, and nothing is pretended."""
+"""Tests of the package on a kernel without the series, which must report base pages only."""
 
 from __future__ import annotations
 
