@@ -83,20 +83,21 @@ struct ib_uverbs_odp_request {
 };
 
 /**
- * struct ib_uverbs_odp_state - what an ODP MR is made of now
+ * struct ib_uverbs_odp_state - current state of an ODP MR
  * @page_sizes: (out) sizes accepted for this MR, restricted to what the device
  *              supports, as a bit mask in bytes
  * @page_shift: (out) log2 of the translation size in bytes; with
- *              IB_UVERBS_ODP_MIXED of the largest in use, or if there is none of
- *              the one that will be tried first
+ *              IB_UVERBS_ODP_MIXED, of the largest size in use, or of the size
+ *              tried first if nothing is mapped
  * @flags: (out) enum ib_uverbs_odp_flags in force
- * @blocks_mapped: (out) translations that are valid now, of any size
- * @table_bytes: (out) kernel memory of the MR's page table, in bytes
+ * @blocks_mapped: (out) translations of any size that are currently valid
+ * @table_bytes: (out) kernel memory used by the MR's page table, in bytes
  * @faults: (out) fault events served since registration
- * @pages_invalidated: (out) translations that the mm took away since
- *                     registration, each counted once whatever its size
- * @renegotiations: (out) changes of the sizes of translations since registration
- * @renegotiations_down: (out) those of them that made the largest one smaller
+ * @pages_invalidated: (out) translations that the mm invalidated since
+ *                     registration; each counts once, independent of its size
+ * @renegotiations: (out) changes of the translation sizes since registration
+ * @renegotiations_down: (out) the part of @renegotiations that reduced the
+ *                       largest size
  */
 struct ib_uverbs_odp_state {
 	__aligned_u64 page_sizes;
@@ -111,8 +112,9 @@ struct ib_uverbs_odp_state {
 };
 
 /**
- * struct ib_uverbs_odp_blocks - how many translations of which size an MR has
- * @mapped: (out) valid ones now; those of 2^n bytes are in element n
+ * struct ib_uverbs_odp_blocks - translations of an MR by size
+ * @mapped: (out) currently valid translations; element n counts those of 2^n
+ *          bytes
  */
 struct ib_uverbs_odp_blocks {
 	__aligned_u64 mapped[64];
@@ -131,7 +133,7 @@ struct ib_uverbs_odp_range {
 };
 
 /**
- * struct ib_uverbs_odp_page_caps - what a device can do
+ * struct ib_uverbs_odp_page_caps - capabilities of a device
  * @page_sizes: (out) supported translation sizes, bit mask in bytes
  * @flags: (out) supported enum ib_uverbs_odp_flags
  * @reserved: (out) 0
@@ -143,8 +145,8 @@ struct ib_uverbs_odp_page_caps {
 };
 
 /*
- * The layout is frozen; both sides check it where they are compiled. Written
- * without offsetof() so that no other header is needed.
+ * The layout is frozen, and checked in each build of both sides. Do not use
+ * offsetof() here: it would need another header.
  */
 #define HUGEODP_ABI_OFFSET(type, member) __builtin_offsetof(struct type, member)
 #if defined(__cplusplus)
