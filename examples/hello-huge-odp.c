@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The shortest use of libhugeodp: an ODP MR that takes the largest page size it
- * can get, and the question which one that was.
+ * The shortest use of libhugeodp: register an ODP MR with the largest possible
+ * page size, and print this size.
  *
  *	cc hello-huge-odp.c $(pkg-config --cflags --libs libhugeodp libibverbs)
  */
@@ -16,7 +16,7 @@
 #define LENGTH (16UL << 20)
 #define HUGE (2UL << 20)
 
-/* Aligned memory that the kernel may make of transparent huge pages. */
+/* Allocate aligned memory that may have transparent huge pages. */
 static void *allocate(void)
 {
 	void *addr = aligned_alloc(HUGE, LENGTH);
@@ -35,7 +35,7 @@ static int hello(struct ibv_pd *pd)
 			.length = LENGTH,
 			.access = IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE,
 		},
-		.page_sizes = 0,	/* any size; HUGE would insist on 2 MiB */
+		.page_sizes = 0,	/* any size; HUGE would require 2 MiB */
 	};
 	struct ibv_mr *mr = ibv_reg_mr_ex(pd, &attr.base);
 	int shift;
@@ -60,9 +60,9 @@ int main(void)
 	struct ibv_pd *pd = ctx ? ibv_alloc_pd(ctx) : NULL;
 
 	if (!pd) {
-		fprintf(stderr, "no RDMA device to use\n");
+		fprintf(stderr, "no usable RDMA device\n");
 		return 1;
 	}
-	/* the end of the process gives back the rest */
+	/* exiting releases the rest */
 	return hello(pd);
 }

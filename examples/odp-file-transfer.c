@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Sends a file through memory regions (MRs) of three kinds and shows what each
- * costs: pinned, on demand (ODP) in 4 KiB pages, on demand in 2 MiB pages.
+ * Transfers a file through memory regions (MRs) of three kinds and prints the
+ * cost of each: pinned, ODP with 4 KiB pages, ODP with 2 MiB pages.
  *
- * The file is RDMA-WRITTEN from pinned memory into memory that nobody has
- * touched yet, so that every page the MR needs comes from a fault of the
- * device; then it is RDMA-READ back and its SHA-256 compared. At the end come
- * two requests that cannot have huge pages: one that accepts less, and one that
- * does not.
+ * RDMA WRITEs copy the file from pinned memory into untouched memory, so that
+ * the device faults in every page of the MR; RDMA READs copy it back, and its
+ * SHA-256 is compared. Finally, two requests are made for memory without huge
+ * pages: one that also accepts base pages, and one that does not.
  *
  *	odp-file-transfer [-d DEVICE] FILE
  *
- * The exit status is 0 only if everything came out as it should.
+ * The exit status is 0 only if all results are as expected.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +33,7 @@
 #define HUGE ((size_t)2 << 20)
 #define TARGET_ACCESS (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ)
 
-/* What must be saved at least, in fault events and in table bytes. */
+/* Minimum reduction of fault events and of table bytes. */
 #define SAVING 500
 
 struct digest {
@@ -49,7 +48,7 @@ struct file {
 	struct ibv_mr *mr;
 };
 
-/* One way to register the target, and what came of it. */
+/* One way to register the target, and its results. */
 struct column {
 	const char *title;
 	const char *asked;
@@ -73,7 +72,7 @@ static struct ibv_mr *reg_odp(struct ibv_pd *pd, void *addr, size_t len)
 	return ibv_reg_mr(pd, addr, len, TARGET_ACCESS | IBV_ACCESS_ON_DEMAND);
 }
 
-/* ODP with a say in the page size: any of the set @page_sizes will do. */
+/* ODP with a page size request: any of @page_sizes is accepted. */
 static struct ibv_mr *reg_odp_pages(struct ibv_pd *pd, void *addr, size_t len, uint64_t page_sizes)
 {
 	struct ibv_mr_init_attr_odp attr = {
@@ -97,7 +96,7 @@ static struct ibv_mr *reg_strict(struct ibv_pd *pd, void *addr, size_t len)
 
 /* ---- memory ---- */
 
-/* Fresh memory of huge pages: from the hugetlb pool or, if that is empty, transparent ones. */
+/* Map new memory with huge pages: from the hugetlb pool or, if that is empty, transparent ones. */
 static void *map_huge(size_t len)
 {
 	const int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -106,7 +105,7 @@ static void *map_huge(size_t len)
 
 	if (addr != MAP_FAILED)
 		return addr;
-	/* one huge page more than needed, and the odd ends given back */
+	/* map one huge page more than needed, and unmap the unaligned ends */
 	addr = mmap(NULL, len + HUGE, prot, flags, -1, 0);
 	if (addr == MAP_FAILED)
 		die("mmap of %zu MiB: %s", len >> 20, strerror(errno));
@@ -119,7 +118,7 @@ static void *map_huge(size_t len)
 	return (void *)aligned;
 }
 
-/* Memory that can only be of base pages. */
+/* Map memory that can only have base pages. */
 static void *map_small(size_t len)
 {
 	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -150,13 +149,13 @@ static void load_file(struct file *file, const char *path, struct ibv_pd *pd)
 		die("%s: %s", path, strerror(errno));
 	file->size = (size_t)st.st_size;
 	if (!file->size)
-		die("%s: nothing in it", path);
+		die("%s: empty file", path);
 	file->padded = (file->size + HUGE - 1) & ~(HUGE - 1);
 	file->bytes = map_huge(file->padded);
 	for (size_t have = 0; have < file->size; have += (size_t)n) {
 		n = read(fd, file->bytes + have, file->size - have);
 		if (n <= 0)
-			die("%s: %s", path, n ? strerror(errno) : "it became shorter");
+			die("%s: %s", path, n ? strerror(errno) : "the file became shorter");
 	}
 	close(fd);
 	file->digest = sha256(file->bytes, file->size);
@@ -181,7 +180,7 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* Reads the target back into memory of its own; true if that is the file. */
+/* Read the target back into other memory. Returns true if the data equals the file. */
 static bool read_back(struct rc_pair *pair, const struct file *file, const struct ibv_mr *target)
 {
 	void *back = map_small(file->padded);
@@ -279,7 +278,7 @@ static void print_table(const struct column *columns, int n)
 	print_results(columns, n);
 }
 
-/* ---- is all as it should be? ---- */
+/* ---- checks ---- */
 
 static bool expect(bool cond, const char *what)
 {
@@ -290,12 +289,12 @@ static bool expect(bool cond, const char *what)
 
 static bool check_column(const struct column *column)
 {
-	bool right = expect(column->intact, "what comes back is the file");
+	bool right = expect(column->intact, "the data read back equals the file");
 
 	if (column->odp) {
 		right &= expect(column->state.page_shift == column->want_shift, "page shift");
 		right &= expect(column->state.source == IBV_ODP_SOURCE_KERNEL,
-				"the numbers are the kernel's");
+				"the kernel reports the numbers");
 	}
 	return right;
 }
@@ -310,7 +309,7 @@ static bool check_saving(const struct ibv_mr_odp_attr *small, const struct ibv_m
 	return right;
 }
 
-/* ---- requests that cannot have huge pages ---- */
+/* ---- requests for memory without huge pages ---- */
 
 static bool accept_less(struct rc_pair *pair, void *memory, size_t len)
 {

@@ -23,7 +23,7 @@ void die(const char *fmt, ...)
 	exit(1);
 }
 
-/* The first active port with that number or, for an open device, any; 0 if there is none. */
+/* Find the first active port. Returns 0 if there is none. */
 static uint8_t active_port(struct ibv_context *ctx, struct ibv_port_attr *attr)
 {
 	struct ibv_device_attr device;
@@ -56,7 +56,7 @@ static void open_device(struct rc_pair *pair, const char *name, struct ibv_port_
 		die("no active RDMA device%s%s", name ? " named " : "", name ? name : "");
 }
 
-/* An address of the port: on Ethernet (RoCE) a version 2 one, with IPv4 first. */
+/* Find an address of the port: prefer RoCE version 2, then IPv4. */
 static struct ibv_gid_entry own_gid(const struct rc_pair *pair)
 {
 	struct ibv_gid_entry table[64], best = {};
@@ -192,7 +192,7 @@ static void wait_for_one(struct rc_pair *pair)
 	struct ibv_wc wc;
 	int n;
 
-	/* a software device needs the processor to get on */
+	/* a software device needs the processor to make progress */
 	while (!(n = ibv_poll_cq(pair->cq, 1, &wc)))
 		sched_yield();
 	if (n < 0)
