@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# man_pages(PAGE...): builds and installs manual pages from Markdown, where there is pandoc. A page's
-# section is the digit in its name, as in hugeodp.7.md. Section 3 becomes 3hugeodp, because rdma-core
-# has a page ibv_reg_mr_ex.3. In the line NAME of a page, the names after the first one become pages
-# that refer to it.
+# man_pages(PAGE...): builds and installs manual pages from Markdown if pandoc is available. The digit
+# in the name of a page is its section, as in hugeodp.7.md. Section 3 becomes 3hugeodp, because
+# rdma-core has a page ibv_reg_mr_ex.3. If the section NAME of a page lists several names, all but the
+# first become pages that refer to it.
 
 find_program(PANDOC pandoc)
 if(NOT PANDOC)
-	message(STATUS "pandoc not found: no manual pages")
+	message(STATUS "pandoc not found: manual pages are not built")
 endif()
 
-# man_page_aliases(PAGE NAME): pages for the other functions of a family
+# man_page_aliases(PAGE NAME): installs pages for the other functions on a page
 function(man_page_aliases page name)
 	file(STRINGS ${page} names REGEX "^[a-z_0-9]+(, [a-z_0-9]+)+ - ")
 	string(REGEX REPLACE " - .*" "" names "${names}")
