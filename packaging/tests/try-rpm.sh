@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# In a root with the RPMs of this project: what can be tried without a device.
+# Tests the installed RPMs of this project, as far as that needs no device.
 # usage: try-rpm.sh library|program|tool|preload|python|pages|completion
 set -euo pipefail
 
 libdir=$(rpm --eval '%{_libdir}')
-# where a system that comes as RPMs looks of its own accord
+# the directories that an RPM-based system searches by default
 export LD_LIBRARY_PATH=$libdir PKG_CONFIG_PATH=$libdir/pkgconfig
 sitearch=$(echo "$libdir"/python3.*/site-packages)
 export PYTHONPATH=$sitearch PYTHONDONTWRITEBYTECODE=1
@@ -53,7 +53,7 @@ try_tool() {
 	hugeodp explain --json $$ | python3 -m json.tool >/dev/null
 }
 
-# loaded, and the one of the package
+# the library of the package is preloaded
 try_preload() {
 	hugeodp run -- cat /proc/self/maps | grep -F "$libdir/hugeodp/libhugeodp-preload.so"
 }
@@ -62,7 +62,7 @@ try_python() {
 	python3 -c 'import hugeodp; print(hugeodp._core.__file__)' | grep "^$sitearch/"
 }
 
-# all there, and those that refer to another find it
+# all pages exist, and references to another page are valid
 try_pages() {
 	local page to
 	cd /usr/share/man

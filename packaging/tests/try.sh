@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# In a root that has nothing of this project but its packages, on a kernel with the series: what a
-# newcomer does. Writes TAP, and in between what Python's unittest writes.
-# usage: try.sh SOURCE (README.md and the tests of the Python package are taken from there)
+# Tests the installed packages of this project on a kernel with the series, as a new user would. Run
+# it in a root without any other file of this project. Writes TAP, with the output of Python's
+# unittest in between.
+# usage: try.sh SOURCE (contains README.md and the tests of the Python package)
 set -uo pipefail
 
 source=$1
@@ -23,24 +24,24 @@ check() {
 	fi
 }
 
-# compile PROGRAM FILE: as README.md says
+# compile PROGRAM FILE: with the command of README.md
 compile() {
 	# shellcheck disable=SC2046 # several words
 	cc -o "$1" "$2" $(pkg-config --cflags --libs libhugeodp)
 }
 
-# The lines of README.md, with what they take for granted
+# The program of README.md, completed
 readme_program() {
 	cat <<-'END'
 		#include <stdio.h>
 	END
-	# shellcheck disable=SC2016 # no command
+	# shellcheck disable=SC2016 # not a command
 	sed -n '/^```c$/,/^```$/p' "$source/README.md" | grep '^#include'
 	cat <<-'END'
 		static int shift_of(struct ibv_pd *pd, size_t length)
 		{
 	END
-	# shellcheck disable=SC2016 # no command
+	# shellcheck disable=SC2016 # not a command
 	sed -n '/^```c$/,/^```$/p' "$source/README.md" | grep -v -e '^```' -e '^#include'
 	cat <<-'END'
 			return mr ? shift : -1;
@@ -70,7 +71,7 @@ hello() {
 		[[ $(./hello) == *'in pages of 2048 KiB' ]]
 }
 
-# The library of these packages, and no other, is what runs
+# The program uses the library of these packages
 library() {
 	local file
 	file=$(realpath "$(ldd ./readme | awk '/libhugeodp/ { print $3 }')")
