@@ -9,7 +9,7 @@
 
 #define MKEY_XLT_MAX (2ull << 30)
 #define MKEY_XLT_TOTAL_MAX (4ull << 30)
-/* Page sizes where the capabilities say nothing else */
+/* Sizes of a KSM's entries where the capabilities say nothing else */
 #define MKEY_PAGE_LEAST 12
 #define MKEY_PAGE_MOST 31
 
@@ -28,21 +28,17 @@ void mkey_refresh(struct mkey *mkey)
 	mkey->page_shift = IFC_GET(mkc, c, log_page_size);
 }
 
-/* The log of the least and of the largest page size, as drivers read them from the capabilities */
-static void mkey_page_limits(const struct dev *dev, enum mkey_mode mode, unsigned int *least,
-			     unsigned int *most)
+/* The logs of the least and of the largest page size of a KSM, as drivers read the capabilities */
+static void mkey_ksm_limits(const struct dev *dev, unsigned int *least, unsigned int *most)
 {
 	const uint8_t *caps = dev->caps_general_2;
 
 	*least = IFC_GET(cmd_hca_cap_2, caps, log_min_mkey_entity_size);
-	*most = IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_mtt);
-	if (mode == MKEY_KSM) {
-		*most = IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer);
-		if (IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer_valid))
-			*least = IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer);
-	}
+	if (IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer_valid))
+		*least = IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer);
 	if (*least < MKEY_PAGE_LEAST)
 		*least = MKEY_PAGE_LEAST;
+	*most = IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer);
 	if (!*most ||
 	    (*most > MKEY_PAGE_MOST && !IFC_GET(cmd_hca_cap_2, caps, umr_log_entity_size_5)))
 		*most = MKEY_PAGE_MOST;
@@ -52,15 +48,15 @@ void mkey_check(struct dev *dev, const struct mkey *mkey)
 {
 	unsigned int least, most;
 
-	if (mkey->free || (mkey->mode != MKEY_MTT && mkey->mode != MKEY_KSM))
+	if (mkey->free || mkey->mode != MKEY_KSM)
 		return;
-	mkey_page_limits(dev, mkey->mode, &least, &most);
+	mkey_ksm_limits(dev, &least, &most);
 	if (mkey->page_shift < least || mkey->page_shift > most)
-		strict_report(dev, "mkey %#x: page size of 2^%u, announced are 2^%u to 2^%u",
+		strict_report(dev, "mkey %#x: KSM with entries of 2^%u, announced are 2^%u to 2^%u",
 			      mkey->key, mkey->page_shift, least, most);
-	else if (mkey->mode == MKEY_KSM && mkey->start & ((1ull << mkey->page_shift) - 1))
+	else if (mkey->start & ((1ull << mkey->page_shift) - 1))
 		strict_report(dev, "mkey %#x: KSM starts at %#" PRIx64
-			      ", not aligned to its page size of 2^%u",
+			      ", not aligned to its entries of 2^%u",
 			      mkey->key, mkey->start, mkey->page_shift);
 }
 
