@@ -56,7 +56,7 @@ static int listen_at(const char *path)
 	return fd;
 }
 
-/* A device and who has it: a listener, then a connection, then nobody */
+/* A device and its client: first a listener, then a connection, then neither */
 struct function {
 	struct dev dev;
 	struct vfu vfu;
@@ -73,7 +73,7 @@ static int function_accept(struct function *f)
 	return 0;
 }
 
-/* The machine is gone. The devices that others have find nobody here from now on. */
+/* The client is gone: remove the device. Requests of other devices to it end in a timeout. */
 static void function_end(struct function *f)
 {
 	vfu_destroy(&f->vfu);
@@ -82,7 +82,7 @@ static void function_end(struct function *f)
 	f->vfu.socket = -1;
 }
 
-/* A few messages: the queues have their turn as well */
+/* Serve a few messages, then let the queues run */
 static void function_serve(struct function *f)
 {
 	struct pollfd wait = { .fd = f->vfu.socket, .events = POLLIN };
@@ -109,7 +109,7 @@ static bool all_gone(const struct function *functions, unsigned int count)
 	return came;
 }
 
-/* Until the last of those that came has gone */
+/* Runs until all clients that connected are gone */
 static int serve(struct fabric *fabric, struct function *functions, unsigned int count)
 {
 	struct pollfd wait[FABRIC_DEVICES];

@@ -18,7 +18,7 @@
 #define MODEL_UAR_FIRST 16
 #define MODEL_DESCRIPTION "mlx5 model"
 
-/* The numbers of each device start elsewhere, so that a number used on the wrong device is noticed */
+/* Numbers start at another value on each device, so that use on the wrong device is noticed */
 static void model_table(const struct dev *dev, struct table *table, uint32_t first, uint32_t limit)
 {
 	table_init(table, first, limit);
@@ -61,7 +61,7 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	model_table(dev, &dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
 	model_table(dev, &dev->cqs, 1, 1 << CAPS_LOG_MAX_CQ);
 	model_table(dev, &dev->srqs, 1, 1 << CAPS_LOG_MAX_SRQ);
-	/* 0 and 1 are the well-known ones */
+	/* 0 and 1 are QP0 and QP1 */
 	model_table(dev, &dev->qps, 2, 1 << CAPS_LOG_MAX_QP);
 	model_table(dev, &dev->mkeys, MKEY_FIRST, 1 << CAPS_LOG_MAX_MKEY);
 	model_table(dev, &dev->pds, 1, 1 << CAPS_LOG_MAX_PD);
@@ -97,7 +97,7 @@ void model_destroy(struct dev *dev)
 	fabric_remove(dev->fabric, dev);
 }
 
-/* One turn of the first queue in the run list */
+/* Run the first queue pair of the run list */
 static void model_run(struct dev *dev)
 {
 	struct qp *qp = dev->run_first;
@@ -112,11 +112,11 @@ static void model_run(struct dev *dev)
 		qp_schedule(dev, qp);
 }
 
-/* Work that waits for time to pass. Returns ms until there is more to do, -1 if nothing is due. */
+/* Timed work. Returns ms until there is more to do, -1 if nothing is due. */
 static int model_due(struct dev *dev)
 {
 	uint64_t wake = engine_wake(dev);
-	/* last, as all else can make events */
+	/* last, as other work can make events */
 	int due = eq_delayed_work(dev);
 
 	if (dev->run_first)
@@ -126,7 +126,7 @@ static int model_due(struct dev *dev)
 	return due;
 }
 
-/* Work of one device can make work for another: run all devices first, then ask when more is due */
+/* A device can make work for another: run all of them first, then compute when more is due */
 int model_work(struct fabric *fabric)
 {
 	int due = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The life of a device, from power-on to removal, and the turns in which all devices work. */
+/* The life of a device, from power-on to removal, and the loop body that runs all devices. */
 #ifndef MLX5_MODEL_MODEL_H
 #define MLX5_MODEL_MODEL_H
 
@@ -7,10 +7,10 @@
 
 /* Returns false if the fabric has no free port */
 bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options);
-/* As after power-on; the guest's memory stays mapped */
+/* Resets the device to its state after power-on; the guest's memory stays mapped */
 void model_reset(struct dev *dev);
 void model_destroy(struct dev *dev);
-/* One turn of all devices. Returns ms until work is due again, -1 if nothing is due. */
+/* Runs all devices once. Returns ms until work is due again, -1 if nothing is due. */
 int model_work(struct fabric *fabric);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the device says of itself. Limits that the code enforces are here and nowhere else. */
+/* What the device reports about itself. Limits that the code enforces are defined only here. */
 #ifndef MLX5_MODEL_CAPS_H
 #define MLX5_MODEL_CAPS_H
 
@@ -20,7 +20,7 @@
 #define CAPS_LOG_MAX_GROUP 6
 #define CAPS_MAX_ATTACHED 64 /* queue pairs in a multicast group */
 #define CAPS_MAX_INDIRECTION 4
-#define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes: what the ds field can say */
+#define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes, the maximum of the ds field */
 #define CAPS_MAX_RQ_WQE 512
 
 void caps_init(struct dev *dev);

@@ -51,7 +51,7 @@ struct eq {
 	struct queue queue;
 	unsigned int log_size;
 	uint32_t producer;
-	uint32_t consumer; /* as last told by the driver */
+	uint32_t consumer; /* as the driver last wrote it */
 	unsigned int vector;
 	bool armed;
 	uint64_t events[4]; /* word 0 has types 0 to 63 */
@@ -108,7 +108,7 @@ struct mkey {
 	uint8_t *xlt;
 };
 
-/* A receive WQE that was taken, and what it takes to complete it */
+/* A receive WQE that was taken, and what is needed to complete it */
 struct receive {
 	bool held;
 	uint32_t srqn; /* 0: the queue pair's own queue */
@@ -147,10 +147,10 @@ struct qp {
 	uint32_t fault_peer; /* the responder, unless the fault is the requester's own */
 	uint64_t wake;	     /* when a wait ends, in ns */
 	unsigned int retries;
-	uint64_t polled; /* what nobody rings a doorbell for is looked at from then on */
+	uint64_t polled; /* when work posted without a doorbell was last checked, in ns */
 	bool ready;	 /* in the run list */
 	struct qp *next;
-	bool waiting; /* in the list of those that wait for something, or did lately */
+	bool waiting; /* in the list of waiting queue pairs; may have stopped waiting */
 	struct qp *next_waiting;
 };
 

@@ -24,7 +24,7 @@ static bool guest_overlaps(const struct guest *guest, uint64_t address, uint64_t
 	return false;
 }
 
-/* Between pages that are nobody's: a step outside is a crash and no silent damage */
+/* Maps the region between two guard pages: an access outside of it crashes */
 static int guest_mmap(struct guest_region *region, int fd, uint64_t offset)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), lead = offset % page;
@@ -33,7 +33,7 @@ static int guest_mmap(struct guest_region *region, int fd, uint64_t offset)
 	uint8_t *guard;
 	int error;
 
-	/* a file that is too short would be a signal later instead of an error now */
+	/* a file that is too short would raise SIGBUS later: fail now */
 	if (fstat(fd, &st) || offset > (uint64_t)st.st_size ||
 	    region->size > (uint64_t)st.st_size - offset)
 		return -EINVAL;

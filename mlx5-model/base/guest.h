@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The guest's memory: the only place that maps it, and the only way to it. An address that is not
- * the guest's is an error here and nowhere else.
+ * The guest's memory. It is mapped and accessed only here, and only here are addresses checked for
+ * being the guest's.
  */
 #ifndef MLX5_MODEL_GUEST_H
 #define MLX5_MODEL_GUEST_H
@@ -31,10 +31,10 @@ int guest_map(struct guest *guest, uint64_t address, uint64_t size, int fd, uint
 int guest_unmap(struct guest *guest, uint64_t address, uint64_t size);
 void guest_unmap_all(struct guest *guest);
 
-/* Where address is in this process; *length is cut to what is contiguous. NULL: not there. */
+/* Address in this process; *length is cut to the contiguous part. NULL if it is not mapped. */
 uint8_t *guest_at(struct guest *guest, uint64_t address, size_t *length, bool write);
 
-/* All or an error (which may come after a part) */
+/* Return false if a part of the range is not accessible; other parts may have been copied. */
 bool guest_read(struct guest *guest, uint64_t address, void *data, size_t length);
 bool guest_write(struct guest *guest, uint64_t address, const void *data, size_t length);
 bool guest_read_be32(struct guest *guest, uint64_t address, uint32_t *value);

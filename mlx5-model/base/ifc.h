@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Access by name to the layouts of the device interface. The layouts are the kernel's own header,
- * in which each bit is one u8; the build is told where the unpacked kernel source is.
+ * in which each bit is one u8; the build option MLX5_IFC names it.
  */
 #ifndef MLX5_MODEL_IFC_H
 #define MLX5_MODEL_IFC_H

@@ -6,16 +6,16 @@
 
 /*
  * From the page list of a command: log_page_size is relative to 4 KiB, page_offset in 1/64 pages.
- * False: the list is too short for size, or the numbers are impossible.
+ * Returns false if the list is too short for size or the numbers are invalid.
  */
 bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
 		unsigned int log_page_size, unsigned int page_offset, uint64_t size);
 /* The same with an offset in bytes */
 bool queue_init_at(struct queue *queue, const uint8_t *pages, size_t pages_length,
 		   unsigned int log_page_size, uint64_t offset, uint64_t size);
-/* A queue in a part of the memory of another one; false: it is not inside, or there is no memory */
+/* A queue in a part of another one's memory. Returns false if it is not inside, or on ENOMEM. */
 bool queue_part(struct queue *part, const struct queue *whole, uint64_t offset, uint64_t size);
-/* Where some bytes are in the guest's memory; false: not inside, or not in one page */
+/* Guest address of some bytes; false if they are not inside the queue, or not in one page */
 bool queue_address(const struct queue *queue, uint64_t offset, size_t length, uint64_t *address);
 void queue_release(struct queue *queue);
 bool queue_read(struct dev *dev, const struct queue *queue, uint64_t offset, void *data,

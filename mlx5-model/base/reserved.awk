@@ -4,9 +4,9 @@
 #
 #     awk -f reserved.awk cmd.c mlx5_ifc.h
 #
-# Unions are left out, for what is reserved in one of their meanings is in use in another. So is the
-# second half of a command's first word: the kernel puts the user context's number there, whether the
-# layout has a name for it or not.
+# Unions are left out: a field that is reserved in one member is used by another. So is the second
+# half of a command's first word: the kernel puts the user context's number there even if the layout
+# does not name it.
 
 function emit(type,   i, n, parts) {
 	if (type in done)

@@ -12,9 +12,9 @@ struct reserved {
 	const struct reserved *nested; /* a layout in this place, not reserved as a whole */
 };
 
-/* Of bytes that have no layout: true if one of them is set */
+/* For bytes without a layout: returns true if one of them is set */
 bool reserved_bytes(const uint8_t *data, size_t length);
-/* Reports each of the fields that is set; what and name say in what */
+/* Reports each reserved field that is set; what and name describe the input */
 void reserved_report(struct dev *dev, const char *what, const char *name,
 		     const struct reserved *fields, const uint8_t *data);
 

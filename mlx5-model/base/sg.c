@@ -53,7 +53,7 @@ void sg_release(struct sg *sg)
 	memset(sg, 0, sizeof(*sg));
 }
 
-/* Where in a list: piece and offset in it */
+/* A position in a list: piece and offset in it */
 struct sg_cursor {
 	const struct sg *sg;
 	size_t piece;
@@ -100,7 +100,7 @@ void sg_copy(const struct sg *to, uint64_t skip, const struct sg *from)
 		sg_next(&t, &n);
 		in = sg_next(&f, &n);
 		out = sg_next(&t, &n);
-		/* both may be the same memory */
+		/* the two may overlap */
 		if (out && in)
 			memmove(out, in, n);
 		else if (out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What a work request's segments come down to: pieces of the guest's memory, in order. A list is
- * made, used and dropped within one message of the guest, so no piece can be unmapped meanwhile.
+ * A scatter/gather list: the pieces of the guest's memory that a work request refers to, in order.
+ * It lives within the handling of one guest message, so no piece can be unmapped during its use.
  */
 #ifndef MLX5_MODEL_SG_H
 #define MLX5_MODEL_SG_H
@@ -9,7 +9,7 @@
 #include "base/dev.h"
 
 struct sg_piece {
-	uint8_t *host; /* NULL: reads as zero, and what is written is gone */
+	uint8_t *host; /* NULL: reads as zero, writes are discarded */
 	size_t length;
 };
 
@@ -24,7 +24,7 @@ bool sg_add(struct sg *sg, uint8_t *host, size_t length);
 bool sg_add_guest(struct dev *dev, struct sg *sg, uint64_t address, uint64_t length, bool write);
 void sg_release(struct sg *sg);
 
-/* Skips bytes at the start of to; copies as much as from has, which fits (the caller checked) */
+/* Copies all of from, after skip bytes of to. The caller has checked that it fits. */
 void sg_copy(const struct sg *to, uint64_t skip, const struct sg *from);
 void sg_put(const struct sg *to, uint64_t skip, const void *data, size_t length);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What the device counts. The guest reads the numbers as the last BAR: one record of 64 bytes each,
- * a name of 56 bytes and a little-endian value of 8.
+ * The device's counters. The guest reads them from the last BAR: one record of 64 bytes each, a
+ * name of 56 bytes and a little-endian value of 8.
  */
 #ifndef MLX5_MODEL_STATS_H
 #define MLX5_MODEL_STATS_H
@@ -24,11 +24,11 @@
 	S(atomics)		  /* */                                    \
 	S(bytes_out)		  /* payload that went to another device */\
 	S(bytes_in)		  /* payload that came from another */     \
-	S(rnr_waits)		  /* attempts that met no receive WQE */   \
-	S(umr_posts)		  /* UMR WQEs that ended well */           \
+	S(rnr_waits)		  /* attempts that found no receive WQE */   \
+	S(umr_posts)		  /* UMR WQEs that succeeded */           \
 	S(xlt_entries_written)	  /* translation entries, by UMR and CREATE_MKEY */ \
 	S(xlt_bytes_written)	  /* */                                    \
-	S(zaps)			  /* UMRs that took present entries away */\
+	S(zaps)			  /* UMRs that cleared present entries */\
 	S(zapped_entries)	  /* */                                    \
 	S(mkeys)		  /* mkeys now */                          \
 	S(mkey_xlt_bytes)	  /* bytes of translation now allocated */ \
@@ -45,7 +45,7 @@
 	S(page_faults_resumed)	  /* */                                    \
 	S(page_faults_failed)	  /* resumed with error */                 \
 	S(page_faults_dropped)	  /* the queue pair went away first */     \
-	S(strict_reports)	  /* things that hardware would mask */    \
+	S(strict_reports)	  /* errors that hardware would mask */    \
 	S(bad_dma)		  /* addresses that are not the guest's */
 
 struct stats {
@@ -56,7 +56,7 @@ struct stats {
 
 #define STATS_RECORD 64
 
-/* The BAR's bytes at offset; what lies beyond the last record reads as zero */
+/* The BAR's bytes at offset; reads as zero after the last record */
 void stats_read(const struct stats *stats, uint64_t offset, uint8_t *data, size_t length);
 void stats_print(const struct stats *stats, FILE *file);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Objects by number. Numbers are handed out round robin, so that one that is stale shows. */
+/* Objects by number. Numbers are assigned round robin, so that use of a stale one is noticed. */
 #ifndef MLX5_MODEL_TABLE_H
 #define MLX5_MODEL_TABLE_H
 
@@ -15,11 +15,11 @@ struct table {
 };
 
 void table_init(struct table *table, uint32_t first, uint32_t limit);
-/* The number, or 0 if there is none left; first is never 0 */
+/* Returns the number, or 0 if none is left; first is never 0 */
 uint32_t table_add(struct table *table, void *object);
 void *table_get(const struct table *table, uint32_t number);
 void *table_take(struct table *table, uint32_t number);
-/* Calls release for each object and forgets all of them; numbers go on from where they were */
+/* Calls release for each object and removes all of them; numbering continues where it was */
 void table_clear(struct table *table, void (*release)(void *object));
 
 #define table_for_each(table, number, object)                                        \

@@ -109,7 +109,7 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 	uint8_t *buffer, *reply;
 	enum cmd_status status = CMD_NO_RESOURCES;
 
-	/* a handler reads and writes its whole struct, however little the driver gave */
+	/* a handler accesses its whole struct, even if the driver passed less */
 	buffer = calloc(1, in_length > entry->in_size ? in_length : entry->in_size);
 	reply = calloc(1, out_size);
 	if (buffer && reply) {
@@ -154,7 +154,7 @@ void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, s
 		out[0] = status;
 }
 
-/* Bytes beyond the inline ones are in a chain of blocks; to the guest if write */
+/* Copies the bytes after the inline ones, a chain of blocks; to the guest if write */
 static bool cmd_mailbox(struct dev *dev, uint64_t block, uint8_t *data, size_t length, bool write)
 {
 	uint8_t next[8];
@@ -204,7 +204,7 @@ static bool cmd_output(struct dev *dev, uint8_t *slot, uint8_t *data, size_t len
 			   data + n, length - n, true);
 }
 
-/* True: the slot was the device's, and is the driver's again */
+/* Returns true if the device owned the slot and has returned it to the driver. */
 static bool cmd_slot(struct dev *dev, uint64_t address)
 {
 	uint8_t slot[IFC_SIZE(cmd_queue_entry)];
@@ -248,7 +248,7 @@ void cmd_doorbell(struct dev *dev, uint32_t slots)
 		if (!(slots & 1u << i) ||
 		    !cmd_slot(dev, dev->command_queue + ((uint64_t)i << CMD_LOG_STRIDE)))
 			continue;
-		/* not for the command that makes the queue: its driver still polls */
+		/* not for the command that creates the EQ: the driver still polls for it */
 		put_be32(data, 1u << i);
 		if (with_event)
 			eq_event(dev, EVENT_COMMAND, 0, data);

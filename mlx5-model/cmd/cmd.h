@@ -8,9 +8,9 @@
 #define CMD_LOG_SLOTS 5
 #define CMD_LOG_STRIDE 6
 
-/* For tests as well: one command as it stands in the driver's buffers */
+/* Executes one command in the driver's buffers; tests call it, too */
 void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, size_t out_length);
-/* Bits of the doorbell register: slots to look at */
+/* Executes the commands in the slots whose bits are set in the doorbell register */
 void cmd_doorbell(struct dev *dev, uint32_t slots);
 
 #endif

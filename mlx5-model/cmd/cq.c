@@ -28,7 +28,7 @@
 #define CQ_MODIFY_RESIZE 1
 #define CQ_ERROR_OVERRUN 1
 
-/* In an entry of 128 bytes, what is said is in the second half */
+/* An entry of 128 bytes has its 64 bytes of content in the second half */
 enum cq_format { CQ_FORMAT_64 = 0, CQ_FORMAT_128 = 1, CQ_FORMAT_128_PADDED = 2 };
 
 static void cqe_fill(uint8_t *entry, const struct completion *c)
@@ -48,7 +48,7 @@ static void cqe_fill(uint8_t *entry, const struct completion *c)
 	put_be64(entry + CQE_TIMESTAMP, dev_now());
 }
 
-/* The owner bit comes last: it is what the driver looks at */
+/* Write the owner bit last: it makes the entry valid for the driver */
 static bool cqe_write(struct dev *dev, struct cq *cq, uint8_t *entry, enum cqe_opcode opcode)
 {
 	uint64_t offset = (uint64_t)(cq->producer & ((1u << cq->log_size) - 1)) * cq->entry_size +
@@ -64,7 +64,7 @@ static bool cqe_write(struct dev *dev, struct cq *cq, uint8_t *entry, enum cqe_o
 	return true;
 }
 
-/* Entries that the driver has not said it has seen */
+/* Entries that the driver has not consumed yet */
 static uint32_t cq_pending(struct dev *dev, const struct cq *cq)
 {
 	uint32_t consumer;
@@ -148,10 +148,10 @@ void cq_release(void *object)
 	free(cq);
 }
 
-/* What the layout of CREATE_CQ calls reserved, bytes of the command: a queue in a umem */
+/* Byte offsets in CREATE_CQ that its layout calls reserved: a queue in a umem */
 #define CREATE_CQ_UMEM_OFFSET (0x280 / 8)
 #define CREATE_CQ_UMEM_ID (0x2c0 / 8)
-/* and of a context: the umem of the doorbell record */
+/* and in the CQ context: the umem of the doorbell record */
 #define CQC_DOORBELL_UMEM_ID (0x20 / 8)
 
 static bool cq_set_umem_queue(struct dev *dev, struct cq *cq, const struct cmd *cmd)
@@ -235,7 +235,7 @@ enum cmd_status cq_query(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* The entry that says where the new queue begins takes a place in the numbering of both. */
+/* The entry that ends the old queue takes up a number in the old and in the new one. */
 static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(modify_cq_in, cmd->in, cq_context);
@@ -272,7 +272,7 @@ enum cmd_status cq_modify(struct dev *dev, const struct cmd *cmd)
 		return CMD_BAD_RESOURCE;
 	if (IFC_GET(modify_cq_in, cmd->in, op_mod) == CQ_MODIFY_RESIZE)
 		return cq_resize(dev, cq, cmd);
-	/* moderation is kept but not acted on: a completion is told at once */
+	/* moderation is stored but has no effect: completions are reported at once */
 	IFC_COPY(cqc, cq->context, context, cq_period);
 	IFC_COPY(cqc, cq->context, context, cq_max_count);
 	return CMD_OK;

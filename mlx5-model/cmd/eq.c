@@ -18,7 +18,7 @@
 #define EQ_LOG_SIZE_MAX 20
 #define DELAY_MAX_NS 3000000u
 
-/* What the delay option holds back: an entry, or the interrupt after one */
+/* An event held back by the delay option: an entry, or the interrupt after one */
 struct delayed_event {
 	struct delayed_event *next;
 	uint64_t due;
@@ -27,7 +27,7 @@ struct delayed_event {
 	uint8_t entry[EQE_SIZE];
 };
 
-/* In order per queue, or a driver would see what hardware cannot do; NULL as entry: an interrupt */
+/* Delay in order per queue, as hardware keeps the order. NULL as entry: an interrupt */
 static void eq_delay(struct dev *dev, const struct eq *eq, const uint8_t *entry)
 {
 	struct delayed_event *event = calloc(1, sizeof(*event)), **link = &dev->delayed;

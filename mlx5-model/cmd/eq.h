@@ -19,7 +19,7 @@ enum event {
 
 /* The queue that takes this type of event, or NULL */
 struct eq *eq_for_event(struct dev *dev, enum event type);
-/* To the queue that takes the type; data is EQE_DATA bytes */
+/* Sends an event to the queue that takes its type; data is EQE_DATA bytes */
 void eq_event(struct dev *dev, enum event type, uint8_t subtype, const uint8_t *data);
 void eq_completion(struct dev *dev, uint32_t eqn, uint32_t cqn);
 /* An event whose data is one object number */
@@ -27,7 +27,7 @@ void eq_object_event(struct dev *dev, enum event type, uint32_t number);
 /* UAR doorbell */
 void eq_doorbell(struct dev *dev, uint32_t value, bool arm);
 void eq_release(void *eq);
-/* Events held back by the delay option: ms until the next is due, -1 for none */
+/* Delivers delayed events that are due. Returns ms until the next one, -1 for none. */
 int eq_delayed_work(struct dev *dev);
 void eq_delayed_drop(struct dev *dev);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What a command's handler gets and returns, and all handlers. cmd.c calls them. */
+/* Arguments and status of command handlers, and all handlers. cmd.c calls them. */
 #ifndef MLX5_MODEL_HANDLER_H
 #define MLX5_MODEL_HANDLER_H
 
@@ -18,7 +18,7 @@ enum cmd_status {
 	CMD_BAD_OUTPUT_LENGTH = 0x51,
 };
 
-/* Both buffers have at least the size that the table names; what the driver left out is zero. */
+/* Both buffers have at least the size in the table; bytes that the driver left out are zero. */
 struct cmd {
 	const uint8_t *in;
 	size_t in_length;
@@ -26,7 +26,7 @@ struct cmd {
 	size_t out_length;
 };
 
-/* What follows a field of the input, up to the end of the input, e.g. a page list */
+/* The input from a field to its end, e.g. a page list */
 #define CMD_TAIL(cmd, type, field, length) \
 	cmd_tail(cmd, IFC_OFFSET(type, field), length)
 static inline const uint8_t *cmd_tail(const struct cmd *cmd, size_t offset, size_t *length)

@@ -8,7 +8,7 @@ enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3, CAP_GENERAL_
 #define ADAPTER_VENDOR 0x2c9
 #define ADAPTER_PSID "MLX5_MODEL_00001"
 
-/* Success with a reply of zeros is all there is to it */
+/* Commands that only need success and a reply of zeros */
 enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
 {
 	(void)dev;
@@ -16,7 +16,7 @@ enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* Whatever the driver left: the memory of its queues is soon somebody else's */
+/* Destroy all objects that the driver left: the guest may reuse the memory of their queues */
 enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
 {
 	(void)cmd;
@@ -24,7 +24,7 @@ enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* Interface step 0 alone: there a basic SRQ is an SRQ and not a receive memory pool */
+/* Only ISSI 0, in which a basic SRQ is an SRQ and not a receive memory pool */
 enum cmd_status hca_query_issi(struct dev *dev, const struct cmd *cmd)
 {
 	(void)dev;
@@ -57,7 +57,7 @@ enum cmd_status hca_query_cap(struct dev *dev, const struct cmd *cmd)
 	size_t size;
 	const uint8_t *caps = hca_caps(dev, modifier >> 1, &size);
 
-	/* a group that no capability announces is empty */
+	/* capability groups that the model does not have read as zero */
 	if (caps)
 		memcpy(IFC_AT(query_hca_cap_out, cmd->out, capability), caps, size);
 	return CMD_OK;

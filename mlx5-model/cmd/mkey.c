@@ -122,7 +122,7 @@ static enum cmd_status mkey_fill(struct dev *dev, struct mkey *mkey, const struc
 	uint64_t length = IFC_GET(create_mkey_in, cmd->in, translations_octword_actual_size) *
 			  MKEY_OCTWORD;
 
-	/* a driver may say how much of an empty table there will be and give none of it */
+	/* a driver may give the size of a table without any of its entries */
 	if (length > list_length)
 		length = list_length;
 	if (length > mkey->xlt_size)

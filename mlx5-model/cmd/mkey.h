@@ -7,13 +7,13 @@
 #define MKEY_OCTWORD 16
 #define MKEY_QPN_ANY 0xffffffu
 
-/* By its index; the low byte of a key is a version that the caller compares */
+/* Find by index; the low byte of a key is a version that the caller compares */
 static inline struct mkey *mkey_get(struct dev *dev, uint32_t key)
 {
 	return table_get(&dev->mkeys, key >> 8);
 }
 
-/* After the context changed */
+/* Call after the context changed */
 void mkey_refresh(struct mkey *mkey);
 /* Strict mode: what hardware requires of a key that is in use, and nothing here depends on */
 void mkey_check(struct dev *dev, const struct mkey *mkey);

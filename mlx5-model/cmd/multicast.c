@@ -11,7 +11,7 @@ void multicast_release(void *attachment)
 	free(attachment);
 }
 
-/* Its number, 0: there is none */
+/* Returns the attachment's number, or 0 if there is none */
 static uint32_t multicast_find(struct dev *dev, const uint8_t *gid, uint32_t qpn)
 {
 	const struct attachment *attachment;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Queue pairs attached to multicast groups, and so to what is sent to them. */
+/* Queue pairs attached to multicast groups; they receive the datagrams sent to them. */
 #ifndef MLX5_MODEL_MULTICAST_H
 #define MLX5_MODEL_MULTICAST_H
 
@@ -10,7 +10,7 @@ struct attachment {
 	uint32_t qpn;
 };
 
-/* A queue pair that is destroyed is attached to nothing */
+/* Removes all attachments of a queue pair that is destroyed */
 void multicast_forget(struct dev *dev, uint32_t qpn);
 void multicast_release(void *attachment);
 

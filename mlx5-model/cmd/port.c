@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The one port: an IB port that is active as soon as it is looked at. */
+/* The one port: an IB port that is always active. */
 #include "cmd/port.h"
 
 #include "cmd/handler.h"

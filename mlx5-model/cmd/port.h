@@ -4,7 +4,7 @@
 
 #include "base/dev.h"
 
-/* Fills in the GID of this index (16 bytes); all zero beyond the ones in use */
+/* Fills in the GID of this index (16 bytes); all zero if the index is not in use */
 void port_gid(const struct dev *dev, unsigned int index, uint8_t *gid);
 bool port_has_gid(const struct dev *dev, const uint8_t *gid);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Queue pairs as objects: what the driver makes of them by commands. engine.c runs them. */
+/* Queue pairs as objects: the commands on them. engine.c runs their work requests. */
 #include "cmd/qp.h"
 
 #include "base/caps.h"
@@ -194,7 +194,7 @@ static bool qp_service_known(unsigned int service)
 	return false;
 }
 
-/* What the layout of a context calls reserved: the umem of the doorbell record */
+/* Offset in a QP context that its layout calls reserved: the umem of the doorbell record */
 #define QPC_DOORBELL_UMEM_ID (0x720 / 8)
 
 static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
@@ -262,7 +262,7 @@ enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* What the command must give, by transition */
+/* Attributes that the command must set, by transition */
 static void qp_take_required(struct qp *qp, uint16_t opcode, const uint8_t *c)
 {
 	uint8_t *to = qp->context;
@@ -329,7 +329,7 @@ static void qp_take_optional(struct qp *qp, uint32_t mask, const uint8_t *c)
 		       IFC_AT_CONST(qpc, c, primary_address_path), IFC_SIZE(ads));
 }
 
-/* From which state a command leads to which; -1: any */
+/* State before and after each command; -1: any */
 static const struct {
 	uint16_t opcode;
 	int from;

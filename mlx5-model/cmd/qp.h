@@ -36,22 +36,22 @@ static inline bool qp_receives(const struct qp *qp)
 }
 
 struct xlate_origin qp_origin(const struct qp *qp);
-/* Into the run list of model_work() */
+/* Adds qp to the run list of model_work() */
 void qp_schedule(struct dev *dev, struct qp *qp);
 /*
- * Into the list of those that wait: for a page fault, for time to pass, or, in the error state, for
- * what is posted without a doorbell. They leave it when somebody finds them not waiting any more.
+ * Adds qp to the waiting list: for a page fault, for a timeout, or, in the error state, for work
+ * that is posted without a doorbell. engine_wake() removes queue pairs that no longer wait.
  */
 void qp_wait(struct dev *dev, struct qp *qp);
 static inline bool qp_waits(const struct qp *qp)
 {
 	return qp->state == QP_ERROR || qp->stall != STALL_NONE;
 }
-/* To the error state: what is posted is flushed from now on */
+/* Moves qp to the error state: posted work is flushed from now on */
 void qp_fail(struct dev *dev, struct qp *qp);
 /* UAR doorbell of the send queue */
 void qp_doorbell(struct dev *dev, uint32_t number);
-/* Of the doorbell record: posted and not yet taken. False: nonsense, or not there */
+/* WQEs posted, by the doorbell record, and not taken. False if it is invalid or not mapped. */
 bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count);
 void qp_release(void *qp);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Objects that are no more than a number: protection domains, UAR pages, XRC domains, contexts, and
- * flow counters, tables and groups, to which nothing is steered.
+ * Objects that are only a number: protection domains, UAR pages, XRC domains, contexts, and flow
+ * counters, tables and groups, which have no effect.
  */
 #include "cmd/handler.h"
 

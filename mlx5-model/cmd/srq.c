@@ -11,7 +11,7 @@
 #define SRQ_STRIDE_SHIFT_MIN 4
 #define SRQ_WQE_NEXT_INDEX 2
 
-/* The driver counts what it posted in the doorbell record; 16 bits count. */
+/* The doorbell record counts posted WQEs; its low 16 bits are used. */
 static uint16_t srq_available(struct dev *dev, const struct srq *srq)
 {
 	uint32_t posted;

@@ -6,7 +6,7 @@
 
 #define SRQ_WQE_NEXT 16 /* bytes before the data segments */
 
-/* Takes the WQE at the head; false: there is none */
+/* Takes the WQE at the head; returns false if there is none */
 bool srq_take(struct dev *dev, struct srq *srq, uint16_t *index);
 bool srq_read(struct dev *dev, const struct srq *srq, uint16_t index, uint8_t *wqe, size_t length);
 void srq_release(void *srq);

@@ -27,7 +27,7 @@ static void engine_complete(struct job *job, enum cqe_opcode opcode)
 	cq_complete(job->dev, IFC_GET(qpc, job->qp->context, cqn_snd), &completion);
 }
 
-/* The error state: everything posted ends, whether it was to be signaled or not */
+/* In the error state all posted WQEs complete, signaled or not */
 static void engine_flush(struct dev *dev, struct qp *qp)
 {
 	struct job job = { .dev = dev, .qp = qp, .syndrome = SYNDROME_FLUSHED };
@@ -54,7 +54,7 @@ static enum job_result engine_execute(struct job *job)
 	return qp_is_datagram(qp) ? ud_execute(job) : rc_execute(job);
 }
 
-/* True: the WQE at the head ended, well or not */
+/* Returns true if the WQE at the head ended, with or without an error. */
 static bool engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
 {
 	struct job job = { .dev = dev, .qp = qp };
@@ -105,8 +105,8 @@ bool engine_run(struct dev *dev, struct qp *qp)
 }
 
 /*
- * Nobody rings when a receive WQE is posted, nor when something is posted to a queue pair in the
- * error state: look now and then.
+ * Receive WQEs are posted without a doorbell, and so is work for a queue pair in the error state:
+ * poll for both.
  */
 uint64_t engine_wake(struct dev *dev)
 {

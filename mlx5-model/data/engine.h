@@ -5,9 +5,9 @@
 
 #include "base/dev.h"
 
-/* A number of WQEs; true: there may be more to do now */
+/* Runs some WQEs. Returns true if there may be more to do now. */
 bool engine_run(struct dev *dev, struct qp *qp);
-/* What waits for time to pass. Returns ns until the next of it is due, UINT64_MAX for none. */
+/* Wakes queue pairs whose wait is over. Returns ns until the next is due, UINT64_MAX for none. */
 uint64_t engine_wake(struct dev *dev);
 
 #endif

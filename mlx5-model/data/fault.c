@@ -129,7 +129,7 @@ void fault_drop_all(struct dev *dev)
 				fault_drop(other, qp);
 }
 
-/* The queue pair that waits for this fault of dev to be resolved, and the device that has it */
+/* Finds the queue pair that waits for this fault of dev, and the device that owns it */
 static struct qp *fault_find(const struct dev *dev, uint64_t token, struct dev **owner)
 {
 	unsigned int i;
@@ -159,7 +159,7 @@ enum cmd_status fault_resume(struct dev *dev, const struct cmd *cmd)
 	struct dev *owner;
 	struct qp *qp = fault_find(dev, token, &owner);
 
-	/* of a queue pair that is no more: the driver could not know */
+	/* the queue pair is gone: the driver could not know, so this is not an error */
 	if (!qp)
 		return CMD_OK;
 	qp->stall = STALL_NONE;

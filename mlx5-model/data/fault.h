@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Page faults. A queue pair whose WQE meets an entry that is not present stops there, an event
- * tells the driver, and PAGE_FAULT_RESUME lets the WQE run again from its start. Nothing was
+ * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again from its start. No byte was
  * moved before, so running it again repeats nothing.
  */
 #ifndef MLX5_MODEL_FAULT_H
@@ -28,11 +28,11 @@ struct fault {
 
 /* Stops qp of dev; reporter is the device whose translation has the hole. */
 void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault);
-/* The queue pair went away, or its state changed: a resume that comes later means nothing. */
+/* The queue pair was destroyed, or its state changed: a later resume has no effect. */
 void fault_drop(struct dev *dev, struct qp *qp);
-/* Queue pairs, of whatever device, that wait for what this one of dev is to receive look again */
+/* Restarts all queue pairs, on any device, that wait for a fault of responder peer on dev */
 void fault_drop_peers(struct dev *dev, uint32_t peer);
-/* All that the device reported, and all of its own queue pairs */
+/* Drops all faults that the device reported and all faults of its own queue pairs */
 void fault_drop_all(struct dev *dev);
 
 #endif

@@ -60,7 +60,7 @@ enum job_result job_local(struct job *job, bool write)
 	return wqe->offset == wqe->length ? JOB_DONE : job_failed(job, SYNDROME_LOCAL_OPERATION);
 }
 
-/* The responder refuses: it goes to the error state as well, and its owner hears of it */
+/* The responder refuses: it enters the error state, too, and its driver gets an event */
 static enum job_result job_refused(struct job *job, enum syndrome syndrome)
 {
 	if (job->qp->service == QP_UC)
@@ -103,7 +103,7 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 		.write = access != XLATE_REMOTE_READ,
 	};
 
-	/* an XRC target stands for whoever owns the SRQ */
+	/* an XRC target acts for the SRQ's owner */
 	if (srq)
 		origin.pd = srq->pd;
 	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % length))
@@ -138,7 +138,7 @@ enum job_result job_no_answer(struct job *job)
 
 	if (job->qp->service == QP_UC)
 		return JOB_DONE;
-	/* no timeout: nothing ends the wait but an answer */
+	/* without a timeout only an answer ends the wait */
 	if (!timeout)
 		return job_stall(job, STALL_TIMEOUT, JOB_TIMEOUT_MAX_NS / 10);
 	if (job->qp->retries)
@@ -146,7 +146,7 @@ enum job_result job_no_answer(struct job *job)
 	return job_stall(job, STALL_TIMEOUT, ns < JOB_TIMEOUT_MAX_NS ? ns : JOB_TIMEOUT_MAX_NS);
 }
 
-/* What the code of a minimal RNR timer means, in units of 10 us */
+/* Encoding of the minimal RNR timer, in units of 10 us */
 static const uint32_t job_rnr_timer[32] = {
 	65536, 1,   2,	 3,   4,   6,	8,    12,   16,	  24,	32,   48,   64,	  96,	128,   192,
 	256,   384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,

@@ -16,7 +16,7 @@ enum job_result {
 struct job {
 	struct dev *dev;
 	struct qp *qp;
-	struct dev *peer_dev; /* NULL as long as no peer was found */
+	struct dev *peer_dev; /* NULL until the peer is found */
 	struct qp *peer;
 	struct wqe wqe;
 	struct sg local;
@@ -27,16 +27,16 @@ struct job {
 };
 
 enum job_result job_failed(struct job *job, enum syndrome syndrome);
-/* The segments from here to the end of the WQE */
+/* Translates the data segments from here to the end of the WQE */
 enum job_result job_local(struct job *job, bool write);
-/* length bytes of the peer's memory; the operation as a whole */
+/* Translates length bytes of the peer's memory, the operation as a whole */
 enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint64_t length,
 			   enum xlate_access access);
-/* Nobody answers; until the retries are over */
+/* The peer does not answer; fails once the retries are exceeded */
 enum job_result job_no_answer(struct job *job);
 /* The peer has no receive WQE */
 enum job_result job_not_ready(struct job *job);
-/* Room for length bytes in the peer's next receive WQE, into job->remote */
+/* Translates length bytes of the peer's next receive WQE into job->remote */
 enum job_result job_receive(struct job *job, uint64_t length);
 
 /* By kind of queue pair, in rc.c and ud.c */
@@ -44,9 +44,9 @@ enum job_result rc_execute(struct job *job);
 enum job_result ud_execute(struct job *job);
 /* A page fault of this WQE that the driver could not resolve */
 enum job_result job_fault_failed(struct job *job);
-/* The peer is queue pair qpn of the device with this LID; NULL: there is none */
+/* Sets the peer to queue pair qpn of the device with this LID, or to NULL if there is none */
 struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn);
-/* Payload that was moved, for the counters */
+/* Counts payload that was moved */
 void job_moved(const struct job *job, bool to_peer, uint64_t bytes);
 
 #endif

@@ -11,7 +11,7 @@
 #define ATOMIC_SIZE 8
 #define XRC_SEGMENT 16
 
-/* Each is the other's, by LID and number */
+/* True if each of the two is connected to the other, by LID and number */
 static bool rc_connected(const struct job *job)
 {
 	const uint8_t *near = job->qp->context, *far = job->peer->context;
@@ -144,7 +144,7 @@ static enum job_result rc_read(struct job *job)
 	return JOB_DONE;
 }
 
-/* Values are the host's own, as the driver asks by the endianness mode; the WQE is big-endian */
+/* Values are in host byte order, the endianness mode that the driver sets; the WQE is big-endian */
 static enum job_result rc_atomic(struct job *job)
 {
 	const uint8_t *raddr = wqe_take(&job->wqe, RADDR_SEGMENT);
@@ -187,7 +187,7 @@ static enum job_result rc_umr(struct job *job)
 	struct xlate_origin origin = qp_origin(job->qp);
 	struct xlate_miss miss;
 
-	/* the list of a UMR is in pinned memory; anything else is an error and no fault */
+	/* the list of a UMR is in pinned memory: report an error, not a page fault */
 	if (umr_execute(job->dev, &origin, job->wqe.immediate, job->wqe.data + job->wqe.offset,
 			job->wqe.length - job->wqe.offset, &job->syndrome, &miss) == XLATE_OK)
 		return JOB_DONE;

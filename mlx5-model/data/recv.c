@@ -12,7 +12,7 @@ static struct srq *recv_srq(struct dev *dev, const struct qp *qp)
 	return table_get(&dev->srqs, qp->receive.srqn);
 }
 
-/* Sets qp->receive; false: nothing is posted */
+/* Sets qp->receive; returns false if nothing is posted */
 static bool recv_take(struct dev *dev, struct qp *qp, uint32_t xrc_srqn)
 {
 	uint32_t srqn = qp->service == QP_XRC ? xrc_srqn : qp->srqn;
@@ -38,7 +38,7 @@ static bool recv_take(struct dev *dev, struct qp *qp, uint32_t xrc_srqn)
 	return true;
 }
 
-/* The data segments of the WQE in hand */
+/* Reads the data segments of the held WQE */
 static bool recv_read(struct dev *dev, const struct qp *qp, uint8_t *wqe, size_t *length)
 {
 	const struct srq *srq = recv_srq(dev, qp);
@@ -143,7 +143,7 @@ void recv_flush_held(struct dev *dev, struct qp *qp)
 		.syndrome = SYNDROME_FLUSHED,
 	};
 
-	/* what is still in the queue pair's own queue is flushed with the rest of it */
+	/* a WQE of the queue pair's own queue is flushed with the others */
 	if (qp->receive.held && qp->receive.srqn)
 		recv_complete(dev, qp, &completion);
 	qp->receive.held = false;

@@ -15,17 +15,17 @@ enum recv_result {
 };
 
 /*
- * The WQE that the next message takes, and the first length bytes of its buffers. xrc_srqn is the
- * SRQ that an XRC message names. Nothing is taken from a queue of its own until recv_complete(); a
- * WQE from an SRQ is the queue pair's from here on.
+ * Finds the WQE for the next message and the first length bytes of its buffers. xrc_srqn is the
+ * SRQ that an XRC message names. A WQE of the queue pair's own queue is consumed by
+ * recv_complete(); one of an SRQ belongs to the queue pair from here on.
  */
 enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t length,
 			      struct sg *sg, struct fault *fault);
-/* completion needs opcode, length and the like; what names queue and WQE is filled in here */
+/* The caller sets opcode, length and the like; fields that name queue and WQE are set here */
 void recv_complete(struct dev *dev, struct qp *qp, struct completion *completion);
-/* The WQE in hand ends with an error, if there is one, and so does the queue pair */
+/* Completes the held WQE, if any, with an error, and moves qp to the error state */
 void recv_fail(struct dev *dev, struct qp *qp, enum syndrome syndrome);
-/* All that is posted, in the error state */
+/* Completes all posted WQEs, in the error state */
 void recv_flush(struct dev *dev, struct qp *qp);
 void recv_flush_held(struct dev *dev, struct qp *qp);
 

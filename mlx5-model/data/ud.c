@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Datagrams: UD and the two management queue pairs, to one, to a group or to the administrator. */
+/* Datagrams of UD queue pairs, QP0 and QP1: unicast, multicast, to the administrator. */
 #include "data/job.h"
 
 #include "cmd/multicast.h"
@@ -69,7 +69,7 @@ static bool ud_parse_address(struct wqe *wqe, struct ud_address *address)
 	return true;
 }
 
-/* The two well-known numbers are not those of the objects */
+/* QP0 and QP1 have other numbers as objects */
 static struct qp *ud_find(struct dev *dev, uint32_t qpn)
 {
 	unsigned int service = qpn ? QP_GENERAL : QP_MANAGEMENT;
@@ -101,7 +101,7 @@ static void ud_header(const struct dev *dev, const struct ud_address *address, u
 	memcpy(grh + 24, address->gid, 16);
 }
 
-/* What the wire would carry as the sender's number */
+/* The sender's number as in a packet */
 static uint32_t ud_source(const struct qp *qp)
 {
 	if (qp->service == QP_MANAGEMENT)
@@ -136,7 +136,7 @@ static struct datagram ud_make(const struct job *job, const struct ud_address *a
 	return datagram;
 }
 
-/* What goes wrong here is the receiver's, and the sender never knows; but for a page fault */
+/* Errors are the receiver's and not reported to the sender, except a page fault */
 static enum recv_result ud_receive(struct dev *dev, struct qp *qp, const struct datagram *datagram,
 				   struct fault *fault)
 {
@@ -193,7 +193,7 @@ static enum job_result ud_send_one(struct job *job, const struct ud_address *add
 	return JOB_DONE;
 }
 
-/* True: somebody on this device has it. Who would have to fault first goes without. */
+/* Returns true if a member on this device received it. One that would fault gets nothing. */
 static bool ud_receive_group(struct job *job, const struct ud_address *address,
 			     const struct datagram *datagram)
 {
@@ -215,7 +215,7 @@ static bool ud_receive_group(struct job *job, const struct ud_address *address,
 	return received;
 }
 
-/* To all that are attached, the sender too. To each device it goes once, for all who are there. */
+/* Sends to all attached queue pairs, also the sender. Counted once per device. */
 static void ud_send_group(struct job *job, const struct ud_address *address,
 			  struct datagram *datagram)
 {
@@ -227,7 +227,7 @@ static void ud_send_group(struct job *job, const struct ud_address *address,
 	if (!address->grh || address->qpn != MULTICAST_QPN ||
 	    !sg_add(&once, payload, job->local.length))
 		return;
-	/* the first receiver's buffer may be what is sent, and the second gets the same */
+	/* send a copy: the first receiver's buffer may overlap the payload */
 	sg_copy(&once, 0, &job->local);
 	datagram->payload = &once;
 	fabric_for_each(job->dev->fabric, i, job->peer_dev) {
@@ -241,7 +241,7 @@ static void ud_send_group(struct job *job, const struct ud_address *address,
 	sg_release(&once);
 }
 
-/* The administrator is a general service like any other. It answers at once, whoever asked. */
+/* The administrator accepts requests of any queue pair, as GSI does, and answers at once. */
 static void ud_send_administrator(struct job *job, const struct ud_address *address,
 				  const struct datagram *question)
 {

@@ -46,7 +46,7 @@ enum umr_mask {
 	UMR_MASK_RO_READ = 47,
 };
 
-/* Taken in or of no effect here; anything else is nothing that a driver should ask for */
+/* Mask bits that are implemented, or that have no effect on the model; no driver sets others */
 #define UMR_MASK_KNOWN                                                                        \
 	(1ull << UMR_MASK_LENGTH | 1ull << UMR_MASK_PAGE_SIZE | 1ull << UMR_MASK_START |      \
 	 1ull << UMR_MASK_PD | 1ull << UMR_MASK_EN_RINVAL | 1ull << UMR_MASK_EN_SIGERR |      \
@@ -97,7 +97,7 @@ static void umr_check(struct dev *dev, const struct xlate_origin *origin, uint32
 		reserved_report(dev, "UMR's", "mkey", reserved_mkc, umr->context);
 }
 
-/* The list is in the WQE, or in memory where the one data segment says */
+/* The list is inline in the WQE, or in the memory of its one data segment */
 static enum xlate_result umr_list(struct dev *dev, const struct xlate_origin *origin,
 				  struct umr *umr, const uint8_t *data, size_t length,
 				  struct xlate_miss *miss)

@@ -6,11 +6,11 @@
 #include "cmd/cq.h"
 #include "data/xlate.h"
 
-/* wqe is what follows the control segment; XLATE_FAULT if the list itself is not there */
+/* wqe starts after the control segment; XLATE_FAULT if the list itself is not present */
 enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
 			      const uint8_t *wqe, size_t length, enum syndrome *syndrome,
 			      struct xlate_miss *miss);
-/* A remote peer ends the use of a key (SEND with invalidate); false: it may not */
+/* Invalidates a key for a remote peer (SEND with invalidate); returns false if it may not */
 bool umr_invalidate(struct dev *dev, const struct xlate_origin *origin, uint32_t key);
 
 #endif

@@ -16,7 +16,7 @@
 #define SEGMENT_SIZE 16
 #define SEGMENT_ZERO_MEANS (1ull << 31)
 
-/* The send queue is a ring of blocks; a WQE may go on at its beginning. */
+/* The send queue is a ring of blocks; a WQE may wrap around. */
 static bool wqe_read_blocks(struct dev *dev, const struct qp *qp, uint16_t index, uint8_t *data,
 			    size_t length)
 {
@@ -57,7 +57,7 @@ void wqe_check(struct dev *dev, const struct qp *qp, const struct wqe *wqe)
 		strict_report(dev, "QP %#x: WQE %#x: reserved bits set: units %#x, %#x, flags %#x",
 			      qp->number, wqe->index, c[7], get_be16(c + 9), c[11]);
 	if (get_be16(c + 1) != wqe->index || get_be32(c + 4) >> 8 != qp->number)
-		strict_report(dev, "QP %#x: WQE %#x: says that it is WQE %#x of QP %#x", qp->number,
+		strict_report(dev, "QP %#x: WQE %#x: is labelled WQE %#x of QP %#x", qp->number,
 			      wqe->index, get_be16(c + 1), get_be32(c + 4) >> 8);
 }
 

@@ -30,7 +30,7 @@ struct wqe {
 	uint32_t immediate; /* or key */
 	uint8_t data[WQE_MAX];
 	size_t length;
-	size_t offset; /* of what comes next */
+	size_t offset; /* of the next segment */
 };
 
 struct wqe_segment {
@@ -40,11 +40,11 @@ struct wqe_segment {
 	const uint8_t *inline_data;
 };
 
-/* False: no sense can be made of it */
+/* Returns false if the WQE is malformed */
 bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe);
-/* Strict mode: what the control segment says beside what was read of it */
+/* Strict mode: checks the other fields of the control segment */
 void wqe_check(struct dev *dev, const struct qp *qp, const struct wqe *wqe);
-/* The next size bytes, or NULL if there are not as many */
+/* Returns the next size bytes, or NULL if fewer are left */
 const uint8_t *wqe_take(struct wqe *wqe, size_t size);
 bool wqe_next_segment(const uint8_t *data, size_t length, size_t *offset,
 		      struct wqe_segment *segment);

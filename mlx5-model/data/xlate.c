@@ -19,7 +19,7 @@ struct walk {
 	struct sg *sg;
 	struct xlate_miss *miss;
 	bool write;
-	unsigned int *budget; /* entries to look at: tables that refer to each other can be endless */
+	unsigned int *budget; /* entries left to read: mkeys can refer to each other in a loop */
 };
 
 static enum xlate_result walk_key(const struct walk *walk, uint32_t key, uint64_t address,
@@ -60,7 +60,7 @@ static bool walk_within(const struct mkey *mkey, uint64_t address, uint64_t leng
 	return address >= mkey->start && offset <= mkey->length && length <= mkey->length - offset;
 }
 
-/* Bytes from address to the end of its block, and the block's number in the table */
+/* Returns the bytes from address to the end of its block; *index is the block's table entry */
 static uint64_t walk_block(const struct mkey *mkey, uint64_t address, uint64_t *index)
 {
 	uint64_t size = 1ull << mkey->page_shift;
@@ -129,8 +129,8 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 }
 
 /*
- * The entries of a KLM mkey: one after the other, each with a length of its own; or as a pattern,
- * of which each cycle takes some bytes of every entry, which then moves on by its stride.
+ * The entries of a KLM mkey: consecutive, each with its own length; or a repeated pattern, where
+ * each cycle takes some bytes from every entry and then advances it by its stride.
  */
 struct pattern {
 	const uint8_t *entries;
@@ -140,7 +140,7 @@ struct pattern {
 	uint64_t cycles;
 };
 
-/* False: no such pattern fits into the table */
+/* Returns false if the pattern does not fit into the table */
 static bool pattern_read(const struct mkey *mkey, struct pattern *pattern)
 {
 	const uint8_t *head = mkey->xlt;
@@ -160,7 +160,7 @@ static bool pattern_read(const struct mkey *mkey, struct pattern *pattern)
 	if (get_be16(head + 14) >= pattern->count)
 		return false;
 	pattern->count = get_be16(head + 14);
-	/* cycles of nothing would be many turns for no byte */
+	/* empty cycles would make the loop below run without progress */
 	return pattern->count && pattern->cycle_bytes;
 }
 

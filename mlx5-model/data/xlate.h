@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Translation: a key and an address become pieces of memory, a page fault, or a refusal. */
+/* Translates a key and an address into pieces of memory, a page fault, or a protection error. */
 #ifndef MLX5_MODEL_XLATE_H
 #define MLX5_MODEL_XLATE_H
 
@@ -19,14 +19,14 @@ enum xlate_access {
 
 enum xlate_result { XLATE_OK, XLATE_FAULT, XLATE_DENIED };
 
-/* Who asks */
+/* The requester */
 struct xlate_origin {
 	uint32_t qpn;
 	uint32_t pd;
 	bool any_pd; /* the driver's own queue for UMRs has none */
 };
 
-/* The first that is not there: key of the last table looked at, and what was wanted of it */
+/* The first hole: key of the last table read, and the range that was accessed through it */
 struct xlate_miss {
 	uint32_t key;
 	uint64_t address;

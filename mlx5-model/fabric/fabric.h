@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The devices of this process, each with a LID of its own. There is no wire: what one sends to
- * another is in the other's memory at once.
+ * The devices of this process, each with a LID of its own. There is no wire: a message is in the
+ * receiver's memory at once.
  */
 #ifndef MLX5_MODEL_FABRIC_H
 #define MLX5_MODEL_FABRIC_H
@@ -10,7 +10,7 @@
 #include "fabric/sa.h"
 
 #define FABRIC_DEVICES SA_PORTS
-#define FABRIC_MANAGER_LID 0x100 /* of none of the devices */
+#define FABRIC_MANAGER_LID 0x100 /* not a device's */
 #define FABRIC_MULTICAST_LID 0xc000 /* and those above */
 
 struct fabric {
@@ -18,12 +18,12 @@ struct fabric {
 	struct sa sa;
 };
 
-/* Gives the device its LID; false: there are too many */
+/* Assigns the device its LID; returns false if there are too many */
 bool fabric_add(struct fabric *fabric, struct dev *dev);
 void fabric_remove(struct fabric *fabric, const struct dev *dev);
 /* The device with this LID, or NULL */
 struct dev *fabric_find(const struct fabric *fabric, unsigned int lid);
-/* Which one of the devices it is */
+/* Index of the device in the fabric */
 unsigned int fabric_index(const struct dev *dev);
 
 #define fabric_for_each(fabric, index, dev)                    \

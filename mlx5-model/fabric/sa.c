@@ -4,7 +4,7 @@
 #include "cmd/port.h"
 #include "fabric/fabric.h"
 
-/* Where things are in a management datagram, and in the two records */
+/* Offsets in a management datagram and in the two records */
 enum mad_at {
 	MAD_BASE_VERSION = 0,
 	MAD_CLASS = 1,
@@ -74,27 +74,27 @@ enum sa_status {
 #define PATH_HAS_SLID (1ull << 5)
 #define MEMBER_HAS_GIDS (1ull << 0 | 1ull << 1)
 #define MEMBER_HAS_JOIN_STATE (1ull << 16)
-/* Q_Key, traffic class, P_Key, service level, flow label: without them nobody can make a group */
+/* Q_Key, traffic class, P_Key, service level, flow label: required to create a group */
 #define MEMBER_MAKES_GROUP (1ull << 2 | 1ull << 6 | 1ull << 7 | 1ull << 12 | 1ull << 13)
 
-/* Bits of the join state: who only listens, or sends without being a member, makes no group */
+/* Join states that can create a group: not NonMember or SendOnlyNonMember */
 #define JOIN_FULL_MEMBER 0x1
 #define JOIN_SEND_ONLY_FULL_MEMBER 0x8
 
 #define EXACTLY 0x80 /* the selector before MTU, rate and lifetime */
 #define MTU_4096 5
 #define RATE_100_GBPS 16
-#define LIFETIME 0 /* 4.096 us: there is no way to be on */
+#define LIFETIME 0 /* 4.096 us, the minimum: a message takes no time */
 #define PKEY_DEFAULT 0xffff
 #define REVERSIBLE_ONE 0x81
 
-/* The group that a partition's administrator makes, RFC 4391 section 4 and its usual Q_Key */
+/* The group that the administrator creates for IPoIB (RFC 4391 section 4), with its usual Q_Key */
 static const uint8_t ip_broadcast[16] = {
 	0xff, 0x12, 0x40, 0x1b, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
 };
 #define IP_BROADCAST_QKEY 0x0b1b
 
-/* The port that all which is said of it fits: GID, LID, either can be NULL */
+/* Find the port that matches gid and lid; NULL matches any. */
 static struct dev *sa_port(struct fabric *fabric, const uint8_t *gid, const uint8_t *lid)
 {
 	struct dev *dev;
@@ -218,7 +218,7 @@ static enum sa_status sa_member(const struct dev *port, bool leave, uint64_t com
 	if ((components & MEMBER_HAS_GIDS) != MEMBER_HAS_GIDS ||
 	    !(components & MEMBER_HAS_JOIN_STATE))
 		return SA_TOO_FEW_COMPONENTS;
-	/* each port for itself */
+	/* a port can only join and leave for itself */
 	if (!port_has_gid(port, member + MEMBER_PORT_GID) || !state)
 		return SA_INVALID;
 	if (!group && leave)
@@ -274,7 +274,7 @@ bool sa_answer(const struct dev *port, const uint8_t *request, uint8_t *reply)
 	    !sa_wants_answer(method))
 		return false;
 	memcpy(reply, request, SA_MAD_SIZE);
-	/* what is set is answered like what is asked for */
+	/* Set is answered with GetResp, as Get is */
 	reply[MAD_METHOD] = (method == METHOD_SET ? METHOD_GET : method) | METHOD_RESPONSE;
 	put_be16(reply + MAD_STATUS, sa_execute(port, request, reply + MAD_RECORD));
 	return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The fabric's subnet administrator: who has which LID, and which multicast groups there are. It
- * answers management datagrams, as InfiniBand Architecture Specification 1.4, volume 1, chapters
- * 13.4 and 15.2 have them; IP over InfiniBand and rdma_cm do not work without.
+ * The fabric's subnet administrator: path records and multicast groups. It answers management
+ * datagrams as in InfiniBand Architecture Specification 1.4, volume 1, chapters 13.4 and 15.2; IP
+ * over InfiniBand and rdma_cm require it.
  */
 #ifndef MLX5_MODEL_SA_H
 #define MLX5_MODEL_SA_H
@@ -30,9 +30,9 @@ struct sa {
 struct dev;
 struct fabric;
 
-/* To what a port asks. False: this is no request, and gets no answer */
+/* Answers a port's request. Returns false if it is not a request and gets no answer. */
 bool sa_answer(const struct dev *port, const uint8_t *request, uint8_t *reply);
-/* A port that went away is in no group */
+/* Removes a port that went away from all groups */
 void sa_forget(struct fabric *fabric, const struct dev *dev);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * In the machine: prints the counters of a device of the mlx5 model (the first, if none is named),
- * or the values of those named, one a line. They are the records of the device's last BAR.
+ * Runs in the guest: prints the counters of a device of the mlx5 model (the first, if none is
+ * named), or the values of the named ones, one per line. They are records in the device's last BAR.
  */
 #include <endian.h>
 #include <errno.h>
@@ -46,7 +46,7 @@ static const volatile uint64_t *map(const char *device)
 	return bar == MAP_FAILED ? NULL : bar;
 }
 
-/* The registers are read in words of 8 bytes, no other way */
+/* Read the registers in words of 8 bytes only */
 static bool read_record(const volatile uint64_t *bar, unsigned int index, char *name,
 			uint64_t *value)
 {

@@ -97,7 +97,7 @@ void pci_config_read(const struct dev *dev, uint64_t offset, uint8_t *data, size
 	memcpy(data, dev->config + offset, length);
 }
 
-/* QEMU sizes the BARs and handles MSI-X by itself: what it passes on is only kept. */
+/* QEMU sizes the BARs and handles MSI-X itself: writes that it passes on are only stored. */
 static bool pci_config_writable(uint64_t offset)
 {
 	return offset == CONFIG_COMMAND || offset == CONFIG_COMMAND + 1 || offset == CONFIG_LINE ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The function as the bus sees it: configuration header, registers, doorbells. */
+/* The PCI function: configuration header, registers, doorbells. */
 #ifndef MLX5_MODEL_PCI_H
 #define MLX5_MODEL_PCI_H
 
@@ -15,7 +15,7 @@
 
 void pci_init(struct dev *dev);
 uint32_t pci_bar_size(unsigned int bar);
-/* Any offset and length; what is not there reads as zero, and writing there does nothing */
+/* Accept any offset and length; undefined registers read as zero and ignore writes */
 void pci_config_read(const struct dev *dev, uint64_t offset, uint8_t *data, size_t length);
 void pci_config_write(struct dev *dev, uint64_t offset, const uint8_t *data, size_t length);
 void pci_bar_read(struct dev *dev, unsigned int bar, uint64_t offset, uint8_t *data,

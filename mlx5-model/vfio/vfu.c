@@ -188,7 +188,7 @@ static int vfu_set_irqs(struct vfu *vfu, struct vfu_message *m, uint8_t *reply)
 		return -EINVAL;
 	if (!(flags & VFU_IRQ_SET_EVENTFD))
 		return 0;
-	/* a vector without a descriptor is off */
+	/* a vector without a descriptor is disabled */
 	for (i = 0; i < count; i++) {
 		vfu_set_vector(vfu, start + i, i < m->fd_count ? m->fds[i] : -1);
 		if (i < m->fd_count)
@@ -305,7 +305,7 @@ static void vfu_interrupt(void *context, unsigned int vector)
 	struct vfu *vfu = context;
 	uint64_t one = 1;
 
-	/* an eventfd takes it, or has more than enough already */
+	/* a write to an eventfd fails only if its counter would overflow */
 	if (vfu->vectors[vector] >= 0 &&
 	    write(vfu->vectors[vector], &one, sizeof(one)) != sizeof(one))
 		trace(vfu->dev, "vector %u: %s", vector, strerror(errno));

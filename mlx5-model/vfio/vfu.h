@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The vfio-user protocol (server side): messages on a UNIX socket, of which QEMU sends these. */
+/* The vfio-user protocol (server side): the messages that QEMU sends on a UNIX socket. */
 #ifndef MLX5_MODEL_VFU_H
 #define MLX5_MODEL_VFU_H
 
@@ -29,11 +29,11 @@ struct vfu_message {
 void vfu_init(struct vfu *vfu, struct dev *dev, int socket);
 void vfu_destroy(struct vfu *vfu);
 /*
- * One message; reply has room for VFU_MESSAGE_MAX bytes. Returns the size of the reply, 0 if none
- * is wanted. Descriptors that the message brought are closed or kept, but gone.
+ * Handles one message; reply has space for VFU_MESSAGE_MAX bytes. Returns the size of the reply, 0
+ * if none is requested. Takes ownership of the message's descriptors.
  */
 size_t vfu_handle(struct vfu *vfu, struct vfu_message *message, uint8_t *reply);
-/* Reads, handles, answers one message. False: the peer is gone, or talks nonsense. */
+/* Reads, handles and answers one message. False if the peer is gone or breaks the protocol. */
 bool vfu_serve(struct vfu *vfu);
 
 #endif
