@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A hostile guest. One entry per way in: commands, work requests, registers, vfio-user messages.
+ * A hostile guest. One entry per interface: commands, work requests, registers, vfio-user messages.
  *
  *     mlx5-fuzz ENTRY SECONDS [SEED]    random input, made to look like the real thing
  *
  * Built with MLX5_MODEL_LIBFUZZER (clang), the entry named by the environment's MLX5_FUZZ gets its input
- * from libFuzzer instead. What finds anything are the sanitizers, so build with them; the
- * pages beside the guest's memory are not mapped, so a step outside of it ends the program.
+ * from libFuzzer instead. Errors are found by the sanitizers, so build with them; the pages next to
+ * the guest's memory are not mapped, so an access outside of it ends the program.
  */
 #include "cmd/port.h"
 #include "stand.h"
@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Input, read from front to back; zeros when it is used up */
+/* Input, read from front to back; zeros after its end */
 struct input {
 	const uint8_t *data;
 	size_t length;
@@ -40,9 +40,9 @@ static uint64_t take(struct input *input, unsigned int bytes)
 #define WORLD_KEYS 8
 
 /*
- * A world with some of everything, so that numbers which are small hit something. Some of the queue
- * pairs and the last keys are on a second device, and the connected queue pairs there have their
- * other ends on the first. The two for datagrams are attached to the first of the groups.
+ * A world with some objects of each kind, so that small numbers hit one. Some of the queue pairs
+ * and the last keys are on a second device; the connected queue pairs there have their other ends
+ * on the first. The two datagram queue pairs are attached to the first group.
  */
 struct world {
 	struct fabric fabric;
@@ -165,7 +165,7 @@ static void world_turn(struct world *w)
 		model_work(&w->fabric);
 }
 
-/* Values that mean something here more often than by chance */
+/* Values that are valid more often than random ones */
 static uint64_t take_value(struct input *input, const struct world *w)
 {
 	uint64_t v = take(input, 1);
@@ -189,7 +189,7 @@ static uint64_t take_value(struct input *input, const struct world *w)
 	return v >> 3;
 }
 
-/* Keeps some receive WQEs there, as no more than the queue has room for are taken for nonsense */
+/* Keeps some receive WQEs posted; a count above the queue's size would make the queue invalid */
 static void keep_receiving(struct world *w, struct stand_qp *qp, uint64_t address, uint32_t key,
 			   uint32_t length)
 {
@@ -200,7 +200,7 @@ static void keep_receiving(struct world *w, struct stand_qp *qp, uint64_t addres
 		stand_receive(b, qp, address, key, length);
 }
 
-/* To a group, or, without one, to the administrator */
+/* Posts a datagram to a group or, without one, to the administrator */
 static void post_datagram(struct world *w, struct stand_qp *qp, struct stand_wr *wr,
 			  const uint8_t *group)
 {
@@ -216,7 +216,7 @@ static void post_datagram(struct world *w, struct stand_qp *qp, struct stand_wr 
 	stand_post(world_stand(w, qp), qp, wr);
 }
 
-/* Whoever is in the group by now */
+/* Sends to the current members of a group */
 static void multicast_now(struct input *input, struct world *w)
 {
 	struct stand_wr wr = { .address = w->buffer, .lkey = w->keys[0], .length = 64 };
@@ -293,7 +293,7 @@ static const uint8_t opcodes[] = { WQE_NOP,	  WQE_SEND_INVALIDATE, WQE_WRITE,
 				   WQE_READ,	  WQE_COMPARE_SWAP,    WQE_FETCH_ADD,
 				   WQE_UMR };
 
-/* Anything, as a WQE */
+/* Posts random bytes as a WQE */
 static void post_anything(struct input *input, struct world *w, struct stand_qp *qp)
 {
 	struct stand *b = world_stand(w, qp);
@@ -323,7 +323,7 @@ static uint32_t take_key(struct input *input, const struct world *w, const struc
 	return w->keys[world_qps[qp - w->qp].far ? 6 + (v & 1) : v % 6];
 }
 
-/* What would move some bytes to the other end, but for a word that is wrong now and then */
+/* Posts a valid request to the other end, now and then with one word changed */
 static void post_request(struct input *input, struct world *w, struct stand_qp *qp)
 {
 	unsigned int index = qp - w->qp, service = world_qps[index].service, v = take(input, 1);
@@ -354,7 +354,7 @@ static void post_request(struct input *input, struct world *w, struct stand_qp *
 			 take_value(input, w));
 }
 
-/* What the administrator may be asked, but for a byte that is wrong now and then */
+/* A valid request to the administrator, now and then with one byte changed */
 static void put_question(struct input *input, struct world *w, uint8_t *mad)
 {
 	static const uint8_t methods[] = { 0x01, 0x02, 0x02, 0x15, 0x12, 0x81, 0x07 };
@@ -374,7 +374,7 @@ static void put_question(struct input *input, struct world *w, uint8_t *mad)
 		put_be16(record + 40, there->lid);
 		put_be16(record + 42, here->lid);
 	} else {
-		/* more groups than there is room for */
+		/* more groups than fit */
 		put_group(record, take(input, 1));
 		port_gid(here, v & 1, record + 16);
 		put_be32(record + 32, take(input, 4));
@@ -384,7 +384,7 @@ static void put_question(struct input *input, struct world *w, uint8_t *mad)
 		mad[take(input, 1)] = take(input, 1);
 }
 
-/* To the administrator or to a group, with those who hear of it ready to receive */
+/* Posts to the administrator or to a group, with receive WQEs on all datagram queue pairs */
 static void post_to_fabric(struct input *input, struct world *w, struct stand_qp *qp)
 {
 	bool far = world_qps[qp - w->qp].far;
@@ -410,7 +410,7 @@ static void post_to_fabric(struct input *input, struct world *w, struct stand_qp
 			 take_value(input, w));
 }
 
-/* Out of the error state, or there would be nothing more to see */
+/* Takes qp out of the error state, in which it would execute nothing more */
 static void revive(struct world *w, struct stand_qp *qp)
 {
 	struct stand *b = world_stand(w, qp);
@@ -428,7 +428,7 @@ static void fuzz_wqes(struct input *input)
 	unsigned int i;
 
 	world_init(&w, take(input, 1) & 1);
-	/* nearly as many groups as there is room for */
+	/* two groups less than fit */
 	for (i = 0; i < SA_GROUPS - 2; i++) {
 		put_group(w.fabric.sa.groups[i].gid, i);
 		w.fabric.sa.groups[i].joined[i & 1] = 1;
@@ -528,7 +528,7 @@ static void (*find(const char *name))(struct input *input)
 	for (i = 0; name && i < sizeof(entries) / sizeof(entries[0]); i++)
 		if (!strcmp(entries[i].name, name))
 			return entries[i].run;
-	fprintf(stderr, "mlx5-fuzz: no entry '%s'\n", name ? name : "");
+	fprintf(stderr, "mlx5-fuzz: unknown entry '%s'\n", name ? name : "");
 	exit(2);
 }
 
@@ -547,15 +547,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 
 static uint64_t seed;
 
-/* Of the round that ended badly: with it as SEED, that round is the first */
-static void tell_seed(void)
+/* The seed of the round that failed: with it as SEED, that round is the first */
+static void print_seed(void)
 {
 	fprintf(stderr, "mlx5-fuzz: the seed was %#llx\n", (unsigned long long)seed);
 }
 
-static void tell_signal(int number)
+static void print_seed_on_signal(int number)
 {
-	tell_seed();
+	print_seed();
 	signal(number, SIG_DFL);
 	raise(number);
 }
@@ -574,10 +574,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (__sanitizer_set_death_callback)
-		__sanitizer_set_death_callback(tell_seed);
+		__sanitizer_set_death_callback(print_seed);
 	else
-		signal(SIGSEGV, tell_signal);
-	signal(SIGABRT, tell_signal);
+		signal(SIGSEGV, print_seed_on_signal);
+	signal(SIGABRT, print_seed_on_signal);
 	end = dev_now() + strtoull(argv[2], NULL, 0) * 1000000000ull;
 	do {
 		struct input input = { data, sizeof(data) };

@@ -76,7 +76,7 @@ void pair_wait(struct pair *p, uint64_t wqes)
 {
 	uint64_t end = dev_now() + 120000000000ull;
 
-	/* it is not over, and nothing is due: that would be for ever */
+	/* fail if nothing is due before the requester is done: it would never be */
 	while (p->on[0]->dev.stats.wqes < wqes)
 		assert_true((model_work(&p->fabric) >= 0 || p->on[0]->dev.stats.wqes >= wqes) &&
 			    dev_now() < end);

@@ -194,7 +194,7 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 		.qkey = service == QP_GENERAL ? STAND_GENERAL_QKEY : STAND_QKEY,
 	};
 
-	/* with an SRQ, the place of its own receive queue is the send queue's */
+	/* with an SRQ, the send queue starts where the receive queue would */
 	qp.rq = stand_alloc(b, (STAND_RQ_STRIDE << STAND_RQ_LOG) + (64 << STAND_SQ_LOG), STAND_PAGE);
 	qp.sq = qp.rq + (srq ? 0 : STAND_RQ_STRIDE << STAND_RQ_LOG);
 	qp.doorbell = stand_alloc(b, 64, 64);
@@ -451,7 +451,7 @@ const uint8_t *stand_event(struct stand *b, uint64_t ring, unsigned int *seen)
 {
 	const uint8_t *entry = stand_at(b, ring) + (*seen & ((1 << STAND_EQ_LOG) - 1)) * EQE;
 
-	/* fresh memory is zero, which is the owner bit of the first round: look at what is in it */
+	/* the owner bit of the first round is 0, as in unused memory: check the event type, too */
 	if (!entry[1] || (entry[63] & 1) != (*seen >> STAND_EQ_LOG & 1))
 		return NULL;
 	++*seen;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * A device on a test stand: without QEMU and driver, but with a guest's memory, and the commands, queues and
- * work requests that a driver would make.
+ * A device on a test stand: without QEMU and driver, but with a guest's memory, and with the
+ * commands, queues and work requests that a driver would make.
  */
 #ifndef MLX5_TEST_STAND_H
 #define MLX5_TEST_STAND_H
@@ -30,8 +30,8 @@ struct stand {
 	uint64_t async_ring, fault_ring;
 	unsigned int async_seen, fault_seen;
 	uint32_t pd;
-	uint32_t pa_key; /* for what is not to fault: address is the memory's */
-	bool in_umems;	 /* queues and doorbell records are told by umems, not by page lists */
+	uint32_t pa_key; /* never faults: its addresses are guest addresses */
+	bool in_umems;	 /* queues and doorbell records are in umems */
 };
 
 struct stand_cq {
@@ -46,7 +46,7 @@ struct stand_qp {
 	struct stand_cq *cq;
 	uint64_t rq, sq, doorbell;
 	uint16_t sq_next, rq_next;
-	uint32_t qkey; /* for the commands that change its state */
+	uint32_t qkey; /* set by the commands that change its state */
 };
 
 struct stand_srq {
@@ -65,8 +65,8 @@ struct stand_wr {
 	uint32_t lkey;
 	uint32_t length;
 	bool unsignaled;
-	uint32_t xrc_srqn; /* not 0: of an XRC queue pair */
-	const struct stand_qp *datagram; /* where it goes, of a UD queue pair */
+	uint32_t xrc_srqn; /* for an XRC queue pair, else 0 */
+	const struct stand_qp *datagram; /* destination, for a UD queue pair */
 	const uint8_t *gid; /* the datagram has a GRH */
 	uint32_t qkey; /* 0: STAND_QKEY */
 };
@@ -75,26 +75,26 @@ struct stand_wr {
 #define STAND_RQ_LOG 4
 #define STAND_RQ_STRIDE 64
 #define STAND_QKEY 0x11111111
-#define STAND_GENERAL_QKEY 0x80010000 /* of general services; in a WQE: the one of the context */
+#define STAND_GENERAL_QKEY 0x80010000 /* of QP1; in a WQE: use the context's */
 #define STAND_CQ_LOG 8
 #define STAND_EQ_LOG 6
 
 void stand_init(struct stand *b, const struct dev_options *options);
-/* As one more device of a fabric, with memory of its own */
+/* Adds a device with memory of its own to a fabric */
 void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options *options);
 void stand_destroy(struct stand *b);
-/* Memory of the guest: zeroed, aligned */
+/* Allocates guest memory: zeroed, aligned */
 uint64_t stand_alloc(struct stand *b, size_t size, size_t align);
 uint8_t *stand_at(struct stand *b, uint64_t address);
 
-/* Returns the status; buffers as the driver has them */
+/* Executes a command with the driver's buffers; returns the status */
 uint8_t stand_command(struct stand *b, uint8_t *in, size_t in_length, uint8_t *out,
 		      size_t out_length);
-/* A umem of length bytes of memory that is contiguous, its number */
+/* Creates a umem of length contiguous bytes; returns its number */
 uint32_t stand_create_umem(struct stand *b, uint64_t address, uint64_t length);
 struct stand_cq stand_create_cq(struct stand *b);
 struct stand_qp stand_create_qp(struct stand *b, struct stand_cq *cq, unsigned int service);
-/* That takes its receive WQEs from there */
+/* A queue pair that takes its receive WQEs from srq */
 struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsigned int service,
 				    const struct stand_srq *srq);
 struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq);
@@ -115,17 +115,17 @@ struct stand_mkey {
 };
 /* All rights, UMR enabled. Returns the key. */
 uint32_t stand_create_mkey(struct stand *b, const struct stand_mkey *mkey);
-/* An MTT mkey over memory that lies in one piece; present says which of the entries are */
+/* An MTT mkey over contiguous memory; present: whether its entries are */
 uint32_t stand_register(struct stand *b, uint64_t address, size_t length, unsigned int page_shift,
 			bool present);
-/* By a UMR queue pair: entries from first on become these values */
+/* Sets the entries from first on by a UMR */
 void stand_update(struct stand *b, uint32_t key, uint64_t first, const uint64_t *entries,
 		  unsigned int count);
 
 void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr);
 void stand_receive(struct stand *b, struct stand_qp *qp, uint64_t address, uint32_t lkey,
 		   uint32_t length);
-/* Lets the devices of the fabric work until they have nothing to do at once */
+/* Runs the devices of the fabric until none has work that is due */
 void stand_run(struct stand *b);
 bool stand_busy(const struct stand *b);
 /* The next completion, 64 bytes, or NULL */

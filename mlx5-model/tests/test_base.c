@@ -22,7 +22,7 @@ static void test_ifc(void **state)
 	ifc_set(bytes, 64, 64, 0x0123456789abcdefull);
 	assert_int_equal(get_be64(bytes + 8), 0x0123456789abcdefull);
 	assert_int_equal(ifc_get(bytes, 68, 8), 0x12);
-	/* a value that is too wide touches no neighbour */
+	/* a value that is too wide changes no neighbour */
 	memset(bytes, 0xff, sizeof(bytes));
 	ifc_set(bytes, 8, 4, 0x120);
 	assert_int_equal(bytes[0], 0xff);
@@ -56,7 +56,7 @@ static void test_table(void **state)
 	assert_null(table_get(&table, UINT32_MAX));
 	assert_int_equal(table_add(&table, &c), 2);
 	table_clear(&table, NULL);
-	/* a number that is free again is not the next one handed out */
+	/* a freed number is not assigned next */
 	table_init(&table, 1, 100);
 	assert_int_equal(table_add(&table, &a), 1);
 	table_take(&table, 1);
@@ -86,11 +86,11 @@ static void test_guest(void **state)
 	assert_int_equal(guest_map(&guest, 0x11000, 4096, fd, 8192, true), 0);
 	assert_int_equal(guest_map(&guest, 0x20000, 4096, fd, 4096, false), 0);
 	assert_int_equal(guest_map(&guest, 0x30000, 4096, -1, 0, true), 0);
-	/* over the border of two maps */
+	/* across the boundary of two maps */
 	assert_true(guest_write(&guest, 0x11000 - 32, data, 64));
 	assert_true(guest_read(&guest, 0x11000 - 32, back, 64));
 	assert_memory_equal(data, back, 64);
-	/* read-only, hole, beyond */
+	/* read-only, hole, after the end */
 	assert_true(guest_read(&guest, 0x20000, back, 64));
 	assert_false(guest_write(&guest, 0x20000, data, 64));
 	assert_false(guest_read(&guest, 0x30000, back, 1));
@@ -99,7 +99,7 @@ static void test_guest(void **state)
 	length = 8192;
 	assert_non_null(guest_at(&guest, 0x10010, &length, true));
 	assert_int_equal(length, 4096 - 0x10);
-	/* maps that cannot be */
+	/* invalid maps */
 	assert_int_equal(guest_map(&guest, 0x10800, 4096, fd, 0, true), -EEXIST);
 	assert_int_equal(guest_map(&guest, 0x40000, 0, fd, 0, true), -EINVAL);
 	assert_int_equal(guest_map(&guest, UINT64_MAX - 10, 4096, fd, 0, true), -EINVAL);
@@ -137,7 +137,7 @@ static void test_queue(void **state)
 	assert_false(queue_read(&b.dev, &queue, 4096 - 64, back, sizeof(back)));
 	assert_false(queue_read(&b.dev, &queue, UINT64_MAX, back, 1));
 	queue_release(&queue);
-	/* too few pages, a page size that cannot be */
+	/* too few pages, an invalid page size */
 	assert_false(queue_init(&queue, list, sizeof(list), 0, 32, 8192));
 	assert_false(queue_init(&queue, list, sizeof(list), 63, 0, 4096));
 	stand_destroy(&b);

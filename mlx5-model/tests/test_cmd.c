@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The command queue as the driver fills it, and commands that have no other test. */
+/* The command queue as the driver fills it, and commands that are not tested elsewhere. */
 #include "unit.h"
 
 #include "stand.h"
@@ -102,23 +102,23 @@ static void test_mailbox_broken(void **state)
 	put_be64(stand_at(&b, mail.in) + 560, 1ull << 60);
 	write_register(&b, DOORBELL, 1);
 	assert_int_equal(slot[63], CMD_BAD_INPUT_LENGTH << 1);
-	/* so large that nobody means it */
+	/* an absurd length */
 	slot = slot_fill(&b, &mail, 0, in, 16, 16);
 	put_be32(slot + 4, UINT32_MAX);
 	write_register(&b, DOORBELL, 1);
 	assert_int_equal(slot[63], CMD_BAD_INPUT_LENGTH << 1);
-	/* output that has no place */
+	/* output mailbox outside of the guest's memory */
 	slot = slot_fill(&b, &mail, 0, in, 16, 4096);
 	put_be64(slot + 48, 1ull << 50);
 	write_register(&b, DOORBELL, 1);
 	assert_int_equal(slot[63], CMD_BAD_OUTPUT_LENGTH << 1);
-	/* not the device's */
+	/* the driver owns the slot */
 	slot = slot_fill(&b, &mail, 0, in, 16, 16);
 	slot[63] = 0;
 	slot[32] = 0xaa;
 	write_register(&b, DOORBELL, 1);
 	assert_int_equal(slot[32], 0xaa);
-	/* a queue that is nowhere */
+	/* a command queue outside of the guest's memory */
 	write_register(&b, QUEUE_HIGH, 0xffffffff);
 	write_register(&b, QUEUE_LOW, 0xfffff000);
 	write_register(&b, DOORBELL, UINT32_MAX);
@@ -133,7 +133,7 @@ static void test_short(void **state)
 
 	(void)state;
 	stand_init(&b, NULL);
-	/* every command with less than it wants, down to nothing */
+	/* every command with less input than it requires, down to none */
 	for (opcode = 0; opcode < 0x1000; opcode++)
 		for (length = 0; length <= sizeof(in); length += 4) {
 			put_be16(in, opcode);
@@ -226,7 +226,7 @@ static void test_umems(void **state)
 	assert_int_equal(create_cq_in_umem(&b, page, 0, two + 1, 0), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, page, 0, page, STAND_PAGE), CMD_BAD_PARAM);
 	assert_int_equal(create_cq_in_umem(&b, page, 0, page, 4), CMD_BAD_PARAM);
-	/* a record that is in two pages */
+	/* a doorbell record across two pages */
 	assert_int_equal(create_cq_in_umem(&b, page, 0, two, STAND_PAGE - 8), CMD_BAD_PARAM);
 	stand_destroy(&b);
 }
@@ -257,7 +257,7 @@ static void test_transitions(void **state)
 	stand_destroy(&b);
 }
 
-/* Reserved bits of the input itself, of a context in it, and of one in that */
+/* Reserved bits of the input itself, of a context in it, and of a struct in the context */
 static void test_reserved(void **state)
 {
 	uint8_t pd[IFC_SIZE(alloc_pd_in)] = { 0 }, qp[IFC_SIZE(init2rtr_qp_in)] = { 0 }, out[4096];
@@ -273,7 +273,7 @@ static void test_reserved(void **state)
 	IFC_SET(alloc_pd_in, pd, reserved_at_40, 1);
 	assert_int_equal(stand_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out)), CMD_OK);
 	assert_int_equal(stats->strict_reports, 1);
-	/* cut off before it */
+	/* input that ends before the reserved field */
 	stand_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
 	assert_int_equal(stats->strict_reports, 1);
 	IFC_SET(init2rtr_qp_in, qp, opcode, MLX5_CMD_OP_INIT2RTR_QP);
@@ -281,7 +281,7 @@ static void test_reserved(void **state)
 	IFC_SET(init2rtr_qp_in, qp, qpc.reserved_at_10, 1);
 	stand_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
 	assert_int_equal(stats->strict_reports, 3);
-	/* that is for strict mode alone */
+	/* reported in strict mode only */
 	b.dev.options.strict = false;
 	stand_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
 	assert_int_equal(stats->strict_reports, 3);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Between two devices: every service, what is on which side, and one of them going away. */
+/* Two devices: every service, the state of each side, and one of them going away. */
 #include "pair.h"
 
 #include "cmd/port.h"
@@ -51,7 +51,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Bytes that crossed, as each of the devices counts them */
+/* Bytes that crossed between the devices, as each of them counts them */
 static void assert_crossed(struct pair *p, uint64_t there, uint64_t back)
 {
 	assert_int_equal(p->on[0]->dev.stats.bytes_out, there);
@@ -128,7 +128,7 @@ static void test_uc(void **state)
 	struct pair *p = *state;
 	struct stand_wr wr = pair_request(p, WQE_SEND, 500);
 
-	/* nobody waits: it is lost, and the sender does not know */
+	/* no receive WQE: the message is lost, and the sender gets no error */
 	pair_send(p, &wr);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	assert_crossed(p, 0, 0);
@@ -167,7 +167,7 @@ static void test_ud(void **state)
 	assert_memory_equal(pair_at(p, 1, 24), gid, 16);
 	port_gid(&p->on[0]->dev, 0, gid);
 	assert_memory_equal(pair_at(p, 1, 8), gid, 16);
-	/* the GID of one and the LID of the other; then a LID and a number that nobody has */
+	/* the GID of one and the LID of the other; then an unknown LID and an unknown number */
 	pair_send(p, &wr);
 	wr.datagram = &(struct stand_qp){ .lid = 3, .number = p->qp[1].number };
 	wr.gid = NULL;
@@ -200,7 +200,7 @@ static void test_srq(void **state)
 	cqe = pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
 	assert_int_equal(get_be32(cqe + 32), srq.number);
 	assert_memory_equal(pair_at(p, 1, 0), pair_at(p, 0, 11), 200);
-	/* the fault names the SRQ, to the driver that has it */
+	/* the fault names the SRQ and is reported to the SRQ's driver */
 	pair_send(p, &wr);
 	assert_null(pair_fault(p, 0));
 	event = pair_fault(p, 1);
@@ -219,7 +219,7 @@ static void test_xrc(void **state)
 	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
 	const uint8_t *cqe;
 
-	/* the protection domain that counts is the SRQ's, not the queue pair's */
+	/* the protection domain is the SRQ's, not the queue pair's */
 	p->on[1]->pd++;
 	srq = stand_create_srq(p->on[1], &p->cq[1]);
 	p->key[1] = stand_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
@@ -237,7 +237,7 @@ static void test_xrc(void **state)
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 200);
 }
 
-/* A queue pair that is connected to somebody else hears nothing, and neither does its namesake */
+/* A queue pair that is connected to another one gets nothing, nor does one of the same number */
 static void test_strangers(void **state)
 {
 	struct pair *p = *state;
@@ -262,7 +262,7 @@ static void assert_ends_with_retry(struct pair *p)
 			 PAIR_TOTAL(p, page_faults_resumed) + PAIR_TOTAL(p, page_faults_dropped));
 }
 
-/* The responder is to resolve a fault, and is gone: as a whole, or the queue pair alone */
+/* The responder goes away before it resolves a fault: the device, or only its queue pair */
 static void test_reset_in_fault(void **state)
 {
 	struct pair *p = *state;
@@ -306,13 +306,13 @@ static void test_destroy_in_fault(void **state)
 	IFC_SET(destroy_qp_in, in, opcode, MLX5_CMD_OP_DESTROY_QP);
 	IFC_SET(destroy_qp_in, in, qpn, p->qp[1].number);
 	assert_int_equal(stand_command(p->on[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
-	/* the answer comes too late, and from a driver that cannot know */
+	/* a resume after that succeeds: the driver cannot know */
 	assert_int_equal(stand_resume(p->on[1], event, true), CMD_OK);
 	assert_ends_with_retry(p);
 	assert_int_equal(p->on[1]->dev.stats.page_faults_failed, 0);
 }
 
-/* The other one: the requester goes, and the responder's driver still has its fault to answer */
+/* The requester goes away, and the responder's driver still resumes its fault */
 static void test_requester_gone(void **state)
 {
 	struct pair *p = *state;
@@ -331,7 +331,7 @@ static void test_requester_gone(void **state)
 	assert_int_equal(p->on[1]->dev.stats.page_faults_resumed, 0);
 }
 
-/* A token is one of the device that reported the fault: the other's driver cannot resume it */
+/* A token belongs to the device that reported the fault: the other driver cannot resume it */
 static void test_tokens(void **state)
 {
 	struct pair *p = *state;
@@ -356,7 +356,7 @@ static void test_tokens(void **state)
 	assert_int_equal(p->on[1]->dev.stats.page_faults_resumed, 1);
 }
 
-/* An error of the responder is told to its own driver, and the sender has its own */
+/* An error of the responder is reported to its driver, and the sender gets its own error */
 static void test_error_sides(void **state)
 {
 	struct pair *p = *state;
@@ -375,7 +375,7 @@ static void test_error_sides(void **state)
 	pair_silent(p, 1);
 }
 
-/* An event that one device leaves to another is not forgotten, whichever had its turn first */
+/* An event that one device causes on the other is due, even if the other was run first */
 static void test_due(void **state)
 {
 	struct pair *p = *state;
@@ -394,7 +394,7 @@ static void test_due(void **state)
 	pair_complete(p, 0, CQE_RECEIVE_SEND, SYNDROME_OK, 64);
 }
 
-/* After a reset a device has neither the other's numbers nor those that it had before */
+/* After a reset a device uses neither the other's numbers nor its own previous ones */
 static void test_numbers(void **state)
 {
 	struct pair *p = *state;

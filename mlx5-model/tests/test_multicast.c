@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Who is attached to a group gets what is sent to it, once, and nobody else. */
+/* Datagrams to a group are received once by each attached queue pair, and by no other. */
 #include "unit.h"
 
 #include "base/caps.h"
@@ -16,7 +16,7 @@
 static const uint8_t group[16] = { 0xff, 0x12, 0x40, 0x1b, 0xff, 0xff, [15] = 7 };
 static const uint8_t other_group[16] = { 0xff, 0x12, 0x40, 0x1b, 0xff, 0xff, [15] = 8 };
 
-/* A queue pair; received at the beginning of its buffer, sent from the second half */
+/* A queue pair; it receives at the start of its buffer and sends from the second half */
 struct member {
 	struct stand *b;
 	struct stand_cq cq;
@@ -29,7 +29,7 @@ struct net {
 	struct stand stands[2];
 	struct dev *dev[2];
 	struct member members[MEMBERS];
-	struct stand_qp to; /* everybody */
+	struct stand_qp to; /* all members */
 	struct stand_wr wr;
 };
 
@@ -146,13 +146,13 @@ static void silent(struct member *m)
 	assert_null(stand_poll(m->b, &m->cq));
 }
 
-/* That it was sent, of which the first member knows no more */
+/* The sender's completion: success, whether or not a member received it */
 static void sent(struct net *n)
 {
 	complete(&n->members[0], CQE_REQUESTER, SYNDROME_OK);
 }
 
-/* What the sender sends now, every byte of it; the buffer is as before then */
+/* Checks each byte that the member received, and resets its buffer */
 static const uint8_t *received(struct net *n, unsigned int member)
 {
 	struct member *m = &n->members[member];
@@ -182,7 +182,7 @@ static const uint8_t *received(struct net *n, unsigned int member)
 	return cqe;
 }
 
-/* Everybody but those with these bits */
+/* Received by all members but those in the mask */
 static void received_but(struct net *n, unsigned int without)
 {
 	unsigned int i;
@@ -211,7 +211,7 @@ static void test_everybody(void **state)
 
 	send_it(n);
 	received_but(n, 0);
-	/* once for the wire, however many there are behind it */
+	/* counted once per device, not per member */
 	counted(n, 500, 500);
 	n->wr.opcode = WQE_SEND_IMM;
 	n->wr.immediate = 0x01020304;
@@ -221,7 +221,7 @@ static void test_everybody(void **state)
 	counted(n, 500 + ROOM - GRH, 500 + ROOM - GRH);
 }
 
-/* Attached to another group, nobody hears this one; to both, each once */
+/* Members of another group get nothing; a member of both gets each datagram once */
 static void test_groups(void **state)
 {
 	struct net *n = *state;
@@ -258,7 +258,7 @@ static void test_not_addressed(void **state)
 	uint8_t gid[16];
 	unsigned int i;
 
-	/* each of them alone is wrong; first the GID is there, but not said to be */
+	/* one wrong value at a time; first a GRH whose flag is cleared */
 	stand_post(n->members[0].b, &n->members[0].qp, &n->wr);
 	stand_at(n->members[0].b, n->members[0].qp.sq)[16 + 28] = 0;
 	stand_run(n->members[0].b);
@@ -304,7 +304,7 @@ static void test_detached(void **state)
 	assert_int_equal(detach(&n->members[3], group), CMD_OK);
 	send_it(n);
 	received_but(n, 1 << 1 | 1 << 2 | 1 << 3);
-	/* nobody on the other device */
+	/* no member on the other device */
 	counted(n, 1000, 500);
 	assert_int_equal(detach(&n->members[0], group), CMD_OK);
 	heard_by_nobody(n);
@@ -322,7 +322,7 @@ static void test_destroyed(void **state)
 	assert_int_equal(destroy(&n->members[3]), CMD_OK);
 	assert_int_equal(n->dev[1]->attachments.count, 1);
 	assert_int_equal(detach(&n->members[3], group), CMD_BAD_RESOURCE);
-	/* the next one that has the number is in no group by that */
+	/* the next queue pair of this number is not attached */
 	n->dev[1]->qps.next = n->members[3].qp.number;
 	member_init(&n->members[3], n->members[3].b, QP_UD);
 	assert_int_equal(n->members[3].qp.number + 1, n->dev[1]->qps.next);
@@ -335,7 +335,7 @@ static void test_destroyed(void **state)
 	received_but(n, 0);
 }
 
-/* A queue pair that is reset stays attached, and hears nothing until it can receive again */
+/* A queue pair that is reset stays attached, but gets nothing until it can receive again */
 static void test_not_receiving(void **state)
 {
 	struct net *n = *state;
@@ -379,7 +379,7 @@ static void test_twice(void **state)
 	assert_int_equal(n->dev[0]->attachments.count, 2);
 	send_it(n);
 	received_but(n, 0);
-	/* and one detach is enough */
+	/* one detach is enough */
 	assert_int_equal(detach(&n->members[1], group), CMD_OK);
 	send_it(n);
 	received_but(n, 1 << 1);
@@ -438,7 +438,7 @@ static void test_full(void **state)
 	n->wr.gid = gid;
 	send_it(n);
 	received_but(n, 1 << 0 | 1 << 2 | 1 << 3);
-	/* all of it goes with the queue pair */
+	/* destroying the queue pair removes all its attachments */
 	assert_int_equal(destroy(&n->members[1]), CMD_OK);
 	assert_int_equal(n->dev[0]->attachments.count, 0);
 }
@@ -463,7 +463,7 @@ static void test_short_buffer(void **state)
 	counted(n, 2 * (ROOM - GRH), 2 * (ROOM - GRH));
 }
 
-/* The sender is one of those that cannot take it: all others have it, and it was sent */
+/* The sender's own buffer is too short: all others receive it, and the send succeeds */
 static void test_short_sender(void **state)
 {
 	struct net *n = *state;
@@ -487,7 +487,7 @@ static void test_short_sender(void **state)
 	counted(n, ROOM - GRH + 1, ROOM - GRH + 1);
 }
 
-/* What is sent lies where the sender receives it: the others have it as it was */
+/* The sender receives into its payload: the others get the original bytes */
 static void test_same_buffer(void **state)
 {
 	struct net *n = *state;
@@ -530,7 +530,7 @@ static void test_nothing_posted(void **state)
 	assert_int_equal(n->dev[1]->stats.rnr_waits, 0);
 }
 
-/* Two that take their buffers from one queue take one each, as long as there are some */
+/* Two members with one SRQ take one WQE each, while there are any */
 static void test_shared(void **state)
 {
 	struct net *n = *state;
@@ -557,7 +557,7 @@ static void test_shared(void **state)
 	assert_int_equal(n->dev[0]->stats.rnr_waits, 1);
 }
 
-/* A buffer that is not there is one receiver's loss; no driver hears of it, nobody waits */
+/* A receiver whose buffer would fault gets nothing: no event, and the others do not wait */
 static void test_absent(void **state)
 {
 	struct net *n = *state;
@@ -572,7 +572,7 @@ static void test_absent(void **state)
 	stand_update(m->b, key, 0, (const uint64_t[8]){ m->buffer | 3 }, 8);
 	send_it(n);
 	received_but(n, 0);
-	/* the sender's own is asked for, and the message is sent then */
+	/* the sender's payload does fault, and the message is sent after the resume */
 	key = stand_register(n->members[0].b, n->members[0].buffer, BUFFER, 12, false);
 	n->wr.address = n->members[0].buffer + PAYLOAD_AT;
 	n->wr.lkey = key;

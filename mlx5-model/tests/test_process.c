@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The process as QEMU meets it: a socket for each device, which come and go on their own. */
+/* The process as QEMU uses it: a socket for each device, which connect and close independently. */
 #include "unit.h"
 
 #include "vfio/vfu.h"
@@ -80,7 +80,7 @@ static int come(struct process *p, unsigned int device)
 	return fd;
 }
 
-/* The device answers, soon and whatever the other one is at */
+/* The device answers, independently of the other one */
 static void ask(int fd)
 {
 	uint8_t message[VFU_HEADER + 4] = { 1, 0, VERSION, 0, sizeof(message) }, reply[512];
@@ -154,7 +154,7 @@ static void test_nonsense(void **state)
 	struct pollfd wait = { .fd = first, .events = POLLIN };
 	uint8_t byte;
 
-	/* the one who talks it is dropped, and nobody else */
+	/* only the client that sent it is disconnected */
 	ask(second);
 	assert_int_equal(write(first, nonsense, sizeof(nonsense)), sizeof(nonsense));
 	assert_int_equal(poll(&wait, 1, WAIT_MS), 1);

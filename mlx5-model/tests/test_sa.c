@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The subnet administrator: what it answers, and how questions and answers come through a device. */
+/* The subnet administrator: its answers, and how requests and answers pass through a device. */
 #include "unit.h"
 
 #include "cmd/port.h"
@@ -32,7 +32,7 @@
 #define DLID (1 << 4)
 #define SLID (1 << 5)
 
-/* and of a member: what it takes to join, and to make a group */
+/* and of a member record: required to join, and to create a group */
 #define JOINS (1 << 0 | 1 << 1 | 1 << 16)
 #define MAKES (JOINS | 1 << 2 | 1 << 6 | 1 << 7 | 1 << 12 | 1 << 13)
 
@@ -76,7 +76,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Nothing in it is zero that the administrator need not look at, and the record is empty */
+/* All header bytes that the administrator ignores are set, and the record is empty */
 static uint8_t *question(struct net *n, uint8_t method, uint16_t attribute, uint64_t components)
 {
 	unsigned int i;
@@ -93,7 +93,7 @@ static uint8_t *question(struct net *n, uint8_t method, uint16_t attribute, uint
 	return n->request + RECORD;
 }
 
-/* The record of an answer that is to have this status, and is about this question */
+/* Checks the answer's header against the request and the status; returns its record */
 static const uint8_t *answer(struct net *n, uint16_t status)
 {
 	uint8_t method = n->request[3] == SET ? GET : n->request[3];
@@ -123,7 +123,7 @@ static void test_class_port_info(void **state)
 	ask(n, 0, UNSUPPORTED);
 }
 
-/* From port 0 to that one, whose GIDs are those with these indexes */
+/* Checks a path record from port 0 to another port, with GIDs of these indexes */
 static void expect_path(struct net *n, const uint8_t *path, unsigned int to, unsigned int dgid,
 			unsigned int sgid)
 {
@@ -149,7 +149,7 @@ static void test_path(void **state)
 	port_gid(n->port[0], 0, path + 24);
 	port_gid(n->port[1], 0, path + 8);
 	expect_path(n, ask(n, 0, OK), 1, 0, 0);
-	/* the GID that was asked for is the one of the answer */
+	/* the answer has the GID of the request */
 	port_gid(n->port[1], 1, path + 8);
 	port_gid(n->port[0], 1, path + 24);
 	expect_path(n, ask(n, 0, OK), 1, 1, 1);
@@ -164,7 +164,7 @@ static void test_path(void **state)
 	put_be16(path + 40, 2);
 	put_be16(path + 42, 1);
 	expect_path(n, ask(n, 0, OK), 1, 0, 0);
-	/* what is not said to be there is not looked at */
+	/* fields outside of the component mask are ignored */
 	memset(path + 8, 0x55, 32);
 	expect_path(n, ask(n, 0, OK), 1, 0, 0);
 }
@@ -185,7 +185,7 @@ static void test_no_path(void **state)
 	path[24]++;
 	ask(n, 0, NO_RECORDS);
 	path[24]--;
-	/* GID and LID of two */
+	/* GID and LID of different ports */
 	put_be64(n->request + 48, DGID | DLID | SGID);
 	put_be16(path + 40, 1);
 	ask(n, 0, NO_RECORDS);
@@ -211,7 +211,7 @@ static void test_no_path(void **state)
 	ask(n, 0, OK);
 }
 
-/* A join of a group of IPv4, or a leave; the last bytes of its GID */
+/* A request to join or leave an IPv4 group; group: the last bytes of its GID */
 static uint8_t *member(struct net *n, uint8_t method, uint64_t components, unsigned int port,
 		       uint32_t group, uint8_t join)
 {
@@ -235,7 +235,7 @@ static uint16_t joined_lid(struct net *n, unsigned int port, uint16_t status)
 	return get_be16(ask(n, port, status) + 36);
 }
 
-/* The group as who made it wanted it, by whomever it is joined */
+/* Checks that the group is as its creator requested, with another port's join as well */
 static void expect_member(struct net *n, const uint8_t *record, uint16_t lid, uint8_t join)
 {
 	uint8_t expected[SA_MAD_SIZE - RECORD];
@@ -263,12 +263,12 @@ static void test_join(void **state)
 	expect_member(n, ask(n, 1, OK), 0xc000, FULL);
 	member(n, SET, JOINS, 1, 7, 0xf0);
 	ask(n, 1, INVALID);
-	/* what the second one would have had it be does not matter */
+	/* the parameters of a later join are ignored */
 	put_be32(member(n, SET, MAKES, 1, 7, FULL) + 32, ~QKEY);
 	expect_member(n, ask(n, 1, OK), 0xc000, FULL);
 	member(n, SET, MAKES, 1, 8, SEND_ONLY_FULL);
 	expect_member(n, ask(n, 1, OK), 0xc001, SEND_ONLY_FULL);
-	/* states add up, by port */
+	/* join states accumulate, by port */
 	member(n, SET, JOINS, 0, 8, NON_MEMBER);
 	expect_member(n, ask(n, 0, OK), 0xc001, NON_MEMBER);
 	member(n, SET, JOINS, 0, 8, FULL);
@@ -280,7 +280,7 @@ static void test_broadcast(void **state)
 	struct net *n = *state;
 	const uint8_t *record;
 
-	/* nothing is left of one that was in its place */
+	/* nothing is left of the group that had its slot before */
 	member(n, SET, MAKES, 0, 7, FULL);
 	ask(n, 0, OK);
 	member(n, DELETE, JOINS, 0, 7, FULL);
@@ -294,7 +294,7 @@ static void test_broadcast(void **state)
 	assert_int_equal(get_be16(record + 40), 0xffff);
 	assert_int_equal(get_be32(record + 44), 0);
 	assert_int_equal(record[48], 0x20 | FULL);
-	/* and not as somebody would like it */
+	/* parameters of a request do not change it */
 	member(n, DELETE, JOINS, 0, UINT32_MAX, FULL);
 	ask(n, 0, OK);
 	member(n, SET, MAKES, 0, UINT32_MAX, FULL);
@@ -319,7 +319,7 @@ static void test_refused(void **state)
 		put_be64(n->request + 48, MAKES & ~(1ull << joins[i]));
 		ask(n, 0, TOO_FEW);
 	}
-	/* not multicast; no state; none that makes a group, be it the broadcast group */
+	/* not multicast; no state; a state that cannot create a group, also the broadcast group */
 	record = member(n, SET, MAKES, 0, 7, FULL);
 	port_gid(n->port[1], 0, record);
 	ask(n, 0, INVALID_GID);
@@ -329,12 +329,12 @@ static void test_refused(void **state)
 	ask(n, 0, INVALID);
 	member(n, SET, JOINS, 0, UINT32_MAX, SEND_ONLY);
 	ask(n, 0, INVALID);
-	/* in another's place, or in nobody's */
+	/* for another port, or for an unknown one */
 	member(n, SET, MAKES, 1, 7, FULL);
 	ask(n, 0, INVALID);
 	member(n, SET, MAKES, 0, 7, FULL)[16]++;
 	ask(n, 0, INVALID);
-	/* of all these, none is there */
+	/* none of these created a group */
 	for (i = 0; i < SA_GROUPS; i++)
 		assert_int_equal(n->fabric.sa.groups[i].joined[0] | n->fabric.sa.groups[i].joined[1],
 				 0);
@@ -350,7 +350,7 @@ static void test_leave(void **state)
 	assert_int_equal(joined_lid(n, 0, OK), 0xc000);
 	member(n, SET, MAKES, 0, 8, FULL);
 	assert_int_equal(joined_lid(n, 0, OK), 0xc001);
-	/* who is not in it, or not like that, or is another */
+	/* a port that has not joined, or not in this state, or another port */
 	member(n, DELETE, JOINS, 1, 7, FULL);
 	ask(n, 1, INVALID);
 	ask(n, 0, INVALID);
@@ -361,7 +361,7 @@ static void test_leave(void **state)
 	member(n, DELETE, JOINS, 0, 7, FULL);
 	expect_member(n, ask(n, 0, OK), 0xc000, 0);
 	ask(n, 0, INVALID);
-	/* by the other it is still held, by each of its states */
+	/* the group exists as long as the other port has one of its states */
 	member(n, DELETE, JOINS, 1, 7, FULL);
 	expect_member(n, ask(n, 1, OK), 0xc000, NON_MEMBER);
 	member(n, SET, MAKES, 0, 9, FULL);
@@ -369,7 +369,7 @@ static void test_leave(void **state)
 	member(n, DELETE, JOINS, 1, 7, NON_MEMBER);
 	ask(n, 1, OK);
 	ask(n, 1, NO_RECORDS);
-	/* its LID is free, and there is nothing left of it */
+	/* its LID is free, and nothing of it is left */
 	member(n, SET, JOINS, 1, 7, FULL);
 	ask(n, 1, TOO_FEW);
 	member(n, SET, MAKES, 1, 10, FULL);
@@ -414,7 +414,7 @@ static void test_reset(void **state)
 	member(n, SET, MAKES, 0, 8, FULL);
 	assert_int_equal(joined_lid(n, 0, OK), 0xc001);
 	model_reset(n->port[0]);
-	/* the one group is the other's alone, and the other is gone */
+	/* only the other port is in the first group, and the second is gone */
 	member(n, DELETE, JOINS, 0, 7, FULL);
 	ask(n, 0, INVALID);
 	member(n, DELETE, JOINS, 0, 8, FULL);
@@ -423,7 +423,7 @@ static void test_reset(void **state)
 	assert_int_equal(stand_command(&n->stands[1], in, sizeof(in), out, sizeof(out)), CMD_OK);
 	member(n, DELETE, JOINS, 1, 7, FULL);
 	ask(n, 1, NO_RECORDS);
-	/* a device in the place of one that was taken out is in none of its groups */
+	/* a device in the slot of a removed one is in none of its groups */
 	member(n, SET, MAKES, 1, 7, FULL);
 	ask(n, 1, OK);
 	stand_destroy(&n->stands[1]);
@@ -479,7 +479,7 @@ static void test_unanswered(void **state)
 	}
 }
 
-/* A queue pair that asks, with its question at the beginning of the buffer */
+/* A requesting queue pair, with its request at the start of the buffer */
 struct asker {
 	struct stand *b;
 	struct stand_cq cq;
@@ -515,7 +515,7 @@ static void asker_init(struct asker *a, struct net *n, unsigned int port, unsign
 	};
 }
 
-/* Nothing comes of it, and the sender does not know */
+/* Sends a request that is dropped; the sender gets no error */
 static void asker_lose(struct asker *a, const struct net *n)
 {
 	const uint8_t *cqe;
@@ -534,7 +534,7 @@ static void asker_receive(struct asker *a, uint32_t length)
 	stand_receive(a->b, &a->qp, a->buffer + ANSWER_AT, a->b->pa_key, length);
 }
 
-/* Sends, and looks at what came: completion and every byte of it and beside it */
+/* Sends, and checks the completion and each byte of the answer and around it */
 static const uint8_t *asker_ask(struct asker *a, struct net *n, uint16_t status)
 {
 	const uint8_t *at = stand_at(a->b, a->buffer + ANSWER_AT), *cqe;
@@ -556,7 +556,7 @@ static const uint8_t *asker_ask(struct asker *a, struct net *n, uint16_t status)
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, CQE_REQUESTER);
 	assert_null(stand_poll(a->b, &a->cq));
-	/* without a GRH its place is left alone */
+	/* without a GRH its bytes are not written */
 	for (i = 0; i < 40; i++)
 		assert_int_equal(at[i], 0xee);
 	for (i = ANSWER; i < ANSWER + 200; i++)
@@ -591,11 +591,11 @@ static void test_device(void **state)
 	asker_silent(&a[1]);
 	expect_path(n, asker_ask(&a[1], n, OK), 1, 0, 0);
 	asker_silent(&a[0]);
-	/* and the port that joins is the one that it came through */
+	/* and the port that the request came through joins */
 	member(n, SET, MAKES, 1, 7, FULL);
 	asker_ask(&a[0], n, INVALID);
 	expect_member(n, asker_ask(&a[1], n, OK), 0xc000, FULL);
-	/* it is no traffic between devices */
+	/* this is not counted as traffic between devices */
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(n->port[i]->stats.bytes_sent, 0);
 		assert_int_equal(n->port[i]->stats.bytes_in, 0);
@@ -634,12 +634,12 @@ static void test_dropped(void **state)
 	other.lid = 0x100;
 	question(n, GET | RESPONSE, CLASS_PORT_INFO, 0);
 	asker_lose(&a, n);
-	/* the receive WQE is where it was */
+	/* the receive WQE is still there */
 	question(n, GET, CLASS_PORT_INFO, 0);
 	asker_ask(&a, n, OK);
 }
 
-/* Any queue pair with the Q_Key may ask, and has the answer itself */
+/* Any queue pair with the Q_Key may send requests, and gets the answer itself */
 static void test_other_askers(void **state)
 {
 	struct net *n = *state;
@@ -655,7 +655,7 @@ static void test_other_askers(void **state)
 	asker_lose(&stranger, n);
 	asker_ask(&ud, n, OK);
 	asker_silent(&general);
-	/* general services are the first queue pair for them, and that one cannot receive */
+	/* QP1 is the first queue pair of its type, and that one cannot receive */
 	asker_init(&second, n, 0, QP_GENERAL, STAND_GENERAL_QKEY);
 	asker_receive(&second, ANSWER);
 	stand_modify(general.b, &general.qp, MLX5_CMD_OP_2RST_QP, NULL);
@@ -674,19 +674,19 @@ static void test_lost(void **state)
 
 	asker_init(&a, n, 0, QP_GENERAL, STAND_GENERAL_QKEY);
 	absent = stand_register(a.b, a.buffer, STAND_PAGE, 12, false);
-	/* done, though nobody was told */
+	/* the request is executed, though its answer is lost */
 	member(n, SET, MAKES, 0, 7, FULL);
 	asker_lose(&a, n);
 	assert_int_equal(n->fabric.sa.groups[0].joined[0], FULL);
 	asker_receive(&a, ANSWER);
 	expect_member(n, asker_ask(&a, n, OK), 0xc000, FULL);
-	/* who would have to fault first goes without, and no driver is troubled */
+	/* a receiver that would have to fault gets nothing, and no event is sent */
 	stand_receive(a.b, &a.qp, a.buffer + ANSWER_AT, absent, ANSWER);
 	asker_lose(&a, n);
 	assert_int_equal(n->port[0]->stats.page_faults, 0);
 	stand_update(a.b, absent, 0, (const uint64_t[8]){ a.buffer | 3 }, 8);
 	expect_member(n, asker_ask(&a, n, OK), 0xc000, FULL);
-	/* too short: the receive fails, and with it the queue pair, but not the question */
+	/* too short: the receive fails, and with it the queue pair, but not the request */
 	asker_receive(&a, ANSWER - 1);
 	stand_post(a.b, &a.qp, &a.wr);
 	stand_run(a.b);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Work requests between two queue pairs, with and without page faults, well and badly. */
+/* Work requests between two queue pairs: with and without page faults, success and errors. */
 #include "pair.h"
 
 #include <time.h>
@@ -160,7 +160,7 @@ static void test_access_error(void **state)
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_FLUSHED, 0);
 	pair_silent(p, 0);
-	/* the responder is told, and its queue is flushed */
+	/* the responder gets an event, and its queue is flushed */
 	event = stand_event(p->on[1], p->on[1]->async_ring, &p->on[1]->async_seen);
 	assert_non_null(event);
 	assert_int_equal(event[1], EVENT_QP_ACCESS_ERROR);
@@ -200,7 +200,7 @@ static void test_not_ready(void **state)
 	pair_silent(p, 0);
 	assert_int_equal(PAIR_TOTAL(p, rnr_waits), 1);
 	pair_receive(p, 0, 4000);
-	/* nobody rings: found by looking again */
+	/* there is no doorbell: found by polling */
 	pair_wait(p, 1);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
 	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
@@ -217,7 +217,7 @@ static void test_no_peer(void **state)
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
 }
 
-/* What hardware would not look at, or would not say */
+/* Errors that hardware would not check, or not report */
 static void test_strict(void **state)
 {
 	struct pair *p = *state;
@@ -325,7 +325,7 @@ static void test_fault_error(void **state)
 	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
 	assert_int_equal(PAIR_TOTAL(p, page_faults_failed), 1);
-	/* twice is once */
+	/* a second resume has no effect */
 	assert_int_equal(stand_resume(p->on[1], event, false), CMD_OK);
 }
 
@@ -337,7 +337,7 @@ static void test_fault_stalls_one(void **state)
 
 	wr.rkey = pair_absent(p, 1);
 	pair_send(p, &wr);
-	/* the other direction goes on */
+	/* the other direction continues */
 	other = (struct stand_wr){
 		.opcode = WQE_WRITE, .remote = p->buffer[0], .rkey = p->key[0],
 		.address = p->buffer[1], .lkey = p->key[1], .length = 64,
@@ -346,7 +346,7 @@ static void test_fault_stalls_one(void **state)
 	stand_run(p->on[0]);
 	pair_complete(p, 1, CQE_REQUESTER, SYNDROME_OK, 0);
 	pair_silent(p, 0);
-	/* a queue pair that goes away takes its fault along */
+	/* resetting the queue pair drops its fault */
 	event = pair_fault(p, 1);
 	stand_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
 	assert_int_equal(PAIR_TOTAL(p, page_faults_dropped), 1);
@@ -355,7 +355,7 @@ static void test_fault_stalls_one(void **state)
 	pair_silent(p, 0);
 }
 
-/* Whatever is held back comes, without anything more from the driver */
+/* Delayed events arrive without further action of the driver */
 static void test_delay(void **state)
 {
 	struct pair *p = *state;
@@ -377,11 +377,11 @@ static void test_delay(void **state)
 	assert_non_null(event);
 }
 
-/* On one device, and between two */
+/* On one device and between two */
 #define TEST(name)                                              \
 	{ #name, name, setup, teardown, NULL },                 \
 	{ #name "_two", name, setup_two, teardown, NULL }
-/* With page faults, and so in both schemes */
+/* Tests with page faults run in both schemes */
 #define TEST_FAULT(name)                                        \
 	TEST(name),                                             \
 	{ #name "_memory", name, setup_memory, teardown, NULL }, \

@@ -117,7 +117,7 @@ static void test_regions(void **state)
 	assert_int_equal(message(f, 9, 16, -1, 0), 0);
 	memcpy(name, f->reply + VFU_HEADER + 16, 8);
 	assert_string_equal(name, "commands");
-	/* beyond the end, too much, more than the message has */
+	/* after the end, too much, more than the message has */
 	put(f, 0, PCI_BAR_DEVICE_SIZE - 4, 8);
 	put(f, 12, 8, 4);
 	assert_int_equal(message(f, 9, 16, -1, 0), EINVAL);
@@ -145,7 +145,7 @@ static void test_memory(void **state)
 	put(f, 24, 65536, 8);
 	assert_int_equal(message(f, 2, 32, fd, 0), 0);
 	assert_true(guest_read(&f->dev.guest, 0x10ffff, &byte, 1));
-	/* the descriptor is not ours any more */
+	/* the handler owns the descriptor now */
 	assert_int_equal(close(fd), -1);
 	put(f, 16, 0x200000, 8);
 	put(f, 24, 4096, 8);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* From key and address to memory: every kind of mkey, and what is refused. */
+/* Translation: every kind of mkey, and refused accesses. */
 #include "unit.h"
 
 #include "data/umr.h"
@@ -61,7 +61,7 @@ static void test_mtt(void **state)
 	};
 	uint32_t key;
 
-	/* backwards, so that nothing runs on by accident */
+	/* in descending order, so that no two pages are contiguous by accident */
 	put_be64(list, (page + 3 * 4096) | 3);
 	put_be64(list + 8, (page + 2 * 4096) | 3);
 	put_be64(list + 16, (page + 4096) | 1);
@@ -70,7 +70,7 @@ static void test_mtt(void **state)
 	assert_int_equal(look(f, key, m.start, 4096, XLATE_LOCAL_WRITE), XLATE_OK);
 	assert_piece(f, 0, page + 3 * 4096 + 0x123, 4096 - 0x123);
 	assert_piece(f, 1, page + 2 * 4096, 0x123);
-	/* the third page can be read only, the fourth is not there */
+	/* the third page is read-only, the fourth is not present */
 	assert_int_equal(look(f, key, 0x7002000, 8, XLATE_REMOTE_READ), XLATE_OK);
 	assert_int_equal(look(f, key, 0x7001ff8, 16, XLATE_REMOTE_WRITE), XLATE_FAULT);
 	assert_int_equal(f->miss.address, 0x7002000);
@@ -102,7 +102,7 @@ static void test_huge(void **state)
 	uint32_t key;
 
 	put_be64(list, page | 3);
-	/* wrong by a 4 KiB page: hardware takes the top of it */
+	/* off by a 4 KiB page: hardware ignores the low bits */
 	put_be64(list + 8, (page + (2 << 20) + 4096) | 3);
 	key = stand_create_mkey(&f->b, &m);
 	assert_int_equal(look(f, key, m.start + 5, 4096, XLATE_LOCAL_READ), XLATE_OK);
@@ -218,7 +218,7 @@ static void test_interleaved(void **state)
 	assert_piece(f, 4, page + 128, 8);
 	assert_piece(f, 5, page + 1024 + 32, 4);
 	assert_int_equal(look(f, key, 0, 37, XLATE_LOCAL_READ), XLATE_DENIED);
-	/* patterns that cannot be: no entries, more than there are, cycles of no bytes */
+	/* invalid patterns: no entries, more than there are, empty cycles */
 	put_be32(list + 8, UINT32_MAX);
 	put_be16(list + 14, 0);
 	assert_int_equal(look(f, stand_create_mkey(&f->b, &m), 0, 8, XLATE_LOCAL_READ),
@@ -258,7 +258,7 @@ static void test_outside(void **state)
 	};
 	uint32_t key;
 
-	/* memory that the guest does not have, and the last page of what it has */
+	/* memory that the guest does not have, and the last page that it has */
 	put_be64(list, (STAND_BASE + STAND_SIZE) | 3);
 	put_be64(list + 8, (STAND_BASE + STAND_SIZE - 4096) | 3);
 	key = stand_create_mkey(&f->b, &m);
@@ -267,7 +267,7 @@ static void test_outside(void **state)
 	assert_int_equal(f->b.dev.stats.bad_dma, 1);
 	assert_int_equal(look(f, f->b.pa_key, STAND_BASE - 1, 2, XLATE_LOCAL_READ), XLATE_DENIED);
 	assert_int_equal(look(f, f->b.pa_key, UINT64_MAX, 2, XLATE_LOCAL_READ), XLATE_DENIED);
-	/* the null key takes and gives everything, and touches nothing */
+	/* the null key accepts all accesses and touches no memory */
 	assert_int_equal(look(f, KEY_NULL, 0, 1 << 20, XLATE_LOCAL_WRITE), XLATE_OK);
 	assert_null(f->sg.pieces[0].host);
 }
@@ -282,7 +282,7 @@ static void test_umr(void **state)
 	struct stats *stats = &f->b.dev.stats;
 
 	assert_int_equal(look(f, key, page, 4096, XLATE_LOCAL_WRITE), XLATE_FAULT);
-	/* rounded up to 64 bytes by the driver, of which 32 have room */
+	/* the driver rounds up to 64 bytes; only 32 of them fit */
 	stats->xlt_entries_written = 0;
 	stand_update(&f->b, key, 0, there, 8);
 	assert_int_equal(stats->umr_posts, 1);
@@ -294,12 +294,12 @@ static void test_umr(void **state)
 	assert_int_equal(stats->zapped_entries, 1);
 	assert_int_equal(look(f, key, page, 8192, XLATE_LOCAL_WRITE), XLATE_OK);
 	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
-	/* far beyond the table */
+	/* far after the end of the table */
 	stand_update(&f->b, key, 1000, there, 8);
 	assert_int_equal(look(f, key, page, 8193, XLATE_LOCAL_WRITE), XLATE_FAULT);
 }
 
-/* Reserved bits: of the control segment whoever asks, of the mkey's context from the kernel */
+/* Reserved bits: in the control segment of any sender, in the mkey context only of the kernel's */
 static void test_umr_strict(void **state)
 {
 	struct fixture *f = *state;
