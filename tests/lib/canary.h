@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Canaries: private memory, always fresh, in which nothing but its own bytes may
- * ever appear. Pages that others give back come to life again here.
+ * Canaries: private memory, always freshly mapped, in which only its own bytes
+ * may ever appear. It reuses pages that other mappings freed.
  */
 #ifndef LAB_CANARY_H
 #define LAB_CANARY_H
@@ -18,7 +18,7 @@ struct canaries {
 	atomic_uint wrong;
 };
 
-/* A thread's function: takes memory into use and looks after it until told to stop. */
+/* A thread's function: maps memory, fills and checks it, until it is stopped. */
 void *canaries_run(void *canaries);
 
 #endif

@@ -12,7 +12,7 @@
 #define MR_LEN (SZ_1M * 16)
 #define RANDOM_TRANSFERS 32
 #define RANDOM_MAX (SZ_1M / 8)
-#define ENOUGH_BAD 4 /* wrong transfers after which nothing new is to be learnt */
+#define ENOUGH_BAD 4 /* stop after this many wrong transfers */
 
 static const struct combo combos[] = {
 	{ &mode_pinned, MEM_BASE, true, true, 0 },
@@ -85,18 +85,18 @@ static void transfer(struct sweep *s, size_t at, size_t len)
 	x.near_at = s->subject == NEAR ? at : other_at;
 	x.far_at = s->subject == FAR ? at : other_at;
 	if (x.op == OP_CMP_SWAP) {
-		/* every other comparison is to succeed */
+		/* let every other comparison succeed */
 		memcpy(&x.compare, x.far->shadow + x.far_at, sizeof(x.compare));
 		x.compare ^= rng_below(rng, 2);
 	}
 	s->total++;
-	/* now and then what is there is sent: zeroes, where nobody wrote before */
+	/* now and then send the present content: zeroes in untouched memory */
 	if (rng_below(rng, 4) ? !xfer_verify(s->pair, &x) : !xfer_verify_as_is(s->pair, &x))
 		s->bad++;
 }
 
 /* A multiple of @unit well inside the subject's MR, or 0 if there is none. */
-static size_t some_border(struct sweep *s, size_t unit)
+static size_t some_boundary(struct sweep *s, size_t unit)
 {
 	const struct buf *buf = s->end[s->subject];
 	size_t first = buf->mr_at / unit + 1, last = (mr_end(buf) - 1) / unit;
@@ -106,16 +106,16 @@ static size_t some_border(struct sweep *s, size_t unit)
 	return (first + rng_below(&s->matrix->rng, last - first + 1)) * unit;
 }
 
-/* From @before bytes before a border of @unit to @after bytes behind it. */
+/* From @before bytes before a boundary of @unit to @after bytes after it. */
 static void across(struct sweep *s, size_t unit, size_t before, size_t after)
 {
-	size_t border = some_border(s, unit);
+	size_t boundary = some_boundary(s, unit);
 
-	if (border && before + after)
-		transfer(s, border - before, before + after);
+	if (boundary && before + after)
+		transfer(s, boundary - before, before + after);
 }
 
-static void across_borders(struct sweep *s, size_t unit)
+static void across_boundaries(struct sweep *s, size_t unit)
 {
 	const size_t mtu = s->pair->mtu;
 	const size_t reach[] = { 0, 1, mtu - 1, mtu, mtu + 1, mtu * 2 - 1 };
@@ -125,8 +125,8 @@ static void across_borders(struct sweep *s, size_t unit)
 			across(s, unit, reach[i], reach[j]);
 }
 
-/* The few lengths that matter at borders of sizes which are not the MR's own. */
-static void touch_borders(struct sweep *s, size_t unit)
+/* The few lengths that matter at boundaries of sizes other than the MR's own. */
+static void touch_boundaries(struct sweep *s, size_t unit)
 {
 	across(s, unit, 1, 1);
 	across(s, unit, 0, s->pair->mtu);
@@ -141,7 +141,7 @@ static void around_packets(struct sweep *s)
 		for (int dlen = -1; dlen <= 1; dlen++)
 			for (int dat = -1; dat <= 1; dat++) {
 				ssize_t len = (ssize_t)(packets * s->pair->mtu) + dlen;
-				size_t page = some_border(s, SZ_4K);
+				size_t page = some_boundary(s, SZ_4K);
 
 				if (page && len >= 0)
 					transfer(s, page + (size_t)(ssize_t)dat, (size_t)len);
@@ -180,10 +180,10 @@ static void atomics(struct sweep *s)
 
 	for (size_t i = 0; i < 3; i++)
 		for (int n = 0; n < 8; n++) {
-			size_t border = some_border(s, units[i]);
+			size_t boundary = some_boundary(s, units[i]);
 
-			transfer(s, border - 8, 8);
-			transfer(s, border, 8);
+			transfer(s, boundary - 8, 8);
+			transfer(s, boundary, 8);
 		}
 	transfer(s, (buf->mr_at + 7) & ~(size_t)7, 8);
 	transfer(s, (mr_end(buf) - 8) & ~(size_t)7, 8);
@@ -208,18 +208,18 @@ unsigned int matrix_transfers(struct matrix *matrix, struct pair *pair, struct b
 		atomics(&s);
 	} else {
 		around_packets(&s);
-		across_borders(&s, SZ_4K);
-		touch_borders(&s, SZ_64K);
-		across_borders(&s, SZ_2M);
+		across_boundaries(&s, SZ_4K);
+		touch_boundaries(&s, SZ_64K);
+		across_boundaries(&s, SZ_2M);
 		around_mr_ends(&s);
 		at_random(&s);
-		/* and one over two borders of huge pages, a byte more on either side */
+		/* and one over two boundaries of huge pages, a byte more on either side */
 		if (pair->type != IBV_QPT_UD) {
-			size_t border = some_border(&s, SZ_2M);
+			size_t boundary = some_boundary(&s, SZ_2M);
 
-			if (border + SZ_2M >= mr_end(s.end[subject]))
-				border -= SZ_2M;
-			transfer(&s, border - 1, SZ_2M + 2);
+			if (boundary + SZ_2M >= mr_end(s.end[subject]))
+				boundary -= SZ_2M;
+			transfer(&s, boundary - 1, SZ_2M + 2);
 		}
 	}
 	*total += s.total;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * The data matrix: ways to register x kinds of memory x sides x MTU, each with
- * transfers that start and end around every border there is, and random ones.
+ * transfers that start and end around every boundary, and random ones.
  */
 #ifndef LAB_MATRIX_H
 #define LAB_MATRIX_H
@@ -28,12 +28,12 @@ struct combo {
 	uint32_t shift; /* of the page size granted; 0: not asked for */
 };
 
-/* Runs everything, a test point for each combination. */
+/* Runs all combinations, with a test point for each. */
 void matrix_run(struct matrix *matrix);
 
 /*
- * The transfers of one combination: @subject is the end whose borders count.
- * Returns how many went wrong.
+ * The transfers of one combination: @subject is the end whose boundaries are used.
+ * Returns the number of wrong transfers.
  */
 unsigned int matrix_transfers(struct matrix *matrix, struct pair *pair, struct buf *near,
 			      struct buf *far, enum end subject, unsigned int *total);

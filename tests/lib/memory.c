@@ -76,7 +76,7 @@ static void map_fixed(struct mem *mem, size_t off, size_t len)
 /* Maps the memory of @mem, between fences. */
 static void map_between_fences(struct mem *mem)
 {
-	/* far below where mmap() looks first, so that nothing settles in a hole made by a test */
+	/* far below the addresses of mmap(), so that no mapping lands in a hole made by a test */
 	static atomic_uintptr_t hint = 0x200000000000;
 	size_t len = mem->len;
 	uintptr_t reserve;
@@ -87,7 +87,7 @@ static void map_between_fences(struct mem *mem)
 	if ((void *)reserve == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	mem->addr = (uint8_t *)((reserve + FENCE + SZ_2M - 1) & ~(SZ_2M - 1));
-	/* what the alignment left over goes back: the fences are exactly FENCE wide */
+	/* unmap the rest of the alignment: the fences are exactly FENCE wide */
 	if ((uintptr_t)mem->addr - FENCE > reserve)
 		munmap((void *)reserve, (uintptr_t)mem->addr - FENCE - reserve);
 	if (reserve + SZ_2M + FENCE > (uintptr_t)mem->addr)
@@ -132,7 +132,7 @@ void mem_unmap(struct mem *mem)
 
 void mem_drop(struct mem *mem, size_t off, size_t len)
 {
-	/* dropping a shared mapping's pages alone would find them again in the file */
+	/* dropped pages of a shared mapping would come back from the file */
 	int advice = is_shared(mem->kind) ? MADV_REMOVE : MADV_DONTNEED;
 
 	if (madvise(mem->addr + off, len, advice))
@@ -238,9 +238,9 @@ static bool khugepaged_sleeps(void)
 }
 
 /*
- * It looks at memory when it starts, when it has slept, and when the first process comes that has
- * huge pages; it may be slow at that. So this process comes first, and it starts anew and is
- * waited for.
+ * It scans memory when it starts, after each sleep, and when the first process with huge pages
+ * appears; that may take long. So make this process the first one, restart it, and wait until it
+ * sleeps.
  */
 void stop_khugepaged(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Memory of a known kind, to register and to pull away again. */
+/* Memory of a known kind, to register and to take away again. */
 #ifndef LAB_MEMORY_H
 #define LAB_MEMORY_H
 
@@ -22,7 +22,7 @@ enum mem_kind {
 
 struct mem {
 	enum mem_kind kind;
-	uint8_t *addr; /* 2 MiB aligned; what lies around it is not accessible */
+	uint8_t *addr; /* 2 MiB aligned, between inaccessible pages */
 	size_t len;
 	int fd; /* of the shared kinds, else -1 */
 };
@@ -33,7 +33,7 @@ const char *mem_name(enum mem_kind kind);
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len);
 void mem_unmap(struct mem *mem);
 
-/* The same for a file of a shared kind that is there already; mem_unmap() closes it. */
+/* The same for an existing file of a shared kind; mem_unmap() closes it. */
 void mem_map_file(struct mem *mem, enum mem_kind kind, size_t len, int fd);
 
 /* Gives the pages of a range back; it reads as zeroes from then on. */
@@ -44,8 +44,8 @@ void mem_punch(struct mem *mem, size_t off, size_t len);
 void mem_refill(struct mem *mem, size_t off, size_t len);
 
 /*
- * Has the CPU touch all pages, every other one first; what is in them stays. Pages taken in address
- * order may happen to be neighbours in physical memory too, and that is a huge page.
+ * Has the CPU touch all pages, every other one first; their content stays. Pages faulted in address
+ * order may happen to be contiguous in physical memory, too, and that is a huge block.
  */
 void touch_scattered(void *addr, size_t len);
 
@@ -53,8 +53,8 @@ void touch_scattered(void *addr, size_t len);
 size_t mem_huge_bytes(const void *addr);
 
 /*
- * Keeps khugepaged from making huge pages again of what a test broke into small
- * ones. Needs root; the setting stays, and 2 MiB of memory.
+ * Keeps khugepaged from collapsing the small pages that a test made of huge ones.
+ * Needs root; the setting stays, and 2 MiB of memory.
  */
 void stop_khugepaged(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Reproducible random numbers, and bytes that tell where and when they were written. */
+/* Reproducible random numbers, and bytes that identify where and when they were written. */
 #ifndef LAB_PATTERN_H
 #define LAB_PATTERN_H
 
@@ -30,7 +30,7 @@ size_t rng_size(struct rng *rng, size_t max);
 void pattern_fill(void *dst, uint64_t gen, uint64_t pos, size_t len);
 
 /*
- * For memory that may lose its pages: each byte is the one of its position and generation, or
+ * For memory that may lose its pages: each byte must be the one of its position and generation, or
  * zero. Prints the first that is neither.
  */
 bool pattern_or_zero(const uint8_t *got, uint64_t gen, size_t pos, size_t len);

@@ -40,7 +40,7 @@ struct ib_uverbs_attr *raw_in(struct raw *raw, uint16_t id, const void *data, si
 {
 	struct ib_uverbs_attr *attr = append(raw, id, len);
 
-	/* what fits goes inline */
+	/* small values are passed inline */
 	if (len <= sizeof(attr->data))
 		memcpy(&attr->data, data, len);
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* uverbs ioctls built by hand, to be wrong in any way wanted. */
+/* uverbs ioctls built by hand, so that a test can make any of it wrong. */
 #ifndef LAB_RAW_H
 #define LAB_RAW_H
 

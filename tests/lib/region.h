@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Registered memory beside a copy of what must be in it. */
+/* Registered memory, with a copy of its expected content. */
 #ifndef LAB_REGION_H
 #define LAB_REGION_H
 
@@ -26,7 +26,7 @@ struct mode {
 };
 
 extern const struct mode mode_pinned;
-extern const struct mode mode_odp;	    /* ODP as it always was */
+extern const struct mode mode_odp;	    /* plain ODP */
 extern const struct mode mode_hugetlb_flag; /* IBV_ACCESS_HUGETLB */
 extern const struct mode mode_strict_2m;
 extern const struct mode mode_strict_64k;
@@ -44,13 +44,13 @@ struct ibv_mr *mode_reg(const struct mode *mode, struct ibv_pd *pd, void *addr, 
 
 /*
  * Offsets ("at") count from the start of the mapping. The MR covers
- * [mr_at, mr_at + mr_len); the rest of the mapping is there to see what is
- * written beside the MR.
+ * [mr_at, mr_at + mr_len); the rest of the mapping detects writes outside of
+ * the MR.
  */
 struct buf {
 	struct rig *rig;
 	struct mem mem;
-	uint8_t *shadow; /* what must be in the mapping */
+	uint8_t *shadow; /* expected content of the mapping */
 	size_t mr_at;
 	size_t mr_len;
 	uint64_t iova; /* of the MR's first byte */
@@ -72,23 +72,23 @@ void buf_make(struct buf *buf, struct rig *rig, enum mem_kind kind, size_t len,
 void buf_dereg(struct buf *buf);
 void buf_close(struct buf *buf);
 
-/* The CPU writes bytes that were never there before. */
+/* The CPU writes bytes of a new generation. */
 void buf_fill(struct buf *buf, size_t at, size_t len);
 
-/* Drops the pages; zeroes must be there now. */
+/* Drops the pages; zeroes are expected from then on. */
 void buf_drop(struct buf *buf, size_t at, size_t len);
 
-/* Takes what is in memory as right: after a transfer that failed half way. */
+/* Takes the memory's content as expected: after a transfer that failed half way. */
 void buf_adopt(struct buf *buf, size_t at, size_t len);
 
 /*
- * Compares a range with what must be there. Prints the first wrong byte, its
- * place in the 4 KiB page, in the 2 MiB block and from @origin on (-1: none).
+ * Compares a range with its expected content. Prints the first wrong byte, its
+ * offset in the 4 KiB page, in the 2 MiB block and from @origin on (-1: none).
  */
 bool buf_check(const struct buf *buf, size_t at, size_t len, ssize_t origin);
 bool buf_check_all(const struct buf *buf);
 
-/* What the device is to be told for @at. */
+/* The address in work requests for @at. */
 uint64_t buf_iova(const struct buf *buf, size_t at);
 
 /* The state of an MR's page table; ends the test if the query fails. */

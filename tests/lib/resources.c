@@ -33,7 +33,7 @@ long resource_count(const struct rig *rig, const char *kind)
 	at = strstr(text, word);
 	if (at)
 		count = strtol(at + strlen(word), NULL, 10);
-	need(count >= 0, "'%s' must tell the number of %ss", command, kind);
+	need(count >= 0, "'%s' must print the number of %ss", command, kind);
 	return count;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the kernel says there is of a device's objects. */
+/* The kernel's counts of a device's objects. */
 #ifndef LAB_RESOURCES_H
 #define LAB_RESOURCES_H
 
@@ -9,8 +9,8 @@
 long resource_count(const struct rig *rig, const char *kind);
 
 /*
- * The same, waiting for it to become @want. What a killed process had goes with its memory, and that
- * a fault of the device may still hold when the process is gone.
+ * The same, waiting for it to become @want. Objects of a killed process are freed with its memory,
+ * which a fault of the device may still hold when the process is gone.
  */
 long resource_settles(const struct rig *rig, const char *kind, long want);
 

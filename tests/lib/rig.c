@@ -17,20 +17,20 @@
 #define DEPTH 64
 #define QKEY 0x1ee7
 /*
- * 17 s: nothing is lost on the way, and what is sent again makes slow faults slower. It may also
- * come after its end was told, and fault once more. rxe takes 7 for no end of retries.
+ * 17 s: no packet is lost here, and resent packets slow down slow faults. They may also arrive
+ * after the completion, and fault once more. With 7, rxe retries without end.
  */
 #define TIMEOUT 22
 #define RETRIES 7
-/* 4 s: the other end may be gone, and what is sent to it again is part of that */
+/* 4 s: the other end may be gone, and resending belongs to that test */
 #define TIMEOUT_HALF 20
 /* Seconds that a transfer may take */
 #define PATIENCE 300
 #define PATIENCE_SLOW 600
-/* The kernel finds the addresses of a new device in its own time. */
+/* The kernel fills the GID table of a new device some time after it is added. */
 #define ADDRESS_S 120
 
-/* With all its checkers a kernel is slow. */
+/* A kernel with all its checkers is slow. */
 static bool is_slow(void)
 {
 	const char *kernel = getenv("HUGEODP_KERNEL");
@@ -60,7 +60,7 @@ static struct ibv_context *open_context(const char *wanted)
 	return ctx;
 }
 
-/* A routable RoCE v2 address if there is one, else whatever the port has. */
+/* A routable RoCE v2 address if there is one, else the port's first. */
 static bool pick_gid(struct rig *rig)
 {
 	struct ibv_gid_entry table[64];

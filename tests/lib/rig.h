@@ -67,7 +67,7 @@ void pair_connect_half(struct pair *pair, uint32_t peer_qpn);
 /* A fresh pair in the place of one whose QPs went into the error state. */
 void pair_renew(struct pair *pair);
 
-/* The next completion; ends the test if none comes for long. */
+/* The next completion; ends the test if there is none for long. */
 struct ibv_wc pair_wait(struct pair *pair, enum end end);
 
 /*

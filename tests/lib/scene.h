@@ -5,7 +5,7 @@
 
 #include "xfer.h"
 
-/* Bytes of a piece: over a border of 64 KiB, with a tail. */
+/* Bytes of a piece: over a boundary of 64 KiB, with a tail. */
 #define PIECE (SZ_64K + 4097)
 
 struct scene {
@@ -20,7 +20,7 @@ struct scene {
 void scene_open(struct scene *scene, struct rig *rig, const struct mode *mode, enum mem_kind kind,
 		size_t len);
 
-/* Without an MR: for a registration that is the test. */
+/* Without an MR: for tests of the registration itself. */
 void scene_open_unregistered(struct scene *scene, struct rig *rig, enum mem_kind kind, size_t len);
 
 void scene_close(struct scene *scene);
@@ -28,7 +28,7 @@ void scene_close(struct scene *scene);
 /* Transfers between the same offset of both bufs; each is a test point. */
 bool scene_write(struct scene *scene, size_t at, size_t len, const char *what);
 bool scene_read(struct scene *scene, size_t at, size_t len, const char *what);
-/* Pieces of the whole MR: over each border of 2 MiB, and one in the middle of each block. */
+/* Pieces of the whole MR: over each boundary of 2 MiB, and one in the middle of each block. */
 bool scene_write_pieces(struct scene *scene, const char *what);
 bool scene_read_pieces(struct scene *scene, const char *what);
 

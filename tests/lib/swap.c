@@ -22,7 +22,7 @@ void swap_on(struct swap *swap, size_t bytes)
 
 	need(!geteuid(), "this needs root, for swap");
 	snprintf(swap->dir, sizeof(swap->dir), "/tmp/lab-swap-XXXXXX");
-	/* a file system that is not swapped out itself: that would be a circle */
+	/* noswap: pages of the swap file must not be swapped out themselves */
 	if (!mkdtemp(swap->dir) || mount("swap", swap->dir, "tmpfs", 0, "noswap"))
 		fatal("a place for swap in %s: %s", swap->dir, strerror(errno));
 	snprintf(file, sizeof(file), "%s/swap", swap->dir);

@@ -11,8 +11,8 @@ struct swap {
 };
 
 /*
- * Over a loop device: what comes back from a synchronous one, like zram, is
- * taken out of swap at once and dirty for that reason. Needs root.
+ * Over a loop device: pages read from a synchronous one, like zram, leave swap
+ * at once and are dirty for that reason. Needs root.
  */
 void swap_on(struct swap *swap, size_t bytes);
 void swap_off(struct swap *swap);

@@ -28,10 +28,10 @@ void note(const char *fmt, ...) TAP_PRINTF(1);
  */
 void need(bool cond, const char *fmt, ...) TAP_PRINTF(2);
 
-/* What must not fail, did: a failed test point, then the end of the program. */
+/* A call that must not fail did: prints a failed test point and ends the program. */
 _Noreturn void fatal(const char *fmt, ...) TAP_PRINTF(1);
 
-/* Prints the plan; the program's exit status. */
+/* Prints the plan; returns the program's exit status. */
 int tap_done(void);
 
 #endif

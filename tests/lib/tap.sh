@@ -4,7 +4,7 @@
 
 TAP_N=0 TAP_FAILED=0
 
-# ok NAME COMMAND...: a test point, passed if the command succeeds; else what is in $dir is shown
+# ok NAME COMMAND...: a test point, passed if the command succeeds; else prints the files in $dir
 ok() {
 	local name=$1
 	shift
@@ -27,7 +27,7 @@ show() {
 	done
 }
 
-# json FILE EXPRESSION: of the parsed values "v", one for each line of the file
+# json FILE EXPRESSION: evaluates it with the parsed values "v", one for each line of the file
 json() {
 	python3 -c '
 import json, sys

@@ -104,7 +104,7 @@ static void apply(const struct pair *pair, const struct xfer *x)
 		memcpy(near, far, x->len);
 	} else {
 		memcpy(far, near, x->len);
-		/* what is in the header is the network's business */
+		/* the content of the header is not checked */
 		buf_adopt(x->far, x->far_at - grh_of(pair), grh_of(pair));
 	}
 }
@@ -169,7 +169,7 @@ bool xfer_verify_as_is(struct pair *pair, const struct xfer *x)
 		right = check_around(x->far, x->far_at, x->len) && right;
 	if (!right) {
 		describe(pair, x);
-		/* each transfer answers for itself */
+		/* the next transfer is checked on its own */
 		buf_adopt(x->near, 0, x->near->mem.len);
 		buf_adopt(x->far, 0, x->far->mem.len);
 	}

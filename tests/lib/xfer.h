@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* One RDMA operation between two bufs, and the check of what it did. */
+/* One RDMA operation between two bufs, and the check of its result. */
 #ifndef LAB_XFER_H
 #define LAB_XFER_H
 
@@ -36,12 +36,12 @@ struct outcome {
 const char *op_name(enum op op);
 
 /*
- * Runs one transfer to its completion(s). After a success the shadows hold what
- * must be in memory now; after a failure they are as they were.
+ * Runs one transfer to its completion(s). After a success the shadows hold the
+ * expected content; after a failure they are unchanged.
  */
 struct outcome xfer_run(struct pair *pair, const struct xfer *xfer);
 
-/* New bytes in the source, the transfer, and a look at the target and around it. */
+/* Fills the source, runs the transfer, and checks the target and the bytes around it. */
 bool xfer_verify(struct pair *pair, const struct xfer *xfer);
 
 /* The same for bytes that are in the source already. */
