@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The memory that the calls are about. */
+/* The memory that the calls register. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,7 +24,7 @@ void areas_map(struct process *process)
 	};
 	struct mem *reserved = &process->area[AREA_RESERVED];
 
-	/* each page that is there is an entry of a table for every MR over it */
+	/* each present page takes a table entry for every MR over it */
 	for (int i = AREA_THP; i <= AREA_READ_ONLY; i++)
 		mem_map(&process->area[i], kinds[i],
 			kinds[i] == MEM_BASE || kinds[i] == MEM_SHMEM ? SMALL_LEN : AREA_LEN);
@@ -62,7 +62,7 @@ void *run_disturber(void *arg)
 		size_t at = rng_below(&rng, mem->len / unit) * unit;
 		size_t len = unit + rng_below(&rng, (mem->len - at) / unit) * unit;
 
-		/* seldom much: the calls are what this is about, not the memory */
+		/* rarely much: the calls are under test, not the memory */
 		if (len > SZ_64K && unit < SZ_64K && rng_below(&rng, 16))
 			len = SZ_64K;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * One call: a good one with random values, then perhaps broken in one or more
- * ways. Of those broken in one way it is often known that they must fail.
+ * ways. Many that are broken in one way are known to have to fail.
  */
 #include <errno.h>
 #include <string.h>
@@ -44,11 +44,11 @@ struct call {
 	atomic_uint *slot; /* where the handle came from */
 	size_t used;	   /* of the arena */
 	uint16_t min_len[RAW_ATTRS];
-	uint8_t *out[RAW_ATTRS]; /* rooms of outputs */
+	uint8_t *out[RAW_ATTRS]; /* output buffers */
 	unsigned int outs;
 };
 
-/* What the kernel is told to read or write lies here, a guard on either side. */
+/* Memory that the kernel is to read or write, with a guard on either side. */
 static uint8_t *room(struct call *c)
 {
 	uint8_t *at = c->caller->arena.start + GUARD + c->used;
@@ -109,7 +109,7 @@ static struct ib_uverbs_odp_request random_request(struct call *c)
 	struct ib_uverbs_odp_request request = { .page_sizes = random_sizes(c->rng) };
 
 	request.flags = rng_below(c->rng, 3) ? 0 : IB_UVERBS_ODP_MIXED;
-	/* seldom, as it takes as long as many others together */
+	/* rarely, as it takes as long as many others together */
 	if (!rng_below(c->rng, 32))
 		request.flags |= IB_UVERBS_ODP_POPULATE;
 	if (!rng_below(c->rng, 16)) {
@@ -141,7 +141,7 @@ static uint32_t random_access(struct rng *rng)
 	return rng_below(rng, 16) ? (uint32_t)PICK(rng, access) : (uint32_t)rng_next(rng);
 }
 
-/* Mostly within one area, at times over its borders, at times anything. */
+/* Mostly within one area, at times across its boundaries, at times anything. */
 static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 {
 	static const uint64_t lengths[] = {
@@ -219,7 +219,7 @@ static void make_reg(struct call *c)
 	add_in(c, UVERBS_ATTR_REG_MR_ACCESS_FLAGS, &access, sizeof(access));
 	add_out(c, UVERBS_ATTR_REG_MR_RESP_LKEY, sizeof(uint32_t));
 	add_out(c, UVERBS_ATTR_REG_MR_RESP_RKEY, sizeof(uint32_t));
-	/* with other kinds of MR a request must fail: not too often */
+	/* for other kinds of MR a request must fail: not too often */
 	odp = (access & (IBV_ACCESS_ON_DEMAND | IBV_ACCESS_HUGETLB)) == IBV_ACCESS_ON_DEMAND;
 	if (rng_below(c->rng, 8) < (odp ? 7 : 1)) {
 		struct ib_uverbs_odp_request request = random_request(c);
@@ -235,7 +235,7 @@ static void make_reg(struct call *c)
 	}
 }
 
-/* Of an MR, or now and then of something else or of nothing. */
+/* The handle of an MR, or now and then of another object or of none. */
 static uint32_t random_handle(struct call *c)
 {
 	uint32_t handle;
@@ -289,7 +289,7 @@ static void make_modify(struct call *c)
 		add_out(c, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, sizeof(uint32_t));
 }
 
-/* What memory could have; both of the attributes but now and then. */
+/* Queries what memory could have; usually with both attributes. */
 static void add_range(struct call *c)
 {
 	struct ib_uverbs_odp_range range = { .page_sizes = random_sizes(c->rng) };
@@ -349,7 +349,7 @@ static void wrong_length(struct call *c, unsigned int i, bool alone)
 	struct ib_uverbs_attr *attr = &c->raw.attr[i];
 
 	attr->len = (uint16_t)PICK(c->rng, lengths);
-	/* too short for what it must hold; a QUERY_MR's state has a length of its own already */
+	/* too short for its content; QUERY_MR's state has a random length already */
 	if (alone && c->min_len[i] && attr->len < c->min_len[i] &&
 	    attr->attr_id != UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE)
 		c->verdict = MUST_FAIL;
@@ -425,19 +425,19 @@ static void break_it(struct call *c, bool alone)
 	}
 }
 
-/* The kernel wrote nowhere but where it was told to. */
-static bool guards_intact(const struct call *c, const struct ib_uverbs_attr *told)
+/* True if the kernel wrote only into the attributes' buffers. */
+static bool guards_intact(const struct call *c, const struct ib_uverbs_attr *given)
 {
 	for (unsigned int o = 0; o < c->outs; o++) {
 		const uint8_t *room = c->out[o];
 		size_t len = 0;
 
 		for (unsigned int i = 0; i < c->raw.num; i++) {
-			/* told to write so much that the guards are part of it */
-			if (told[i].len > OUT_LEN)
+			/* the attribute's length includes the guards */
+			if (given[i].len > OUT_LEN)
 				return true;
-			if (told[i].data == (uintptr_t)room && told[i].len > len)
-				len = told[i].len;
+			if (given[i].data == (uintptr_t)room && given[i].len > len)
+				len = given[i].len;
 		}
 		for (unsigned int k = 0; k < GUARD; k++)
 			if (room[-1 - (int)k] != GUARD_BYTE || room[len + k] != GUARD_BYTE)
@@ -454,7 +454,7 @@ static void destroy(struct call *c, uint32_t handle)
 	raw_ioctl(c->target->ctx, &raw);
 }
 
-/* A new MR takes the place of another one. */
+/* A new MR replaces another one. */
 static void keep(struct call *c, int err)
 {
 	uint32_t handle = NO_HANDLE, old;
@@ -465,7 +465,7 @@ static void keep(struct call *c, int err)
 			handle = (uint32_t)c->raw.attr[i].data;
 	if (handle == NO_HANDLE)
 		return;
-	/* an answer that cannot be written is an error, and the MR may be there all the same */
+	/* an output that cannot be written is an error, but the MR may exist */
 	if (err) {
 		destroy(c, handle);
 		return;
@@ -495,13 +495,13 @@ void one_call(struct caller *caller)
 		[MODIFY_ODP] = make_modify,  [QUERY_ODP_PAGES] = make_caps,
 		[DESTROY_MR] = make_destroy,
 	};
-	/* more MRs are made than taken away by hand: a new one takes the place of an old one */
+	/* more MRs are made than destroyed by a call: a new one replaces an old one */
 	static const enum method often[] = {
 		REG_MR,	    REG_MR,	REG_MR,		 QUERY_MR,   QUERY_MR,
 		MODIFY_ODP, MODIFY_ODP, QUERY_ODP_PAGES, DESTROY_MR,
 	};
 	struct process *p = caller->process;
-	struct ib_uverbs_attr told[RAW_ATTRS];
+	struct ib_uverbs_attr given[RAW_ATTRS];
 	struct call c = { .caller = caller, .rng = &caller->rng };
 	unsigned int broken = 0;
 	int err;
@@ -511,12 +511,12 @@ void one_call(struct caller *caller)
 	make[c.method](&c);
 	if (rng_below(c.rng, 2)) {
 		broken = 1 + (unsigned int)(rng_below(c.rng, 4) ? 0 : rng_below(c.rng, 4));
-		/* what was wrong with the values may be what is taken away */
+		/* breaking the call may have removed the wrong value */
 		c.verdict = MAY_FAIL;
 		for (unsigned int i = 0; i < broken && c.raw.num; i++)
 			break_it(&c, broken == 1);
 	}
-	memcpy(told, c.raw.attr, sizeof(told));
+	memcpy(given, c.raw.attr, sizeof(given));
 	err = raw_ioctl(c.target->ctx, &c.raw);
 	if (broken && c.verdict == MUST_FAIL && !err)
 		report(&c, err, broken, "must fail");
@@ -524,8 +524,8 @@ void one_call(struct caller *caller)
 		report(&c, err, broken, "must fail by its values");
 	if (c.verdict == MUST_WORK && err)
 		report(&c, err, broken, "must work");
-	if (!guards_intact(&c, told))
-		report(&c, err, broken, "wrote beside its answers");
+	if (!guards_intact(&c, given))
+		report(&c, err, broken, "wrote outside of its output buffers");
 	if (c.method == REG_MR)
 		keep(&c, err);
 	else if (c.method == DESTROY_MR && !err && c.slot)

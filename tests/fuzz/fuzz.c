@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Random ioctls of the methods that know page sizes of ODP MRs: several
+ * Random ioctls of the methods that handle page sizes of ODP MRs: several
  * processes and threads, on contexts of their own and on one that all share,
  * with handles of each other's MRs, which come and go, while the memory changes.
- * Processes are killed in the middle of it.
+ * Processes are killed at random times.
  *
  *	fuzz.t [--calls N] [--minutes M]
  *
@@ -88,7 +88,7 @@ _Noreturn static void child(struct field *field, struct rig *common, unsigned in
 		fatal("pthread_create failed");
 	for (unsigned int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	/* what is left is for the kernel to clean up */
+	/* the kernel cleans up the rest */
 	_exit(0);
 }
 
@@ -125,7 +125,7 @@ static void kill_one(struct crew *crew)
 	if (waitpid(crew->pid[i], &status, 0) != crew->pid[i])
 		fatal("waitpid: %s", strerror(errno));
 	if (!WIFSIGNALED(status)) {
-		/* done already, and well, or it has said why not */
+		/* it has ended, with success or with a message */
 		crew->pid[i] = 0;
 		if (status)
 			atomic_fetch_add(&crew->field->wrong, 1);
@@ -188,7 +188,7 @@ static bool reap(struct crew *crew)
 	return all;
 }
 
-/* Until all calls are made or the time is up; false if a call hangs. */
+/* Runs until all calls are made or the time is up; false if a call hangs. */
 static bool run(struct crew *crew, uint64_t until_ms)
 {
 	unsigned long long calls = atomic_load(&crew->field->budget);
@@ -216,8 +216,8 @@ static bool run(struct crew *crew, uint64_t until_ms)
 	return true;
 }
 
-/* Calls made; a test point for each method. */
-static uint64_t tell(struct field *field)
+/* Returns the number of calls; a test point for each method. */
+static uint64_t report_methods(struct field *field)
 {
 	uint64_t all = 0, calls[METHODS] = {}, good, need_good;
 
@@ -256,7 +256,7 @@ static void options(int argc, char **argv, uint64_t *calls, uint64_t *minutes)
 		}
 		*(c == 'c' ? calls : minutes) = strtoull(optarg, NULL, 0);
 	}
-	/* the time alone then */
+	/* only the time limits it then */
 	if (*minutes && !*calls)
 		*calls = ~0ULL;
 	else if (!*calls)
@@ -287,12 +287,12 @@ int main(int argc, char **argv)
 	atomic_store(&crew.field->budget, calls);
 
 	ok(run(&crew, minutes ? start + minutes * 60000 : 0), "no call hangs");
-	made = tell(crew.field);
+	made = report_methods(crew.field);
 	ok(minutes || made + crew.killed * THREADS >= calls, "%llu calls made in %llu s",
 	   (unsigned long long)made, (unsigned long long)(now_ms() - start) / 1000);
-	is_u64(atomic_load(&crew.field->wrong), 0, "calls that went as they must not");
+	is_u64(atomic_load(&crew.field->wrong), 0, "calls with a wrong result");
 	note("%u processes killed on the way", crew.killed);
-	/* with it go the MRs that were made on it by processes long gone */
+	/* this frees the MRs that killed processes made on it */
 	ibv_close_device(rig.ctx);
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		is_u64((uint64_t)resource_count(&idle, kinds[i]), (uint64_t)before[i],

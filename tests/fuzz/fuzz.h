@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Random ioctls from several processes, and what they share. */
+/* Random ioctls from several processes, and their shared state. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -39,7 +39,7 @@ struct target {
 struct field {
 	atomic_bool stop;
 	atomic_ullong budget; /* calls still to be made */
-	atomic_uint wrong;    /* calls that went as they must not */
+	atomic_uint wrong;    /* calls with a wrong result */
 	atomic_ullong results[METHODS][MAX_ERRNO];
 	atomic_ullong progress[PROCS][THREADS];
 	atomic_uint common_mrs[SLOTS];
@@ -62,7 +62,7 @@ struct process {
 	struct target common; /* of the parent: its memory is not ours */
 	atomic_uint own_mrs[SLOTS];
 	struct mem area[AREAS];
-	uint32_t cq; /* a handle that is no MR's */
+	uint32_t cq; /* a handle of another type */
 	unsigned int number;
 };
 
@@ -84,7 +84,7 @@ struct caller {
 void areas_map(struct process *process);
 void arena_map(struct arena *arena);
 
-/* Gives pages back, maps others, changes protections until told to stop. */
+/* Gives pages back, maps others, changes protections until it is stopped. */
 void *run_disturber(void *process);
 
 /* Makes one call; counts it. */
