@@ -110,7 +110,7 @@ void arena_open(struct arena *a, struct rig *rig, enum mem_kind kind, int fd)
 	a->rig = rig;
 	if (ibv_query_device_odp(rig->ctx, &pages, sizeof(pages)) ||
 	    ibv_query_device_ex(rig->ctx, NULL, &attr))
-		fatal("the device does not tell what it can do");
+		fatal("the device does not report its capabilities");
 	a->odp_flags = pages.flags;
 	a->implicit = attr.odp_caps.general_caps & IBV_ODP_SUPPORT_IMPLICIT;
 	if (fd >= 0)
@@ -159,7 +159,7 @@ void arena_close(struct arena *a)
 	free(a->shadow);
 }
 
-/* Reads all of the arena through one view; what it reads must be what the CPU sees. */
+/* Reads all of the arena through one view; the device must read what the CPU reads. */
 static bool reads_right(struct arena *a, struct view *v, struct pair *pair, struct buf *near)
 {
 	struct buf far = arena_buf(a, v->mr);
@@ -241,7 +241,7 @@ static bool adds_up(const struct view *v, const struct ibv_mr_odp_attr *s)
 	return false;
 }
 
-/* What must be so at any time, of an MR whose blocks are all of one size. */
+/* Invariants of an MR whose blocks are all of one size. */
 static bool plausible(const struct view *v, const struct ibv_mr_odp_attr *s)
 {
 	uint64_t entries = ARENA_LEN >> s->page_shift;
@@ -295,8 +295,8 @@ void arena_check_counters(struct arena *a, const char *name)
 			sums = false;
 		}
 	}
-	ok(known, "%s: every MR tells its state", name);
+	ok(known, "%s: every MR reports its state", name);
 	ok(right, "%s: the states are possible", name);
 	ok(empty, "%s: without memory nothing is mapped", name);
-	ok(sums, "%s: what was mapped has been invalidated", name);
+	ok(sums, "%s: all mapped blocks have been invalidated", name);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What can happen to memory. Each event is for one block at a time and holds
- * its lock: the CPU stays away, the device does not.
+ * Events that change memory. Each takes one block at a time and holds its
+ * lock: it excludes the CPU's accesses, but not the device's.
  */
 #include <errno.h>
 #include <sched.h>
@@ -35,7 +35,7 @@ static void fail(const struct scope *s, const char *what)
 	went_wrong(s->a);
 }
 
-/* From here on the device may find no access; then for a moment it does not. */
+/* From here on the block may be inaccessible for the device; for a moment it is. */
 static void close_block(struct scope *s)
 {
 	atomic_fetch_add(s->block->closed, 1);
@@ -48,7 +48,7 @@ static void open_block(struct scope *s)
 
 static void dwell(struct scope *s)
 {
-	/* long enough for the device to come by, now and then */
+	/* long enough for an access of the device, now and then */
 	if (rng_below(&s->d->rng, 2))
 		sched_yield();
 	else
@@ -84,7 +84,7 @@ static bool ev_move(struct scope *s)
 	if (!moved(aside, s->addr, s->len))
 		fail(s, "mremap back");
 	open_block(s);
-	/* keep the address space for the next time */
+	/* reserve the address space for the next time */
 	if (mmap(aside, s->len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != aside)
 		fail(s, "mmap");
 	return true;
@@ -105,7 +105,7 @@ static bool ev_cold(struct scope *s)
 	return advised(s, MADV_COLD);
 }
 
-/* Fails when there is no huge page, or when the memory is in use: no harm done. */
+/* May fail if there is no huge page, or if the memory is in use. */
 static bool ev_collapse(struct scope *s)
 {
 	return !madvise(s->a->mem.addr + s->number * SZ_2M, SZ_2M, MADV_COLLAPSE);
@@ -145,7 +145,7 @@ static bool ev_cpu_write(struct scope *s)
 	return true;
 }
 
-/* Other pages, full already, come to lie here. */
+/* Moves other pages, already filled, to this place. */
 static bool ev_move_in(struct scope *s)
 {
 	struct mem other;
@@ -160,7 +160,7 @@ static bool ev_move_in(struct scope *s)
 	return true;
 }
 
-/* Nobody transfers: the block is empty once its pages are gone, and stays so. */
+/* Without transfers: the block is empty once its pages are gone, and stays so. */
 static bool ev_generation(struct scope *s)
 {
 	const uint8_t *addr = s->a->mem.addr + s->number * SZ_2M;
@@ -202,7 +202,7 @@ static bool ev_remap(struct scope *s)
 enum where {
 	ANYWHERE, /* the content stays */
 	VOLATILE,
-	ALONE, /* volatile, and no transfers meanwhile */
+	ALONE, /* volatile, and no concurrent transfers */
 };
 
 static const struct {
@@ -268,8 +268,8 @@ void disturber_open(struct disturber *d, struct arena *a, unsigned int number)
 }
 
 /*
- * The next event: all of them in turn, in an order that changes, so that each comes up however slow
- * the machine is. Those for volatile blocks, of which there are fewer, come up half as often.
+ * The next event: all of them in turn, in shuffled order, so that each occurs even on a slow
+ * machine. Those for volatile blocks, of which there are fewer, occur half as often.
  */
 static size_t next_event(struct disturber *d)
 {

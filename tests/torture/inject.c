@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Allocation failures, on a kernel that has the means. A call is made again and
- * again, with its first allocation failing, its second, and so on until there
- * are no more. And the device's own work, done by kernel threads, fails now and
+ * Allocation failures, on a kernel with fault injection. A call is repeated with
+ * its first allocation failing, its second, and so on until there are no more.
+ * The allocations of the device's own work, in kernel threads, fail now and
  * then.
  */
 #include <ctype.h>
@@ -40,7 +40,7 @@ bool inject_possible(void)
 	       !access("/proc/self/fail-nth", F_OK);
 }
 
-/* What the device does for us is done by threads of this name. */
+/* The device's kernel threads have this name. */
 static unsigned int choose_kernel_threads(const char *value)
 {
 	DIR *proc = opendir("/proc");
@@ -131,7 +131,7 @@ static bool disarm(const struct nth *n)
 	return !strtoul(text, NULL, 0);
 }
 
-/* One call; 0 or an errno value. What it makes, it takes back. */
+/* One call; 0 or an errno value. It destroys what it created. */
 static int registration(struct arena *a, const struct nth *n, unsigned int nth, struct rng *rng,
 			bool *hit)
 {
@@ -147,7 +147,7 @@ static int registration(struct arena *a, const struct nth *n, unsigned int nth, 
 	*hit = disarm(n);
 	if (!mr)
 		return err;
-	/* what is there can always be given back */
+	/* deregistration must always succeed */
 	arm(n, nth);
 	err = ibv_dereg_mr(mr);
 	disarm(n);
@@ -166,7 +166,7 @@ static int change(struct arena *a, const struct nth *n, unsigned int nth, struct
 	uint64_t wanted;
 	int err;
 
-	/* of those that anything will do for */
+	/* for MRs that take any page size */
 	if (!v->mode || v->fussy)
 		v = &a->view[1];
 	wanted = sizes[rng_below(rng, 3)];
@@ -192,7 +192,7 @@ static int prefetch(struct arena *a, const struct nth *n, unsigned int nth, stru
 	err = ibv_advise_mr(a->rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			    rng_below(rng, 2) ? IBV_ADVISE_MR_FLAG_FLUSH : 0, &sge, 1);
 	*hit = disarm(n);
-	/* memory need not be as this one wants it */
+	/* the memory may not fit this mode */
 	return v->fussy && err == ERANGE ? 0 : err;
 }
 
@@ -240,7 +240,7 @@ void *injector_run(void *arg)
 	return NULL;
 }
 
-void inject_tell(void)
+void inject_report(void)
 {
 	uint64_t other = 0;
 

@@ -2,7 +2,7 @@
 /*
  * Another process that maps the arena's file and registers it in all modes. It
  * disturbs its own mapping, which does not change the content, and answers
- * requests, until it is killed, at any moment. What was written through it can
+ * requests, until it is killed, at any moment. Data written through its MRs can
  * be checked without it.
  */
 #include <errno.h>
@@ -49,7 +49,7 @@ struct peer {
 	pid_t pid;
 	/* odd: it is being replaced */
 	atomic_uint life;
-	/* of the workers' links, held while one comes or goes */
+	/* of the workers' links, held while one is made or removed */
 	pthread_mutex_t lock;
 	struct ibv_qp *linked[WORKERS];
 };
@@ -128,8 +128,8 @@ static void put_to_death(struct peer *p)
 }
 
 /*
- * Requests to the one that is gone would be sent again for ever, or for long: how long it takes to
- * answer one is up to the machine, so no number of times tells that nobody will.
+ * Requests to a process that is gone would be resent for ever, or for long: the time of an answer
+ * depends on the machine, so no number of retries proves that there will be none.
  */
 static void end_links(struct peer *p)
 {
@@ -203,7 +203,7 @@ bool peer_link(struct worker *w)
 	pair_connect_half(&w->link, atomic_load(&c->link[w->number].peer_qpn));
 	w->link_life = life;
 	pthread_mutex_lock(&p->lock);
-	/* once it is noted, whoever kills the other process ends it */
+	/* once it is noted, replacing the other process closes it */
 	w->link_up = peer_life(p) == life;
 	if (w->link_up)
 		p->linked[w->number] = w->link.qp[NEAR];
@@ -252,7 +252,7 @@ static void publish(struct control *c, const struct arena *a)
 	atomic_store(&c->views, a->views);
 }
 
-/* Transfers of its own, so that it is killed as a requester too. */
+/* Transfers of its own, so that it is killed as a requester, too. */
 static void *run_traffic(void *arg)
 {
 	struct arena *a = arg;

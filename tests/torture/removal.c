@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The device goes away while another process has faults under way on it. It has
- * to go without waiting for that process, and to be as new when it is back.
+ * The device is removed while another process has faults in progress on it. The
+ * removal must not wait for that process, and a new device must work.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 struct control {
 	uint64_t seed;
 	atomic_bool running;
-	atomic_bool removing; /* failures are no wonder any more */
+	atomic_bool removing; /* failures are expected from now on */
 	atomic_uint wrong;
 };
 
@@ -85,7 +85,7 @@ static pid_t spawn_victim(int fd)
 	setenv("HUGEODP_LAB_DEVICE", DEVICE, 1);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, fd, 100);
-	/* what it says when the device is gone is not ours */
+	/* its messages after the removal are not test output */
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	err = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
@@ -95,7 +95,7 @@ static pid_t spawn_victim(int fd)
 	return pid;
 }
 
-/* One device, from its arrival to its end; false if that is not as it must be. */
+/* One device, from its addition to its removal; false if either is wrong. */
 static bool one_life(struct control *c, int fd, struct rng *rng)
 {
 	uint64_t deadline = now_ms() + BACK_S * 4000;
@@ -156,7 +156,7 @@ void removal_run(uint64_t seed, uint64_t until_ms)
 		bad += !one_life(c, fd, &rng);
 		lives++;
 	} while (now_ms() < until_ms && !bad);
-	is_u64(bad, 0, "device removal: %u times with faults under way, wrong ones", lives);
+	is_u64(bad, 0, "device removal: %u times with faults in progress, wrong ones", lives);
 	works_again();
 	munmap(c, sizeof(*c));
 	close(fd);

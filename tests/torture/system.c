@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What goes on around the arena: fork, compaction, lack of memory, other page sizes. */
+/* Disturbances around the arena: fork, compaction, lack of memory, other page sizes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,8 +28,8 @@ static uint64_t sum(const uint8_t *addr, size_t len)
 }
 
 /*
- * In the child: its copy of the arena is its own. What the device writes for the
- * parent must not show here, and what is written here must not show there.
+ * In the child: its copy of the arena is its own. Device writes for the parent
+ * must not appear here, and writes here must not appear there.
  */
 _Noreturn static void forked(struct arena *a, uint64_t seed)
 {
@@ -54,7 +54,7 @@ void *forker_run(void *arg)
 		int status;
 		pid_t pid;
 
-		/* no block may be closed in the child for good */
+		/* no block may stay closed in the child */
 		for (size_t b = 0; b < BLOCKS; b++)
 			pthread_mutex_lock(&a->block[b].cpu);
 		pid = fork();
@@ -86,7 +86,7 @@ void *compactor_run(void *arg)
 		if (write(fd, "1", 1) != 1)
 			fatal("compact_memory: %s", strerror(errno));
 		happened(a, EV_COMPACT);
-		/* it takes a processor for a while */
+		/* it occupies a processor for a while */
 		rest(1000);
 	}
 	close(fd);
@@ -102,7 +102,7 @@ static bool state_is_possible(const struct view *v)
 	return s.page_sizes & 1ULL << s.page_shift;
 }
 
-/* Sizes for an MR that must always be right, and for one that holds to its own. */
+/* Sizes for an MR that must take any memory, and for one that keeps its size. */
 static uint64_t other_sizes(const struct view *v, struct rng *rng)
 {
 	static const uint64_t negotiated[] = {
@@ -115,7 +115,7 @@ static uint64_t other_sizes(const struct view *v, struct rng *rng)
 		       : negotiated[rng_below(rng, 5)];
 }
 
-/* A device with tables of its own has room for what was accepted at registration. */
+/* A device with tables of its own allocates them for the sizes accepted at registration. */
 static bool cannot_have(const struct arena *a, uint32_t flags, int err)
 {
 	return !a->rig->is_rxe && (err == ERANGE || (err == EOPNOTSUPP && flags & IBV_ODP_MIXED));
@@ -133,16 +133,16 @@ void *changer_run(void *arg)
 		uint32_t flags;
 		int err;
 
-		/* implicit ones and those of the old kind stay as they are */
+		/* implicit MRs and those without a request are not changed */
 		if (!v->mode || !v->mode->request)
 			continue;
 		flags = v->mode->flags;
 		if (rng_below(&rng, 8) == 0)
 			flags |= IBV_ODP_POPULATE;
 		err = ibv_modify_mr_odp(v->mr, other_sizes(v, &rng), flags);
-		/* over a hole it is base pages or nothing */
+		/* over a hole only base pages are possible */
 		sure = !v->fussy && arena_still_quiet(a, quiet);
-		/* there may be no huge memory, and with POPULATE none that stays mapped */
+		/* memory may not be huge, and with POPULATE may not stay mapped */
 		if (!err || (err == ERANGE && !sure) || a->any_failure ||
 		    ((err == EFAULT || err == EBUSY) && flags & IBV_ODP_POPULATE) ||
 		    cannot_have(a, flags, err)) {
@@ -179,7 +179,7 @@ uint64_t vmstat(const char *name)
 	return value;
 }
 
-/* Has the kernel take anonymous memory back, from whoever used it least. */
+/* Has the kernel reclaim anonymous memory, the least recently used. */
 void *presser_run(void *arg)
 {
 	static const char path[] = "/sys/devices/system/node/node0/reclaim";
@@ -192,7 +192,7 @@ void *presser_run(void *arg)
 	while (!atomic_load(&a->stop)) {
 		uint64_t out = vmstat("pswpout");
 
-		/* EAGAIN: not so much to be had */
+		/* EAGAIN: less memory was reclaimed */
 		if (write(fd, much, strlen(much)) < 0 && errno != EAGAIN && errno != EBUSY)
 			fatal("%s: %s", path, strerror(errno));
 		if (vmstat("pswpout") > out)

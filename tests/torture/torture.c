@@ -3,7 +3,7 @@
  *	torture.t [--minutes M] [--leg NAME]
  *
  * Runs all legs but inject, or the one named, for M minutes in all (10). $HUGEODP_SEED is the
- * seed of all that is random; how threads meet it does not decide.
+ * seed of all random values; the interleaving of threads does not follow from it.
  */
 #include "torture.h"
 
@@ -22,18 +22,18 @@
 #define SWAP_BYTES (SZ_2M * 96)
 #define REPLACE_PEER_MS 6000
 /*
- * So many tell whether most succeed: of some cases one in ten fails, and that 25 of 50 do so by
- * chance happens once in a hundred thousand million legs.
+ * Sample size for the success rate: with a true failure rate of 10 %, 25 of 50 fail by chance once
+ * in 1e11 legs.
  */
 #define ENOUGH_TRANSFERS 50
-/* What a leg in which something is missing gets on top of its time, if not twice that time */
+/* Extra time for a leg that has not covered every event: at least this, at most twice its length */
 #define EXTRA_MS (15 * 60000)
 
 struct leg {
 	const char *name;
 	enum mem_kind kind;
 	bool peer;
-	bool pressure; /* memory is taken back all the time */
+	bool pressure; /* memory is reclaimed all the time */
 	bool inject;
 	bool removal;
 	bool by_name; /* only if it is named */
@@ -64,7 +64,7 @@ void start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 		fatal("pthread_create failed");
 }
 
-/* All that runs beside the workers. */
+/* All threads that run in parallel to the workers. */
 struct company {
 	pthread_t thread[8];
 	unsigned int threads;
@@ -128,8 +128,8 @@ static void read_vm(uint64_t *values)
 		values[i] = vmstat(vm_numbers[i]);
 }
 
-static void tell(const struct arena *a, const struct leg *leg, const uint64_t *before,
-		 uint64_t transfers)
+static void report_leg(const struct arena *a, const struct leg *leg, const uint64_t *before,
+		       uint64_t transfers)
 {
 	uint64_t after[VM_NUMBERS];
 
@@ -145,7 +145,7 @@ static void tell(const struct arena *a, const struct leg *leg, const uint64_t *b
 	     (unsigned long long)transfers, (unsigned long long)atomic_load(&a->failures));
 }
 
-/* What the leg is about and has not happened yet, or NULL. */
+/* The first event of the leg that has not happened yet, or NULL. */
 static const char *missing(const struct arena *a, const struct leg *leg, const uint64_t *before)
 {
 	static const enum event wanted[] = { EV_PROTECT,    EV_MOVE,   EV_DROP,	  EV_REPLACE,
@@ -173,8 +173,8 @@ static const char *missing(const struct arena *a, const struct leg *leg, const u
 }
 
 /*
- * The dice decide when something happens, and a slow machine throws them less often: a leg in which
- * something is missing goes on.
+ * Events are random, and a slow machine runs fewer of them: extend a leg that has not covered all
+ * of them.
  */
 static bool is_over(const struct arena *a, const struct leg *leg, const uint64_t *before,
 		    uint64_t from_ms, uint64_t until_ms)
@@ -188,7 +188,7 @@ static bool is_over(const struct arena *a, const struct leg *leg, const uint64_t
 	return !missing(a, leg, before) || now >= until_ms + (extra > EXTRA_MS ? extra : EXTRA_MS);
 }
 
-/* That the leg was what it is meant to be. */
+/* Test points: the leg covered what it is meant to. */
 static void did_happen(const struct arena *a, const struct leg *leg, const uint64_t *before)
 {
 	uint64_t easy = atomic_load(&a->easy), failures = atomic_load(&a->easy_failures);
@@ -196,10 +196,10 @@ static void did_happen(const struct arena *a, const struct leg *leg, const uint6
 	const char *what = missing(a, leg, before);
 
 	if (what)
-		diag("not once: %s", what);
+		diag("never happened: %s", what);
 	ok(!what, "%s: there were events of all kinds", leg->name);
 	ok(failures < easy / 2, "%s: most transfers succeeded", leg->name);
-	note("%s: %llu of %llu that any page will do for failed", leg->name,
+	note("%s: %llu of %llu transfers that take any page failed", leg->name,
 	     (unsigned long long)failures, (unsigned long long)easy);
 }
 
@@ -243,17 +243,17 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 	if (a.peer)
 		peer_stop(a.peer);
 	a.peer = NULL;
-	is_u64(atomic_load(&a.wrong), 0, "%s: nothing wrong on the way", leg->name);
-	tell(&a, leg, before, transfers);
+	is_u64(atomic_load(&a.wrong), 0, "%s: no error during the leg", leg->name);
+	report_leg(&a, leg, before, transfers);
 	did_happen(&a, leg, before);
 	arena_check(&a, leg->name);
 	arena_check_counters(&a, leg->name);
 	if (leg->inject)
-		inject_tell();
+		inject_report();
 	arena_close(&a);
 }
 
-/* A driver may make objects of its own with the first MR, which are no leak. */
+/* A driver may make objects of its own with the first MR, which are not a leak. */
 static void warm_up(struct rig *rig)
 {
 	struct buf buf;
@@ -285,7 +285,7 @@ static void allow_middle_sizes(void)
 static void run_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint64_t ms)
 {
 	static const char *const kinds[] = { "mr", "qp", "cq" };
-	/* pages that cannot be read back from swap would be data lost */
+	/* a page that cannot be read back from swap would be lost data */
 	bool with_swap = !leg->inject;
 	struct swap swap;
 	long before[3];

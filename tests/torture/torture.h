@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Random transfers against everything that can happen to memory.
+ * Random transfers, concurrent with all kinds of changes to the memory.
  *
  * The arena is registered many times over, in all modes. Even blocks of it are
  * stable: whatever happens to their pages keeps the content, and each byte must
  * be what was written last. Each worker owns a strip of every stable block. Odd
- * blocks are volatile: pages are given back at any time. What is written there
- * tells its place and the block's generation, so that a byte is either that or
- * zero; a block enters a new generation after it has been emptied, and bytes of
- * an older one are then as wrong as those of somebody else.
+ * blocks are volatile: pages are given back at any time. Bytes written there
+ * identify their place and the block's generation, so that a byte is either that
+ * or zero; a block enters a new generation after it has been emptied, and bytes
+ * of an older one are then as wrong as foreign ones.
  */
 #ifndef TORTURE_H
 #define TORTURE_H
@@ -33,14 +33,14 @@
 struct view {
 	const struct mode *mode; /* NULL: implicit */
 	struct ibv_mr *mr;
-	bool fussy; /* it may refuse memory that is right but not huge */
+	bool fussy; /* strict: transfers may fail where memory is not huge */
 	atomic_ullong done, refused;
 };
 
 struct block {
-	/* held while the CPU looks at the block, and while its mapping changes */
+	/* held while the CPU accesses the block, and while its mapping changes */
 	pthread_mutex_t cpu;
-	/* volatile blocks: held for read by those who count on the generation */
+	/* volatile blocks: held for read by users of the generation */
 	pthread_rwlock_t gate;
 	atomic_ullong gen;
 	/* grows before the block becomes inaccessible and when it is accessible again */
@@ -89,14 +89,14 @@ struct arena {
 	uint32_t odp_flags; /* that the device has */
 	bool implicit;	    /* the device has implicit MRs */
 	bool all_stable;    /* the arena of the other process */
-	bool any_failure;   /* allocation failures: a request may fail for no reason to see here */
+	bool any_failure;   /* allocation failures: any request may fail */
 	bool pressure;
 	struct peer *peer;
 	uint64_t seed;
 	atomic_bool stop;
 	atomic_uint wrong;
 	atomic_ullong events[EVENTS];
-	atomic_ullong failures; /* requests that failed as they may */
+	atomic_ullong failures; /* requests that failed and were allowed to */
 	/* transfers by MRs that take any page, and those of them that failed */
 	atomic_ullong easy, easy_failures;
 };
@@ -123,10 +123,10 @@ void arena_open(struct arena *arena, struct rig *rig, enum mem_kind kind, int fd
 void arena_register(struct arena *arena);
 void arena_close(struct arena *arena);
 
-/* Checks all content by CPU and through every view; test points. Nobody else is running. */
+/* Checks all content by CPU and through every view; test points. No other thread may run. */
 void arena_check(struct arena *arena, const char *name);
 
-/* Takes the memory away: nothing may stay mapped, and the counters must say so. */
+/* Unmaps the memory: no block may stay mapped, and the counters must show it. */
 void arena_check_counters(struct arena *arena, const char *name);
 
 /* A random mode that suits the arena's memory; NULL for an implicit MR. */
@@ -137,7 +137,7 @@ bool mode_is_fussy(const struct arena *arena, const struct mode *mode);
 /* The arena as the device reaches it by @mr. */
 struct buf arena_buf(struct arena *arena, struct ibv_mr *mr);
 
-/* To see whether all blocks have been accessible all the time. */
+/* Whether all blocks have been accessible all the time. */
 struct quiet {
 	unsigned int closings;
 	bool all_open;
@@ -155,7 +155,7 @@ struct worker {
 	struct pair pair;
 	struct buf near;  /* pinned memory of its own */
 	struct view mine; /* an MR of its own, replaced now and then */
-	uint8_t *scratch; /* shadow of what is not known exactly */
+	uint8_t *scratch; /* shadow for content that is not known exactly */
 	uint64_t gen;	  /* of the bytes it writes */
 	uint64_t transfers;
 	struct pair link; /* to the other process */
@@ -193,12 +193,12 @@ uint64_t vmstat(const char *name);
 
 /* peer.c: another process with MRs over the same file */
 struct peer *peer_start(struct arena *arena);
-/* Kills it in the middle of things and starts another one. */
+/* Kills it at any moment and starts another one. */
 void peer_replace(struct peer *peer);
 void peer_stop(struct peer *peer);
 /* The other process's side; does not return. */
 _Noreturn void peer_main(int control_fd, int memory_fd);
-/* Connects the worker's link if that is needed; false if there is nobody to connect to. */
+/* Connects the worker's link if needed; false if the other process is not there. */
 bool peer_link(struct worker *worker);
 void peer_unlink(struct worker *worker);
 /* A random view of the other process's; false if it has none. */
@@ -222,7 +222,7 @@ bool inject_possible(void);
 void inject_setup(void);
 void inject_reset(void);
 void *injector_run(void *arena);
-void inject_tell(void);
+void inject_report(void);
 
 /* torture.c */
 uint64_t now_ms(void);

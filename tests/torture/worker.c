@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Random transfers, and what must be in memory afterwards. */
+/* Random transfers, and the expected content of memory after them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +17,9 @@ struct side {
 	bool arena;  /* in the arena, of this process or as the other one sees it */
 	bool remote; /* by the other process's MR */
 	bool fussy;
-	struct view *view; /* NULL: none that counts */
+	struct view *view; /* NULL: not the arena's */
 	unsigned int closed;
-	struct ibv_mr mr; /* of the other process: nothing but its rkey */
+	struct ibv_mr mr; /* of the other process: only its rkey is set */
 };
 
 struct job {
@@ -60,7 +60,7 @@ void worker_close(struct worker *w)
 	free(w->scratch);
 }
 
-/* Another MR in another mode, with whatever the memory is like right now. */
+/* Another MR in another mode, over memory in its present state. */
 static void replace_mine(struct worker *w)
 {
 	struct arena *a = w->arena;
@@ -170,7 +170,7 @@ static bool expected_status(const struct job *j, enum ibv_wc_status status)
 		return true;
 	case IBV_WC_WR_FLUSH_ERR:
 	case IBV_WC_RETRY_EXC_ERR:
-		/* nobody there any more */
+		/* the other process is gone */
 		return j->far.remote;
 	default:
 		return j->w->arena->any_failure;
@@ -206,7 +206,7 @@ static void count(const struct job *j, bool success)
 					 1);
 }
 
-/* Runs the transfer; true if it succeeded. After a failure nothing is under way any more. */
+/* Runs the transfer; true if it succeeded. After a failure no request is outstanding. */
 static bool run(struct job *j)
 {
 	struct worker *w = j->w;
@@ -241,7 +241,7 @@ static bool run(struct job *j)
 	return false;
 }
 
-/* Each byte is as it was before or as it should become; what it is, is known from now on. */
+/* Each byte must be the old or the new one; records which one it is. */
 static void resolve(struct job *j, struct side *s, const uint8_t *wanted)
 {
 	uint8_t *got = s->buf.mem.addr + s->at, *was = s->buf.shadow + s->at;
@@ -280,7 +280,7 @@ static void check(struct job *j, struct side *s)
 	unlock_cpu(j->w, s);
 }
 
-/* Between two places of which every byte is known. */
+/* A transfer between two ranges of known content. */
 static void exact_transfer(struct job *j)
 {
 	struct worker *w = j->w;
@@ -294,7 +294,7 @@ static void exact_transfer(struct job *j)
 		j->x.len = 8;
 		memcpy(&old, j->far.buf.shadow + j->far.at, 8);
 		j->x.operand = rng_next(&w->rng);
-		/* one half of the swaps takes place */
+		/* let one half of the comparisons succeed */
 		j->x.compare = rng_below(&w->rng, 2) ? old : ~old;
 		memcpy(near_wanted, &old, 8);
 		old = j->x.op == OP_FETCH_ADD ? old + j->x.operand
@@ -317,7 +317,7 @@ static void exact_transfer(struct job *j)
 	}
 }
 
-/* What is read from a volatile block lands where the worker is at home. */
+/* Reads from a volatile block into the worker's own memory or strip. */
 static void volatile_read(struct job *j, uint64_t gen)
 {
 	uint8_t *got = j->near.buf.mem.addr + j->near.at;
@@ -329,7 +329,7 @@ static void volatile_read(struct job *j, uint64_t gen)
 		buf_adopt(&j->near.buf, j->near.at, j->x.len);
 	}
 	if (!run(j)) {
-		/* bytes of both, and which is which does not matter any more */
+		/* a mix of old and new bytes; any of them is right */
 		lock_cpu(j->w, &j->near);
 		buf_adopt(&j->near.buf, j->near.at, j->x.len);
 		unlock_cpu(j->w, &j->near);
@@ -382,7 +382,7 @@ static void prefetch(struct worker *w)
 		.lkey = pick_view(w)->mr->lkey,
 	};
 
-	/* memory that is not there right now is a reason to fail */
+	/* a transfer may fail while memory is inaccessible */
 	if (!ibv_advise_mr(w->arena->rig->pd, advices[rng_below(&w->rng, 3)],
 			   rng_below(&w->rng, 2) ? IBV_ADVISE_MR_FLAG_FLUSH : 0, &sge, 1))
 		happened(w->arena, EV_PREFETCH);
@@ -427,7 +427,7 @@ void *worker_run(void *arg)
 	struct worker *w = arg;
 
 	while (!atomic_load(&w->arena->stop)) {
-		/* not by chance alone, which may take a slow machine long */
+		/* at once if it has none: by chance it may take long on a slow machine */
 		if (!w->mine.mr || rng_below(&w->rng, ANOTHER_MR) == 0)
 			replace_mine(w);
 		if (rng_below(&w->rng, ANOTHER_MR / 2) == 0)
