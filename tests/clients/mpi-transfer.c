@@ -2,7 +2,7 @@
 /*
  * Two MPI ranks: messages in both directions, MPI_Put and MPI_Get, of many
  * sizes and offsets into memory of small and of huge pages; all bytes of the
- * memory are compared, those that were not to be written too.
+ * memory are compared, also those that must not be written.
  */
 #include <mpi.h>
 #include <stdint.h>
@@ -56,7 +56,7 @@ static void area_check(const struct area *area, const char *what)
 	require(!memcmp(area->data, area->want, LENGTH), what);
 }
 
-/* What the other rank's memory has there. */
+/* Expected bytes of the other rank's memory. */
 static void expect(struct area *area, unsigned int seed, size_t from, size_t length)
 {
 	for (size_t i = from; i < from + length; i++)
@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
-	require(size == 2, "two ranks, please");
+	require(size == 2, "run this with two ranks");
 	srand(1);
 	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
 		struct area area = { map(kinds[kind]), map(0) };

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Programs that know nothing of this project, as their distribution ships them, with on-demand
-# paging on the machine's device. Runs in a root of Debian 13, beside tap.sh and mpi-transfer.
+# Unmodified programs, as their distribution ships them, with on-demand paging on the machine's
+# device. Runs in a root of Debian 13, next to tap.sh and mpi-transfer.
 set -euo pipefail
 here=$(dirname "$0")
 # shellcheck source-path=SCRIPTDIR/../lib source=tap.sh
@@ -12,7 +12,7 @@ dir=$(mktemp -d)
 trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$dir"' EXIT
 export HOME=/tmp UCX_VFS_ENABLE=n UCX_WARN_UNUSED_ENV_VARS=n
 device=${HUGEODP_LAB_DEVICE:-rxe0}
-# connections over TCP, as UCX gets no answers from itself by datagrams of rxe; data over RDMA
+# connections over TCP, as UCX does not reach itself by datagrams of rxe; data over RDMA
 export UCX_TLS=rc_verbs,tcp,self UCX_NET_DEVICES=$device:1,lo UCX_MAX_RNDV_RAILS=1
 export UCX_REG_NONBLOCK_MEM_TYPES=host
 export FI_VERBS_USE_ODP=1
@@ -26,7 +26,7 @@ rxe)
 	moved() { echo $(($(cat /sys/class/infiniband/rxe0/ports/1/hw_counters/sent_pkts) / 256)); }
 	;;
 mlx5)
-	# with DevX, UCX has on-demand paging in its second version alone
+	# with DevX, UCX requires the second version of on-demand paging
 	export UCX_IB_MLX5_DEVX=n FI_VERBS_IFACE=ib0
 	address=10.99.1.1
 	ip address add "$address/24" dev ib0
@@ -38,7 +38,7 @@ mlx5)
 	;;
 esac
 
-# ranks [OPTION VALUE]... -- PROGRAM ARGUMENT...: two of them, below the command line in WRAPPER
+# ranks [OPTION VALUE]... -- PROGRAM ARGUMENT...: runs two, under the command in WRAPPER
 # shellcheck disable=SC2317 # ok calls it
 ranks() {
 	local options=()
@@ -68,8 +68,8 @@ pingpong() {
 	return "$status"
 }
 
-# client NAME MIB COMMAND...: it succeeds, and so much went through the device; in both processes
-# there were on-demand regions, with blocks as the mode wants them
+# client NAME MIB COMMAND...: checks that it succeeds, that the device moved at least MIB, and that
+# both processes had on-demand regions with the blocks of the mode
 client() {
 	local name="$1, $MODE" mib=$2 before
 	shift 2

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Runs the KUnit suites of the series in a kernel that has them, and tells each case as a TAP test.
+# Runs the KUnit suites of the series in a kernel that has them, and prints each case as a TAP test.
 set -euo pipefail
 
 suites='ib_odp_table odp_look'
@@ -23,9 +23,9 @@ khugepaged_sleeps() {
 	return 1
 }
 
-# It would make huge pages of what a case broke into small ones, between two looks at that. It scans
-# when it starts, after a sleep, and when the first process comes that has huge pages: so one is there
-# already, and it starts anew with a long sleep before it.
+# khugepaged could collapse the small pages that a case made of huge ones, between two checks. It
+# scans when it starts, after a sleep, and when the first process with huge pages appears: so start
+# such a process first, and restart it with a long sleep.
 stop_khugepaged() {
 	local enabled line end=$((SECONDS + 300))
 	coproc FIRST { exec python3 -c '
