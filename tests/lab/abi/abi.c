@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The user/kernel interface, by ioctls that no library would send. */
+/* The user/kernel interface, by hand-built ioctls that no library would send. */
 #include <errno.h>
 #include <string.h>
 
@@ -92,7 +92,7 @@ static int query(struct rig *rig, uint32_t handle, void *state, size_t len)
 	return raw_ioctl(rig->ctx, &raw);
 }
 
-/* Registration in one ioctl, as providers use it that can adopt a kernel MR. */
+/* Registration in one ioctl, for providers that can adopt a kernel MR. */
 static void register_with_request(struct rig *rig, struct buf *buf)
 {
 	struct ib_uverbs_odp_request request = { .page_sizes = SZ_2M };
@@ -130,7 +130,7 @@ static void refuse_reg(struct rig *rig, struct buf *buf, uint32_t access, const 
 	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, request, len);
 	if (is_errno(run_reg(&r, rig), want, "REG_MR: %s", what) || r.handle == 0)
 		return;
-	/* it worked where it must not: nothing may stay behind for the other tests */
+	/* it must not have succeeded: leave no MR for the other tests */
 	if (!want)
 		destroy(rig, r.handle);
 }
@@ -229,7 +229,7 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(raw_ioctl(rig->ctx, &raw), 0, "MODIFY_ODP with an answer");
 	is_u64(shift, 21, "MODIFY_ODP: page shift granted");
 	raw.attr[2].len = 2;
-	ok(raw_ioctl(rig->ctx, &raw), "MODIFY_ODP: no room for the answer");
+	ok(raw_ioctl(rig->ctx, &raw), "MODIFY_ODP: output buffer too small");
 	raw.attr[2].len = sizeof(wide);
 	raw.attr[2].data = (uintptr_t)&wide;
 	wide = ~0ULL;
@@ -246,7 +246,7 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(raw_ioctl(rig->ctx, &raw), EPROTONOSUPPORT, "MODIFY_ODP: reserved header field");
 }
 
-/* The handle of some other kind of object, under a number that no MR has. */
+/* The handle of another type of object, with a number that no MR has. */
 static void other_object(struct rig *rig, struct buf *odp)
 {
 	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
@@ -275,10 +275,10 @@ static void queries(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(query(rig, handle, &state, sizeof(state)), 0, "QUERY_MR");
 	is_errno(query(rig, handle, &state, 56), 0, "QUERY_MR: the first layout");
 	err = query(rig, handle, &state, 48);
-	ok(err == ENOSPC || err == EINVAL, "QUERY_MR: no room for the state (%s)", strerror(err));
+	ok(err == ENOSPC || err == EINVAL, "QUERY_MR: buffer too small (%s)", strerror(err));
 	memset(&tail, 0xff, sizeof(tail));
-	is_errno(query(rig, handle, &tail, sizeof(tail)), 0, "QUERY_MR: room to spare");
-	is_u64(tail.later, 0, "QUERY_MR: room to spare is filled with zeroes");
+	is_errno(query(rig, handle, &tail, sizeof(tail)), 0, "QUERY_MR: larger buffer");
+	is_u64(tail.later, 0, "QUERY_MR: the rest of a larger buffer is zero");
 	ok(!memcmp(&tail.now, &state, sizeof(state)), "QUERY_MR: the same answer");
 	is_errno(query(rig, pinned->mr->handle, &state, sizeof(state)), EINVAL,
 		 "QUERY_MR: state of a pinned MR");
@@ -300,21 +300,21 @@ static void device_query(struct rig *rig)
 	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
 	int err;
 
-	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: nowhere to answer");
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: no output buffer");
 	memset(&caps, 0xff, sizeof(caps));
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_ODP_PAGES: room to spare");
+	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_ODP_PAGES: larger buffer");
 	ok(caps.page_sizes & SZ_2M && !caps.reserved && !caps.later,
 	   "QUERY_ODP_PAGES: 2M is supported, the rest is zero");
 	raw.attr[0].len = 8;
 	err = raw_ioctl(rig->ctx, &raw);
-	ok(err == ENOSPC || err == EINVAL, "QUERY_ODP_PAGES: no room (%s)", strerror(err));
+	ok(err == ENOSPC || err == EINVAL, "QUERY_ODP_PAGES: buffer too small (%s)", strerror(err));
 	raw.attr[0].len = 16;
 	raw.driver_id = 0;
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: wrong driver_id");
 }
 
-/* The page shift that QUERY_ODP_PAGES tells of a range, or a negative errno value. */
+/* The page shift that QUERY_ODP_PAGES returns for a range, or a negative errno value. */
 static int range_shift(struct rig *rig, const void *range, uint16_t len)
 {
 	struct ib_uverbs_odp_page_caps caps;
@@ -348,13 +348,13 @@ static void range_query(struct rig *rig, const struct buf *huge, const struct bu
 	is_errno(range_shift(rig, &longer, sizeof(longer)), 21, "QUERY_ODP_PAGES: longer range");
 	longer.later = 1;
 	is_errno(range_shift(rig, &longer, sizeof(longer)), -EOPNOTSUPP,
-		 "QUERY_ODP_PAGES: longer range that says something");
+		 "QUERY_ODP_PAGES: longer range, more than zeroes");
 	is_errno(range_shift(rig, &range, 16), -EINVAL, "QUERY_ODP_PAGES: short range");
 	range.page_sizes = SZ_4K;
 	is_errno(range_shift(rig, &range, sizeof(range)), 12, "QUERY_ODP_PAGES: small pages only");
 	range.page_sizes = 1;
 	is_errno(range_shift(rig, &range, sizeof(range)), -EOPNOTSUPP,
-		 "QUERY_ODP_PAGES: no size of the device");
+		 "QUERY_ODP_PAGES: only unsupported sizes");
 	range.page_sizes = SZ_2M;
 	range.length = 0;
 	is_errno(range_shift(rig, &range, sizeof(range)), -EINVAL, "QUERY_ODP_PAGES: nothing");
@@ -371,11 +371,11 @@ static void range_query(struct rig *rig, const struct buf *huge, const struct bu
 
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
-	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: a range and no answer");
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: a range without output");
 	raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &range, 4);
-	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: an answer and no range");
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: an output without range");
 }
 
 int main(void)

@@ -34,7 +34,7 @@ static void reg(struct rig *rig, struct ibv_mr_init_attr_odp attr, int want, con
 		ibv_dereg_mr(mr);
 }
 
-/* One member of the request changed from what is good. */
+/* A valid request with one member changed. */
 #define REG(member, value, want, what) \
 	do { \
 		struct ibv_mr_init_attr_odp request = good_request(buf); \
@@ -47,7 +47,7 @@ static void masks_and_flags(struct rig *rig, const struct buf *buf)
 {
 	const uint64_t known = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP;
 
-	reg(rig, good_request(buf), 0, "the request that the others are made of");
+	reg(rig, good_request(buf), 0, "the valid request that the others are made from");
 	REG(base.comp_mask, known | 1ULL << 63, EINVAL, "unknown comp_mask bit 63");
 	REG(base.comp_mask, known | 1ULL << 47, EINVAL, "unknown comp_mask bit 47");
 	REG(base.comp_mask, IBV_REG_MR_MASK_ODP, EINVAL, "no address");
@@ -72,7 +72,7 @@ static void sizes(struct rig *rig, const struct buf *buf)
 	if (ibv_query_device_odp(rig->ctx, &device, sizeof(device)))
 		fatal("ibv_query_device_odp: %s", strerror(errno));
 	REG(flags, IBV_ODP_MIXED, device.flags & IBV_ODP_MIXED ? 0 : EOPNOTSUPP,
-	    "mixed sizes, as the device says");
+	    "mixed sizes, as the device supports them");
 }
 
 static void ranges(struct rig *rig, const struct buf *buf)
@@ -111,7 +111,7 @@ static void access_flags(struct rig *rig, const struct buf *buf)
 	REG(base.access, ACCESS_ALL, EINVAL, "request without IBV_ACCESS_ON_DEMAND");
 	REG(base.access, 0, EINVAL, "request without any access flag");
 	REG(base.access, odp | IBV_ACCESS_HUGETLB, EINVAL, "request with IBV_ACCESS_HUGETLB");
-	/* refused by the kernel as ever, with and without a request */
+	/* refused by the kernel with and without a request */
 	REG(base.access, IBV_ACCESS_ON_DEMAND | IBV_ACCESS_REMOTE_WRITE, EINVAL,
 	    "remote write without local write");
 }
@@ -129,7 +129,7 @@ int main(void)
 	ranges(&rig, &buf);
 	iovas(&rig, &buf);
 	access_flags(&rig, &buf);
-	/* memory that cannot hold what is asked for is in negotiate.c */
+	/* negotiate.c tests memory that cannot have the requested sizes */
 	buf_close(&buf);
 	rig_close(&rig);
 	return tap_done();

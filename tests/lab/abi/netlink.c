@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What RDMA netlink tells of an MR, by the rdma tool, is what a query tells its owner. */
+/* The rdma tool prints for an MR, by RDMA netlink, what a query returns to its owner. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 static char text[1 << 16];
 
-/* The JSON object that has @key, in what @command prints; NULL if there is none. */
+/* The JSON object that has @key in the output of @command; NULL if there is none. */
 static const char *object_of(const char *command, const char *key)
 {
 	FILE *f = popen(command, "re");
@@ -29,7 +29,7 @@ static const char *object_of(const char *command, const char *key)
 	return at;
 }
 
-/* Test point: the object says @want of @name. */
+/* Test point: the object's member @name is @want. */
 static void says(const char *object, const char *name, uint64_t want, const char *what)
 {
 	char key[64];
@@ -102,10 +102,10 @@ int main(void)
 	is_u64(state.renegotiations, 2, "two renegotiations");
 	is_u64(state.renegotiations_down, 1, "one of them down");
 
-	/* an MR that is not on demand has nothing to tell */
+	/* an MR without on-demand paging has no such members */
 	snprintf(key, sizeof(key), "\"rkey\":\"%x\"", s.near.mr->rkey);
 	ok(object_of("rdma -j -dd resource show mr", key) && !strstr(strstr(text, key), "odp"),
-	   "nothing of the kind for a pinned MR");
+	   "no ODP members for a pinned MR");
 	scene_close(&s);
 	rig_close(&rig);
 	return tap_done();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The numbers that a query gives, against what was done. */
+/* The numbers that a query returns, against what was done. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static void device(struct rig *rig)
 	memset(&longer, 0xff, sizeof(longer));
 	is_errno(ibv_query_device_odp(rig->ctx, &longer.attr, sizeof(longer)), 0,
 		 "a struct of the future");
-	is_u64(longer.tail, 0, "what is not known is zero");
+	is_u64(longer.tail, 0, "unknown members are zero");
 }
 
 static void arguments(struct rig *rig)
@@ -54,7 +54,7 @@ static void arguments(struct rig *rig)
 	memset(&longer, 0xff, sizeof(longer));
 	is_errno(ibv_query_mr_odp(odp.mr, &longer.attr, sizeof(longer)), 0,
 		 "query, a struct of the future");
-	is_u64(longer.tail, 0, "query, what is not known is zero");
+	is_u64(longer.tail, 0, "query, unknown members are zero");
 	is_u64(longer.attr.source, IBV_ODP_SOURCE_KERNEL, "query, the kernel answered");
 	is_u64(longer.attr.reserved, 0, "query, reserved is zero");
 	is_u64((uint64_t)ibv_mr_page_shift(odp.mr), 12, "page shift without a request");
@@ -65,7 +65,7 @@ static void arguments(struct rig *rig)
 
 struct counts {
 	uint64_t mapped, faults, invalidated;
-	uint64_t accesses; /* that met memory which was not mapped */
+	uint64_t accesses; /* to memory that was not mapped */
 };
 
 static void expect(struct scene *s, struct counts want, const char *what)
@@ -93,7 +93,7 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 
 	scene_open(&s, rig, mode, kind, LEN);
 	scene_shift(&s, shift, "untouched");
-	/* the table that a device with one of its own has beside that is flat */
+	/* the additional table of a device with tables of its own is flat */
 	if (!rig->is_rxe)
 		roots = blocks;
 	is_u64(buf_state(&s.far).table_bytes, roots * ENTRY, "%s: untouched: table bytes", s.name);
@@ -124,7 +124,7 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 	scene_close(&s);
 }
 
-/* The CPU was first: the device only has to look. */
+/* The CPU has populated the memory: the device only maps it. */
 static void touched_memory(struct rig *rig)
 {
 	struct ibv_mr_odp_attr state;
@@ -210,7 +210,7 @@ static void prefetch(struct rig *rig, const struct mode *mode, enum mem_kind kin
 	scene_close(&s);
 }
 
-/* What is not there to be fetched is refused, and no more than that happens. */
+/* Invalid prefetches are refused, and have no effect. */
 static void bad_prefetch(struct rig *rig)
 {
 	/* mlx5 has only the keys of ODP MRs */
@@ -233,7 +233,7 @@ static void bad_prefetch(struct rig *rig)
 	sge.length = SZ_2M * 2;
 	ok(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
 			 &sge, 1),
-	   "prefetch beyond the end");
+	   "prefetch past the end");
 	sge.addr = buf_iova(&odp, 0) - SZ_2M * 2;
 	ok(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
 			 &sge, 1),

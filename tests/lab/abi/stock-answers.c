@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * On a kernel without the series every answer is true all the same: the library
- * says what the kernel does, and never lets it put blocks in wrong places.
+ * On a kernel without the series every answer is true as well: the library
+ * reports what the kernel does, and never lets it put blocks in wrong places.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -86,7 +86,7 @@ static void requests(struct rig *rig, bool has_flag)
 	mem_unmap(&thp);
 }
 
-/* MRs that the library knows nothing of, in the places of such that it knew. */
+/* MRs that the library does not know, at addresses of MRs that it knew. */
 static void other_mrs(struct rig *rig)
 {
 	struct ibv_mr_odp_attr attr;
@@ -108,7 +108,7 @@ static void other_mrs(struct rig *rig)
 		known += ibv_query_mr_odp(mr, &attr, sizeof(attr)) != EOPNOTSUPP;
 		ibv_dereg_mr(mr);
 	}
-	is_u64(known, 0, "no answer for an MR in the place of another");
+	is_u64(known, 0, "no answer for an MR at the address of another");
 	mem_unmap(&mem);
 }
 
@@ -129,7 +129,7 @@ static void *register_many(void *arg)
 	return (void *)wrong;
 }
 
-/* A child that is forked meanwhile gets an answer too, and does not hang. */
+/* A child that is forked concurrently gets an answer, too, and does not hang. */
 static void threads_and_fork(struct rig *rig)
 {
 	pthread_t threads[THREADS];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What a registration asks the kernel for: on mlx5 one ioctl, and the one by
- * which the provider adopts the MR; elsewhere what ibv_reg_mr() does and one
- * ioctl. Either way the MR is complete, and a refusal leaves nothing.
+ * The system calls of a registration: on mlx5 one ioctl, and the one by which
+ * the provider adopts the MR; elsewhere those of ibv_reg_mr() and one ioctl.
+ * Either way the MR is complete, and a refusal leaves nothing.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -80,7 +80,7 @@ static struct ibv_mr *reg(struct rig *rig, const struct mode *mode, const struct
 	return mr;
 }
 
-/* Of a registration that is of no other use. */
+/* Counts the calls of a registration. */
 static struct calls calls_of(struct rig *rig, const struct mode *mode, const struct mem *mem,
 			     int access)
 {
@@ -96,7 +96,7 @@ static void counts(struct rig *rig, const struct mem *mem)
 {
 	struct calls plain, request;
 
-	/* asks for what is asked for once */
+	/* fills the caches of the library */
 	calls_of(rig, &mode_strict_2m, mem, ACCESS_ALL);
 	plain = calls_of(rig, &mode_odp, mem, ACCESS_ALL);
 	request = calls_of(rig, &mode_strict_2m, mem, ACCESS_ALL);
@@ -108,7 +108,7 @@ static void counts(struct rig *rig, const struct mem *mem)
 	is_u64((uint64_t)request.modify_odp, 1, "for memory windows, an MR of the provider's own");
 }
 
-/* As ibv_reg_mr() leaves it, and it works. */
+/* The MR is as ibv_reg_mr() would make it, and it works. */
 static void complete(struct rig *rig)
 {
 	struct scene s;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Verbs that knew MRs before they had page sizes: memory windows, atomic write. */
+/* Older verbs on MRs with page sizes: memory windows, atomic write. */
 #include <errno.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static void memory_window(struct rig *rig)
 	scene_close(&s);
 }
 
-/* Eight bytes written in one piece, at both sides of block borders. */
+/* Eight bytes written in one piece, at both sides of block boundaries. */
 static void atomic_write(struct rig *rig)
 {
 	struct ibv_qp_ex *qpx;
@@ -75,7 +75,7 @@ static void atomic_write(struct rig *rig)
 		if (status != IBV_WC_SUCCESS)
 			fatal("ATOMIC_WRITE at %zu: %s", at, ibv_wc_status_str(status));
 	}
-	scene_intact(&s, "64 ATOMIC_WRITEs around block borders");
+	scene_intact(&s, "64 ATOMIC_WRITEs around block boundaries");
 	scene_close(&s);
 }
 

@@ -23,13 +23,13 @@ static void outside(struct pair *pair, struct buf *near, struct buf *far, const 
 		snprintf(what, sizeof(what), "%s, a byte before the MR", name);
 		xfer_fails(pair, &x, IBV_WC_REM_ACCESS_ERR, what);
 		x.far_at = far->mr_at + far->mr_len - x.len + 1;
-		snprintf(what, sizeof(what), "%s, a byte behind the MR", name);
+		snprintf(what, sizeof(what), "%s, a byte after the MR", name);
 		xfer_fails(pair, &x, IBV_WC_REM_ACCESS_ERR, what);
 	}
 	ok(buf_check_all(far), "%s: refused transfers wrote nothing", name);
 }
 
-/* A prefetch names the iova as well; the CPU can see which page it brought in. */
+/* A prefetch takes the iova as well; the CPU can check which page it brought in. */
 static void prefetched(struct buf *far, const char *name)
 {
 	struct ibv_sge sge = {
@@ -99,7 +99,7 @@ int main(void)
 
 	rng_init(&rng, 0x5eed08);
 	rig_open(&rig);
-	/* without the series rxe takes the iova for the address and reads beyond its table */
+	/* without the series rxe takes the iova for the address and reads past its table */
 	need_series(&rig);
 	for (size_t i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
 		bool odd = i % 2;

@@ -11,8 +11,8 @@
  * the first resolves to the wrong memory. As many bytes are wrong, three
  * quarters less those that are zero, the first at offset 2,097,153.
  *
- * With --expect-corruption just that is what passes: it shows that the test
- * sees the defect on a kernel that has it.
+ * With --expect-corruption the test passes only with exactly this defect: it
+ * shows that the test detects it on a kernel that has it.
  */
 #include <stdio.h>
 #include <string.h>

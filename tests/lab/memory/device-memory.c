@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory of devices cannot be paged on demand; nothing pretends that it could. */
+/* Device memory cannot be paged on demand: it is refused, or its access fails. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static void refused(struct rig *rig, void *addr, const struct mode *mode)
 		ibv_dereg_mr(mr);
 }
 
-/* As ever: the MR is made, what is in it is looked at when it is accessed. */
+/* Plain ODP: the MR is made, and its memory is examined only when it is accessed. */
 static void not_accessed(struct scene *s, void *addr, const struct mode *mode)
 {
 	struct ibv_mr *mr = mode_reg(mode, s->rig->pd, addr, LEN, (uintptr_t)addr, ACCESS_ALL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Nothing is left behind: thousands of registrations, most of them refused, and
- * the kernel's counts of MRs, slab objects, vmalloc space and the process's
- * file descriptors are what they were.
+ * No leaks: after thousands of registrations, most of them refused, the kernel's
+ * counts of MRs, slab objects, vmalloc space and the process's file descriptors
+ * are unchanged.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +21,8 @@
 #define LEN (SZ_2M * 2)
 #define ROUNDS 1000
 /*
- * An object leaked each round shows as ROUNDS objects. What the allocator keeps for the next one is
- * less: ten sheaves of 60 for a node, and two for each processor (mm/slub.c).
+ * An object leaked each round adds up to ROUNDS objects. The allocator keeps fewer for reuse: ten
+ * sheaves of 60 for a node, and two for each processor (mm/slub.c).
  */
 #define SLACK_OBJECTS (ROUNDS * 9 / 10)
 #define SLACK_KIB 1024
@@ -128,7 +128,7 @@ static void compare(const struct rig *rig, const struct snapshot *before, const 
 		diag("from %ld to %ld KiB", before->vmalloc_kib, after.vmalloc_kib);
 }
 
-/* One round; false if it did not go as it must. */
+/* One round; false if it had a wrong result. */
 typedef bool (*round_fn)(struct rig *rig, struct buf *buf);
 
 static void repeat(struct rig *rig, enum mem_kind kind, round_fn round, int rounds,
@@ -146,7 +146,7 @@ static void repeat(struct rig *rig, enum mem_kind kind, round_fn round, int roun
 	for (int i = 0; i < rounds; i++)
 		bad += !round(rig, &buf);
 	compare(rig, &before, what);
-	is_u64(bad, 0, "%s: rounds that went as they must not", what);
+	is_u64(bad, 0, "%s: rounds with a wrong result", what);
 	buf_close(&buf);
 }
 
@@ -181,7 +181,7 @@ static bool refused_populate(struct rig *rig, struct buf *buf)
 
 static bool good_and_gone(struct rig *rig, struct buf *buf)
 {
-	/* a device with tables of its own has room for what was accepted at registration */
+	/* a device with tables of its own allocates them for the sizes accepted at registration */
 	const struct mode mode = {
 		.access = IBV_ACCESS_ON_DEMAND,
 		.request = true,
@@ -218,7 +218,7 @@ static bool abandoned(struct rig *rig, struct buf *buf)
 	other.pd = ibv_alloc_pd(other.ctx);
 	right = other.pd &&
 		mode_reg(&mode, other.pd, buf->mem.addr, LEN, (uintptr_t)buf->mem.addr, ACCESS_ALL);
-	/* closing the context is all there is: PD and MR go with it */
+	/* only close the context: the kernel frees PD and MR */
 	ibv_close_device(other.ctx);
 	return right;
 }
@@ -260,7 +260,7 @@ static bool killed(struct rig *rig, struct buf *buf)
 	close(started[1]);
 	right = read(started[0], &byte, 1) == 1;
 	close(started[0]);
-	/* somewhere in a transfer, not always at its start */
+	/* at any point of a transfer, not always at its start */
 	nanosleep(&(struct timespec){ .tv_nsec = (long)rng_below(&rng, 20 * 1000 * 1000) }, NULL);
 	kill(pid, SIGKILL);
 	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && right;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What happens to the memory of an ODP MR in the life of a process: pages are
- * given back, mappings replaced, moved, write-protected, copied on write. The
- * device must always see what the process sees.
+ * Changes to the memory of an ODP MR in the life of a process: pages are given
+ * back, mappings replaced, moved, write-protected, copied on write. The device
+ * must always access the same memory as the process.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -46,9 +46,9 @@ static void replaced_mapping(struct rig *rig, const struct mode *mode, enum mem_
 	mem_punch(&s.far.mem, BLOCK(2), SZ_2M);
 	scene_write_fails(&s, BLOCK(2) + SZ_4K, SZ_4K, "hole");
 	scene_read_fails(&s, BLOCK(2) + SZ_64K, SZ_4K, "hole");
-	/* a page less: the check of a transfer looks a page further than it went */
+	/* a page less: the check of a transfer reads a page past its ends */
 	scene_write(&s, BLOCK(2) - SZ_64K, SZ_64K - SZ_4K, "block before the hole");
-	scene_write(&s, BLOCK(3) + SZ_4K, SZ_64K, "block behind the hole");
+	scene_write(&s, BLOCK(3) + SZ_4K, SZ_64K, "block after the hole");
 	mem_refill(&s.far.mem, BLOCK(2), SZ_2M);
 	memset(s.far.shadow + BLOCK(2), 0, SZ_2M);
 	scene_read(&s, BLOCK(2) - 1, SZ_2M + 2, "hole mapped again");
@@ -57,7 +57,7 @@ static void replaced_mapping(struct rig *rig, const struct mode *mode, enum mem_
 	scene_close(&s);
 }
 
-/* Other pages, already full, come to lie under the MR. */
+/* Other pages, already filled, are moved under the MR. */
 static void moved_mapping(struct rig *rig, const struct mode *mode, enum mem_kind kind)
 {
 	struct mem other;
@@ -78,7 +78,7 @@ static void moved_mapping(struct rig *rig, const struct mode *mode, enum mem_kin
 	mem_unmap(&other);
 }
 
-/* In the child: wait for the word of the parent, then compare. */
+/* In the child: wait for the parent, then compare. */
 _Noreturn static void child(const struct scene *s, int from_parent)
 {
 	char go;
@@ -135,12 +135,12 @@ static void protection(struct rig *rig, const struct mode *mode, enum mem_kind k
 	scene_write_pieces(&s, "whole MR");
 	set_protection(&s, BLOCK(1), SZ_2M, PROT_READ);
 	scene_write_fails(&s, BLOCK(1), SZ_4K, "PROT_READ");
-	/* mlx5 does not know what an access wants, so it asks for all that the MR may */
+	/* mlx5 does not know the type of an access, so it requires all rights of the MR */
 	if (rig->is_rxe)
 		scene_read(&s, BLOCK(2) - SZ_64K, SZ_64K, "PROT_READ");
 	else
 		scene_read_fails(&s, BLOCK(2) - SZ_64K, SZ_64K, "PROT_READ");
-	scene_write(&s, BLOCK(2), SZ_64K, "block behind PROT_READ");
+	scene_write(&s, BLOCK(2), SZ_64K, "block after PROT_READ");
 	set_protection(&s, BLOCK(1), SZ_2M, PROT_NONE);
 	scene_read_fails(&s, BLOCK(2) - SZ_4K, SZ_4K, "PROT_NONE");
 	scene_write_fails(&s, BLOCK(2) - SZ_4K, SZ_4K, "PROT_NONE");

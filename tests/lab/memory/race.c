@@ -3,11 +3,11 @@
  * Traffic on several QPs while the memory under the MR is pulled away, moved
  * and used by others.
  *
- * Even blocks of the MR are stable: nobody gives their pages back, and each
- * byte must be what was written last. Odd blocks are volatile: what is written
- * there says where it belongs, so a byte is either that or zero. Freed pages
- * come back to life as canaries, private memory in which nothing but the
- * canary's own bytes may ever appear.
+ * Even blocks of the MR are stable: their pages are never given back, and each
+ * byte must be what was written last. Odd blocks are volatile: bytes written
+ * there identify their place, so a byte is either that or zero. Freed pages are
+ * reused by canaries, private memory in which only the canary's own bytes may
+ * ever appear.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +78,7 @@ static void volatile_transfer(struct worker *w, size_t at, size_t len)
 	uint8_t *near;
 	struct outcome out;
 
-	/* nobody knows what is in volatile memory: a shadow that is not looked at */
+	/* the content of volatile memory is unknown: use a shadow that is not compared */
 	far.shadow = w->scratch;
 	x.near_at = at % SZ_4K;
 	near = w->near.mem.addr + x.near_at;
@@ -133,7 +133,7 @@ static void *run_worker(void *arg)
 	return NULL;
 }
 
-/* Gives pages of volatile blocks back, in ever new ways. */
+/* Gives pages of volatile blocks back, in varying ways. */
 static void *run_dropper(void *arg)
 {
 	struct race *race = arg;
@@ -147,21 +147,21 @@ static void *run_dropper(void *arg)
 		if (what == 0) {
 			mem_drop(&race->mr.mem, at, SZ_2M);
 		} else if (what == 1) {
-			/* the CPU is a writer too */
+			/* the CPU writes, too */
 			pattern_fill(race->mr.mem.addr + at + page, TAG, at + page, SZ_4K);
 		} else if (what == 2) {
 			mem_drop(&race->mr.mem, at + page, SZ_4K);
 		} else if (what == 3) {
 			mem_drop(&race->mr.mem, at, page + SZ_4K);
 		} else {
-			/* may fail, as it likes */
+			/* may fail */
 			madvise(race->mr.mem.addr + at, SZ_2M, MADV_COLLAPSE);
 		}
 	}
 	return NULL;
 }
 
-/* Has the kernel move pages about, those of stable blocks too. */
+/* Has the kernel migrate pages, also those of stable blocks. */
 static void *run_compaction(void *arg)
 {
 	struct race *race = arg;
@@ -235,7 +235,7 @@ static void check_after(struct race *race, const char *name)
 		else
 			stable_right &= buf_check(&race->mr, at, SZ_2M, -1);
 	}
-	is_u64(atomic_load(&race->wrong), 0, "%s: nothing wrong on the way", name);
+	is_u64(atomic_load(&race->wrong), 0, "%s: no error during the run", name);
 	ok(stable_right, "%s: stable blocks hold what was written", name);
 	ok(volatile_right, "%s: volatile blocks hold only what belongs there", name);
 	note("%s: %u requests failed as they may", name, atomic_load(&race->failed));
@@ -312,7 +312,7 @@ int main(void)
 	struct rig rig;
 
 	rig_open(&rig);
-	/* without the series this is no test, but a way to break the kernel */
+	/* without the series this would corrupt the kernel's memory */
 	need_series(&rig);
 	run(&rig, &mode_odp, MEM_BASE, false);
 	run(&rig, &mode_odp, MEM_THP, false);
@@ -320,7 +320,7 @@ int main(void)
 	run(&rig, &mode_2m_4k, MEM_THP, true);
 	run(&rig, &mode_strict_64k, MEM_HUGETLB, false);
 	run(&rig, &mode_strict_2m, MEM_HUGETLB, false);
-	/* a device with tables of its own has room for what was accepted at registration */
+	/* a device with tables of its own allocates them for the sizes accepted at registration */
 	run(&rig, rig.is_rxe ? &mode_strict_2m : &mode_any, MEM_HUGETLB, true);
 	run(&rig, &mode_strict_2m, MEM_THP, false);
 	rig_close(&rig);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What a device wrote survives reclaim. The pages come back from swap by a read
- * fault, so that their page table entries are writable but clean, and only the
- * device writes to them. Reclaim may drop them in favour of the copy in swap
+ * Data that a device wrote survives reclaim. The pages come back from swap by a
+ * read fault, so that their page table entries are writable but clean, and only
+ * the device writes to them. Reclaim may drop them in favour of the copy in swap
  * unless the driver marked them dirty.
  */
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define WRITES 16
 #define PATIENCE_S 60
 
-/* Takes those pages to the list of pages that another processor was about to put there. */
+/* Drains the per-CPU batches of pages into the LRU lists. */
 static void drain_processors(void)
 {
 	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
@@ -31,8 +31,8 @@ static void drain_processors(void)
 }
 
 /*
- * The kernel passes over a page whose writing to swap has not ended since the last time, and one
- * that another processor has not put on its list yet: they take their time.
+ * The kernel skips a page whose writeback to swap has not finished, and one that is still in
+ * another processor's LRU batch: repeat until all pages are out.
  */
 static void page_out(const struct mem *mem, const char *what)
 {
@@ -65,8 +65,8 @@ static void written_by_device(struct rig *rig)
 	buf_fill(&s.far, 0, LEN);
 	page_out(&s.far.mem, "written by the CPU");
 	read_in(&s.far.mem);
-	is_u64(swapped_pages(s.far.mem.addr, LEN), 0, "a look at all pages brings them in");
-	/* one packet at the start of a page: unpatched kernels get that right too */
+	is_u64(swapped_pages(s.far.mem.addr, LEN), 0, "reading all pages brings them in");
+	/* one packet at the start of a page: unpatched kernels get that right, too */
 	for (size_t i = 0; i < WRITES; i++)
 		scene_write(&s, i * LEN / WRITES, 512, "a clean page");
 	page_out(&s.far.mem, "written by the device");

@@ -3,10 +3,10 @@
  * A page that was given back while the device's table was being filled is not
  * in the table afterwards.
  *
- * One thread prefetches a range, which takes a while: of pages that are not there
- * yet, or of pages that the device does not know yet. At a random moment of that
- * the other drops one page, and at once takes memory
- * of its own into use, more often than not the very page that just became free.
+ * One thread prefetches a range, which takes a while: pages that are not present
+ * yet, or pages that the device has not mapped yet. At a random moment of that
+ * the other drops one page and at once faults in memory of its own, more often
+ * than not the very page that just became free.
  * Then the device writes: it has to hit the MR and not the other memory.
  */
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "tap.h"
 
 #define LEN (SZ_2M * 2)
-#define CHECKED SZ_64K /* bytes at the start of a larger page that are looked at */
+#define CHECKED SZ_64K /* bytes compared at the start of a larger page */
 #define ENOUGH_BAD 3
 
 struct prefetch {
@@ -58,7 +58,7 @@ static void *run_prefetch(void *arg)
 			continue;
 		}
 		start = now();
-		/* in the middle of all this it may give up: what counts is what it leaves */
+		/* it may fail because of the changes: only the table that it leaves is tested */
 		ibv_advise_mr(p->buf->rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			      IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
 		atomic_store(&p->ns, now() - start);
@@ -138,7 +138,7 @@ int main(void)
 	struct rig rig;
 
 	rig_open(&rig);
-	/* without the series this is no test, but a way to break the kernel */
+	/* without the series this would corrupt the kernel's memory */
 	need_series(&rig);
 	run(&rig, &mode_odp, MEM_BASE, SZ_4K, true, 40);
 	run(&rig, &mode_odp, MEM_HUGETLB, SZ_2M, true, 40);

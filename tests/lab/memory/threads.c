@@ -18,7 +18,7 @@ struct worker {
 	struct rig *rig;
 	pthread_t thread;
 	struct mem mem;
-	/* an MR that the thread before has made, to be deregistered by this one */
+	/* an MR made by the previous thread, to be deregistered by this one */
 	_Atomic(struct ibv_mr *) given;
 	struct worker *next;
 	unsigned int wrong;
@@ -78,7 +78,7 @@ static void threads(struct rig *rig, enum mem_kind kind)
 	       THREADS, ROUNDS);
 }
 
-/* In the child: what was there before the fork, whatever the device wrote since. */
+/* In the child: memory is as before the fork, although the device wrote since. */
 static int child(struct scene *s, int go)
 {
 	struct ibv_device_odp_attr attr;
@@ -111,7 +111,7 @@ static void fork_with_mr(struct rig *rig, const struct mode *mode, enum mem_kind
 	scene_intact(&s, "after fork");
 	if (write(go[1], "", 1) != 1 || waitpid(pid, &status, 0) != pid)
 		fatal("child: %s", strerror(errno));
-	is_u64((uint64_t)status, 0, "%s: the child has what was there before (exit %d)", s.name,
+	is_u64((uint64_t)status, 0, "%s: the child has the bytes from before (exit %d)", s.name,
 	       WEXITSTATUS(status));
 	scene_write(&s, 0, LEN, "after the child");
 	scene_intact(&s, "after the child");

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# The mlx5 device model under the unmodified driver: programs that everybody has complete, and the
-# device's counters tell that it was the device that did it.
+# The mlx5 device model under the unmodified driver: common programs complete, and the device's
+# counters show that the data went through the device.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=programs.sh
 source "$(dirname "$0")/programs.sh"
 
-# grew COUNTER BEFORE LEAST: by at least so much
+# grew COUNTER BEFORE LEAST: true if it grew by at least LEAST
 grew() { (($(counter mlx5_0 "$1") - $2 >= $3)); }
 
 # counted NAME COUNTER LEAST COMMAND...

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What page sizes cost the device, by its own counters. */
+/* The device's cost of page sizes, by its own counters. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static uint64_t counter(const char *name)
 	return strtoull(line, NULL, 0);
 }
 
-/* Bytes of translation that the driver writes to map 1 GiB of memory that is there. */
+/* Bytes of translation that the driver writes to map 1 GiB of populated memory. */
 static uint64_t bytes_written(struct rig *rig, struct mem *mem, const struct mode *mode)
 {
 	uint64_t before = counter("xlt_bytes_written"), written;
@@ -74,7 +74,7 @@ static void translation(struct rig *rig)
 	/* mkeys that were in use before may be used again */
 	ok(room <= SZ_1G / SZ_2M * 8 * 2, "strict 2M: %llu bytes allocated in the device",
 	   (unsigned long long)room);
-	is_errno(ibv_modify_mr_odp(mr, SZ_4K, 0), ERANGE, "strict 2M: no room for 4K");
+	is_errno(ibv_modify_mr_odp(mr, SZ_4K, 0), ERANGE, "strict 2M: no table for 4K");
 	is_u64(mr_state(mr).page_shift, 21, "strict 2M: still 2M");
 	is_errno(ibv_modify_mr_odp(mr, SZ_2M | SZ_4K, 0), 0, "strict 2M: 2M|4K");
 	is_u64(mr_state(mr).page_sizes, SZ_2M, "of 2M|4K only 2M is possible");

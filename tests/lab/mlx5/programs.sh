@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Programs that everybody has, between two ends of devices of the mlx5 model; the devices' counters
-# tell that it was they that did it.
+# Common programs between two devices of the mlx5 model, or on one; the devices' counters show that
+# the data went through them.
 
 # shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -59,7 +59,7 @@ active() {
 }
 pci_of() { basename "$(readlink -f "/sys/class/infiniband/$1/device")"; }
 
-# bind DEVICE, unbind DEVICE: as the PCI function it is
+# bind DEVICE, unbind DEVICE: the driver to or from its PCI function
 declare -A pci
 unbind() {
 	pci[$1]=$(pci_of "$1")

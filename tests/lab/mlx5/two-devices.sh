@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# Two devices of the mlx5 model under the unmodified driver: what one sends arrives at the other,
-# byte by byte, with page faults on either; and one of them goes away while there is traffic.
+# Two devices of the mlx5 model under the unmodified driver: each byte that one sends arrives at the
+# other, with page faults on either; and one of them is removed during traffic.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=programs.sh
 source "$(dirname "$0")/programs.sh"
@@ -9,7 +9,7 @@ tests=$(dirname "$0")
 
 lid() { cat "/sys/class/infiniband/$1/ports/1/lid"; }
 
-# crossed FROM TO OUT IN LEAST: since these values, at least so much, and nothing on the way is lost
+# crossed FROM TO OUT IN LEAST: at least LEAST bytes since the values OUT and IN, and none were lost
 crossed() {
 	local out in
 	out=$(($(counter "$1" bytes_out) - $3))
@@ -60,7 +60,7 @@ data() {
 	across "data-atomic, MRs $1" mlx5_1 mlx5_0 1 compares data-atomic "$1"
 }
 
-# data_faults KIND: the same with MRs whose pages are not there at first
+# data_faults KIND: the same with MRs whose pages are not present at first
 data_faults() {
 	local device faults=()
 	for device in mlx5_0 mlx5_1; do
@@ -74,7 +74,7 @@ data_faults() {
 }
 
 ended() { ! kill -0 "$1" 2>/dev/null; }
-# received DEVICE SINCE: traffic flows
+# received DEVICE SINCE: true if traffic flows
 received() { (($(counter "$1" bytes_in) > $2 + 1000000)); }
 
 # traffic ARG...: ib_write_bw without end from near to far; sets server and client
@@ -103,7 +103,7 @@ ok 'mlx5_1 has LID 2' test "$(lid mlx5_1)" = 0x2
 programs mlx5_0 mlx5_1
 programs mlx5_1 mlx5_0
 
-# by IP addresses: the second device is another host's, which has to be asked for by broadcast
+# by IP addresses: the second device is in another namespace, so that ARP has to find it
 ip netns add far
 ip link set ib1 netns far
 ip address add 10.99.2.1/24 dev ib0
@@ -135,7 +135,7 @@ for options in '' '--odp'; do
 	ok 'the responder is unbound' unbind mlx5_1
 	ok 'its device is gone' test ! -e /sys/class/infiniband/mlx5_1
 	ok 'the requester ends' wait_until 120 ended "$client"
-	ok 'nobody answered it' grep -qiE 'status 12|transport retry' "$dir/client"
+	ok 'it got no answer' grep -qiE 'status 12|transport retry' "$dir/client"
 	stop
 	ok 'it is bound again' bind mlx5_1
 done
@@ -149,7 +149,7 @@ ok 'it is bound again' bind mlx5_1
 
 across 'ibv_rc_pingpong after that' mlx5_0 mlx5_1 819200 both ibv_rc_pingpong -n 200
 for device in mlx5_0 mlx5_1; do
-	ok "$device: every page fault was resumed or went with its queue pair" test \
+	ok "$device: every page fault was resumed or dropped with its queue pair" test \
 		"$(counter "$device" page_faults)" = \
 		$(($(counter "$device" page_faults_resumed) + $(counter "$device" page_faults_dropped)))
 	ok "$device: no address outside the memory" test "$(counter "$device" bad_dma)" = 0

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What a program may do beside registering memory: each habit runs as a process of its own, first as
- * it is and then under `hugeodp run`, and ends the same. The report shows that the library was there.
+ * Things that programs do besides registering memory: each habit runs as a process of its own,
+ * first as it is and then under `hugeodp run`, and ends the same. The report shows that the library
+ * was loaded.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +25,7 @@
 #define LEN (SZ_2M * 4)
 #define REPORT "/tmp/habits.report"
 #define PROCESSES 16
-/* ranges that a report tells of one by one */
+/* ranges that a report lists one by one */
 #define RANGES 32
 
 static struct rig rig;
@@ -38,7 +39,7 @@ static void open_all(void)
 		fatal("no memory");
 }
 
-/* Not where a huge page begins and ends. */
+/* Unaligned to huge pages at both ends. */
 static struct ibv_mr *reg(void)
 {
 	return ibv_reg_mr(rig.pd, memory + SZ_4K, LEN - SZ_64K, IBV_ACCESS_ON_DEMAND | ACCESS_ALL);
@@ -145,7 +146,7 @@ static bool allocator(void)
 	return good && allocator_mrs;
 }
 
-/* The same, where the first thing to report of is an MR that the library left alone. */
+/* The same, where the first MR of the report is one that the library left alone. */
 static bool allocator_and_request(void)
 {
 	struct ibv_mr_init_attr_odp request = {
@@ -201,7 +202,7 @@ static bool file_limit(void)
 	return !setrlimit(RLIMIT_FSIZE, &limit) && good;
 }
 
-/* The program of hugeodp(7) that looks the function up, and gets the page size that it wants. */
+/* The program of hugeodp(7) that looks the function up, and gets the page size that it requests. */
 static bool by_name(void)
 {
 	struct ibv_mr *(*reg_mr_ex)(struct ibv_pd * pd, struct ibv_mr_init_attr * attr);
@@ -217,13 +218,13 @@ static bool by_name(void)
 
 	open_all();
 	request.base.addr = memory;
-	/* libhugeodp is linked ahead of libibverbs: its one is found */
+	/* libhugeodp is linked ahead of libibverbs: its function is found */
 	*(void **)&reg_mr_ex = dlsym(RTLD_DEFAULT, "ibv_reg_mr_ex");
 	mr = reg_mr_ex(rig.pd, &request.base);
 	return mr && (!rig.series || ibv_mr_page_shift(mr) == 16) && reg_and_dereg();
 }
 
-/* The first interface of libibverbs, which it still has. */
+/* The first ABI version of libibverbs, which it still has. */
 struct first_pd {
 	void *context;
 	uint32_t handle;
@@ -257,7 +258,7 @@ static bool first_interface(void)
 	return mr && mr->pd == pd && !first_dereg_mr(mr);
 }
 
-/* As many ranges as a report can have, told when all others are told, too. */
+/* As many ranges as a report can have, in processes that all report at the same time. */
 static _Noreturn void one_of_many(int gate)
 {
 	char nothing;
@@ -298,7 +299,7 @@ static bool many(void)
 static const struct habit {
 	const char *name;
 	bool (*run)(void);
-	const char *report; /* where it can be written; else none comes */
+	const char *report; /* a path that is writable for the program; else there is no report */
 	int lines;
 } habits[] = {
 	{ "nothing special", plainly, REPORT, 1 },
@@ -308,7 +309,7 @@ static const struct habit {
 	{ "an allocator that registers, and a request", allocator_and_request, REPORT, 1 },
 	{ "no environment", no_environment, REPORT, 1 },
 	{ "no files but the device", no_files, REPORT, 1 },
-	{ "stderr that nobody reads", no_reader, "-", 0 },
+	{ "stderr without a reader", no_reader, "-", 0 },
 	{ "no file may grow", file_limit, REPORT, 0 },
 	{ "a request of its own, by name", by_name, REPORT, 1 },
 	{ "libibverbs' first interface", first_interface, REPORT, 1 },
@@ -317,7 +318,7 @@ static const struct habit {
 
 #define HABITS (sizeof(habits) / sizeof(habits[0]))
 
-/* As another program; returns how it ended. */
+/* Runs the habit as a process of its own; returns its wait status. */
 static int run_habit(const struct habit *habit, const char *program, bool under)
 {
 	char report[64], number[24];
@@ -328,7 +329,7 @@ static int run_habit(const struct habit *habit, const char *program, bool under)
 	snprintf(number, sizeof(number), "%td", habit - habits);
 	pid = fork();
 	if (!pid) {
-		/* what it prints is not this program's */
+		/* keep its output out of this program's */
 		if (dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO) < 0)
 			_exit(1);
 		alarm(300);
@@ -344,7 +345,7 @@ static int run_habit(const struct habit *habit, const char *program, bool under)
 	return status;
 }
 
-/* Whole reports, one to a line, of processes that registered something. */
+/* Counts complete reports, one per line, of processes that registered something. */
 static int count_reports(void)
 {
 	FILE *file = fopen(REPORT, "re");

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Programs that know nothing of page sizes get huge pages under `hugeodp run`, and are otherwise
-# what they were. Shown by the report, which has the kernel's own count of blocks, and from outside
-# by RDMA netlink.
+# Unmodified programs get huge pages under `hugeodp run`, and otherwise behave as before. Shown by
+# the report, which has the kernel's own count of blocks, and from outside by RDMA netlink.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -15,7 +14,8 @@ trap 'jobs -p | xargs -r kill 2>/dev/null || true; echo "$thp_before" >$thp; rm 
 
 series=1
 [[ $HUGEODP_KERNEL != stock ]] || series=''
-# rxe maps what is there when the page size changes; mlx5 starts anew, and then maps what is used
+# rxe maps all present memory when the page size changes; mlx5 starts with an empty table and maps
+# memory when it is accessed
 case $HUGEODP_DEVICE in
 mlx5) device=mlx5_0 address=127.0.0.1 MAPPED='>= 4' ;;
 *) device=rxe0 address=10.99.0.1 MAPPED='== 8' ;;
@@ -24,10 +24,10 @@ esac
 port=18600
 listening() { ss -Htln "sport = :$port" | grep -q .; }
 
-# 17 s before something is sent again: perftest itself gives up after half a second
+# 17 s before a packet is resent: by default perftest gives up after half a second
 patience=(-u 22)
 
-# start PROGRAM ARGUMENT...: both ends, the server below the command line in WRAPPER; output to $dir
+# start PROGRAM ARGUMENT...: both ends, the server under the command in WRAPPER; output to $dir
 start() {
 	local end=$((SECONDS + 300))
 	rm -f "$dir"/*
@@ -63,7 +63,7 @@ report() {
 
 DEVICE_CANNOT="r['huge'] == 0 and r['declined'] == {'device or kernel do not support the size': 1}"
 
-# MiB that are mapped in blocks of 2M; two huge pages that lie side by side are one block of 4M
+# MiB that are mapped in blocks of 2M or more; two adjacent huge pages are one block of 4M
 HUGE="sum(int(s[:-1]) * n for s, n in r['blocks_mapped'].items() if s[-1] == 'M')"
 
 # huge_pages NAME: 8 MiB of the hugetlb pool
@@ -84,9 +84,9 @@ for program in ib_write_bw ib_read_bw ib_send_bw; do
 	huge_pages "$program --odp, hugetlb"
 done
 
-# the MR of a transfer that goes on, as everybody can see it
+# the MR during a transfer, as other processes can query it
 from_outside() {
-	# all that can be seen, and what it was afterwards: a look at it would outlast the transfer
+	# record the output and check it afterwards: a check in the loop would outlast the transfer
 	while kill -0 "$CLIENT" 2>/dev/null; do
 		hugeodp mr --json -d "$device" >>"$dir/mr" 2>"$dir/mr.err" || true
 	done
@@ -101,24 +101,24 @@ fi
 run --sizes 64K
 ok "ib_write_bw --odp, 64K by order" pair ib_write_bw "${hugetlb[@]}"
 if [[ -n $series ]]; then
-	report "64K by order, and nothing else" \
+	report "64K by order, and no other size" \
 		"r['upgraded'] == {'64K': 1} and r['blocks_mapped']['64K'] * 64 / 1024 $MAPPED and
 		 len(r['blocks_mapped']) == 1"
 else
 	report "64K by order: base pages, and why" "$DEVICE_CANNOT"
 fi
 
-# its ends are not aligned: blocks of several sizes. For memory without advice the kernel takes huge
-# pages that are there, and makes none.
+# its ends are not aligned: blocks of several sizes. For memory without MADV_HUGEPAGE the kernel uses
+# free huge pages, but does not compact memory to make some.
 echo 1 >/proc/sys/vm/compact_memory
 run
 ok "ib_write_bw --odp, malloc" pair ib_write_bw --odp -s 16777216 -n 5
 if [[ -n $series ]]; then
-	report "malloc: the most part of 32 MiB in blocks of 2M" \
+	report "malloc: most of 32 MiB in blocks of 2M" \
 		"r['huge'] == 1 and $HUGE >= 24"
 fi
 
-# what cannot be huge
+# memory that cannot be huge
 run --sizes 2M
 echo never >$thp
 ok "ib_write_bw --odp, memory of base pages" pair ib_write_bw --odp -s 4194304 -n 5
@@ -140,8 +140,8 @@ ok "ib_write_bw, pinned memory, --all" pair ib_write_bw --use_hugepages -s 41943
 huge_pages "pinned memory, --all"
 
 WRAPPER=(hugeodp run --report="$dir/no/report.%p" --)
-ok "ib_write_bw --odp, its report nowhere to go" pair ib_write_bw "${hugetlb[@]}"
-ok "a report that cannot be written is told of" \
+ok "ib_write_bw --odp, report path not writable" pair ib_write_bw "${hugetlb[@]}"
+ok "a report that cannot be written is an error message" \
 	grep -qE "hugeodp: report to $dir/no/report\.[0-9]+: No such file" "$dir/server"
 
 WRAPPER=(env)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# `hugeodp run --report` tells of every process that registered something, however it ends, and
-# leaves nothing behind.
+# `hugeodp run --report` reports every process that registered memory, however it ends, and leaves
+# no files or processes.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -15,7 +15,7 @@ mlx5) device=mlx5_0 ;;
 *) device=rxe0 ;;
 esac
 
-# until_true COMMAND...: waits for what another process is about to do
+# until_true COMMAND...: waits until another process has made it true
 until_true() {
 	local end=$((SECONDS + 300))
 	until "$@"; do
@@ -24,7 +24,7 @@ until_true() {
 	done 2>/dev/null
 }
 
-# Registers a huge page, says so, and ends as its last argument says
+# Registers a huge page, prints "ready", and ends as its last argument says
 cat >"$dir/home/program.py" <<'PROGRAM'
 import mmap, os, signal, sys
 from pyverbs.device import Context
@@ -60,13 +60,13 @@ def leaves():
     mr = register()
     wait()
 
-# what a daemon may do once it has its memory
+# as a daemon may do once it has its memory
 def changes_root():
     mr = register()
     os.chroot("/proc/self")
     os.setresuid(65534, 65534, 65534)
 
-# nobody waits for it, and its main thread ends before the others
+# not waited for by its parent, and its main thread ends before the others
 def leaves_thread():
     from ctypes import CDLL
     from threading import Thread
@@ -145,9 +145,9 @@ killed() {
 	[[ $status == $((128 + $(kill -l "$1"))) ]]
 }
 
-# told NAME EXPRESSION: of the lines "v" of the report, once nobody is there to add one
-told() {
-	ok "$1: nothing left behind" until_true nothing_left
+# reported NAME EXPRESSION: checks the lines "v" of the report, once it is complete
+reported() {
+	ok "$1: nothing left" until_true nothing_left
 	ok "$1" json "$dir/report" "$2"
 }
 
@@ -156,23 +156,23 @@ RUN=(hugeodp run --json --report="$dir/report" --)
 LOST="len(v) == 1 and not v[0]['exited'] and v[0]['registrations'] == 1 and v[0]['deregistered'] == 0"
 for signal in KILL TERM SEGV; do
 	ok "killed by SIG$signal" killed $signal
-	told "killed by SIG$signal: told by another process" "$LOST and v[0]['pid'] == $PID"
+	reported "killed by SIG$signal: reported by the watcher" "$LOST and v[0]['pid'] == $PID"
 done
-ok "the watcher leaves the program its number" grep -q "ready $PID" "$dir/out"
+ok "the program keeps its process ID" grep -q "ready $PID" "$dir/out"
 [[ $HUGEODP_KERNEL == stock ]] ||
 	ok "with what it registered" json "$dir/report" "v[0]['huge'] == 1"
 ok "ends by _exit" ends _exit 5
-told "ends by _exit: told by another process" "$LOST"
+reported "ends by _exit: reported by the watcher" "$LOST"
 ok "becomes another program" ends exec 6
-told "becomes another program: told by another process" "$LOST"
+reported "becomes another program: reported by the watcher" "$LOST"
 ok "ends by exit" ends exit 0
-told "ends by exit: told once, by itself" \
+reported "ends by exit: reported once, by itself" \
 	"len(v) == 1 and v[0]['exited'] and v[0]['deregistered'] == 1"
 ok "a child is killed" ends forks 0
-told "a child is killed: both are told of" \
+reported "a child is killed: both are reported" \
 	"sorted(r['exited'] for r in v) == [False, True] and len({r['pid'] for r in v}) == 2"
 
-# who ends a service sends a signal to all its processes
+# a service manager sends the signal to all processes of the service
 killed_with_watcher() {
 	start waits
 	until_true grep -q ready "$dir/out" || return
@@ -180,50 +180,50 @@ killed_with_watcher() {
 	! wait "$PID"
 }
 ok "SIGTERM for the watcher, too" killed_with_watcher
-told "SIGTERM for the watcher, too: told by it" "$LOST and v[0]['pid'] == $PID"
+reported "SIGTERM for the watcher, too: reported by it" "$LOST and v[0]['pid'] == $PID"
 
-# what the program leaves behind is watched on, and holds nothing of those who wait for the program
+# processes that outlive the program are still watched, without holding the program's stderr open
 leaves() {
 	ends "$1" 0 && until_true grep -q ready "$dir/out" && read -r _ CHILD <"$dir/out"
 }
-# the watcher has looked, and lets go of stderr before it waits on
+# the watcher has scanned, and closes stderr before it continues to wait
 watched_on() { [[ $(readlink "/proc/$(pgrep -x hugeodp-report)/fd/2") == /dev/null ]]; }
-ok "a process stays behind" leaves leaves
+ok "a process outlives the program" leaves leaves
 ok "... and is watched on" until_true watched_on
-ok "... and is not told of yet" test ! -e "$dir/report"
+ok "... and is not reported yet" test ! -e "$dir/report"
 kill "$CHILD"
-told "a process that stayed behind is killed: told by another process" "$LOST and v[0]['pid'] == $CHILD"
+reported "a process that outlived the program is killed: reported by the watcher" "$LOST and v[0]['pid'] == $CHILD"
 
-ok "a process whose main thread has ended stays behind" leaves leaves_thread
+ok "a process whose main thread has ended outlives the program" leaves leaves_thread
 ok "... and is watched on" until_true watched_on
-ok "... and is not told of yet" test ! -e "$dir/report"
+ok "... and is not reported yet" test ! -e "$dir/report"
 touch "$dir/home/go"
-told "it is killed: told by another process" "$LOST and v[0]['pid'] == $CHILD"
+reported "it is killed: reported by the watcher" "$LOST and v[0]['pid'] == $CHILD"
 
-# it can neither remove its counts nor write the report
+# it can neither remove its counts file nor write the report
 ok "another root directory and user" ends changes_root 0
-told "another root directory and user: told once" "len(v) == 1 and v[0]['exited']"
+reported "another root directory and user: reported once" "len(v) == 1 and v[0]['exited']"
 
 # orphans become children of the first process of a container
 RUN=(timeout -s KILL 300 unshare --pid --fork --kill-child --mount-proc "${RUN[@]}")
 ok "the first process waits for all its children" ends waits_for_all 0
-told "the first process waits for all its children: told by itself" "len(v) == 1 and v[0]['exited']"
+reported "the first process waits for all its children: reported by itself" "len(v) == 1 and v[0]['exited']"
 
 # for people, on stderr
 RUN=(hugeodp run --report --)
 ok "killed by SIGKILL, on stderr" killed KILL
-ok "told on stderr" until_true grep -q "(ended without exit): 1 registrations" "$dir/report.stderr"
-ok "told on stderr: nothing left behind" until_true nothing_left
+ok "reported on stderr" until_true grep -q "(ended without exit): 1 registrations" "$dir/report.stderr"
+ok "reported on stderr: nothing left" until_true nothing_left
 
-# nowhere to count but in the process itself
+# no counts file is possible: counts are in the process itself
 full=$dir/home/full
 mkdir "$full"
 mount -t tmpfs -o size=4k none "$full"
 head -c 4096 /dev/zero >"$full/file"
 for place in "$full" "$dir/nothing"; do
 	RUN=(hugeodp run --json --report="$dir/report" -- env HUGEODP_PRELOAD_COUNTS="$place")
-	ok "no room at ${place##*/}" ends exit 0
-	told "no room at ${place##*/}: told by itself" "len(v) == 1 and v[0]['exited']"
+	ok "no space at ${place##*/}" ends exit 0
+	reported "no space at ${place##*/}: reported by itself" "len(v) == 1 and v[0]['exited']"
 done
 ok "a full file system is as it was" test "$(ls "$full")" = file
 umount "$full"

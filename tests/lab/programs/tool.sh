@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# The hugeodp command where there are devices and huge pages.
+# The hugeodp command on a machine with devices and huge pages.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -21,7 +21,7 @@ hugeodp info >"$dir/out"
 ok "info, text" grep -q "^$device" "$dir/out"
 ok "info of one device" json <(hugeodp info --json -d "$device") 'len(v[0]["devices"]) == 1'
 
-# a process with memory of two kinds and a region over one, held until it is told to go
+# a process with memory of two kinds and an MR over one, held until the file "go" exists
 mkfifo "$dir/go"
 python3 - "$device" "$dir/go" >"$dir/ready" <<'PROGRAM' &
 import mmap, sys
@@ -46,18 +46,18 @@ until grep -q ready "$dir/ready"; do kill -0 $pid; done
 hugeodp explain --json "$pid" >"$dir/explain"
 ok "explain: hugetlb memory could have huge pages" json "$dir/explain" \
 	'any(m["page_shift"] == 21 and "hugepage" in m["name"] for m in v[0]["mappings"])'
-ok "explain: memory without can not, and why" json "$dir/explain" \
+ok "explain: other memory can not, and why" json "$dir/explain" \
 	'any(m.get("reason") in ("not eligible for transparent huge pages", "unaligned start") for m in v[0]["mappings"])'
 hugeodp explain "$pid" >"$dir/out"
 ok "explain, text" grep -q 'not eligible\|unaligned' "$dir/out"
 
 hugeodp mr --json -d "$device" >"$dir/mr"
-ok "mr: that of a process" json "$dir/mr" \
+ok "mr: the MR of a process" json "$dir/mr" \
 	"any(m.get('pid') == $pid and m['length'] == 12345678 for m in v[0])"
 ok "mr: its key, for root" json "$dir/mr" \
 	"[m for m in v[0] if m.get('pid') == $pid and 'lkey' in m]"
 if [[ $HUGEODP_KERNEL == stock ]]; then
-	ok "mr: no page size where the driver tells none" json "$dir/mr" \
+	ok "mr: no page size where the driver reports none" json "$dir/mr" \
 		"not any('odp_page_shift' in m for m in v[0])"
 else
 	ok "mr: page size and counters" json "$dir/mr" \
@@ -67,7 +67,7 @@ fi
 hugeodp mr >"$dir/out" 2>&1
 ok "mr, text" grep -q "12345678 .* $pid python3" "$dir/out"
 
-# for a user without rights, each thing that is missing has its own message and status
+# without rights, each missing permission or file has its own message and status
 nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 refused() { # STATUS WORDS COMMAND...
 	local want=$1 words=$2 got=0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A program that knows nothing of page sizes, under `hugeodp run`: it gets blocks of several sizes
- * by whichever function it registers, and can change such MRs by ibv_rereg_mr(): to other memory,
- * other rights, another PD. The MR's address stays, data is right, nothing is left behind.
+ * An unmodified program under `hugeodp run`: it gets blocks of several sizes by each function that
+ * registers, and can change such MRs by ibv_rereg_mr(): to other memory, other rights, another PD.
+ * The MR's address stays, data is right, no MR is left.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "tap.h"
 
 #define LEN (SZ_2M * 8)
-/* in no case where a huge page begins or ends */
+/* never aligned to huge pages */
 #define FIRST SZ_4K
 #define FIRST_LEN (SZ_2M * 3)
 #define SECOND (SZ_2M * 3 + SZ_64K)
@@ -114,7 +114,7 @@ static void protection_domain(struct scene *s)
 	if (!pd)
 		fatal("ibv_alloc_pd: %s", strerror(errno));
 	is_changed(s, IBV_REREG_MR_CHANGE_PD, pd, 0, "other PD");
-	ok(s->far.mr->pd == pd, "other PD: the MR says so");
+	ok(s->far.mr->pd == pd, "other PD: the MR has it");
 	scene_write_fails(s, s->far.mr_at, 64, "other PD");
 	is_changed(s, IBV_REREG_MR_CHANGE_PD, s->rig->pd, 0, "the PD it had");
 	is_errno(ibv_dealloc_pd(pd), 0, "the other PD is not in use");
@@ -129,7 +129,7 @@ static void refused(struct scene *s)
 	ok(ibv_rereg_mr(s->far.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0,
 			IBV_ACCESS_ON_DEMAND | IBV_ACCESS_REMOTE_WRITE) != 0,
 	   "remote writes without local ones");
-	traffic(s, "after what was refused");
+	traffic(s, "after refusals");
 }
 
 int main(int argc, char **argv)
@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 	is_u64((uint64_t)resource_count(&rig, "mr"), (uint64_t)mrs + 2,
 	       "MRs, with that of the near end");
 	scene_close(&s);
-	is_u64((uint64_t)resource_count(&rig, "mr"), (uint64_t)mrs, "MRs left behind");
+	is_u64((uint64_t)resource_count(&rig, "mr"), (uint64_t)mrs, "MRs left");
 	rig_close(&rig);
 	return tap_done();
 }

@@ -61,7 +61,7 @@ static void gigantic(struct scene *s)
 	is_u64(state.blocks_mapped, 1, "strict 1G: blocks mapped");
 	is_u64(state.faults, 1, "strict 1G: faults");
 	is_u64(state.table_bytes, 8, "strict 1G: table bytes");
-	/* a device with tables of its own has room for what was accepted at registration */
+	/* a device with tables of its own allocates them for the sizes accepted at registration */
 	if (s->rig->is_rxe) {
 		is_errno(ibv_modify_mr_odp(mr, SZ_2M, IBV_ODP_POPULATE), 0, "strict 1G to 2M");
 		is_u64(mr_state(mr).blocks_mapped, SZ_1G / SZ_2M, "2M: blocks mapped");
@@ -75,7 +75,7 @@ static void gigantic(struct scene *s)
 	dereg(mr);
 }
 
-/* The page of 1 GiB, THP behind it and base pages behind that, in one mixed MR. */
+/* The page of 1 GiB, THP after it and base pages after that, in one mixed MR. */
 static void all_sizes(struct scene *s)
 {
 	uint8_t *thp = map_at(SPACE + SZ_1G, SZ_2M * 4, 0);
@@ -91,7 +91,7 @@ static void all_sizes(struct scene *s)
 	mr = reg(s, SPACE, len, SZ_1G | SZ_2M | SZ_4K, IBV_ODP_MIXED);
 	if (!mr)
 		return;
-	is_u64(mr_state(mr).page_shift, 30, "mixed: what will be tried first");
+	is_u64(mr_state(mr).page_shift, 30, "mixed: size to be tried first");
 	scene_spot(s, mr, SPACE + 77);
 	scene_spot(s, mr, thp - PIECE / 2);
 	scene_spot(s, mr, thp + SZ_2M * 2 - PIECE / 2);
@@ -130,7 +130,7 @@ static void large_folios(struct scene *s)
 		set_policy(2048, "never");
 		set_policy(kib, "always");
 		at = map_at(SPACE, LEN, 0);
-		/* else the kernel makes do with smaller ones where it had to move pages first */
+		/* else the kernel uses smaller folios where it would have to move pages first */
 		if (madvise(at, LEN, MADV_HUGEPAGE))
 			fatal("MADV_HUGEPAGE: %s", strerror(errno));
 		mr = reg(s, at, LEN, size, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Implicit MRs: one of all the address space, for memory that comes and goes. */
+/* Implicit MRs: one over the whole address space, for memory that comes and goes. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,13 +13,13 @@
 
 static struct ibv_mr *reg_all(struct rig *rig, int access)
 {
-	/* where there were implicit MRs before, huge blocks have to be asked for */
+	/* on drivers that had implicit MRs before, huge blocks have to be requested */
 	if (!rig->is_rxe)
 		return mode_reg(&mode_mixed_2m_4k, rig->pd, NULL, SIZE_MAX, 0, access);
 	return ibv_reg_mr(rig->pd, NULL, SIZE_MAX, access | IBV_ACCESS_ON_DEMAND);
 }
 
-/* Gives @buf the implicit MR in place of one of its own. */
+/* Gives @buf the implicit MR instead of one of its own. */
 static void lend(struct buf *buf, struct ibv_mr *mr)
 {
 	buf->mr = mr;
@@ -128,7 +128,7 @@ static void modified(struct rig *rig, struct ibv_mr *mr)
 	is_errno(ibv_modify_mr_odp(mr, SZ_4K, 0), 0, "modify to 4K");
 	scene_write(&s, 0, LEN, "4K");
 	scene_shift(&s, 12, "4K");
-	/* there are holes and small pages somewhere, so strict cannot be */
+	/* the address space has holes and small pages, so strict is refused */
 	is_errno(ibv_modify_mr_odp(mr, SZ_2M, 0), ERANGE, "modify to strict 2M");
 	is_errno(ibv_modify_mr_odp(mr, SZ_2M | SZ_4K, IBV_ODP_MIXED), 0, "modify to mixed");
 	scene_read(&s, 0, LEN, "mixed");
@@ -173,7 +173,7 @@ int main(void)
 	stop_khugepaged();
 	if (ibv_query_device_ex(rig.ctx, NULL, &attr))
 		fatal("ibv_query_device_ex failed");
-	ok(attr.odp_caps.general_caps & IBV_ODP_SUPPORT_IMPLICIT, "the device says that it can");
+	ok(attr.odp_caps.general_caps & IBV_ODP_SUPPORT_IMPLICIT, "the device has implicit MRs");
 
 	mr = reg_all(&rig, ACCESS_ALL);
 	if (!mr)

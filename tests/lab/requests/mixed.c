@@ -30,14 +30,14 @@ static void made_of(struct scene *s, uint64_t huge, uint64_t small, const char *
 	is_u64(state.page_shift, huge || !total ? 21 : 12, "%s: %s: page shift", s->name, what);
 }
 
-/* Pages that are not neighbours in physical memory, whatever the allocator has. */
+/* Pages that are not contiguous in physical memory, whatever the allocator returns. */
 static void scatter(struct buf *buf, size_t block)
 {
 	touch_scattered(buf->mem.addr + block * SZ_2M, SZ_2M);
 	buf_fill(buf, block * SZ_2M, SZ_2M);
 }
 
-/* One page in a block of its own kind; the rest of the MR does not notice. */
+/* A block with small pages does not affect the rest of the MR. */
 static void one_page(struct rig *rig)
 {
 	uint64_t table;
@@ -53,7 +53,7 @@ static void one_page(struct rig *rig)
 		is_u64(buf_state(&s.far).faults, BLOCKS, "%s: a fault for each block", s.name);
 	is_u64(buf_state(&s.far).table_bytes, table, "%s: all huge: no more table", s.name);
 
-	/* the block breaks; what is used of it comes back in pages */
+	/* the block breaks; accessed parts of it come back in pages */
 	buf_drop(&s.far, SZ_2M * 5 + SZ_4K, SZ_4K);
 	made_of(&s, BLOCKS - 1, 0, "page dropped");
 	scene_write(&s, SZ_2M * 5 + SZ_4K - 1, SZ_4K + 2, "page dropped");
@@ -65,7 +65,7 @@ static void one_page(struct rig *rig)
 	made_of(&s, BLOCKS - 1, PAGES, "one broken block");
 	scene_intact(&s, "one broken block");
 
-	/* the block goes away, and its table with it */
+	/* the block is dropped, and its table with it */
 	buf_drop(&s.far, SZ_2M * 5, SZ_2M);
 	made_of(&s, BLOCKS - 1, 0, "block dropped");
 	if (rig->is_rxe)
@@ -117,15 +117,15 @@ static void several_kinds(struct rig *rig)
 	if (mprotect(s.far.mem.addr + SZ_2M * 9, SZ_4K, PROT_READ))
 		fatal("mprotect: %s", strerror(errno));
 	scene_write_fails(&s, SZ_2M * 9 + 1, 100, "a page that may only be read");
-	/* mlx5 does not know what an access wants, so it asks for all that the MR may */
+	/* mlx5 does not know the type of an access, so it requires all rights of the MR */
 	if (rig->is_rxe)
 		scene_read(&s, SZ_2M * 9, SZ_2M, "a page that may only be read");
-	scene_write(&s, SZ_2M * 9 + SZ_4K, SZ_2M - SZ_4K, "behind that page");
+	scene_write(&s, SZ_2M * 9 + SZ_4K, SZ_2M - SZ_4K, "after that page");
 	scene_intact(&s, "a page that may only be read");
 	scene_close(&s);
 }
 
-/* Holes are no obstacle but for those who go there. */
+/* A hole only fails accesses to it. */
 static void holes(struct rig *rig)
 {
 	struct scene s;
@@ -133,11 +133,11 @@ static void holes(struct rig *rig)
 	scene_open_unregistered(&s, rig, MEM_THP, LEN);
 	mem_punch(&s.far.mem, SZ_2M * 3 + SZ_64K, SZ_64K);
 	is_errno(buf_reg(&s.far, &mode_mixed_2m_4k, 0, LEN), 0, "%s: register with a hole", s.name);
-	/* a transfer is checked a page beyond its ends */
+	/* the check of a transfer reads a page past its ends */
 	scene_write(&s, 0, SZ_2M * 3 + SZ_64K - SZ_4K, "up to the hole");
 	made_of(&s, 3, SZ_64K / SZ_4K - 1, "up to the hole");
 	scene_write_fails(&s, SZ_2M * 3 + SZ_64K + 1, 100, "in the hole");
-	scene_write(&s, SZ_2M * 4 - SZ_64K, LEN - SZ_2M * 4 + SZ_64K, "behind the hole");
+	scene_write(&s, SZ_2M * 4 - SZ_64K, LEN - SZ_2M * 4 + SZ_64K, "after the hole");
 	mem_refill(&s.far.mem, SZ_2M * 3 + SZ_64K, SZ_64K);
 	memset(s.far.shadow + SZ_2M * 3 + SZ_64K, 0, SZ_64K);
 	scene_read(&s, 0, LEN, "the hole filled");
@@ -188,7 +188,7 @@ static void filled(struct rig *rig)
 	scatter(&s.far, 6);
 	is_errno(buf_reg(&s.far, &populate, 0, LEN), 0, "%s: register, populate", s.name);
 	made_of(&s, BLOCKS - 1, PAGES, "populated");
-	is_u64(buf_state(&s.far).faults, 0, "%s: populating is no fault", s.name);
+	is_u64(buf_state(&s.far).faults, 0, "%s: populating is not a fault", s.name);
 	scene_write(&s, 0, LEN, "populated");
 	is_u64(buf_state(&s.far).faults, 0, "%s: no fault afterwards", s.name);
 
@@ -212,7 +212,7 @@ static void filled(struct rig *rig)
 	scene_close(&s);
 }
 
-/* Not every device can make another kind of an MR than it was registered as. */
+/* Not every device can change an MR between mixed and not mixed. */
 static void not_modified(struct rig *rig)
 {
 	struct scene s;
@@ -230,7 +230,7 @@ static void not_modified(struct rig *rig)
 	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M | SZ_4K, 0), EOPNOTSUPP, "%s: to one size",
 		 s.name);
 	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M, IBV_ODP_MIXED), EOPNOTSUPP,
-		 "%s: to less sizes", s.name);
+		 "%s: to fewer sizes", s.name);
 	is_u64(buf_state(&s.far).flags, IBV_ODP_MIXED, "%s: still mixed", s.name);
 	made_of(&s, BLOCKS, 0, "still mixed");
 	buf_drop(&s.far, 0, SZ_2M * 2);

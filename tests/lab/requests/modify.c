@@ -14,7 +14,7 @@
 #define CHANGES 250
 #define TRANSFERS 300
 
-/* A device with tables of its own has room for what was accepted at registration. */
+/* A device with tables of its own allocates them for the sizes accepted at registration. */
 static const struct mode *first_mode(const struct rig *rig)
 {
 	return rig->is_rxe ? &mode_strict_2m : &mode_any;
@@ -30,7 +30,7 @@ static void modify(struct scene *s, uint64_t sizes, uint32_t flags, uint32_t shi
 	is_errno(ibv_modify_mr_odp(s->far.mr, sizes, flags), 0, "%s: %s", s->name, what);
 	state = buf_state(&s->far);
 	is_u64(state.page_shift, shift, "%s: %s: page shift", s->name, what);
-	/* to populate is done and over, it is not a state */
+	/* POPULATE is an action and not a state of the MR */
 	is_u64(state.flags, 0, "%s: %s: flags", s->name, what);
 	if (flags & IBV_ODP_POPULATE)
 		is_u64(state.blocks_mapped, LEN >> shift, "%s: %s: all blocks mapped", s->name,
@@ -73,7 +73,7 @@ static void refused(struct rig *rig)
 	after = buf_state(&s.far);
 	ok(!memcmp(&before, &after, sizeof(after)), "after refusals the MR is as it was");
 	scene_read(&s, 0, LEN, "after refusals");
-	is_u64(buf_state(&s.far).faults, before.faults, "after refusals nothing is mapped anew");
+	is_u64(buf_state(&s.far).faults, before.faults, "after refusals nothing is mapped again");
 	scene_close(&s);
 
 	scene_open(&s, rig, &mode_2m_4k, MEM_BASE, LEN);
@@ -84,7 +84,7 @@ static void refused(struct rig *rig)
 	scene_close(&s);
 }
 
-/* Down when a page broke the block, and up again once that is mended. */
+/* Down when a page broke the block, and up again once the block is whole. */
 static void mended(struct rig *rig)
 {
 	struct scene s;
@@ -168,7 +168,7 @@ static void live(struct rig *rig, enum mem_kind kind)
 
 	buf_make(&far, rig, kind, LEN, first_mode(rig));
 	for (int i = 0; i < THREADS; i++) {
-		/* a page apart: each thread also looks at a page on either side */
+		/* a page apart: each thread also checks a page on either side */
 		traffic[i] = (struct traffic){
 			.rig = rig,
 			.far = &far,

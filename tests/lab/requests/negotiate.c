@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Which page size a registration gets, and how an MR goes down to a smaller one. */
+/* The page size that a registration gets, and how an MR goes down to a smaller one. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +75,7 @@ static void by_kind(struct rig *rig)
 		{ HUGETLB_FLAG, MEM_HUGETLB, 21, 0 },
 		{ HUGETLB_FLAG, MEM_THP, 21, 0 },
 		{ HUGETLB_FLAG, MEM_BASE, 0, ERANGE },
-		/* sizes that no device has are passed over beside one that it has */
+		/* unsupported sizes are ignored if a supported one is requested, too */
 		{ SZ_2M | 1 << 11 | 1ULL << 40, MEM_HUGETLB, 21, 0 },
 	};
 	struct buf buf;
@@ -107,8 +107,8 @@ static void by_range(struct rig *rig)
 	buf_open(&buf, rig, MEM_THP, LEN);
 	if (madvise(buf.mem.addr + BLOCK(2), BLOCK(2), MADV_NOHUGEPAGE))
 		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
-	granted(&buf, SZ_2M, 0, LEN, 0, ERANGE, "with base pages behind");
-	granted(&buf, SZ_2M | SZ_4K, 0, LEN, 12, 0, "with base pages behind");
+	granted(&buf, SZ_2M, 0, LEN, 0, ERANGE, "followed by base pages");
+	granted(&buf, SZ_2M | SZ_4K, 0, LEN, 12, 0, "followed by base pages");
 	granted(&buf, SZ_2M, 0, BLOCK(2), 21, 0, "before the base pages");
 	buf_close(&buf);
 
@@ -117,9 +117,9 @@ static void by_range(struct rig *rig)
 	granted(&buf, SZ_2M, 0, LEN, 0, ERANGE, "with a hole");
 	granted(&buf, SZ_2M | SZ_4K, 0, LEN, 12, 0, "with a hole");
 	/* the block around the MR's end reaches into the hole */
-	granted(&buf, SZ_2M, BLOCK(2) + SZ_64K, SZ_1M, 0, ERANGE, "behind a hole, in its block");
+	granted(&buf, SZ_2M, BLOCK(2) + SZ_64K, SZ_1M, 0, ERANGE, "after a hole, in its block");
 	granted(&buf, SZ_2M | SZ_4K, BLOCK(2) + SZ_64K, SZ_1M, 12, 0,
-		"behind a hole, in its block");
+		"after a hole, in its block");
 	buf_close(&buf);
 }
 
@@ -182,7 +182,7 @@ static void goes_down(struct rig *rig, bool far)
 	buf_close(&peer);
 }
 
-/* The size in between is taken where it fits what is left. */
+/* The size in between is chosen where the rest of the block has it. */
 static void goes_down_a_little(struct rig *rig)
 {
 	static const struct mode mode = {
@@ -218,9 +218,9 @@ static void over_hole(struct rig *rig, const struct mode *mode)
 	err = buf_reg(&s.far, mode, 0, LEN);
 	if (err)
 		fatal("%s MR over a hole: %s", mode->name, strerror(err));
-	/* a page less: the check of a transfer looks a page further than it went */
+	/* a page less: the check of a transfer reads a page past its ends */
 	scene_write(&s, 0, SZ_2M - SZ_4K, "before the hole");
-	scene_write(&s, BLOCK(2) + SZ_4K, SZ_2M - SZ_4K, "behind the hole");
+	scene_write(&s, BLOCK(2) + SZ_4K, SZ_2M - SZ_4K, "after the hole");
 	scene_write_fails(&s, BLOCK(1) + SZ_1M, SZ_4K, "hole");
 	mem_refill(&s.far.mem, BLOCK(1), SZ_2M);
 	scene_read(&s, 0, LEN, "hole filled");

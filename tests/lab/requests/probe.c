@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What a probe promises is what a registration gets, and it costs little. */
+/* A registration gets what the probe reported, and a probe costs little. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define LEN (SZ_2M * 4)
 #define MANY 10000
-/* A look at each of the mappings would cost hundreds of times a registration. */
+/* Reading all of the mappings would cost hundreds of times a registration. */
 #define DEAR 10
 #define ROUNDS 400 /* one half of them with a probe */
 
@@ -68,7 +68,7 @@ static void kinds(struct rig *rig)
 			mem_map(&mem, cases[i].kind, LEN);
 			if (touched)
 				touch_scattered(mem.addr, LEN);
-			/* small pages that are there say more than what could be */
+			/* present small pages take precedence over possible huge ones */
 			if (touched && reason)
 				reason = IBV_ODP_REASON_SMALL_PAGES;
 			where = reason ? mem.addr : NULL;
@@ -141,8 +141,8 @@ static uint64_t cost(struct rig *rig, struct mem *mem, bool with_probe)
 }
 
 /*
- * The best of many rounds: what else the machine has to do only adds to it. One kind of round
- * after the other, so that a machine that is slow for a while is so for both.
+ * The best of many rounds: other load of the machine only adds to it. The two kinds of rounds
+ * alternate, so that a machine that is slow for a while is slow for both.
  */
 static void costs(struct rig *rig, struct mem *mem, uint64_t *without, uint64_t *with)
 {
@@ -183,7 +183,7 @@ static void many_mappings(struct rig *rig)
 			memset(mem.addr, 1, LEN);
 		costs(rig, &mem, &without, &with);
 		ok(with <= without * DEAR,
-		   "%s, %s, beside %d mappings: %llu us with a probe, %llu us without",
+		   "%s, %s, among %d mappings: %llu us with a probe, %llu us without",
 		   mem_name(cases[i].kind), cases[i].touched ? "touched" : "untouched", MANY,
 		   (unsigned long long)with / 1000, (unsigned long long)without / 1000);
 		mem_unmap(&mem);

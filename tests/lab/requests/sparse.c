@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Registration costs nothing for memory that is not there: MRs of 1 TiB on a small machine. */
+/* Registration costs nothing for untouched memory: MRs of 1 TiB on a small machine. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #define SPACE ((size_t)1 << 40)
 #define SPOTS 5
 
-/* Both ends, the middle, and borders of blocks; nothing in between. */
+/* Both ends, the middle, and boundaries of blocks; nothing in between. */
 static const size_t spots[SPOTS] = {
 	0,
 	SZ_2M * 3 + 4095,
@@ -31,7 +31,7 @@ static double seconds_since(const struct timespec *start)
 	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-/* All of it in one call, which is far more than 4 GiB: what is there already is found again. */
+/* All of it in one call, which is far more than 4 GiB: maps the present pages again. */
 static void prefetch_all(struct scene *s, uint8_t *space, struct ibv_mr *mr, const char *name)
 {
 	const size_t step = (size_t)1 << 31;
@@ -50,7 +50,7 @@ static void prefetch_all(struct scene *s, uint8_t *space, struct ibv_mr *mr, con
 	after = mr_state(mr);
 	ok(after.blocks_mapped >= before.blocks_mapped, "%s: %llu blocks mapped", name,
 	   (unsigned long long)after.blocks_mapped);
-	is_u64(after.faults, before.faults, "%s: prefetch is no fault", name);
+	is_u64(after.faults, before.faults, "%s: prefetch is not a fault", name);
 	free(sge);
 }
 
@@ -91,7 +91,7 @@ static void huge_space(struct scene *s, const struct mode *mode, uint32_t shift)
 	ok(state.table_bytes <= SZ_1M, "%s: table of %llu bytes", mode->name,
 	   (unsigned long long)state.table_bytes);
 
-	/* one page goes: the walk is to that page */
+	/* one page is dropped: only that page is invalidated */
 	if (madvise(space + SPACE / 2 - 1000 - 3096, SZ_4K, MADV_DONTNEED))
 		fatal("MADV_DONTNEED: %s", strerror(errno));
 	is_u64(mr_state(mr).pages_invalidated, 1, "%s: one block invalidated", mode->name);

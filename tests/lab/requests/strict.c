@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Strict MRs over memory that stops being huge: what touches a broken block
- * fails, everything else goes on, and the block works again once it is whole.
+ * Strict MRs over memory that stops being huge: accesses to a broken block fail,
+ * all others succeed, and the block works again once it is whole.
  */
 #include <errno.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void one_page_dropped(struct rig *rig)
 	is_u64(state.page_shift, 21, "page shift as it was");
 	is_u64(state.blocks_mapped, 3, "blocks mapped without the broken one");
 	is_u64(state.renegotiations, 0, "a strict MR is never renegotiated");
-	/* all of it goes: the next fault gets a new huge page */
+	/* drop all of it: the next fault gets a new huge page */
 	buf_drop(&s.far, BLOCK(1), SZ_2M);
 	scene_write(&s, BLOCK(1), SZ_2M, "block whole again");
 	scene_read(&s, 0, LEN, "block whole again");
@@ -48,8 +48,8 @@ static void one_page_dropped(struct rig *rig)
 }
 
 /*
- * A block that may be read as a whole may be taken for one to read. What comes
- * of that must not make it one to write.
+ * A block that is readable as a whole may be mapped for reading. It must not
+ * become writable by that.
  */
 static void read_if_possible(struct scene *s, size_t at)
 {
@@ -101,7 +101,7 @@ static void advise(const struct buf *buf, size_t at, size_t len, int advice)
 		fatal("madvise: %s", strerror(errno));
 }
 
-/* Small pages where huge ones are possible: registration does not look, populating does. */
+/* Small pages where huge ones are possible: populating checks it, registration alone does not. */
 static void small_before(struct rig *rig)
 {
 	struct mode populate = mode_strict_2m;
@@ -118,7 +118,7 @@ static void small_before(struct rig *rig)
 	scene_write_fails(&s, BLOCK(1), 8, "block of small pages");
 	others_work(&s, 1);
 	buf_drop(&s.far, BLOCK(1), SZ_2M);
-	scene_write(&s, BLOCK(1), SZ_2M, "the block filled anew");
+	scene_write(&s, BLOCK(1), SZ_2M, "the block filled again");
 	scene_intact(&s, "around it");
 	scene_close(&s);
 }
@@ -133,19 +133,19 @@ static void small_block(struct rig *rig)
 	buf_drop(&s.far, BLOCK(1) + SZ_64K * 3 + SZ_4K, SZ_4K);
 	scene_write_fails(&s, BLOCK(1) + SZ_64K * 3, 64, "broken block");
 	scene_write(&s, BLOCK(1), SZ_64K * 3, "before it");
-	scene_write(&s, BLOCK(1) + SZ_64K * 4, SZ_2M - SZ_64K * 4, "behind it");
+	scene_write(&s, BLOCK(1) + SZ_64K * 4, SZ_2M - SZ_64K * 4, "after it");
 	scene_intact(&s, "around it");
 	scene_close(&s);
 }
 
-/* From inside a block to inside the next one: both are broken, and no more. */
+/* From inside a block to inside the next one: only these two are broken. */
 static void dropped_across(struct rig *rig)
 {
 	const size_t second = BLOCK(1) + SZ_64K * 2, third = second + SZ_64K;
 	struct scene s;
 
 	scene_open(&s, rig, &mode_strict_64k, MEM_THP, LEN);
-	/* once the huge page is mapped by small entries, the kernel names just what goes */
+	/* once a huge page is mapped by small entries, only the dropped range is invalidated */
 	scene_write(&s, BLOCK(1), SZ_2M, "whole huge page");
 	buf_drop(&s.far, BLOCK(1) + SZ_64K * 20, SZ_4K);
 	scene_write(&s, BLOCK(1), SZ_64K * 8, "huge page in small entries");
@@ -153,7 +153,7 @@ static void dropped_across(struct rig *rig)
 	scene_write_fails(&s, third, 8, "start of the third block");
 	scene_write_fails(&s, second, 8, "start of the second block");
 	scene_write(&s, BLOCK(1), SZ_64K * 2, "before them");
-	scene_write(&s, third + SZ_64K, SZ_64K * 4, "behind them");
+	scene_write(&s, third + SZ_64K, SZ_64K * 4, "after them");
 	scene_intact(&s, "around them");
 	scene_close(&s);
 }
@@ -192,7 +192,7 @@ static void half_way(struct rig *rig)
 	scene_write(&s, 0, LEN, "whole MR");
 	buf_drop(&s.far, BLOCK(1), SZ_4K);
 	scene_write_fails(&s, BLOCK(1) - SZ_64K, SZ_64K * 2, "into the broken block");
-	/* the packets before the border may have arrived */
+	/* the packets before the boundary may have arrived */
 	buf_adopt(&s.far, BLOCK(1) - SZ_64K, SZ_64K);
 	scene_intact(&s, "but for the packets that arrived");
 	scene_read_fails(&s, BLOCK(1) - SZ_64K, SZ_64K * 2, "out of the broken block");
@@ -226,7 +226,7 @@ static void local_side(struct rig *rig)
 	bad.len = 8;
 	xfer_fails(&pair, &bad, IBV_WC_LOC_PROT_ERR, "broken block at the near end");
 	ok(buf_check_all(&strict), "broken block at the near end: all memory as it was");
-	/* the far end has posted the receive, the near end learns that it went wrong there */
+	/* the receive at the far end fails, and the near end gets an error */
 	out = xfer_run(&pair, &recv);
 	ok(out.near != IBV_WC_SUCCESS, "SEND into a broken block fails");
 	note("SEND into a broken block: '%s' at the near end", ibv_wc_status_str(out.near));
