@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the measures share. */
+/* Helpers that the measurements share. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -15,10 +15,10 @@
 
 struct bench {
 	struct rig rig;
-	bool quick;	     /* small lengths: whether it works, not what it costs */
+	bool quick;	     /* small lengths: checks that it works, not what it costs */
 	bool exact;	     /* work is counted in instructions */
 	bool gigapages;	     /* the machine has a page of 1 GiB to give */
-	uint64_t page_sizes; /* that a request can ask this device for; 0: no requests */
+	uint64_t page_sizes; /* that a request can have on this device; 0: no requests */
 };
 
 /* Memory by the size of its pages. */
@@ -31,7 +31,7 @@ enum space_kind {
 
 struct space {
 	enum space_kind kind;
-	uint8_t *addr; /* 1 GiB aligned, always the same: page tables are a cost too */
+	uint8_t *addr; /* 1 GiB aligned, always the same: page tables are a cost, too */
 	size_t len;
 };
 
@@ -43,48 +43,48 @@ void space_unmap(struct space *space);
 void space_populate(struct space *space);
 /* Ends the program unless all pages are there and of the size wanted. */
 void space_check(const struct space *space);
-/* All pages go back. */
+/* Gives all pages back. */
 void space_empty(struct space *space);
 
-/* A way to register memory, and the memory it is for. */
+/* A way to register memory, and the kind of memory. */
 struct subject {
 	const char *name;
-	const struct mode *mode; /* NULL: no MR, memory alone */
+	const struct mode *mode; /* NULL: memory without an MR */
 	enum space_kind kind;
 	size_t least; /* length that it can register */
-	bool series;  /* a request: only where the device takes it */
+	bool series;  /* a request: only where the device supports it */
 };
 
 extern const struct subject subjects[];
 extern const size_t subjects_count;
 
 bool subject_odp(const struct subject *s);
-/* Whether this machine can have it, at this length; pages of 1 GiB there is but one of. */
+/* True if this machine supports the subject at this length; it has only one page of 1 GiB. */
 bool subject_fits(const struct bench *b, const struct subject *s, size_t len);
 struct ibv_mr *subject_reg(const struct bench *b, const struct subject *s, void *addr, size_t len);
 void subject_dereg(struct ibv_mr *mr);
-/* Translations for all of the MR, the memory below it populated as far as it was not. */
+/* Maps all of the MR, and populates its memory where needed. */
 void subject_prefetch(const struct bench *b, struct ibv_mr *mr, size_t len);
-/* Ends the program if a translation is missing, where the kernel can tell. */
+/* Ends the program if a translation is missing, where the kernel reports it. */
 void subject_check_mapped(const struct bench *b, const struct subject *s, struct ibv_mr *mr);
 
 /* Lengths from @first to @last, each four times the one before; returns how many. */
 size_t lengths(size_t *out, size_t first, size_t last);
 
-/* A figure to be: who it is about, and samples. */
+/* A figure in the making: its subject, and samples. */
 struct figure {
 	const char *name;
 	const struct subject *subject;
 	const char *state;
 	size_t length;
-	uint64_t count; /* of what the figure is about, 1 if not said */
+	uint64_t count; /* of objects measured, 1 by default */
 	const char *unit;
 	uint64_t samples[REPEATS];
 	unsigned int repeats;
 };
 
 void figure_add(struct figure *f, uint64_t sample);
-/* A line of JSON on stdout, written when all is over: output costs instructions too. */
+/* A line of JSON on stdout, written at the end: output costs instructions, too. */
 void figure_print(const struct figure *f);
 void figures_flush(void);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What an mlx5 device would be charged for, counted by the lab's model of one: translations written,
- * UMRs posted, page-fault events. Counts, so one run says it all.
+ * The cost on an mlx5 device, counted by the lab's model: translations written, UMRs posted,
+ * page-fault events. Counts are exact, so one run is enough.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "wire.h"
 
 static const struct counter {
-	const char *name; /* as mlx5-model-counters has it */
+	const char *name; /* as mlx5-model-counters prints it */
 	const char *unit;
 } counters[] = {
 	{ "xlt_bytes_written", "translation bytes" },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Messages into memory that the device has no translations for. What zeroing the memory costs is
- * measured apart, by the CPU: it is the same whoever touches the memory first.
+ * Messages into memory that the device has no translations for. The cost of zeroing memory is
+ * measured separately, by the CPU: it is the same for the CPU and the device.
  */
 #include <stdlib.h>
 
@@ -72,7 +72,7 @@ static void one(const struct bench *b, struct wire *w, const struct subject *s,
 		.unit = work_unit(),
 	};
 	struct figure events = cost;
-	/* there is no smaller MR of pages of 1 GiB: a part of it is touched */
+	/* an MR of pages of 1 GiB cannot be smaller: touch a part of it */
 	size_t mapped = s->kind == SPACE_GIGA ? SZ_1G : len;
 	struct space space;
 
@@ -121,8 +121,8 @@ static void one_subject(const struct bench *b, struct wire *w, const struct subj
 }
 
 /*
- * Fault events after each so many bytes, touched page by page. Memory of huge pages will do: to the
- * device a page of 4 KiB is the same wherever it is.
+ * Fault events against the bytes touched, page by page. On huge memory for all modes: to the device
+ * a page of 4 KiB inside a huge one is like any other.
  */
 static void events_against_bytes(const struct bench *b, struct wire *w, const struct subject *s)
 {
@@ -156,7 +156,7 @@ static void events_against_bytes(const struct bench *b, struct wire *w, const st
 	space_unmap(&space);
 }
 
-/* What a CPU pays for fresh memory, by the size of its pages. */
+/* The CPU's cost of fresh memory, by the size of its pages. */
 static void zeroing(const struct bench *b, const struct subject *s)
 {
 	struct figure f = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What it costs to take memory away, one page of it or all, with an MR over it whose translations
- * are all there, and without an MR.
+ * The cost of taking memory away, one page of it or all, under an MR with all translations in
+ * place, and without an MR.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -67,7 +67,7 @@ static uint64_t once(const struct bench *b, const struct subject *s, const struc
 }
 
 /*
- * What the MR adds: it is a small part of what taking huge pages away costs, so the call without an
+ * The part that the MR adds: it is small compared to the call on huge pages, so the call without an
  * MR is measured again, next to the one with it.
  */
 static void print_added(const struct figure *with, const uint64_t *without)
@@ -98,7 +98,7 @@ static void one_event(const struct bench *b, const struct subject *s, const stru
 	uint64_t without[REPEATS] = {};
 
 	once(b, s, e, len, at, part);
-	/* what is large takes long, and differs the less */
+	/* large lengths take long, and vary less */
 	for (int i = 0; i < (len < SZ_1M * 256 ? REPEATS : 3); i++) {
 		if (added)
 			without[i] = once(b, &no_mr[SPACE_HUGE], e, len, at, part);
@@ -121,7 +121,7 @@ static void one_subject(const struct bench *b, const struct subject *s)
 		for (size_t i = 0; i < n; i++)
 			if (subject_fits(b, s, all[i]))
 				one_event(b, s, &events[e], all[i], all[i]);
-		/* of hugetlb memory nothing smaller than its pages can be taken */
+		/* hugetlb memory can only be taken away by whole pages */
 		if (s->kind != SPACE_GIGA && subject_fits(b, s, SZ_1M * 16))
 			one_event(b, s, &events[e], SZ_1M * 16, SZ_4K);
 	}

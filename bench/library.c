@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What a registration costs in user space: instructions and system calls between two marks in a
- * child that is run step by step, so both are exact. And all of it, where instructions are counted.
+ * The user-space cost of a registration: instructions and system calls between two marks in a child
+ * that is single-stepped, so both are exact. And the whole cost, where instructions are counted.
  */
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ static struct ibv_mr *call(const struct bench *b, const struct call *c, const st
 	return subject_reg(b, &c->subject, space->addr, space->len);
 }
 
-/* In the child: the call between marks, then nothing between marks. */
+/* In the child: the call between two marks, then two marks with nothing between them. */
 static _Noreturn void run_marked(const struct call *c)
 {
 	struct bench b = {};
@@ -76,7 +76,7 @@ static bool at_syscall(pid_t child)
 	return !errno && (word & 0xffff) == 0x050f;
 }
 
-/* To the next mark. */
+/* Runs to the next mark. */
 static struct count step(pid_t child)
 {
 	struct count count = {};
@@ -85,7 +85,7 @@ static struct count step(pid_t child)
 	for (;;) {
 		count.syscalls += at_syscall(child);
 		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) || waitpid(child, &status, 0) < 0)
-			fatal("a step: %s", strerror(errno));
+			fatal("single step: %s", strerror(errno));
 		if (!WIFSTOPPED(status))
 			fatal("the child ended between its marks");
 		if (WSTOPSIG(status) == SIGUSR1)
@@ -107,12 +107,12 @@ static struct count count_call(const struct call *c)
 	if (!child)
 		run_marked(c);
 	if (waitpid(child, &status, 0) < 0 || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGUSR1)
-		fatal("the child does not come to its first mark");
+		fatal("the child does not reach its first mark");
 	both = step(child);
 	marks = step(child);
 	if (ptrace(PTRACE_CONT, child, NULL, NULL) || waitpid(child, &status, 0) < 0 ||
 	    !WIFEXITED(status) || WEXITSTATUS(status))
-		fatal("the child does not end well");
+		fatal("the child fails");
 	return (struct count){ both.steps - marks.steps, both.syscalls - marks.syscalls };
 }
 

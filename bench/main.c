@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Measures what is named, or everything; prints a line of JSON for each figure. */
+/* Runs the named measurements, or all; prints a line of JSON for each figure. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

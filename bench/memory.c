@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Kernel memory of an MR: what the kernel says that the table takes, where it says so, and how much
- * less memory is free, which goes for every kernel but only by the page.
+ * Kernel memory of an MR: the size of the table where the kernel reports it, and by how much free
+ * memory decreases, which works on every kernel but counts pages only.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "bench.h"
 #include "tap.h"
 
-/* Those that wait in lists of the processors are free as well. */
+/* Pages in the per-CPU lists are free as well. */
 static uint64_t free_bytes(void)
 {
 	FILE *f = fopen("/proc/zoneinfo", "re");

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# perftest.sh ROUNDS: perftest, unmodified, with each kind of memory region in turn, as often as
-# ROUNDS says. Prints figures as hugeodp-bench does.
+# perftest.sh ROUNDS: perftest, unmodified, with each kind of memory region in turn, ROUNDS times.
+# Prints figures as hugeodp-bench does.
 set -euo pipefail
 
 readonly PORT=18515
@@ -18,10 +18,10 @@ die() {
 	exit 1
 }
 
-# 17 s before something is sent again, which is for lost packets: perftest gives up after half a second
+# 17 s before a packet is resent: by default perftest gives up after half a second
 readonly PATIENCE=(-u 22)
 
-# Until the server with that process id listens
+# Waits until the server with that process ID listens
 wait_for_server() {
 	until [[ -n $(ss -Hltn "sport = :$PORT") ]]; do
 		kill -0 "$1" 2>/dev/null || return 1
@@ -45,7 +45,7 @@ both() {
 	[[ $mode != 2M ]] || check_report "$dir"/report-*
 }
 
-# Server and client got what they asked for, and nothing else
+# Server and client got the page sizes of the mode, and no others
 check_report() {
 	[[ $# == 2 ]] || die "$# reports of huge pages, not 2"
 	python3 - "$@" <<-'END' || die 'the regions are not made of huge pages'

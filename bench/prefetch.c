@@ -11,7 +11,7 @@ struct figures {
 	struct figure prefetch, both;
 };
 
-/* No translation is left, and all pages are still there. */
+/* Removes all translations, and keeps all pages. */
 static void unmap_from_device(struct space *space)
 {
 	if (mprotect(space->addr, space->len, PROT_READ) ||
@@ -33,7 +33,7 @@ static void once(const struct bench *b, const struct subject *s, struct space *s
 	end = work_done();
 	if (f)
 		figure_add(&f->both, end - start);
-	/* there are kernels that map what is there when they register */
+	/* some kernels map populated memory when they register it */
 	if (cold)
 		space_empty(space);
 	else
@@ -75,7 +75,7 @@ static void one_length(const struct bench *b, const struct subject *s, bool cold
 
 static void by_length(const struct bench *b, const struct subject *s, bool cold)
 {
-	/* the price of cold memory is that of its zeroes: no need to go far */
+	/* cold memory costs mostly its zeroing: a few lengths are enough */
 	size_t last = b->quick ? SZ_1M * 16 : cold ? SZ_1M * 256 : SZ_1G;
 	size_t all[LENGTHS_MAX], n = lengths(all, SZ_1M, last);
 

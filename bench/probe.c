@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Registration and deregistration with and without a probe before it, in a process of 10,000
- * mappings: what a probe costs must not depend on how many there are.
+ * mappings: the cost of a probe must not depend on their number.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static const struct subject about[] = {
 	{ "2M|4K", &mode_2m_4k, SPACE_HUGE, SZ_4K, true },
 };
 
-/* Neighbours of different protection, so that each is a mapping of its own. */
+/* Adjacent mappings of different protection, so that the kernel does not merge them. */
 static uint8_t *map_many(void)
 {
 	uint8_t *many = mmap(NULL, MAPPINGS * SZ_4K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

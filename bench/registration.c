@@ -70,7 +70,7 @@ static void print(const struct figures *f)
 static void one_length(const struct bench *b, const struct subject *s, enum state state, size_t len)
 {
 	struct figures f = figures_for(s, state_names[state], len);
-	/* what is large takes long, and differs the less */
+	/* large lengths take long, and vary less */
 	unsigned int repeats = len >= SZ_1G ? 3 : REPEATS;
 	struct space space;
 
@@ -103,12 +103,12 @@ static void by_length(const struct bench *b, const struct subject *s, enum state
 	for (size_t i = 0; i < n; i++)
 		if (subject_fits(b, s, all[i]))
 			one_length(b, s, state, all[i]);
-	/* there is but one length for pages of 1 GiB */
+	/* there is only one length for pages of 1 GiB */
 	if (b->quick && s->kind == SPACE_GIGA && subject_fits(b, s, SZ_1G))
 		one_length(b, s, state, SZ_1G);
 }
 
-/* MRs of the same memory: what each costs must not depend on how many there are. */
+/* MRs of the same memory: the cost of each must not depend on their number. */
 static void by_count(const struct bench *b, const struct subject *s, size_t count)
 {
 	struct figure f = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* From 2 MiB to 4 KiB and back: on request, and down because a page of the memory went away. */
+/* From 2 MiB to 4 KiB and back: on request, and down because a page of the memory was dropped. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>

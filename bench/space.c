@@ -36,7 +36,7 @@ void space_map(struct space *space, enum space_kind kind, size_t len)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 
-	/* without a promise of memory: much of it may never be touched */
+	/* without reserving memory: much of it may never be touched */
 	flags |= kind == SPACE_GIGA ? MAP_HUGETLB | MAP_HUGE_1GB : MAP_NORESERVE;
 	*space = (struct space){ .kind = kind, .len = len };
 	space->addr = mmap(PLACE, len, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -67,7 +67,7 @@ void space_check(const struct space *space)
 {
 	if (space->kind == SPACE_HUGE && space->len >= SZ_2M &&
 	    mem_huge_bytes(space->addr) < (space->len & ~(SZ_2M - 1)))
-		fatal("of %zu MiB of memory only %zu are in huge pages", space->len >> 20,
+		fatal("of %zu MiB of memory, only %zu MiB are in huge pages", space->len >> 20,
 		      mem_huge_bytes(space->addr) >> 20);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Messages into memory whose translations are there: what each byte, and each message, costs. */
+/* Messages into memory with all translations in place: the cost of each byte and each message. */
 #include "bench.h"
 #include "wire.h"
 

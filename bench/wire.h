@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* A connected pair of queue pairs, with pinned memory at the near end: what touches MRs. */
+/* A connected pair of queue pairs, with pinned memory at the near end, to access MRs. */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 

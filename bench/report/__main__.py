@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """
-Figures of the machine to results: JSON, Markdown, SVG.
+Make results from the machine's figures: JSON, Markdown, SVG.
 
-    python3 bench/report --output DIR FILE...     FILEs have what the machine printed
+    python3 bench/report --output DIR FILE...     FILEs have the machine's output
     python3 bench/report --agree A.json B.json    how far two runs differ
 """
 
@@ -28,14 +28,14 @@ def markdown(figures: Figures, found: list[targets.Target], quick: bool) -> str:
     parts = ["# Benchmarks\n"]
     if quick:
         parts.append("A quick run, which shows that everything can be measured: its lengths are "
-                     "shorter than what is said here, its figures say little.\n")
+                     "shorter than stated here, and its figures mean little.\n")
     parts.append("Populated memory of 2 MiB pages, 1 GiB of it; rxe, translations on the mlx5 model.\n")
     parts.append(short.table(figures))
     parts.append("## To be reached\n")
     parts.append(targets.table(found))
     parts.append("## Side by side\n")
     parts.append("Memory has pages of 2 MiB where nothing else is said (1 GiB for “ODP 1 GiB”), the "
-                 "device is rxe. “Populated”: the CPU has written to it. “Cold”: nobody has.\n")
+                 "device is rxe. “Populated”: the CPU has written to it. “Cold”: untouched.\n")
     parts.append(tables.render_all(figures))
     parts.append("## Plots\n")
     parts.extend(f"![{plot.title}]({name}.svg)\n" for name, plot in plots.plots(figures))
@@ -48,7 +48,7 @@ def write(output: Path, figures: Figures, quick: bool) -> None:
     head = json.dumps(
         {"quick": quick, "targets": [targets.as_json(target) for target in found]}, indent=1
     )
-    # a figure a line, so that two runs can be compared by eye
+    # one figure per line, so that two runs can be compared by eye
     body = ",\n".join("  " + json.dumps(figure.as_json()) for figure in figures)
     text = head.removesuffix("\n}") + ',\n "figures": [\n' + body + "\n ]\n}\n"
     (output / "results.json").write_text(text, encoding="utf-8")
@@ -82,14 +82,14 @@ def agreement(paths: list[Path]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="report", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="say that the run was a quick one")
+    parser.add_argument("--quick", action="store_true", help="note in the results that the run was a quick one")
     parser.add_argument("--output", type=Path, metavar="DIR")
     parser.add_argument("--agree", action="store_true", help="compare two files of results")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     arguments = parser.parse_args()
     if arguments.agree:
         if len(arguments.files) != 2:
-            parser.error("--agree wants two files")
+            parser.error("--agree requires two files")
         return agreement(arguments.files)
     if arguments.output is None:
         parser.error("--output is missing")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""How far two runs differ."""
+"""Compare two runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from figures import Figure, Figures, figure_of
 
-# not the seconds, and not the memory that is less free: a count of pages that others need, too
+# not the seconds, and not the decrease of free memory, which other programs change, too
 EXACT = ("instructions", "user instructions", "system calls", "fault events", "translation bytes",
          "UMR posts")
 
@@ -19,13 +19,13 @@ def read_results(path: Path) -> Figures:
 
 
 def difference(a: Figure, b: Figure) -> float:
-    """Of the larger one; 0 if both are 0."""
+    """Relative to the larger one; 0 if both are 0."""
     larger = max(a.median, b.median)
     return abs(a.median - b.median) / larger if larger else 0.0
 
 
 def compare(first: Figures, second: Figures, limit: float) -> tuple[int, list[str]]:
-    """How many figures both have that are no seconds or bytes, and those that differ by more than the limit."""
+    """The number of exact figures in both runs, and those that differ by more than the limit."""
     others = {figure.key: figure for figure in second}
     pairs = [
         (figure, others[figure.key])

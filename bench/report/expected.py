@@ -36,7 +36,7 @@ ODP: Names = {
     "many": ("populated",),
     "kernel-memory": ("registered", "mapped"),
 }
-# what the kernel tells only with the series
+# numbers that the kernel reports only with the series
 COUNTED: Names = {"table": ("registered", "mapped"), "fault-events": ("populated",)}
 NO_MR: Names = {**dict.fromkeys(INVALIDATION, ("all", "page")), "cpu-touch": ("cold",)}
 NEGOTIATED: Names = {
@@ -59,7 +59,7 @@ Wanted = tuple[Subject, str, str]
 def _all(subject: Subject, names: Names) -> Iterator[Wanted]:
     for name, states in names.items():
         for state in states:
-            # of pages of 1 GiB there is but one, and no part of it can be taken away
+            # there is only one page of 1 GiB, and no part of it can be taken away
             if subject.memory == "giga" and (name == "many" or state == "page"):
                 continue
             if subject.memory != "huge" and name in ("fault-events", *ADDED):

@@ -11,12 +11,12 @@ from typing import Any
 
 
 class BadFigure(Exception):
-    """A line that is no figure."""
+    """A line that is not a figure."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who a figure is about: a way to register memory, on a kernel and a device."""
+    """The subject of a figure: a way to register memory, on a kernel and a device."""
 
     kernel: str
     device: str
@@ -57,7 +57,7 @@ class Figure:
 
 
 def figure_of(value: Any) -> Figure:
-    """What as_json() gave, or a line of the machine's."""
+    """Read what as_json() returned, or a line of the machine's output."""
     try:
         samples = tuple(value["samples"])
         if not samples or len(samples) != value["repeats"]:
@@ -103,7 +103,7 @@ class Figures:
     def select(
         self, subject: Subject, name: str, state: str | None = None, unit: str | None = None
     ) -> list[Figure]:
-        """Those of a subject by that name, shortest first."""
+        """The figures of a subject by that name, shortest first."""
         found = [
             figure
             for figure in self
@@ -123,7 +123,7 @@ class Figures:
         count: int | None = None,
         unit: str | None = None,
     ) -> Figure | None:
-        """The one of that length; without a length the longest. With the least count, if not said."""
+        """The figure of that length, by default the longest; by default with the least count."""
         found = [
             figure
             for figure in self.select(subject, name, state, unit)

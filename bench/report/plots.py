@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Which plots there are."""
+"""The plots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from figures import Figures
 from subjects import GIGA, HUGE, MIXED, NO_MR, ODP, PINNED, STOCK, Peer
 from svg import Line, Plot, render
 
-# Colours that can be told apart by everybody; a peer has the same one in all plots.
+# Colours that colour-blind readers can distinguish; a peer has the same one in all plots.
 STYLES: dict[Peer, tuple[str, str, bool]] = {
     NO_MR: ("#8c959f", "circle", True),
     PINNED: ("#1f2328", "square", False),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The few figures that say most, about one gibibyte of memory that is there."""
+"""The few figures that matter most, for one gibibyte of populated memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Line:
     name: str
     state: str
     unit: str | None = None
-    pinned: str | None = None  # what the pinned peer does in its place; None: nothing
+    pinned: str | None = None  # what the pinned peer does instead; None: nothing
     device: bool = False
 
 

@@ -116,7 +116,7 @@ def _series(line: Line, x: Scale, y: Scale) -> list[str]:
 
 
 def _legend(lines: list[Line]) -> list[str]:
-    """In the order in which the lines end, the highest first, so that eyes need not search."""
+    """In the order in which the lines end, the highest first."""
     out = []
     ordered = sorted(lines, key=lambda line: -line.points[-1][1])
     for row, line in enumerate(ordered):

@@ -176,9 +176,9 @@ TABLES = [
     Table("Fault events", "", "events", [ODP, HUGE, MIXED, GIGA], HUGE, EVENTS),
     Table("Messages when all translations are there", "For each message.", "instructions", ALL,
           PINNED, STREAM),
-    Table("perftest", "In the emulator's seconds, which depend on what the host does besides; medians.", "as said", [PINNED, ODP, HUGE], PINNED, PERFTEST),
-    Table("Memory", "The table as the kernel counts it, and how much less memory is free, which is "
-          "known by the page only.", "bytes", ALL, HUGE, MEMORY),
+    Table("perftest", "In the emulator's seconds, which depend on the load of the host; medians.", "as said", [PINNED, ODP, HUGE], PINNED, PERFTEST),
+    Table("Memory", "The table as the kernel counts it, and how much less memory is free, which "
+          "counts whole pages only.", "bytes", ALL, HUGE, MEMORY),
     Table("The mlx5 device (model)", "", "counts",
           [DEVICE_PINNED, DEVICE_STOCK, DEVICE_ODP, DEVICE_HUGE, DEVICE_MIXED, DEVICE_GIGA], DEVICE_HUGE, DEVICE),
 ]
@@ -200,7 +200,7 @@ def _lengths(figures: Figures, row: Row, peer: Peer) -> set[int]:
 
 
 def _length(figures: Figures, table: Table, row: Row) -> int | None:
-    """The longest length that all peers have that have any; of pages of 1 GiB there is but one."""
+    """The longest length that all peers with figures have; there is only one page of 1 GiB."""
     if row.length is not None:
         return row.length
     common: set[int] | None = None
@@ -256,7 +256,7 @@ def render(figures: Figures, table: Table) -> str | None:
 
 
 def library(figures: Figures) -> str | None:
-    """Calls, not peers, are the rows here."""
+    """A table with calls, not peers, as rows."""
     units = ("system calls", "user instructions", "instructions")
     rows = []
     for device, make in ON_DEVICE.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""What is to be reached, and whether it is."""
+"""The targets, and whether they are reached."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, NEGOTIATED, NEGOTIATED_BASE,
 
 @dataclass(frozen=True)
 class Target:
-    """A ratio of two figures, and the limit that it has to keep."""
+    """A ratio of two figures, and its limit."""
 
     title: str
     peers: str
-    dear: float | None  # what the ratio is of
+    dear: float | None  # the two figures
     cheap: float | None
     limit: float
     at_least: bool = True

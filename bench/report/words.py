@@ -16,7 +16,7 @@ def size(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, with a thousand's letter."""
+    """Three significant digits, with a prefix for thousands."""
     for unit, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= unit:
             scaled = value / unit
