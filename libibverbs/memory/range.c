@@ -329,6 +329,9 @@ int range_report_vmas(const struct range *range, struct vmas *vmas, struct ibv_o
 		report->address = why.addr;
 		report->blocked_shift = (uint32_t)shift;
 	}
+	/* no process has memory up to where addresses end */
+	if (!usable && unusable.reason == IBV_ODP_REASON_END)
+		walk.flags |= IBV_ODP_RANGE_HOLE;
 	report->flags = walk.flags;
 	return 0;
 }

@@ -134,7 +134,9 @@ static void alignment(void **state)
 	      BLOCKED(21, 30, LENGTH, HUGETLB + 2 * M));
 	/* up to the last address */
 	probe(0 - 8 * M, 8 * M, FAKE_4K,
-	      (struct expect){ .reason = IBV_ODP_REASON_END, .blocked = 12 });
+	      (struct expect){ .reason = IBV_ODP_REASON_END,
+			       .blocked = 12,
+			       .flags = IBV_ODP_RANGE_HOLE });
 }
 
 static void device_limits(void **state)
