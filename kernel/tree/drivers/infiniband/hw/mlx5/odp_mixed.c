@@ -504,16 +504,16 @@ static u64 mlx5r_mixed_sizes(const struct mlx5r_odp_mixed *mixed)
  * @mr: the MR
  * @req: what the application accepts
  *
- * The sizes are those of the children, so they are what they are.
+ * The sizes are those of the children, so they are what they are, and the MR stays
+ * one of several sizes. A request that accepts all of them has what it wants.
  *
- * Return: 0, or -EOPNOTSUPP for any other sizes
+ * Return: 0, or -EOPNOTSUPP for a request that does not
  */
 int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 {
 	u64 sizes = mlx5r_mixed_sizes(mr->odp_mixed);
 
-	if (!(req->flags & IB_UVERBS_ODP_MIXED) ||
-	    (req->page_sizes && (req->page_sizes & sizes) != sizes))
+	if (req->page_sizes && (req->page_sizes & sizes) != sizes)
 		return -EOPNOTSUPP;
 	return 0;
 }
