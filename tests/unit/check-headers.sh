@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Each public header compiles alone and twice, in C and C++, without a warning.
+# Each public header compiles alone and when included twice, in C and C++, without a warning.
 # usage: check-headers.sh INCLUDE_DIR KERNEL_HEADERS_DIR CC
 set -euo pipefail
 
@@ -40,14 +40,14 @@ if command -v c++ >/dev/null; then
 		compile c++ -x c++ -std=c++11 -Wconversion -Wold-style-cast -- "$header"
 	done
 else
-	echo "NOT CHECKED: C++, for want of a C++ compiler"
+	echo "NOT CHECKED: C++, without a C++ compiler"
 fi
 
-# The ABI header needs no C library, so a compiler that knows -m32 is enough.
+# The ABI header needs no C library, so a compiler that supports -m32 is sufficient.
 asm=/usr/include/$(gcc -print-multiarch 2>/dev/null || true)
 if echo '#include <asm/types.h>' |
 	"$cc" -m32 -x c -fsyntax-only -idirafter "$asm" - 2>/dev/null; then
 	compile "$cc" -m32 -x c -std=c11 -idirafter "$asm" -- "$abi"
 else
-	echo "NOT CHECKED: 32 bit, which $cc cannot compile for"
+	echo "NOT CHECKED: 32 bit, which $cc does not support"
 fi

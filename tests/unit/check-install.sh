@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Install into an empty prefix, then build and run a program in C and one in C++
-# with nothing but what pkg-config says.
+# with only the options of pkg-config.
 # usage: check-install.sh SOURCE_DIR CMAKE CC
 set -euo pipefail
 
@@ -11,7 +11,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 prefix=$dir/prefix
 
-# says PATTERN COMMAND...: a reader that stops at the first hit would be a broken pipe to the writer
+# says PATTERN COMMAND...: not grep -q, which exits at the first hit and breaks the writer's pipe
 says() { "${@:2}" | grep -e "$1" >/dev/null; }
 
 "$cmake" -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_INSTALL_PREFIX="$prefix" \
@@ -62,7 +62,7 @@ says ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$' nm -D "$dir/consumer"
 says 'NEEDED.*\[libhugeodp\.so\.1\]' readelf -d "$dir/consumer"
 echo "ok: C program"
 
-# with the libraries in the other order, and libibverbs' function of the same name in the way
+# libraries in the other order, so that libibverbs' function of the same name is found first
 "$cc" -std=c11 -Wno-address -o "$dir/other-order" "$dir/consumer.c" -libverbs "${flags[@]}"
 LD_LIBRARY_PATH=$libdir "$dir/other-order"
 says ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$' nm -D "$dir/other-order"
@@ -74,10 +74,10 @@ if command -v c++ >/dev/null; then
 	LD_LIBRARY_PATH=$libdir "$dir/consumer-cc"
 	echo "ok: C++ program"
 else
-	echo "NOT CHECKED: C++, for want of a C++ compiler"
+	echo "NOT CHECKED: C++, without a C++ compiler"
 fi
 
-# libibverbs alone must be enough: a program never names the library's own needs
+# the library links to libibverbs itself, so that programs need not
 says 'NEEDED.*\[libibverbs\.so\.1\]' readelf -d "$libdir/libhugeodp.so"
 [ "$(readelf -d "$libdir/libhugeodp.so" | grep -c 'SONAME.*\[libhugeodp\.so\.1\]')" = 1 ]
 echo "ok: library"
@@ -85,7 +85,7 @@ echo "ok: library"
 preload=$libdir/hugeodp/libhugeodp-preload.so
 [ "$("$prefix/bin/hugeodp" run -- env | sed -n 's/^LD_PRELOAD=//p' | xargs realpath)" = \
 	"$(realpath "$preload")" ]
-# just what it wraps, in libibverbs' versions: those of another one are other functions
+# the library exports exactly the interposed functions, with libibverbs' versions
 [ "$(nm -D --defined-only "$preload" | sed -nE 's/.* T (.*)@@IBVERBS_/\1 /p' | sort | tr '\n' ' ')" = \
 	"ibv_dereg_mr 1.1 ibv_reg_mr 1.1 ibv_reg_mr_ex 1.15 ibv_reg_mr_iova 1.7 ibv_reg_mr_iova2 1.8 ibv_rereg_mr 1.1 " ]
 [ "$(nm -D --defined-only "$preload" | grep -vc ' A IBVERBS_')" = 6 ]
@@ -98,5 +98,5 @@ if command -v pandoc >/dev/null; then
 	done
 	echo "ok: manual pages"
 else
-	echo "NOT CHECKED: manual pages, for want of pandoc"
+	echo "NOT CHECKED: manual pages, without pandoc"
 fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Each manual page has the sections that a reader looks for, and its examples
-# compile: every fenced C block of EXAMPLE is a program text of its own.
+# Each manual page has the required sections, and its examples compile: each
+# fenced C block of EXAMPLE is a separate source file.
 # usage: check-man-examples.sh MAN_DIR INCLUDE_DIR CC
 set -euo pipefail
 
@@ -17,7 +17,7 @@ for page in "$man"/*.md; do
 	for section in "${sections[@]}"; do
 		grep -qx "# $section" "$page" || { echo "not ok: ${page##*/} has no $section"; failed=1; }
 	done
-	grep -q '^Since: ' "$page" || { echo "not ok: ${page##*/} does not say since when"; failed=1; }
+	grep -q '^Since: ' "$page" || { echo "not ok: ${page##*/} has no line \"Since\""; failed=1; }
 
 	blocks=$dir/${page##*/}
 	awk -v out="$blocks" '

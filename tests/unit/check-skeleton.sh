@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The test that a README shows compiles with the helpers of tests/lib as they are.
+# The example test of a README compiles with the current helpers of tests/lib.
 # usage: check-skeleton.sh README TESTS_LIB INCLUDE_DIR CC
 set -euo pipefail
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The library exports what the symbol map lists, which is what the header
-# declares, and each function has a manual page.
+# The library exports the symbols of the map, the header declares the same
+# symbols, and each function has a manual page.
 # usage: check-symbols.sh LIBRARY MAP HEADER MAN_DIR
 set -euo pipefail
 
@@ -15,7 +15,7 @@ mapped=$(awk '/^HUGEODP_[0-9.]+ \{/ { node = $1 }
 	node && /^\t\t[a-z_0-9]+;/ { sub(/;/, "", $1); print $1, node }' "$map" | sort)
 declared=$(sed 's@/\*.*\*/@@' "$header" | tr '\n' ' ' | sed 's@/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/@@g' |
 	grep -oE '\b(ibv|hugeodp)_[a-z_0-9]+\(' | tr -d '(' | sort -u)
-# names that the header gives to functions
+# functions that the header renames
 renamed=$(sed -nE 's/^#define (ibv_[a-z_0-9]+) (hugeodp_[a-z_0-9]+)$/\1 \2/p' "$header")
 paged=$(sed -nE '/^# NAME/,/^# /s/^((ibv_[a-z_0-9]+(, )?)+) - .*/\1/p' "$man"/*.3.md |
 	tr -s ', ' '\n' | sort -u)
@@ -32,6 +32,6 @@ names=$(echo "$mapped" | cut -d' ' -f1 | sort -u)
 compare "library and map" "$exported" "$mapped"
 compare "map and header" "$names" \
 	"$(printf '%s\n' "$declared" "$(echo "$renamed" | cut -d' ' -f1)" | sort -u)"
-# a page is about the name that programs use
+# pages describe the name that programs use
 compare "map and manual pages" "$(comm -23 <(echo "$names") <(echo "$renamed" | cut -d' ' -f2 | sort))" \
 	"$paged"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The hugeodp command as far as it needs no device: command lines, exit statuses,
-# help, JSON, a process explained, a program run.
+# Test the hugeodp command without a device: command lines, exit statuses, help,
+# JSON, explaining a process, running a program.
 # usage: check-tool.sh HUGEODP TOOLS_DIR
 set -euo pipefail
 
@@ -22,7 +22,7 @@ check() { # what condition...
 	fi
 }
 
-# what runs the command
+# the command line that runs the command, if any
 via=()
 # exits STATUS ARGUMENT...: output to $dir/out and $dir/err
 exits() {
@@ -134,7 +134,7 @@ json 'any(m["name"].endswith("/\u00e4\U0001f600") for m in v["mappings"])'
 json 'any(m["name"].endswith("/\ufffd\ufffd\ufffdx\ufffd") for m in v["mappings"])'
 thp=/sys/kernel/mm/transparent_hugepage/enabled
 if [ ! -r $thp ]; then
-	echo "NOT CHECKED: transparent huge pages, for want of $thp"
+	echo "NOT CHECKED: transparent huge pages, without $thp"
 elif ! grep -q '\[never\]' $thp; then
 	json 'any(m["end"] - m["inner"]["start"] >= 6 << 20 and m["inner"]["page_shift"] == 21 and
 		not m["inner"]["start"] & 0x1fffff for m in v["mappings"] if "inner" in m)'
@@ -157,10 +157,10 @@ if [ -z "${NO_PRELOAD-}" ]; then
 	said out "HUGEODP_PRELOAD_MODE=explain"
 	ASAN_OPTIONS=exitcode=9 exits 0 run env
 	said out "ASAN_OPTIONS=exitcode=9:verify_asan_link_order=0"
-	# the address sanitizer insists on being first, linked or preloaded
+	# the address sanitizer requires to be loaded first, linked or preloaded
 	echo 'int main(void) { return 7; }' >"$dir/program.c"
 	if gcc -fsanitize=address "$dir/program.c" -o "$dir/program" 2>"$dir/err"; then
-		# older ones crash now and then where the kernel is free in the choice of addresses
+		# older sanitizers sometimes crash with address space randomization
 		! setarch -R true 2>"$dir/err" || via=(setarch -R)
 		exits 7 run "$dir/program"
 		gcc "$dir/program.c" -o "$dir/program"
@@ -168,21 +168,21 @@ if [ -z "${NO_PRELOAD-}" ]; then
 		exits 7 run "$dir/program"
 		via=()
 	else
-		echo "NOT CHECKED: programs with the address sanitizer, for want of gcc's"
+		echo "NOT CHECKED: programs with the address sanitizer, which gcc does not have"
 	fi
 fi
 status=0
 "$hugeodp" --help >/dev/full 2>/dev/null || status=$?
 check "a full disk is an error" [ "$status" = 1 ]
 
-completion() { # word...: what is offered for the last one
+completion() { # word...: print the completions of the last one
 	bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hugeodp
 		printf "%s\n" "${COMPREPLY[@]}"' bash "$tools/hugeodp.bash" "$@"
 }
 check "completion of a command" [ "$(completion hugeodp ex)" = explain ]
 check "completion of a program" [ "$(completion hugeodp explain -- sha256su | sort -u)" = sha256sum ]
-check "completion behind an equals sign" [ "$(completion hugeodp info --color = al)" = always ]
-check "completion of sizes is no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,4K ]
+check "completion after an equals sign" [ "$(completion hugeodp info --color = al)" = always ]
+check "completion of sizes contains no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,4K ]
 check "completion of an option" [ "$(completion hugeodp run --rep)" = --report ]
 check "completion of a value" [ "$(completion hugeodp info --color a | tr '\n' ' ')" = "auto always " ]
 exit "$failed"

@@ -37,7 +37,7 @@ static int query_device_ex(struct ibv_context *context,
 	return 0;
 }
 
-/* What libibverbs does for a device that is opened. */
+/* Set up a context as libibverbs does when a device is opened. */
 static void open_context(void)
 {
 	static unsigned int opened;
@@ -110,7 +110,7 @@ struct method_spec {
 	struct attr_spec attrs[10];
 };
 
-/* The numbers are literal on purpose: they are what the ABI header promises. */
+/* The numbers are literal on purpose, so that a change of the ABI header is detected. */
 static const struct method_spec methods[] = {
 	{
 		.object = 0,
@@ -240,7 +240,7 @@ static void put_out(const struct ib_uverbs_ioctl_hdr *hdr, uint16_t id, const vo
 	}
 }
 
-/* The kernel tells the handle before it knows whether there will be an MR. */
+/* The kernel writes the handle before it knows whether the registration succeeds. */
 static void put_handle(struct ib_uverbs_ioctl_hdr *hdr)
 {
 	unsigned int i;
@@ -302,7 +302,7 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 
 	if (request != 0xc0181b01)
 		return ENOTTY;
-	/* the first ones stay */
+	/* keep the first calls; all further ones share the last slot */
 	call = &fake.calls[fake.ncalls < FAKE_MAX_CALLS ? fake.ncalls : FAKE_MAX_CALLS - 1];
 	fake.ncalls++;
 	assert_true(hdr->length <= sizeof(call->bytes));
@@ -340,7 +340,7 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 
 /* ---- /proc ---- */
 
-/* Numbers and places of members as the kernel has them. */
+/* The kernel's ioctl numbers and member offsets. */
 #define PROCMAP_QUERY_NUMBER 0xc0686611
 #define PAGEMAP_SCAN_NUMBER 0xc0606610
 
@@ -683,7 +683,7 @@ void fake_queue_answer(struct fake_answer *answer, const char *name, uint32_t dr
 
 /* ---- libibverbs ---- */
 
-/* As a provider fills it in. */
+/* Fill in an MR as a provider does. */
 static struct ibv_mr *new_mr(void)
 {
 	struct ibv_mr *mr = calloc(1, sizeof(*mr));
@@ -742,7 +742,7 @@ struct ibv_mr *__wrap_ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size
 	return &fake_mr;
 }
 
-/* All but the address, which only the process that registered can know. */
+/* Set all members but the address, which only the registering process knows. */
 struct ibv_mr *__wrap_ibv_import_mr(struct ibv_pd *pd, uint32_t handle);
 struct ibv_mr *__wrap_ibv_import_mr(struct ibv_pd *pd, uint32_t handle)
 {
@@ -805,7 +805,7 @@ void *__wrap_dlvsym(void *handle, const char *name, const char *version)
 {
 	if (handle == RTLD_NEXT && fake.next && !strncmp(name, "ibv_", 4))
 		return fake.next(name, version);
-	/* clang links the run time of its sanitizers into the program: not for us */
+	/* a lookup by the sanitizers' run time, which clang links into the program */
 	if (handle != &fake_handle)
 		return __real_dlvsym(handle, name, version);
 	assert_string_equal(name, "ibv_reg_mr_ex");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * A kernel and a libibverbs for the unit tests: system calls and verbs that
- * libhugeodp makes are wrapped by the linker and end up here. The ioctl side
- * follows the rules of the kernel's uverbs parser, with and without the series.
+ * A fake kernel and libibverbs for the unit tests: the linker redirects the system
+ * calls and verbs that libhugeodp calls to these functions. The ioctls follow the
+ * rules of the kernel's uverbs parser, with and without the series.
  */
 #ifndef TESTS_UNIT_FAKE_H
 #define TESTS_UNIT_FAKE_H
@@ -30,7 +30,7 @@
 #define FAKE_MAX_CALLS 256
 #define FAKE_MAX_DATAGRAMS 8
 
-/* A mapping as PROCMAP_QUERY and PAGEMAP_SCAN tell of it. */
+/* A mapping as PROCMAP_QUERY and PAGEMAP_SCAN report it. */
 enum fake_pages { FAKE_PAGES_ABSENT, FAKE_PAGES_SMALL, FAKE_PAGES_HUGE };
 struct fake_vma {
 	uint64_t start;
@@ -38,16 +38,16 @@ struct fake_vma {
 	uint64_t page_size;
 	uint64_t flags;
 	uint64_t inode;
-	/* from @small on up to the end, pages are small ones */
+	/* the pages from @small to the end are small */
 	enum fake_pages pages;
 	uint64_t small;
 };
 
-/* One ioctl as it came in. */
+/* One recorded ioctl. */
 struct fake_call {
 	unsigned char bytes[256];
 	size_t len;
-	/* what the last input attribute too long for inline data pointed to */
+	/* the data of the last input attribute that was too long for inline data */
 	unsigned char in[64];
 	size_t in_len;
 };
@@ -67,7 +67,7 @@ struct fake {
 	bool series;
 	bool mr_is_odp;
 	struct ib_uverbs_odp_page_caps caps;
-	/* what memory of any range can have; 0: the kernel does not know that question */
+	/* the sizes that memory of any range can have; 0: the kernel cannot be asked */
 	uint32_t range_shift;
 	struct ib_uverbs_odp_state state;
 	struct ib_uverbs_odp_blocks blocks;
@@ -76,20 +76,20 @@ struct fake {
 	int device_method_err[32];
 	/* errno for every ioctl */
 	int ioctl_err;
-	/* ioctls that a signal interrupts before one comes through */
+	/* number of ioctls that a signal interrupts before one succeeds */
 	unsigned int interrupt;
 
 	struct fake_call calls[FAKE_MAX_CALLS];
 	unsigned int ncalls;
 	unsigned int nfstat;
 
-	/* mappings of the process; none: the kernel does not know these ioctls */
+	/* mappings of the process; none: the kernel does not support these ioctls */
 	const struct fake_vma *vmas;
 	unsigned int nvmas;
 	unsigned int nprocmap;
 	int pagemap_err;
 
-	/* what a kernel of any age tells of the device */
+	/* capabilities that every kernel reports for the device */
 	uint64_t general_odp_caps;
 	const char *release;
 
@@ -107,12 +107,12 @@ struct fake {
 
 	/* libibverbs */
 	int reg_err;
-	/* the kernel's driver does not know IBV_ACCESS_HUGETLB */
+	/* the kernel's driver does not support IBV_ACCESS_HUGETLB */
 	int hugetlb_err;
 	int dereg_err;
 	int import_err;
 	unsigned int nimport;
-	/* made by ioctls and not destroyed by one */
+	/* number of MRs that ioctls created and did not destroy */
 	int kernel_mrs;
 	/* a new MR for each registration instead of fake_mr */
 	bool many_mrs;
@@ -128,7 +128,7 @@ struct fake {
 	uint64_t dmabuf_offset;
 	int dmabuf_fd;
 
-	/* what a preloaded library finds behind itself */
+	/* the functions that a preloaded library finds by RTLD_NEXT */
 	void *(*next)(const char *name, const char *version);
 
 	/* upstream's ibv_reg_mr_ex() */
@@ -142,7 +142,7 @@ struct fake {
 };
 
 extern struct fake fake;
-/* another one for each fake_setup() */
+/* a new one for each fake_setup() */
 extern struct verbs_context *fake_verbs;
 #define fake_context (fake_verbs->context)
 extern struct ibv_pd fake_pd;
@@ -156,7 +156,7 @@ extern struct ibv_mr fake_upstream_mr;
  */
 int fake_setup(void **state);
 
-/* Calls other than those that only look for driver_id. */
+/* Number of calls, except those that only probe driver_id. */
 unsigned int fake_real_calls(void);
 const struct fake_call *fake_last_call(void);
 
@@ -183,7 +183,7 @@ void fake_msg_attr(struct fake_msg *msg, uint16_t type, const void *data, uint16
 void fake_msg_end(struct fake_msg *msg);
 void fake_queue(const void *data, size_t len);
 
-/* Queue both answers as the kernel gives them for the fake device. */
+/* Queue both answers of the kernel for the fake device. */
 struct fake_answer {
 	struct fake_msg devices;
 	struct fake_msg done;

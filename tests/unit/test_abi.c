@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Sizes, offsets and values that programs have compiled in. A member can only
- * be added at the end of a struct, where the size grows.
+ * Sizes, offsets and values that are compiled into programs. Members can only be
+ * added at the end of a struct, which changes its size.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ static_assert(IBV_REG_MR_MASK_ODP == 0x1000000000000, "mask bit changed");
 static_assert(IBV_ODP_MIXED == 1 && IBV_ODP_POPULATE == 2, "flags changed");
 static_assert(IBV_ODP_SOURCE_KERNEL == 1 && IBV_ODP_SOURCE_LIBRARY == 2, "sources changed");
 
-/* What our own declaration for rdma-core before 59 has to match. */
+/* The declaration for rdma-core before 59 must match these values. */
 static_assert(IBV_REG_MR_MASK_IOVA == 1 && IBV_REG_MR_MASK_ADDR == 2 && IBV_REG_MR_MASK_FD == 4 &&
 		      IBV_REG_MR_MASK_FD_OFFSET == 8 && IBV_REG_MR_MASK_DMAH == 16,
 	      "upstream's mask bits changed");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""What bench/report makes of figures. usage: test_bench_report.py DIR-OF-REPORT"""
+"""Tests of bench/report. usage: test_bench_report.py DIR-OF-REPORT"""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def figure(
 
 
 def complete() -> list[Figure]:
-    """Each figure that has to be there, at two lengths."""
+    """Each required figure, at two lengths."""
     units = {"fault-events": "fault events", "library": "system calls"}
     return [
         figure(subject, name, state, length / 1024 + 7, length, units.get(name, "instructions"))
@@ -149,7 +149,7 @@ class Tables(unittest.TestCase):
         text = tables.render_all(Figures([
             figure(ODP.subject, "prefetch", "populated", 12800),
             figure(HUGE.subject, "prefetch", "populated", 100),
-            # a length that only one has is no length to compare at
+            # a length that only one subject has cannot be compared
             figure(HUGE.subject, "prefetch", "populated", 1000, 4 * GIB),
         ]))
         self.assertIn("| prefetch, populated | 1 GiB |", text)
@@ -168,7 +168,7 @@ class Short(unittest.TestCase):
         self.assertIn("| – | – | 6.00 k (60.0×) | 100 |", text)
 
     def test_readme(self) -> None:
-        """The project's README shows the figures of the run that is kept."""
+        """The project's README shows the figures of the run in bench/results."""
         top = REPORT.resolve().parent.parent
         readme = (top / "README.md").read_text(encoding="utf-8")
         shown = [line for line in readme.splitlines() if line.startswith("| ") and "×" in line]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* driver_id: where it comes from, how long it is believed. */
+/* The sources of driver_id, and its cache. */
 #include "fake.h"
 
 #include <pthread.h>
@@ -21,7 +21,7 @@ static void from_netlink(void **state)
 	assert_int_equal(fake.ncalls, 0);
 	assert_int_equal(fake.open_sockets, 0);
 
-	/* from now on without any call */
+	/* later calls use the cache */
 	fake.socket_err = EPERM;
 	id = 0;
 	assert_int_equal(driver_id_get(&fake_context, &id), 0);
@@ -29,7 +29,7 @@ static void from_netlink(void **state)
 	assert_int_equal(fake.ncalls, 0);
 }
 
-/* No netlink: ask the character device, which takes each number once. */
+/* Without netlink, probe the character device, once for each number. */
 static void from_character_device(void **state)
 {
 	uint32_t id = 0;
@@ -41,7 +41,7 @@ static void from_character_device(void **state)
 	assert_int_equal(fake_real_calls(), 0);
 }
 
-/* The first and the last number that is tried, and one beyond. */
+/* The first and the last number that is probed, and one past it. */
 static void limits(void **state)
 {
 	uint32_t id;
@@ -81,14 +81,14 @@ static void no_character_device(void **state)
 	(void)state;
 	fake.mode = S_IFREG | 0600;
 	assert_int_equal(driver_id_get(&fake_context, &id), EOPNOTSUPP);
-	/* a provider in user space: no file at all */
+	/* a provider in user space has no file */
 	fake_context.cmd_fd = -1;
 	assert_int_equal(driver_id_get(&fake_context, &id), EOPNOTSUPP);
 	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), EOPNOTSUPP);
 	assert_int_equal(fake.ncalls, 0);
 }
 
-/* A character device that is not uverbs is asked once, not 64 times. */
+/* A character device that is not uverbs is probed once, not 64 times. */
 static void other_character_device(void **state)
 {
 	uint32_t id;
@@ -99,7 +99,7 @@ static void other_character_device(void **state)
 	assert_int_equal(fake.ncalls, 1);
 }
 
-/* The device was unplugged and its number went to one of another driver. */
+/* The device was unplugged, and a device of another driver reuses its number. */
 static void reused_device_number(void **state)
 {
 	(void)state;
@@ -108,13 +108,13 @@ static void reused_device_number(void **state)
 	fake.ncalls = 0;
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	assert_int_equal(fake_real_calls(), 2);
-	/* and that is remembered */
+	/* the new number is cached */
 	fake.ncalls = 0;
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	assert_int_equal(fake.ncalls, 1);
 }
 
-/* EINVAL for another reason: one question to make sure, no second try. */
+/* EINVAL for another reason: one probe confirms driver_id, without a retry. */
 static void genuine_einval(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What goes to the kernel, byte by byte, and what becomes of its answers. */
+/* The ioctls byte by byte, and the handling of the kernel's answers. */
 #include "fake.h"
 
 static void query_bytes(void **state)
@@ -63,7 +63,7 @@ static void interrupted(void **state)
 	assert_memory_equal(fake.calls[0].bytes, fake.calls[3].bytes, fake.calls[0].len);
 }
 
-/* A kernel without the series: EPROTONOSUPPORT, which no verbs caller knows. */
+/* EPROTONOSUPPORT of a kernel without the series, which is unknown to verbs callers. */
 static void old_kernel(void **state)
 {
 	struct ibv_mr_odp_attr attr;
@@ -89,7 +89,7 @@ static void old_kernel(void **state)
 	assert_int_equal(errno, EOPNOTSUPP);
 }
 
-/* All other errno values reach the caller as they are. */
+/* All other errno values are returned unchanged. */
 static void kernel_errors(void **state)
 {
 	static const int errors[] = { EINVAL, EOPNOTSUPP, ERANGE, ENOMEM, EFAULT, EIO, ENOENT };
@@ -123,7 +123,7 @@ static void success_leaves_errno(void **state)
 	struct ibv_mr_odp_attr attr;
 
 	(void)state;
-	/* the first call looks for driver_id, which may set errno on its way */
+	/* the first call finds driver_id, which may set errno */
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	errno = ENOTTY;
 	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);

@@ -92,7 +92,7 @@ static void many_devices(void **state)
 	fake_msg_attr(&second, RDMA_NLDEV_ATTR_DEV_NAME, "xfake0", 7);
 	fake_msg_attr(&second, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
 	fake_msg_end(&second);
-	/* left over from somebody else's request */
+	/* a leftover of another request */
 	fake_msg_start(&third, 5 << 10 | 1, 99);
 	fake_msg_end(&third);
 	memcpy(both, first.data, first.len);
@@ -118,7 +118,7 @@ static void no_such_device(void **state)
 	assert_int_equal(fake.nsent, 1);
 }
 
-/* The name is another device's by now: its character device tells. */
+/* The name belongs to another device by now, as its character device shows. */
 static void other_device_number(void **state)
 {
 	struct fake_answer answer;
@@ -226,19 +226,19 @@ static void kernel_errors(void **state)
 	fake.datagrams[2].len = error.len;
 	assert_int_equal(ask(&id), EPERM);
 
-	/* an acknowledgement nobody asked for, in place of the answer */
+	/* an acknowledgement that was not requested, instead of the answer */
 	value = 0;
 	memcpy(error.data + error.len - sizeof(value), &value, sizeof(value));
 	assert_int_equal(ask(&id), EBADMSG);
 
-	/* all is right, but for the kind of message */
+	/* a correct answer, but of the wrong type */
 	answer.chardev.data[4] ^= 1;
 	fake.datagrams[2].data = answer.chardev.data;
 	fake.datagrams[2].len = answer.chardev.len;
 	assert_int_equal(ask(&id), EBADMSG);
 }
 
-/* A dump that fails, at once or on the way, says so in the message that ends it. */
+/* A dump that fails, at once or later, reports the error in its final message. */
 static void dump_errors(void **state)
 {
 	struct fake_answer answer;
@@ -259,8 +259,8 @@ static void dump_errors(void **state)
 }
 
 /*
- * What is behind the end of a message must not be read, even where it makes
- * sense: here the rest of a longer message that came before.
+ * Bytes after the end of a message must not be read, even if they look valid: here
+ * they are the rest of a longer message that was received before.
  */
 static void leftovers(void **state)
 {
@@ -277,7 +277,7 @@ static void leftovers(void **state)
 	fake_queue(before.data, 0);
 	fake_queue(message.data, 0);
 
-	/* an attribute that goes on behind the end */
+	/* an attribute that continues after the end */
 	fake_msg_start(&before, 5 << 10 | 15, 99);
 	fake_msg_attr(&before, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
 	fake_msg_attr(&before, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &driver_id, sizeof(driver_id));
@@ -315,7 +315,7 @@ static void leftovers(void **state)
 	fake.datagrams[3].len = message.len;
 	assert_int_equal(ask(&id), EBADMSG);
 
-	/* a message without padding, at the end of a datagram: nothing wrong with it */
+	/* a message without padding at the end of a datagram is valid */
 	fake_msg_start(&before, NLMSG_NOOP, 99);
 	before.len++;
 	fake_msg_end(&before);
@@ -326,10 +326,9 @@ static void leftovers(void **state)
 }
 
 /*
- * Each datagram cut off at each length: in memory of just that size, for the
- * address sanitizer to see a byte too many. Nothing but an error can come out
- * of it, save where only trailing padding or attributes that nobody reads are
- * lost; then it is the right number.
+ * Truncate each datagram at each length, in memory of exactly that size, so that
+ * the address sanitizer detects reads past the end. The result must be an error,
+ * or the right number if only trailing padding or unused attributes are missing.
  */
 static void truncated(void **state)
 {
@@ -352,7 +351,7 @@ static void truncated(void **state)
 			fake.datagrams[which].data = cut;
 			fake.datagrams[which].len = len;
 			assert_int_equal(ask(&id), EBADMSG);
-			/* the same with a header that agrees with the length */
+			/* the same with a header that matches the length */
 			if (len >= sizeof(struct nlmsghdr)) {
 				uint32_t len32 = (uint32_t)len;
 

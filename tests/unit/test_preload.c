@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * libhugeodp-preload.so: whatever happens, the program gets what it would have got,
- * or better. The mode, as it is read once, is the test's argument.
+ * libhugeodp-preload.so: in all cases, the program gets the MR that it requested or
+ * one with larger pages. The mode, which is read only once, is the test's argument.
  */
 #include "fake.h"
 
@@ -31,7 +31,7 @@
 #define PINNED (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
 #define ODP (PINNED | IBV_ACCESS_ON_DEMAND)
 
-/* What is tested; the linker has these names for the functions of the fake. */
+/* The functions under test; the linker uses their exported names for the fake ones. */
 struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
 struct ibv_mr *ibv_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 			       int access);
@@ -42,7 +42,7 @@ int __real_ibv_dereg_mr(struct ibv_mr *mr);
 int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length,
 		 int access);
 
-/* libibverbs behind it */
+/* the next library, libibverbs */
 struct ibv_mr *__wrap_ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				       unsigned int access);
 int __wrap_ibv_dereg_mr(struct ibv_mr *mr);
@@ -52,7 +52,7 @@ static bool no_reg_mr_ex;
 
 static unsigned int reg_mr_calls, iova_calls, ex_calls, rereg_calls;
 
-/* As rdma-core does: through its own exported function, which comes back here. */
+/* As in rdma-core, call through its own exported function, which is interposed. */
 static struct ibv_mr *real_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
 {
 	reg_mr_calls++;
@@ -124,7 +124,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Requests that the kernel got for an MR. */
+/* Requests that the kernel received for an MR. */
 static unsigned int modifications(void)
 {
 	unsigned int n = 0, i;
@@ -170,7 +170,7 @@ static void upgrades(void **state)
 	assert_int_equal(fake.ndereg, 1);
 }
 
-/* Mixed where the device can; where that fails after all, without. */
+/* Mixed if the device supports it; if that fails, without. */
 static void mixed(void **state)
 {
 	(void)state;
@@ -182,7 +182,7 @@ static void mixed(void **state)
 	assert_int_equal(modifications(), 3);
 }
 
-/* mlx5 decides at registration: there an MR with ends that are not aligned is mixed at once. */
+/* mlx5 creates mixed MRs at registration: an MR with unaligned ends is mixed at once. */
 static void mixed_at_once(void **state)
 {
 	const struct {
@@ -210,11 +210,11 @@ static void mixed_at_once(void **state)
 		;
 	assert_memory_equal(fake.calls[i].in, &request, sizeof(request));
 
-	/* one size will do, there is no huge page in it, the iova is elsewhere in its page */
+	/* one size is enough, it contains no huge page, the iova has another offset in its page */
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 2 * M, ODP), &fake_mr);
 	assert_ptr_equal(ibv_reg_mr_iova(&fake_pd, ragged, 8 * M, 0, ODP), &fake_mr);
-	/* nor where the provider could bind no memory window to it */
+	/* nor if the provider could not bind a memory window to it */
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP | IBV_ACCESS_MW_BIND), &fake_mr);
 	assert_int_equal(fake.nimport, 1);
 	assert_int_equal(fake.nreg, 4);
@@ -228,7 +228,7 @@ static void mixed_at_once(void **state)
 	assert_int_equal(fake.nreg, 5);
 }
 
-/* What is left of a failure is the plain MR alone. */
+/* After a failure, only the plain MR remains. */
 static void mixed_at_once_fails(void **state)
 {
 	char *const ragged = (char *)HUGETLB + 0x1000;
@@ -249,7 +249,7 @@ static void mixed_at_once_fails(void **state)
 	assert_int_equal(fake.nreg, 2);
 }
 
-/* An MR that was changed is replaced; nobody but the program knows its address. */
+/* A changed MR is replaced, and its struct keeps the address that the program knows. */
 static void registers_again(void **state)
 {
 	struct ibv_pd other_pd = fake_pd;
@@ -274,7 +274,7 @@ static void registers_again(void **state)
 	assert_true(mr->length == 4 * M);
 	assert_int_equal(fake.reg_access, ODP);
 
-	/* what is not told stays as it is */
+	/* parameters without a flag are unchanged */
 	handle = mr->handle;
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_PD | IBV_REREG_MR_CHANGE_ACCESS,
 				      &other_pd, NULL, 0,
@@ -287,7 +287,7 @@ static void registers_again(void **state)
 	assert_ptr_equal(mr->pd, &other_pd);
 	assert_int_not_equal(mr->handle, handle);
 
-	/* nonsense, and two that fail: it is as it was */
+	/* invalid flags, and two failures: the MR is unchanged */
 	handle = mr->handle;
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, NULL, 0, 0),
 			 IBV_REREG_MR_ERR_INPUT);
@@ -305,7 +305,7 @@ static void registers_again(void **state)
 	assert_ptr_equal(mr->pd, &other_pd);
 	fake.reg_err = 0;
 
-	/* to pinned memory and back; then it is gone */
+	/* to pinned memory and back, then deregistered */
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, PINNED), 0);
 	assert_int_equal(fake.reg_access, PINNED);
 	assert_int_equal(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, ODP), 0);
@@ -316,7 +316,7 @@ static void registers_again(void **state)
 	assert_int_equal(fake.ndereg, 5);
 }
 
-/* One that was left alone is libibverbs' own. */
+/* An MR that was not changed is left to libibverbs. */
 static void registers_again_alone(void **state)
 {
 	struct ibv_mr *mr;
@@ -326,7 +326,7 @@ static void registers_again_alone(void **state)
 	assert_int_equal(ibv_rereg_mr(&fake_mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, ODP),
 			 IBV_REREG_MR_ERR_INPUT);
 	assert_int_equal(rereg_calls, 1);
-	/* nor is there a change where the kernel knows no page sizes, but for huge pages */
+	/* nor is an MR changed on a kernel without page size requests, except for huge pages */
 	fake.series = false;
 	fake.driver_id = RDMA_DRIVER_MLX5;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
@@ -354,7 +354,7 @@ static void request_fails(void **state)
 		assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 		assert_int_equal(errno, EDOM);
 	}
-	/* the MR that there was, and not another one in its place */
+	/* the original MR, not a replacement */
 	assert_int_equal(fake.nreg, i);
 	assert_int_equal(fake.ndereg, 0);
 }
@@ -380,7 +380,7 @@ static void *cancelled_before(void *arg)
 	return NULL;
 }
 
-/* A thread that is to end does so where it can, and not with an MR that nobody knows of. */
+/* A cancelled thread ends at its own cancellation point, and does not leak an MR. */
 static void cancelled(void **state)
 {
 	bool came_back = false;
@@ -388,7 +388,7 @@ static void cancelled(void **state)
 	void *result;
 
 	(void)state;
-	/* the device is not known yet, and the memory is worth a look */
+	/* the device is not cached yet, and the memory has to be probed */
 	fake.state.page_shift = 12;
 	assert_int_equal(pthread_create(&thread, NULL, cancelled_before, &came_back), 0);
 	assert_int_equal(pthread_join(thread, &result), 0);
@@ -398,7 +398,7 @@ static void cancelled(void **state)
 	assert_int_equal(fake.ndereg, 1);
 }
 
-/* Nothing but the call itself. */
+/* Only the call itself. */
 static void expect_plain(void *addr, size_t length, int access)
 {
 	fake.nreg = 0;
@@ -439,7 +439,7 @@ static void other_memory(void **state)
 	assert_int_equal(modifications(), 1);
 }
 
-/* A program that asks for page sizes by the name alone means whoever has it next. */
+/* A request by the bare name is passed to the next library that exports the name. */
 static void request_of_its_own(void **state)
 {
 	struct ibv_mr_init_attr_odp request = {
@@ -464,7 +464,7 @@ static void request_of_its_own(void **state)
 	assert_int_equal(fake.ncalls, 0);
 }
 
-/* The name is there, so it has to work. */
+/* The name is exported, so it must work. */
 static void old_libibverbs(void **state)
 {
 	struct ibv_mr_init_attr attr = {
@@ -488,7 +488,7 @@ static void old_libibverbs(void **state)
 	assert_int_equal(ex_calls, 0);
 }
 
-/* What only a report would need is not asked for. */
+/* Without a report, the queries for it are not made. */
 static void no_report(void **state)
 {
 	const struct fake_vma memory = {
@@ -591,11 +591,11 @@ static char place[] = "/tmp/test_preload.XXXXXX";
 
 static int setup_counts(void **state)
 {
-	/* always the same one, as the library read its name */
+	/* always the same directory, because the library has read its name */
 	return setup(state) || mkdir(place, 0700);
 }
 
-/* The counts of the process, which are not there any more then. */
+/* Take the counts of the process, and remove their file. */
 static void take_counts(pid_t pid, struct counts *counts)
 {
 	char pattern[64];
@@ -617,7 +617,7 @@ static void take_counts(pid_t pid, struct counts *counts)
 	assert_string_equal(counts->program, program_invocation_short_name);
 }
 
-/* A child that registers something, and then goes that way. Returns what became of it. */
+/* Fork a child that registers something and then ends in the given way. Returns its status. */
 static int child(unsigned int registrations, void (*go)(void), pid_t *pid)
 {
 	int status;
@@ -660,11 +660,11 @@ static void counts_of_each_body(void)
 	struct counts counts;
 	pid_t pid;
 
-	/* none of the parent's */
+	/* without the parent's counts */
 	assert_int_equal(child(3, be_killed, &pid), SIGKILL);
 	take_counts(pid, &counts);
 	assert_int_equal(counts.registrations, 3);
-	/* one that registers nothing has nothing to tell */
+	/* a process that registers nothing does not report */
 	assert_int_equal(child(0, be_killed, &pid), SIGKILL);
 	be_killed();
 }
@@ -698,7 +698,7 @@ static void counts_of_another_program(void **state)
 	assert_int_equal(rmdir(place), 0);
 }
 
-/* The only file of counts, open; or -1. */
+/* Open the only counts file. Returns -1 if there is none. */
 static int open_counts(void)
 {
 	char pattern[64];
@@ -714,7 +714,7 @@ static int open_counts(void)
 
 static int gate[2];
 
-/* Leaves a child behind that registers nothing. */
+/* Ends while a child that registers nothing still runs. */
 static void leave_child(void)
 {
 	char nothing;
@@ -728,7 +728,7 @@ static void leave_child(void)
 	be_killed();
 }
 
-/* It keeps neither its parent's memory nor the lock. */
+/* The child keeps neither its parent's mapping nor the lock. */
 static void in_use_by_one(void **state)
 {
 	struct counts counts;
@@ -740,7 +740,7 @@ static void in_use_by_one(void **state)
 	assert_int_equal(child(1, leave_child, &pid), SIGKILL);
 	fd = open_counts();
 	assert_true(fd >= 0);
-	/* until the child is in its fork handler */
+	/* wait until the child is in its fork handler */
 	alarm(60);
 	assert_int_equal(flock(fd, LOCK_SH), 0);
 	alarm(0);
@@ -760,8 +760,8 @@ static void exit_elsewhere(void)
 	exit(0);
 }
 
-/* As after chroot(2): its file is where it cannot remove it, and it has told of itself. */
-static void told_once(void **state)
+/* As after chroot(2): the process has reported, but cannot remove its file. */
+static void reported_once(void **state)
 {
 	struct counts counts;
 	pid_t pid;
@@ -776,7 +776,7 @@ static void told_once(void **state)
 	assert_int_equal(rmdir(place), 0);
 }
 
-/* The limit's signal would end the program. */
+/* The signal of the limit would kill the program. */
 static void no_room(void **state)
 {
 	struct rlimit before, none;
@@ -809,14 +809,14 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 {
 	(void)st;
 	(void)type;
-	/* that nobody takes for counts */
+	/* it is not taken for a counts file */
 	if (ftw->level)
 		assert_int_equal(path[ftw->base], '.');
 	return remove(path);
 }
 
-/* Who looks at that moment must not take the file for one that was left. */
-static void not_to_be_seen_yet(void **state)
+/* A watcher that reads the directory at that moment must not find an unlocked file. */
+static void hidden_until_locked(void **state)
 {
 	pid_t pid;
 
@@ -829,7 +829,7 @@ static void not_to_be_seen_yet(void **state)
 	assert_int_equal(nftw(place, remove_one, 2, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* Ahead of the library's own, which reads all this. */
+/* Runs before the library's constructor, which reads the environment. */
 static __attribute__((constructor(101))) void early(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "upgrade";
@@ -856,7 +856,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t len)
 	return __real_write(fd, data, len);
 }
 
-/* Reports of several processes do not get into each other. */
+/* Reports of several processes are not interleaved. */
 static void in_one_piece(void **state)
 {
 	struct counts counts = {
@@ -884,13 +884,13 @@ static void in_one_piece(void **state)
 		assert_true(counts_report(&counts, name, i));
 		assert_int_equal(writes, 1);
 		assert_int_equal(stat(name, &st), 0);
-		/* what stdio would write in two */
+		/* longer than a buffer of stdio */
 		assert_true(st.st_size > st.st_blksize);
 	}
 	unlink(name);
 }
 
-/* A report that cannot be written ends no process, and is forgotten. */
+/* A report that cannot be written does not kill the process, and is dropped. */
 static void no_deadly_signals(void **state)
 {
 	const struct counts counts = { .program = "one", .registrations = 1, .exited = true };
@@ -958,13 +958,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(counts_of_each, setup_counts),
 		cmocka_unit_test_setup(counts_of_another_program, setup_counts),
 		cmocka_unit_test_setup(in_use_by_one, setup_counts),
-		cmocka_unit_test_setup(told_once, setup_counts),
-		cmocka_unit_test_setup(not_to_be_seen_yet, setup_counts),
+		cmocka_unit_test_setup(reported_once, setup_counts),
+		cmocka_unit_test_setup(hidden_until_locked, setup_counts),
 		cmocka_unit_test_setup(no_room, setup_counts),
 	};
 	const char *mode = argc > 1 ? argv[1] : "upgrade";
 
-	/* a program may do that before it registers anything */
+	/* a program may do this before it registers memory */
 	clearenv();
 	if (!strcmp(mode, "explain"))
 		return cmocka_run_group_tests(explain_tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What page sizes a range could get, from recorded mappings and from a fake kernel's. */
+/* Page sizes that a range could get, with recorded mappings and with those of a fake kernel. */
 #include "fake.h"
 
 #include "../../libibverbs/memory/thp.h"
@@ -9,7 +9,7 @@
 #define K (1ULL << 10)
 #define HUGE_AND_SMALL (FAKE_2M | FAKE_4K)
 
-/* Where the recorded program mapped things. */
+/* Addresses of the mappings of the recorded program. */
 #define REC(mib) (0x10000000000ULL + (mib)*M)
 #define THP_THERE REC(0)
 #define THP_ASKED REC(16)
@@ -91,12 +91,12 @@ static void recorded_obstacles(void **state)
 	probe(BORDER, 8 * M, HUGE_AND_SMALL,
 	      (struct expect){ 12, 21, IBV_ODP_REASON_BOUNDARY, BORDER + 3 * M,
 			       IBV_ODP_RANGE_READ_ONLY });
-	/* the blocks before the border and those behind it can be huge */
+	/* the blocks before and after the boundary can be huge */
 	probe(BORDER, 2 * M, HUGE_AND_SMALL, GRANTED(21));
 	expect = GRANTED(21);
 	expect.flags = IBV_ODP_RANGE_READ_ONLY;
 	probe(BORDER + 4 * M, 4 * M, HUGE_AND_SMALL, expect);
-	/* in a block that the border runs through, but not over it */
+	/* a range in the block that contains the boundary, but on one side of it */
 	probe(BORDER, 3 * M, HUGE_AND_SMALL, BLOCKED(12, 21, END, BORDER + 3 * M));
 	expect = BLOCKED(12, 21, START, BORDER + 3 * M);
 	expect.flags = IBV_ODP_RANGE_READ_ONLY;
@@ -112,7 +112,7 @@ static void recorded_obstacles(void **state)
 	probe(SHMEM_READ_ONLY, 8 * M, HUGE_AND_SMALL,
 	      (struct expect){ 12, 21, IBV_ODP_REASON_READ_ONLY, SHMEM_READ_ONLY,
 			       IBV_ODP_RANGE_READ_ONLY });
-	/* behind the last mapping and before the first one */
+	/* after the last mapping and before the first one */
 	probe(REC(192), 8 * M, HUGE_AND_SMALL,
 	      (struct expect){ 12, 21, IBV_ODP_REASON_HOLE, REC(192), IBV_ODP_RANGE_HOLE });
 	probe(8 * M, 8 * M, HUGE_AND_SMALL,
@@ -122,11 +122,11 @@ static void recorded_obstacles(void **state)
 static void alignment(void **state)
 {
 	(void)state;
-	/* what shares the first and the last block is of the same mapping */
+	/* the rest of the first and the last block belongs to the same mapping */
 	probe(HUGETLB + 4 * K, 4 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(THP_ASKED + M, 4 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(THP_ASKED + 1, 8 * M - 1, HUGE_AND_SMALL, GRANTED(21));
-	/* one block is enough, and of a size that is not wasted */
+	/* one block is enough, of the smallest such size */
 	probe(HUGETLB + 4 * K, 8 * K, HUGE_AND_SMALL, GRANTED(21));
 	probe(HUGETLB + 4 * K, 4 * K, HUGE_AND_SMALL, BLOCKED(12, 21, LENGTH, HUGETLB + 4 * K));
 	probe(HUGETLB + 4 * K, 4 * K, FAKE_2M, GRANTED(21));
@@ -144,7 +144,7 @@ static void device_limits(void **state)
 	(void)state;
 	probe(HUGETLB, 8 * M, 1ULL << 34 | HUGE_AND_SMALL, BLOCKED(21, 34, DEVICE, HUGETLB));
 	probe(HUGETLB, 8 * M, 1ULL << 34, BLOCKED(0, 34, DEVICE, HUGETLB));
-	/* larger than a base page is not a reason: below the base page nothing fits */
+	/* sizes below the base page never fit */
 	probe(HUGETLB, 8 * M, 1 << 11, BLOCKED(0, 11, DEVICE, HUGETLB));
 }
 
@@ -215,7 +215,7 @@ static void settings(void **state)
 	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 }
 
-/* All that maps tells: no page is known to be huge. */
+/* maps does not report huge pages, so no page counts as huge. */
 static void maps_only(void **state)
 {
 	(void)state;
@@ -262,14 +262,14 @@ static void kernel_answers(void **state)
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN + 4 * M));
 	probe(PLAIN, 4 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(BORDER, 2 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, BORDER + 2 * M - 4 * K));
-	/* mapped by huge entries already, whatever the settings say */
+	/* already mapped by huge entries, independent of the settings */
 	probe(SHMEM, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	thp_dir = RECORDED "/thp-never";
 	probe(THP_THERE, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	assert_true(fake.nprocmap > 0);
 }
 
-/* What PROCMAP_QUERY does not tell of untouched memory comes from smaps. */
+/* For untouched memory, smaps provides the fields that PROCMAP_QUERY does not return. */
 static void kernel_answers_with_smaps(void **state)
 {
 	(void)state;
@@ -282,7 +282,7 @@ static void kernel_answers_with_smaps(void **state)
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
 }
 
-/* The series can be asked, and then what smaps say is of no interest. */
+/* With the series the kernel is asked, and smaps is not used. */
 static void series_answers(void **state)
 {
 	const struct {
@@ -302,11 +302,11 @@ static void series_answers(void **state)
 	assert_memory_equal(call->in, &range, sizeof(range));
 	fake.range_shift = 12;
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
-	/* small pages that are there are no question for it */
+	/* for small pages that are present, the kernel is not asked */
 	range_proc_self = RECORDED "/linux-7.3";
 	fake.range_shift = 21;
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN + 4 * M));
-	/* without an answer all is as without the series */
+	/* without an answer, the result is the same as without the series */
 	fake.device_method_err[20] = ENOMEM;
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));

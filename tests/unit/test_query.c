@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Answers, and structs of other sizes than this release's. */
+/* Results of the queries, also for structs of other sizes than this release's. */
 #include "fake.h"
 
 static void mr_fields(void **state)
@@ -40,7 +40,7 @@ static void device_fields(void **state)
 #define GUARD 16
 #define LONGER 24
 
-/* Every size: never a byte beyond it, the known part right, the rest zero. */
+/* For every size: no write past it, the known part is right, the rest is zero. */
 static void mr_sizes(void **state)
 {
 	union {
@@ -123,7 +123,7 @@ static void not_odp(void **state)
 	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), EINVAL);
 }
 
-/* A device without ODP can also be one that supports no size at all. */
+/* A device that supports no page size counts as a device without ODP. */
 static void device_without_sizes(void **state)
 {
 	struct ibv_device_odp_attr attr;

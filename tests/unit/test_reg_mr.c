@@ -20,7 +20,7 @@ static struct ibv_mr_init_attr_odp good_request(void)
 	};
 }
 
-/* Refused with this errno before anything was registered. */
+/* The request fails with this errno, and nothing was registered. */
 static void expect_refused(struct ibv_mr_init_attr_odp *request, int err)
 {
 	errno = 0;
@@ -31,7 +31,7 @@ static void expect_refused(struct ibv_mr_init_attr_odp *request, int err)
 	assert_int_equal(fake.nupstream, 0);
 }
 
-/* The same, and without asking the kernel. */
+/* The same, without a call to the kernel. */
 static void expect_invalid(struct ibv_mr_init_attr_odp *request, int err)
 {
 	expect_refused(request, err);
@@ -82,7 +82,7 @@ static void registers_at_iova(void **state)
 						  IBV_ACCESS_HUGETLB);
 }
 
-/* Memory that cannot be huge is registered as ever, and the request decides. */
+/* Memory that cannot be huge is registered as usual, and the result depends on the request. */
 static void first_step_not_huge(void **state)
 {
 	static const int errors[] = { ERANGE, EINVAL, EOPNOTSUPP, ENOMEM };
@@ -111,7 +111,7 @@ static void first_step_in_base_pages(void **state)
 	assert_int_equal(fake.reg_access, ACCESS);
 }
 
-/* Without its mask bit a member means nothing, whatever it holds. */
+/* Members without their mask bit are ignored, whatever their value. */
 static void unmasked_members(void **state)
 {
 	struct ibv_mr_init_attr_odp request = good_request();
@@ -233,12 +233,12 @@ static void ranges(void **state)
 	request.base.length = SIZE_MAX;
 	expect_invalid(&request, EINVAL);
 
-	/* one byte beyond the last address */
+	/* one byte past the last address */
 	request = good_request();
 	request.base.length = (size_t)(0 - (uintptr_t)ADDR) + 1;
 	expect_invalid(&request, EINVAL);
 
-	/* and where only the one or the other of address and iova wraps around */
+	/* only one of address and iova wraps around */
 	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
 	request.base.iova = 0;
 	expect_invalid(&request, EINVAL);
@@ -272,14 +272,14 @@ static void iova_congruence(void **state)
 		request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
 		request.base.iova = (uintptr_t)ADDR + off;
 		expect_invalid(&request, EINVAL);
-		/* both off by the same is fine */
+		/* equal offsets are valid */
 		request.base.addr = (char *)ADDR + off;
 		fake.nreg = 0;
 		assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
 		fake.nreg = 0;
 		fake.ncalls = 0;
 	}
-	/* apart by whole base pages: the kernel's business */
+	/* offsets of whole base pages are left to the kernel */
 	request = good_request();
 	request.base.comp_mask |= IBV_REG_MR_MASK_IOVA;
 	request.base.iova = (uintptr_t)ADDR + page;
@@ -302,7 +302,7 @@ static void device_cannot(void **state)
 	(void)state;
 	request.page_sizes = 1ULL << 34;
 	expect_refused(&request, EOPNOTSUPP);
-	/* below the base page, and every single bit that is not there */
+	/* sizes below the base page, and each unsupported size */
 	request.page_sizes = ~(FAKE_4K | FAKE_2M | FAKE_1G);
 	expect_refused(&request, EOPNOTSUPP);
 	/* one supported size among others is enough */
@@ -325,7 +325,7 @@ static void device_cannot(void **state)
 	expect_refused(&request, EOPNOTSUPP);
 }
 
-/* Once the device is known, the registration asks for nothing but the page size. */
+/* Once the device is cached, a registration makes no call but the one for its page sizes. */
 static void second_registration(void **state)
 {
 	struct ibv_mr_init_attr_odp request = good_request();
@@ -338,7 +338,7 @@ static void second_registration(void **state)
 	assert_int_equal(fake.ncalls, 1);
 	assert_int_equal(fake.nfstat, 0);
 
-	/* a refusal comes from the device as it is now */
+	/* before a request is refused, the device is queried again */
 	request.page_sizes = 1ULL << 34;
 	fake.caps.page_sizes |= 1ULL << 34;
 	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
@@ -365,7 +365,7 @@ static void provider_fails(void **state)
 	assert_int_equal(fake_real_calls(), 1);
 }
 
-/* The MR goes away exactly once, and the caller learns why. */
+/* The MR is deregistered exactly once, and the caller gets the error. */
 static void modify_fails(void **state)
 {
 	static const int errors[] = { ERANGE, EFAULT, ENOMEM, EOPNOTSUPP, EINVAL, EIO };
@@ -375,7 +375,7 @@ static void modify_fails(void **state)
 	(void)state;
 	for (n = 0; n < sizeof(errors) / sizeof(errors[0]); n++) {
 		fake.mr_method_err[20] = errors[n];
-		/* that the clean-up fails as well must not hide the reason */
+		/* a failed cleanup must not hide the first error */
 		fake.dereg_err = n & 1 ? EBUSY : 0;
 		errno = 0;
 		assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Registration in one ioctl, where the provider adopts the kernel's MR. */
+/* Registration in one ioctl, after which the provider imports the kernel's MR. */
 #include "fake.h"
 
 #define MLX5 1
@@ -29,7 +29,7 @@ static struct ibv_mr_init_attr_odp good_request(void)
 	};
 }
 
-/* Byte by byte, for what was asked for in 2 MiB with IBV_ODP_POPULATE. */
+/* Check the ioctl of a request for 2 MiB with IBV_ODP_POPULATE byte by byte. */
 static void expect_reg(const struct fake_call *call, uint64_t addr, uint64_t length, uint64_t iova,
 		       uint64_t access)
 {
@@ -54,7 +54,7 @@ static void expect_reg(const struct fake_call *call, uint64_t addr, uint64_t len
 	assert_memory_equal(call->in, &request, sizeof(request));
 }
 
-/* An MR as ibv_reg_mr() makes them. */
+/* The MR has the members that ibv_reg_mr() sets. */
 static void expect_mr(const struct ibv_mr *mr)
 {
 	assert_ptr_equal(mr, &fake_mr);
@@ -82,7 +82,7 @@ static void registers(void **state)
 	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, 20, caps_attrs, 1);
 	expect_reg(fake_last_call(), (uintptr_t)ADDR, LENGTH, (uintptr_t)ADDR, ACCESS);
 
-	/* the next one asks for nothing but the MR */
+	/* the next registration only creates the MR */
 	fake.ncalls = 0;
 	fake.nfstat = 0;
 	fake.nimport = 0;
@@ -132,7 +132,7 @@ static void mlx4(void **state)
 	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
 }
 
-/* Registered by the provider, and changed after. */
+/* Registered by the provider, then changed. */
 static void expect_two_steps(struct ibv_mr_init_attr_odp *request)
 {
 	static const struct fake_attr modify_attrs[] = {
@@ -147,7 +147,7 @@ static void expect_two_steps(struct ibv_mr_init_attr_odp *request)
 	fake_expect_call(fake_last_call(), 7, 20, modify_attrs, 2);
 }
 
-/* The provider does not bind a window to an MR that it adopted. */
+/* The provider does not bind a window to an imported MR. */
 static void memory_window(void **state)
 {
 	struct ibv_mr_init_attr_odp request = good_request();
@@ -217,13 +217,13 @@ static void import_fails(void **state)
 	assert_int_equal(fake.ndereg, 0);
 	fake_expect_call(fake_last_call(), 7, 1, destroy_attrs, 1);
 
-	/* that the clean-up fails as well must not hide the reason */
+	/* a failed cleanup must not hide the first error */
 	fake.mr_method_err[1] = EBUSY;
 	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
 	assert_int_equal(errno, ENOMEM);
 }
 
-/* A provider that is not what the driver promised: another one under an old context. */
+/* The provider does not match the cached driver: another device reuses the context's address. */
 static void provider_cannot(void **state)
 {
 	struct ibv_mr_init_attr_odp request = good_request();

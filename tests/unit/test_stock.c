@@ -18,7 +18,7 @@
 #define ACCESS (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_ON_DEMAND)
 #define HUGE_AND_SMALL (FAKE_2M | FAKE_4K)
 
-/* Of the recorded mappings. */
+/* Addresses of the recorded mappings. */
 #define REC(mib) (0x10000000000ULL + (mib)*M)
 #define THP REC(0)
 #define HUGETLB REC(64)
@@ -34,7 +34,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* As a provider fills it in. */
+/* Fill in an MR as a provider does. */
 static struct ibv_mr *reg(uint64_t addr, uint64_t length, uint64_t page_sizes)
 {
 	struct ibv_mr_init_attr_odp request = {
@@ -92,7 +92,7 @@ static void device(void **state)
 	assert_int_equal(attr.flags, 0);
 	assert_int_equal(attr.source, IBV_ODP_SOURCE_LIBRARY);
 
-	/* a driver that does not know the flag */
+	/* a driver that does not support the flag */
 	setup(state);
 	fake.driver_id = RXE;
 	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), 0);
@@ -114,7 +114,7 @@ static void one_block(void **state)
 	granted(HUGETLB, 2 * M, FAKE_4K, 12);
 }
 
-/* The kernel would put the second one in the wrong place. */
+/* The kernel would translate the second block to a wrong address. */
 static void two_blocks(void **state)
 {
 	(void)state;
@@ -158,7 +158,7 @@ static void releases(void **state)
 		assert_int_equal(hugetlb_flag_is_safe(cases[i].release), cases[i].right);
 }
 
-/* The flag is a promise that only hugetlb keeps. */
+/* The flag is only correct for memory of the hugetlb pool. */
 static void memory(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static void memory(void **state)
 	granted(THP, 8 * M, 0, 12);
 }
 
-/* On a kernel that has the series the flag works, although this driver takes no requests. */
+/* On a kernel with the series the flag works, although this driver supports no requests. */
 static void series_without_device(void **state)
 {
 	(void)state;
@@ -219,7 +219,7 @@ static void not_here(void **state)
 	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_4K, 0), EOPNOTSUPP);
 }
 
-/* An MR that somebody else made in the place of one of ours. */
+/* An MR of another registration at the address of one of ours. */
 static void other_mr(void **state)
 {
 	struct ibv_mr_odp_attr attr;
@@ -242,7 +242,7 @@ static void other_mr(void **state)
 	assert_int_equal(ibv_mr_page_shift(&mine), -EOPNOTSUPP);
 	fake_mr = mine;
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
-	/* all is the same, as the driver has kept the mkey: a new object of the provider's */
+	/* a new object with equal members, because the driver reused the mkey */
 	memset(&fake_mr, 0, sizeof(fake_mr));
 	fake_mr.context = mine.context;
 	fake_mr.pd = mine.pd;
@@ -253,7 +253,7 @@ static void other_mr(void **state)
 	fake_mr.rkey = mine.rkey;
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EOPNOTSUPP);
 	fake_mr = mine;
-	/* the same handle again, by us */
+	/* the same handle again, registered by us */
 	granted(HUGETLB, 2 * M, FAKE_4K, 12);
 }
 
@@ -282,7 +282,7 @@ static void probe(void **state)
 #define THREADS 8
 #define ROUNDS 200
 
-/* MRs of several threads; @arg: which of them. */
+/* Register MRs in several threads; @arg is the number of the thread. */
 static void *query_many(void *arg)
 {
 	struct ibv_mr mr = { .context = &fake_context, .handle = FAKE_MR_HANDLE };
@@ -314,7 +314,7 @@ static void threads_and_fork(void **state)
 			struct ibv_mr_odp_attr attr;
 
 			alarm(300);
-			/* without the thread sanitizer's report of threads left behind */
+			/* not exit(3): the thread sanitizer would report the missing threads */
 			syscall(SYS_exit_group,
 				stock_mrs_query(&fake_mr, &attr) || attr.page_shift != 21);
 		}

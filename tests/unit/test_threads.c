@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Many threads in the library at once: registering, asking, changing, probing, and
- * deregistering what another thread registered. Made for the thread sanitizer.
+ * Many threads in the library at once: they register, query, change and probe MRs,
+ * and deregister MRs of another thread. Intended for the thread sanitizer.
  */
 #include "fake.h"
 
@@ -20,7 +20,7 @@
 static pthread_barrier_t start;
 static int expected_shift;
 
-/* MRs on their way from the thread that made them to the next one. */
+/* MRs that are passed from the registering thread to the next one. */
 static _Atomic(struct ibv_mr *) handed_on[THREADS];
 
 static int setup(void **state)
@@ -52,7 +52,7 @@ static struct ibv_mr *reg(void)
 	return ibv_reg_mr_ex(&fake_pd, &request.base);
 }
 
-/* Returns what went wrong. */
+/* Returns the number of failed calls. */
 static uintptr_t use(struct ibv_mr *mr)
 {
 	struct ibv_mr_odp_attr attr;
@@ -79,7 +79,7 @@ static void *work(void *arg)
 		if (!mr)
 			return (void *)(wrong + 1);
 		wrong += use(mr);
-		/* the neighbour deregisters it, this thread takes another's */
+		/* the next thread deregisters it, this thread deregisters one of another thread */
 		mr = atomic_exchange(&handed_on[(self + 1) % THREADS], mr);
 		if (mr)
 			ibv_dereg_mr(mr);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What the preloaded library keeps of MRs, in a program whose allocator registers the memory that it
- * hands out: each call of malloc() and free() keeps something, too.
+ * The list of changed MRs, in a program whose allocator registers the memory that it allocates:
+ * each malloc() and free() uses the list, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +60,7 @@ static void keeps(void **state)
 	struct tracked tracked;
 
 	(void)state;
-	/* rather than wait for ever */
+	/* fail instead of waiting for ever */
 	alarm(60);
 	registers = true;
 	for (i = 1; i <= MRS; i++)

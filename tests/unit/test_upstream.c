@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * ibv_reg_mr_ex() without a request. The library looks for upstream's function
- * once per process, so each case is a run of its own: "present", "absent" (an
- * old libibverbs), "unloaded" (no libibverbs found).
+ * ibv_reg_mr_ex() without a request. The library looks up upstream's function
+ * once per process, so each case is a separate run: "present", "absent" (an old
+ * libibverbs), "unloaded" (no libibverbs found).
  */
 #include "fake.h"
 
@@ -34,15 +34,15 @@ static void *register_plain(void *arg)
 
 	attr.addr = (void *)0x1000;
 	attr.length = 1;
-	/* a combination that an old libibverbs has no function for */
+	/* a combination that the functions of an old libibverbs do not cover */
 	attr.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_DMAH;
 	pthread_barrier_wait(&start);
 	worker->mr = ibv_reg_mr_ex(&fake_pd, &attr);
 	return NULL;
 }
 
-/* First, so that all threads race for the one look-up. */
-static void looks_once(void **state)
+/* Runs first, so that all threads race for the lookup. */
+static void one_lookup(void **state)
 {
 	struct worker workers[THREADS] = { 0 };
 	int i;
@@ -63,7 +63,7 @@ static void looks_once(void **state)
 	assert_int_equal(fake.nupstream, fake.has_upstream ? THREADS : 0);
 }
 
-/* Whatever the caller passes, valid or not: upstream gets it, untouched. */
+/* All arguments, valid or not, are passed to upstream unchanged. */
 static void passes_on(void **state)
 {
 	static const uint64_t masks[] = { 0, 1, 2, 3, 13, 34, 1ULL << 47, 1ULL << 49, 1ULL << 63 };
@@ -136,7 +136,7 @@ static void translates_dmabuf(void **state)
 	assert_int_equal(fake.reg_access, (unsigned int)attr.access);
 }
 
-/* All other combinations of the four bits, and each bit that is not known. */
+/* All other combinations of the four bits, and each unknown bit. */
 static void refuses_the_rest(void **state)
 {
 	struct ibv_mr_init_attr attr;
@@ -167,11 +167,11 @@ static void refuses_the_rest(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest present[] = {
-		cmocka_unit_test_setup(looks_once, setup),
+		cmocka_unit_test_setup(one_lookup, setup),
 		cmocka_unit_test_setup(passes_on, setup),
 	};
 	const struct CMUnitTest absent[] = {
-		cmocka_unit_test_setup(looks_once, setup),
+		cmocka_unit_test_setup(one_lookup, setup),
 		cmocka_unit_test_setup(translates_address, setup),
 		cmocka_unit_test_setup(translates_dmabuf, setup),
 		cmocka_unit_test_setup(refuses_the_rest, setup),
