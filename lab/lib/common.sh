@@ -199,7 +199,7 @@ persist() {
 }
 
 # sync_file WANT HAVE: make HAVE's content WANT's, touching nothing that is the same already, so
-# that make's time stamps tell the truth whatever checkout the content came from
+# that make's time stamps are right for the content of any checkout
 sync_file() {
 	local want=$1 have=$2
 	if [[ ! -e $want ]]; then

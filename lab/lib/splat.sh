@@ -31,7 +31,7 @@ splat_patterns() {
 	END
 }
 
-# splat_show CONSOLE: true if the kernel complained; the lines that tell go to stderr
+# splat_show CONSOLE: true if the kernel complained; its complaint goes to stderr
 splat_show() {
 	local console=$1 first from
 	first=$(grep -anE -m1 -f <(splat_patterns) "$console" | cut -d: -f1) || return 1

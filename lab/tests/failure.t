@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# What goes wrong is told apart, and nothing is left behind.
+# Each failure has a status of its own, and leaves nothing running.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"

@@ -44,7 +44,7 @@ progress 'any log' 'first\nunpacking\n' ', unpacking'
 progress "a kernel's objects" '  CC      a.o\n  LD      b\n  AS      c.o\n' ', 2 objects'
 progress "CMake's share" '[  3%] Building C\n[ 37%] Building C\n' ', 37 %'
 
-# a kernel that has been built before tells of how many
+# a kernel that was built before has a count to compare with
 mkdir -p "$CACHE_DIR/kernel/stock/src/obj/a"
 is 'a first kernel' "$(progress_total kernel_build debug key out)" "$PROGRESS_OBJECTS"
 touch "$CACHE_DIR/kernel/stock/src/obj/"{vmlinux,a/1.o,a/2.o,3.o}

@@ -183,7 +183,7 @@ static void charged(struct rig *rig, const void *arg)
 	if (space == MAP_FAILED || madvise(space, len, MADV_NOHUGEPAGE))
 		fatal("memory: %s", strerror(errno));
 	before = group_kernel(&g);
-	need(before >= 0, "memory.stat must tell kernel memory");
+	need(before >= 0, "memory.stat must report kernel memory");
 	mr = mode_reg(mode, rig->pd, space, len, (uintptr_t)space, ACCESS_ALL);
 	if (!ok(mr, "register %zu GiB: %s", len >> 30, mr ? "done" : strerror(errno)))
 		return;

@@ -168,7 +168,7 @@ static void neighbours(struct rig *rig, const void *arg)
 	}
 	if (!ok(found >= PAIRS / 2, "%zu runs of %zu neighbouring base pages", found, run))
 		return;
-	is_u64(answers, 0, "probes that tell neighbours from others");
+	is_u64(answers, 0, "probes that distinguish neighbours");
 	is_u64(apart, 0, "probes of pages as they come that promise more than a base page");
 	for (size_t m = 0; m < ARRAY_SIZE(modes); m++)
 		is_u64(larger[m], 0, "%s: runs that count as a larger block", modes[m].name);
