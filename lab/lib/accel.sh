@@ -28,7 +28,7 @@ accel_trial() {
 }
 
 # accel_kvm: true if KVM works; otherwise ACCEL_WHY says why not. The trial's result counts until the
-# host starts anew.
+# host starts again.
 accel_kvm() {
 	local file dir=$CACHE_DIR/kvm
 	if [[ ! -r $ACCEL_DEVICE || ! -w $ACCEL_DEVICE ]]; then

@@ -118,8 +118,8 @@ cache_add() {
 	cache_collect "$(dirname "$1")"
 }
 
-# cache_collect DIR: what nobody used for two days goes from there; so do the trees of kernels that
-# nobody built for two weeks, results of KVM trials of that age, and the project's trees of roots that
+# cache_collect DIR: remove what was not used for two days; the trees of kernels that were not
+# built for two weeks, results of KVM trials of that age, and the project's trees of roots that
 # are gone
 cache_collect() {
 	local dir

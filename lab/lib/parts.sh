@@ -274,7 +274,7 @@ part_mlx5_tests() {
 		--device mlx5 --mlx5 "devices=2,scheme=$scheme"
 }
 
-# part_mlx5_torture SCHEME: what torture.t has for a device that nobody can remove by a command
+# part_mlx5_torture SCHEME: what torture.t has for a device that no command removes
 part_mlx5_torture() {
 	local program=/usr/libexec/hugeodp/stress/torture.t status=0
 	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \

@@ -246,7 +246,7 @@ vm_verdict() {
 		say "the driver did what a real device may not accept (above; --mlx5 lenient permits it)"
 		return 70
 	fi
-	# timeout kills what does not end by itself, and returns the status of what somebody else killed
+	# timeout kills what does not end by itself, and returns the status of what was killed otherwise
 	if [[ $VM_STATUS == 124 || ($VM_STATUS == 137 && $VM_SECONDS -ge $VM_TIMEOUT) ]]; then
 		say "stopped after $VM_TIMEOUT s"
 		return 124

@@ -24,7 +24,7 @@ refused 'behaviour of a model that is not there' run --device rxe --mlx5 strict 
 refused 'unknown behaviour' run --device mlx5 --mlx5 sloppy -- true
 refused 'delay that is none' run --device mlx5 --mlx5 delay=0 -- true
 refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
-refused 'memory that is no number' run --mem lots -- true
+refused 'memory that is not a number' run --mem lots -- true
 refused 'processors whose clock would count for one' run --icount --smp 2 -- true
 refused 'a debugger at no port' run --gdb here -- true
 refused 'unknown accelerator' run --accel hvf -- true
