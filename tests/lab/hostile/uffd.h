@@ -11,6 +11,29 @@
 
 #include <linux/userfaultfd.h>
 
+/* Headers of Linux 6.1, as in Debian 12, lack the next two; the kernel of the test has them. */
+#ifndef UFFDIO_POISON
+#define UFFD_FEATURE_POISON (1 << 14)
+struct uffdio_poison {
+	struct uffdio_range range;
+	__u64 mode;
+	__s64 updated;
+};
+#define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
+#endif
+
+#ifndef UFFDIO_MOVE
+#define UFFD_FEATURE_MOVE (1 << 16)
+struct uffdio_move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+#endif
+
 /* Ends the test if there is none with these features. */
 int uffd_open(uint64_t features);
 

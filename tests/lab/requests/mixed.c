@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <linux/mman.h>
+
 #include "raw.h"
 #include "scene.h"
 #include "tap.h"
