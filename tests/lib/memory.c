@@ -16,6 +16,7 @@
 #include <linux/memfd.h>
 #include <linux/mman.h>
 
+#include "sysfile.h"
 #include "tap.h"
 
 /* One inaccessible huge page on either side keeps the kernel from merging mappings. */
@@ -183,34 +184,7 @@ size_t mem_huge_bytes(const void *addr)
 	return bytes;
 }
 
-#define THP "/sys/kernel/mm/transparent_hugepage/"
 #define FALLS_ASLEEP_S 120
-
-static void set_thp(const char *path, const char *value)
-{
-	FILE *f = fopen(path, "we");
-	bool done = f && fputs(value, f) >= 0;
-
-	if (f)
-		done = !fclose(f) && done;
-	need(done, "%s must be writable", path);
-}
-
-/* "always [madvise] never": madvise */
-static void read_thp(const char *path, char *value, size_t size)
-{
-	FILE *f = fopen(path, "re");
-	char text[64] = "";
-	const char *at;
-
-	if (f && !fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	if (f)
-		fclose(f);
-	at = strchr(text, '[');
-	need(at, "%s must be readable", path);
-	snprintf(value, size, "%.*s", (int)strcspn(at + 1, "]"), at + 1);
-}
 
 static bool khugepaged_sleeps(void)
 {
@@ -247,12 +221,12 @@ void stop_khugepaged(void)
 	static struct mem first;
 	char enabled[16];
 
-	read_thp(THP "enabled", enabled, sizeof(enabled));
+	get_choice(THP_DIR "enabled", enabled, sizeof(enabled));
 	mem_map(&first, MEM_THP, SZ_2M);
 	first.addr[0] = 1;
-	set_thp(THP "khugepaged/scan_sleep_millisecs", "4000000000");
-	set_thp(THP "enabled", "never");
-	set_thp(THP "enabled", enabled);
+	put_file(THP_DIR "khugepaged/scan_sleep_millisecs", "4000000000");
+	put_file(THP_DIR "enabled", "never");
+	put_file(THP_DIR "enabled", enabled);
 	for (int tries = 0; !khugepaged_sleeps(); tries++) {
 		if (tries == FALLS_ASLEEP_S * 100)
 			fatal("khugepaged does not sleep");

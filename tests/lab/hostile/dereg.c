@@ -84,14 +84,39 @@ static void ended(struct pair *pair, struct buf *near, struct buf *far, enum wha
 	ok(buf_check_all(near), "every byte at the near end");
 }
 
+/* The MR of @far goes while a fault on it is held. */
+static void dereg_in_fault(struct rig *rig, struct pair *pair, struct buf *near, struct buf *far,
+			   struct held *held, enum what what)
+{
+	struct call dereg;
+	bool early;
+
+	begin(rig, pair, near, far, what);
+	if (!ok(held_waits(held, later()), "the device faults"))
+		_exit(0);
+	call_start(&dereg, call_dereg, far->mr);
+	early = call_ends(&dereg, (double)hold_ms() / 1000);
+	note("deregistration %s", early ? "does not wait for the fault" : "waits for the fault");
+	held_release(held);
+	if (!call_ends(&dereg, later())) {
+		ok(false, "deregistration returns once the block is there");
+		_exit(0);
+	}
+	is_errno(dereg.ret, 0, "deregistration");
+	far->mr = NULL;
+	if (what != BY_PREFETCH)
+		ended(pair, near, far, what, early);
+	/* reads every page, and so faults in those that are still missing */
+	ok(buf_check_all(far), "every byte of what was the MR");
+	held_close(held);
+}
+
 static void held_fault(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
 	struct buf near, far;
-	struct call dereg;
 	struct held held;
 	struct pair pair;
-	bool early;
 	int err;
 
 	pair_open(&pair, rig, 4096);
@@ -101,24 +126,7 @@ static void held_fault(struct rig *rig, const void *arg)
 	err = buf_reg(&far, c->mode, 0, LEN);
 	if (err)
 		fatal("register: %s", strerror(err));
-	begin(rig, &pair, &near, &far, c->what);
-	if (!ok(held_waits(&held, later()), "the device faults"))
-		_exit(0);
-	call_start(&dereg, call_dereg, far.mr);
-	early = call_ends(&dereg, (double)hold_ms() / 1000);
-	note("deregistration %s", early ? "does not wait for the fault" : "waits for the fault");
-	held_release(&held);
-	if (!call_ends(&dereg, later())) {
-		ok(false, "deregistration returns once the block is there");
-		_exit(0);
-	}
-	is_errno(dereg.ret, 0, "deregistration");
-	far.mr = NULL;
-	if (c->what != BY_PREFETCH)
-		ended(&pair, &near, &far, c->what, early);
-	/* takes what is still missing */
-	ok(buf_check_all(&far), "every byte of what was the MR");
-	held_close(&held);
+	dereg_in_fault(rig, &pair, &near, &far, &held, c->what);
 	pair_close(&pair);
 	buf_close(&near);
 	buf_close(&far);
@@ -138,10 +146,8 @@ static void implicit_fault(struct rig *rig, const void *arg)
 	const struct implicit *c = arg;
 	struct ibv_mr *mr = mode_reg(c->mode, rig->pd, NULL, SIZE_MAX, 0, ACCESS_ALL);
 	struct buf near, far;
-	struct call dereg;
 	struct held held;
 	struct pair pair;
-	bool early;
 	int status;
 
 	if (!ok(mr, "implicit MR: %s", mr ? "done" : strerror(errno)))
@@ -160,23 +166,7 @@ static void implicit_fault(struct rig *rig, const void *arg)
 		ok(!status, "WRITE to another page: %s", status_name(status));
 		memcpy(far.shadow + BLOCK(1), near.shadow, N);
 	}
-	begin(rig, &pair, &near, &far, c->what);
-	if (!ok(held_waits(&held, later()), "the device faults"))
-		_exit(0);
-	call_start(&dereg, call_dereg, mr);
-	early = call_ends(&dereg, (double)hold_ms() / 1000);
-	note("deregistration %s", early ? "does not wait for the fault" : "waits for the fault");
-	held_release(&held);
-	if (!call_ends(&dereg, later())) {
-		ok(false, "deregistration returns once the block is there");
-		_exit(0);
-	}
-	is_errno(dereg.ret, 0, "deregistration");
-	far.mr = NULL;
-	if (c->what != BY_PREFETCH)
-		ended(&pair, &near, &far, c->what, early);
-	ok(buf_check_all(&far), "every byte of what the MR had");
-	held_close(&held);
+	dereg_in_fault(rig, &pair, &near, &far, &held, c->what);
 	pair_close(&pair);
 	buf_close(&near);
 	buf_close(&far);

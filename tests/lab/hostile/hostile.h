@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "scene.h"
+#include "sysfile.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
 #define BLOCK(n) (SZ_2M * (n))
@@ -129,17 +130,5 @@ uint64_t page_flags(uint64_t pfn);
 #define KPF_DIRTY_BIT KPF(4)
 #define KPF_COMPOUND_HEAD_BIT KPF(15)
 #define KPF_COMPOUND_TAIL_BIT KPF(16)
-
-/* ---- files of the system ---- */
-
-/* Writes @text; ends the test if that is not possible. */
-void put_file(const char *path, const char *text);
-/* The number behind @key in a file of "key: number" or "key number" lines; -1: not there. */
-long file_value(const char *path, const char *key);
-
-/* "always [madvise] never" of a file: the word in brackets */
-void get_choice(const char *path, char *value, size_t size);
-
-#define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
 
 #endif

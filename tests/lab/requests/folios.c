@@ -9,6 +9,7 @@
 
 #include "raw.h"
 #include "scene.h"
+#include "sysfile.h"
 #include "tap.h"
 
 #define SPACE ((uint8_t *)0x400000000000) /* 1 GiB aligned */
@@ -109,13 +110,9 @@ static void all_sizes(struct scene *s)
 static void set_policy(unsigned int kib, const char *policy)
 {
 	char path[96];
-	FILE *f;
 
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/mm/transparent_hugepage/hugepages-%ukB/enabled", kib);
-	f = fopen(path, "we");
-	if (!f || fputs(policy, f) < 0 || fclose(f))
-		fatal("%s: %s", path, strerror(errno));
+	snprintf(path, sizeof(path), THP_DIR "hugepages-%ukB/enabled", kib);
+	put_file(path, policy);
 }
 
 /* Folios that the CPU maps page by page. */
