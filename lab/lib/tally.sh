@@ -81,7 +81,7 @@ tally_junit() {
 }
 
 # tally_unittest PART EXPECTED OUTPUT: Python's unittest -v against a sorted list of lines
-# "passed|skipped TEST"; any difference is a failure. A skipped one may have its reason behind a #;
+# "passed|skipped TEST"; any difference is a failure. A skipped one may have its reason after a #;
 # "either TEST" is one that decides by chance.
 tally_unittest() {
 	local part=$1 expected=$2 output=$3 state name got

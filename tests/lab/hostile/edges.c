@@ -486,7 +486,7 @@ static void windows(struct rig *rig, const void *arg)
 		through.rkey = status ? whole : rkey;
 		status = rdma_run(&s.pair, IBV_WR_RDMA_READ, s.near.mr, (uintptr_t)s.near.mem.addr,
 				  &through, start + SZ_2M, 64);
-		ok(status == IBV_WC_REM_ACCESS_ERR, "a READ behind the MR fails: %s",
+		ok(status == IBV_WC_REM_ACCESS_ERR, "a READ after the end of the MR fails: %s",
 		   status_name(status));
 		if (ibv_dealloc_mw(mw))
 			fatal("ibv_dealloc_mw: %s", strerror(errno));

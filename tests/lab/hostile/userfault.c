@@ -34,7 +34,7 @@ static size_t page_of(enum mem_kind kind)
 
 static void supplied(struct scene *s, const char *what)
 {
-	/* not in order, over all borders */
+	/* not in order, across all boundaries */
 	scene_read(s, BLOCK(3) - PIECE / 2, PIECE, what);
 	scene_write(s, BLOCK(1) - 4097, SZ_64K, what);
 	scene_read(s, 0, LEN, what);
@@ -298,7 +298,7 @@ static void poisoned(struct rig *rig, const void *arg)
 		scene_write_fails(&s, at + page - 100, 50, "poisoned");
 		scene_read_fails(&s, at, 8, "poisoned");
 		scene_write(&s, at - SZ_64K, SZ_64K - SZ_4K, "before poison");
-		scene_write(&s, at + page + SZ_4K, SZ_64K, "behind poison");
+		scene_write(&s, at + page + SZ_4K, SZ_64K, "after the poison");
 	}
 	if (c->kind == MEM_BASE || c->kind == MEM_THP || c->kind == MEM_HUGETLB) {
 		/* dropped, the poison goes and the page is missing again */
