@@ -748,7 +748,8 @@ static bool odp_provided(struct mm_struct *mm, u64 start, u64 end,
 		struct vm_area_struct *vma;
 		bool usable, empty, provides;
 
-		mmap_read_lock(mm);
+		if (mmap_read_lock_killable(mm))
+			return false;
 		vma = find_vma(mm, (unsigned long)start);
 		empty = !vma || vma->vm_start > start ||
 			!(vma->vm_flags & VM_READ);
@@ -885,7 +886,9 @@ u64 ib_odp_next_mapped(struct mm_struct *mm, u64 start, u64 end)
 {
 	struct vm_area_struct *vma;
 
-	mmap_read_lock(mm);
+	/* The caller is about to go and needs no more of it. */
+	if (mmap_read_lock_killable(mm))
+		return end;
 	while (start < end) {
 		u64 stop;
 
@@ -906,7 +909,8 @@ u64 ib_odp_next_mapped(struct mm_struct *mm, u64 start, u64 end)
 		if (need_resched()) {
 			mmap_read_unlock(mm);
 			cond_resched();
-			mmap_read_lock(mm);
+			if (mmap_read_lock_killable(mm))
+				return end;
 		}
 	}
 	mmap_read_unlock(mm);

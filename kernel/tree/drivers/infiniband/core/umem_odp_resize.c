@@ -18,8 +18,10 @@
  * the umem can ever have.
  */
 #include <linux/export.h>
+#include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/memcontrol.h>
+#include <linux/mmap_lock.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -39,6 +41,10 @@
 #define ODP_GROW_DELAY	HZ
 /* Blocks that ib_odp_look_again() looks at in one go when a umem is to grow. */
 #define ODP_GROW_BATCH	64
+/* Looks that may wait for the mmap_lock of their processes at a time. */
+#define ODP_GROW_ACTIVE	8
+
+static struct workqueue_struct *odp_grow_wq;
 
 /**
  * ib_umem_odp_charge - let the owner of an ODP umem pay for what is allocated
@@ -56,6 +62,7 @@ struct ib_odp_charge ib_umem_odp_charge(const struct ib_umem_odp *umem_odp)
 	charge.old = set_active_memcg(charge.memcg);
 	return charge;
 }
+EXPORT_SYMBOL_GPL(ib_umem_odp_charge);
 
 /**
  * ib_umem_odp_uncharge - end what ib_umem_odp_charge() began
@@ -66,6 +73,7 @@ void ib_umem_odp_uncharge(struct ib_odp_charge charge)
 	set_active_memcg(charge.old);
 	mem_cgroup_put(charge.memcg);
 }
+EXPORT_SYMBOL_GPL(ib_umem_odp_uncharge);
 
 /* The mm is about to take this memory away, and the device may have written. */
 static void odp_dirty_blocks(const struct ib_odp_block *block, unsigned long nr)
@@ -473,10 +481,43 @@ static void odp_grow_work(struct work_struct *work)
 
 	if (!mmget_not_zero(mm))
 		return;
-	mutex_lock(&umem_odp->resize_mutex);
+	/* This is an improvement, which waits neither for the mm nor a resize. */
+	if (!mmap_read_trylock(mm))
+		goto later;
+	mmap_read_unlock(mm);
+	if (!mutex_trylock(&umem_odp->resize_mutex))
+		goto later;
 	odp_grow(umem_odp);
 	mutex_unlock(&umem_odp->resize_mutex);
 	mmput_async(mm);
+	return;
+
+later:
+	queue_delayed_work(odp_grow_wq, &pages->grow, ODP_GROW_DELAY);
+	mmput_async(mm);
+}
+
+/**
+ * ib_umem_odp_init_growth - prepare the growth of ODP umems
+ *
+ * A process can keep its mmap_lock for long, so the work that needs it does not
+ * share a queue with others.
+ *
+ * Return: 0, or -ENOMEM
+ */
+int __init ib_umem_odp_init_growth(void)
+{
+	odp_grow_wq = alloc_workqueue("ib-odp-grow", WQ_UNBOUND,
+				      ODP_GROW_ACTIVE);
+	return odp_grow_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * ib_umem_odp_exit_growth - the opposite of ib_umem_odp_init_growth()
+ */
+void ib_umem_odp_exit_growth(void)
+{
+	destroy_workqueue(odp_grow_wq);
 }
 
 /**
@@ -495,7 +536,7 @@ void ib_umem_odp_want_growth(struct ib_umem_odp *umem_odp)
 	lockdep_assert_held(&umem_odp->umem_mutex);
 
 	if (pages->top > pages->sizes && !(pages->flags & IB_UVERBS_ODP_MIXED))
-		queue_delayed_work(system_dfl_wq, &umem_odp->pages.grow,
+		queue_delayed_work(odp_grow_wq, &umem_odp->pages.grow,
 				   ODP_GROW_DELAY);
 }
 

@@ -33,4 +33,16 @@ int ib_umem_odp_init_pages(struct ib_umem_odp *umem_odp,
 			   const struct mmu_interval_notifier_ops *ops);
 void ib_umem_odp_free_pages(struct ib_umem_odp *umem_odp);
 
+#ifdef CONFIG_INFINIBAND_ON_DEMAND_PAGING
+int ib_umem_odp_init_growth(void);
+void ib_umem_odp_exit_growth(void);
+#else
+static inline int ib_umem_odp_init_growth(void)
+{
+	return 0;
+}
+
+static inline void ib_umem_odp_exit_growth(void) {}
+#endif
+
 #endif

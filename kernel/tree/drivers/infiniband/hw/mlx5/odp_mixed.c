@@ -523,13 +523,17 @@ static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
 	u64 start = umem_odp->umem.address;
 	u64 end = start + umem_odp->umem.length;
 	struct mlx5r_odp_mixed *mixed, sizes = {};
+	struct ib_odp_charge charge;
 	size_t entries;
 
 	mlx5r_mixed_choose(&sizes, umem_odp->pages.sizes);
 	sizes.first = ALIGN_DOWN(start, BIT_ULL(sizes.entry_shift));
 	entries = (ALIGN(end, BIT_ULL(sizes.entry_shift)) - sizes.first) >>
 		  sizes.entry_shift;
-	mixed = kvzalloc_flex(*mixed, owner, entries);
+	charge = ib_umem_odp_charge(umem_odp);
+	mixed = kvzalloc_flex(*mixed, owner, entries,
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	ib_umem_odp_uncharge(charge);
 	if (!mixed)
 		return NULL;
 	*mixed = sizes;
