@@ -191,7 +191,7 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 		*addr = PICK(c->rng, wild);
 }
 
-/* Memory that is nobody's on any machine. An implicit MR has no range. */
+/* No process has memory there on any machine. An implicit MR has no range. */
 static bool is_foreign(uint64_t addr, uint64_t len)
 {
 	return len && !(!addr && len == ~0ULL) &&

@@ -306,7 +306,7 @@ static void intact(struct scene *s, const struct combo *c, int shift, const char
 
 static int open_rereg(struct scene *s, struct rig *rig, const struct combo *c, int access)
 {
-	/* without that mlx5 has a key of another kind, which is made anew */
+	/* without that mlx5 has a key of another kind, which is made again */
 	int windows = c->mode->flags & IBV_ODP_MIXED ? 0 : IBV_ACCESS_MW_BIND;
 	int err;
 

@@ -95,7 +95,7 @@ static bool is_refusal(int err, const struct range *r)
 	return err == ENOMEM && r->len >= 1ULL << 31;
 }
 
-/* What is registered there is nobody's memory: nothing can be had of it. */
+/* What is registered there is not memory of the process: nothing can be read from it. */
 static void no_access(struct scene *s, struct ibv_mr *mr, const struct range *r)
 {
 	uint8_t *near = s->near.mem.addr;

@@ -27,7 +27,7 @@ struct held {
 	pid_t server;
 };
 
-/* The first 2 MiB of @buf, which nobody has touched, wait from now on. */
+/* The first 2 MiB of @buf, which are untouched, wait from now on. */
 void held_open(struct held *held, enum holder holder, struct buf *buf);
 /* True once a fault waits. */
 bool held_waits(struct held *held, double seconds);

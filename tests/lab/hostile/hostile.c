@@ -86,7 +86,7 @@ struct reader {
 	unsigned int points;
 };
 
-/* A line of the child's: its points are numbered anew. */
+/* A line of the child: its points get new numbers. */
 static void repeat_line(struct reader *r, const char *line)
 {
 	const char *text = strstr(line, " - ");

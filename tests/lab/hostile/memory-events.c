@@ -202,7 +202,7 @@ static void pool_empty(struct rig *rig, const void *arg)
 	if (at == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	err = buf_reg(&s.far, c->mode, 0, LEN);
-	if (!is_errno(err, 0, "register what nobody has reserved"))
+	if (!is_errno(err, 0, "register what is not reserved"))
 		return;
 	scene_write(&s, 100, SZ_64K, "while there are pages");
 	mem_map(&hog, MEM_HUGETLB, all - SZ_2M);

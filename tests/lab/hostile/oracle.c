@@ -221,7 +221,7 @@ static void split(struct rig *rig, const void *arg)
 			(pagemap_entry(mem.addr + SZ_4K * 511) & PAGEMAP_PFN) == pfn + 511,
 		"512 neighbours that are not one folio"))
 		return;
-	/* the kernel may still map it huge when it is taken anew: nobody may see neighbours */
+	/* the kernel may still map it huge the next time: no neighbour may become visible */
 	madvise(mem.addr, mem.len, MADV_NOHUGEPAGE);
 	is_u64(probe(rig, mem.addr, mem.len, SZ_2M | SZ_4K), 12, "the probe");
 	is_u64(larger_blocks(&s, mode, mem.addr, mem.len), 0, "blocks larger than base pages");

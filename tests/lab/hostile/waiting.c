@@ -158,7 +158,7 @@ static void run(struct rig *rig, const void *arg)
 	if (free_way)
 		free_way = transfers(&b, &b.other, 4095, "another MR while a fault waits");
 	calls(&late_calls, &b, &far, c);
-	/* a change of page sizes that has to wait keeps nobody else from going on */
+	/* a change of page sizes that has to wait stops no other transfer */
 	if (free_way)
 		free_way = transfers(&b, &far, BLOCK(2) + SZ_1M, "another block after all calls");
 	held_release(&held);
