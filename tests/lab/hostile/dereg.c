@@ -181,14 +181,17 @@ struct leaver {
 	bool held_first; /* its userfaultfd or FUSE is older than the device's descriptor */
 };
 
-_Noreturn static void leaver(const struct leaver *l, int to_parent)
+_Noreturn static void leaver(const void *arg, int to_parent)
 {
+	const struct leaver *l = arg;
 	const struct combo *c = &l->combo;
 	struct buf near, far;
 	struct held held;
 	struct pair pair;
 	struct rig rig;
 
+	/* its points are not of this scenario's */
+	silence();
 	if (l->held_first) {
 		buf_open(&far, NULL, c->kind, LEN);
 		held_open(&held, c->holder, &far);
@@ -215,30 +218,15 @@ _Noreturn static void leaver(const struct leaver *l, int to_parent)
 static void leaves(struct rig *rig, const void *arg)
 {
 	const struct leaver *l = arg;
-	int fds[2];
-	char byte;
-	pid_t pid;
+	pid_t pid = start_waiting(leaver, l);
 
-	if (pipe(fds))
-		fatal("pipe: %s", strerror(errno));
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		fatal("fork: %s", strerror(errno));
-	if (!pid) {
-		/* its points are not of this scenario's */
-		silence();
-		leaver(l, fds[1]);
-	}
-	close(fds[1]);
-	if (!ok(read(fds[0], &byte, 1) == 1, "a fault of the process waits"))
+	if (!ok(pid > 0, "a fault of the process waits"))
 		return;
 	sleep_ms(200);
 	if (l->killed)
 		kill(pid, SIGKILL);
 	if (!process_ends(pid, soon() * 2, "the process is gone"))
 		_exit(0);
-	close(fds[0]);
 	still_works(rig);
 }
 

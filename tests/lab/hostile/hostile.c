@@ -212,6 +212,29 @@ bool process_ends(pid_t pid, double seconds, const char *what)
 	return false;
 }
 
+pid_t start_waiting(void (*fn)(const void *arg, int to_parent), const void *arg)
+{
+	int fds[2];
+	pid_t pid;
+	char byte;
+
+	if (pipe(fds))
+		fatal("pipe: %s", strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		fatal("fork: %s", strerror(errno));
+	if (!pid) {
+		fn(arg, fds[1]);
+		_exit(1);
+	}
+	close(fds[1]);
+	if (read(fds[0], &byte, 1) != 1)
+		pid = -1;
+	close(fds[0]);
+	return pid;
+}
+
 void silence(void)
 {
 	if (!freopen("/dev/null", "we", stdout))

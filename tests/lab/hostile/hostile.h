@@ -47,6 +47,12 @@ __attribute__((format(printf, 4, 5))) void scenario(double seconds, scenario_fn 
 /* Test point: the process is gone in @seconds. Kills it if not, and waits a while more. */
 bool process_ends(pid_t pid, double seconds, const char *what);
 
+/*
+ * Starts a process in which @fn does something that waits, and then writes a byte to @to_parent.
+ * Returns its PID once that has come, or -1 if the process ended before.
+ */
+pid_t start_waiting(void (*fn)(const void *arg, int to_parent), const void *arg);
+
 /* Test points of this process go nowhere from now on. */
 void silence(void);
 

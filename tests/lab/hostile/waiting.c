@@ -186,8 +186,9 @@ out:
 
 /* ---- another process's fault waits ---- */
 
-_Noreturn static void neighbour(const struct combo *c, int to_parent)
+_Noreturn static void neighbour(const void *arg, int to_parent)
 {
+	const struct combo *c = arg;
 	struct buf near, far;
 	struct flight f;
 	struct held held;
@@ -206,26 +207,6 @@ _Noreturn static void neighbour(const struct combo *c, int to_parent)
 		_exit(1);
 	for (;;)
 		pause();
-}
-
-static pid_t start_neighbour(const struct combo *c)
-{
-	int fds[2];
-	pid_t pid;
-	char byte;
-
-	if (pipe(fds))
-		fatal("pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		fatal("fork: %s", strerror(errno));
-	if (!pid)
-		neighbour(c, fds[1]);
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		fatal("the neighbour's fault does not come");
-	close(fds[0]);
-	return pid;
 }
 
 static struct ibv_mr *implicit_mr(struct rig *rig, const struct mode *mode)
@@ -285,8 +266,10 @@ _Noreturn static void leave_by_exit(const struct mode *mode)
 static void beside_a_neighbour(struct rig *rig, const void *arg)
 {
 	const struct mode *const modes[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k };
-	pid_t pid = start_neighbour(arg), other;
+	pid_t pid = start_waiting(neighbour, arg), other;
 
+	if (pid < 0)
+		fatal("the neighbour's fault does not come");
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		leave(rig, modes[i]);
 		fflush(NULL);
@@ -317,8 +300,9 @@ struct victim {
 	enum waits_in way;
 };
 
-_Noreturn static void victim(const struct victim *v, int to_parent)
+_Noreturn static void victim(const void *arg, int to_parent)
 {
+	const struct victim *v = arg;
 	const struct mode *mode = v->combo->mode;
 	struct mode populating = *mode;
 	struct prefetch prefetch;
@@ -371,21 +355,11 @@ _Noreturn static void victim(const struct victim *v, int to_parent)
 static void killed(struct rig *rig, const void *arg)
 {
 	const struct victim *v = arg;
-	char byte, what[96];
-	int fds[2];
-	pid_t pid;
+	pid_t pid = start_waiting(victim, v);
+	char what[96];
 
 	(void)rig;
-	if (pipe(fds))
-		fatal("pipe: %s", strerror(errno));
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		fatal("fork: %s", strerror(errno));
-	if (!pid)
-		victim(v, fds[1]);
-	close(fds[1]);
-	if (!ok(read(fds[0], &byte, 1) == 1, "a %s waits", ways[v->way]))
+	if (!ok(pid > 0, "a %s waits", ways[v->way]))
 		return;
 	/* well into the call */
 	sleep_ms(v->way == IN_REGISTER ? 2000 : 300);
@@ -394,7 +368,6 @@ static void killed(struct rig *rig, const void *arg)
 		 ways[v->way]);
 	if (!process_ends(pid, soon(), what))
 		_exit(0);
-	close(fds[0]);
 }
 
 static const struct combo combos[] = {
