@@ -419,14 +419,35 @@ static void grown(struct rig *rig, const void *arg)
 
 /* ---- page tables that processes share ---- */
 
+struct sharer {
+	uint8_t *at;
+	int fds[2]; /* closed by the parent: the process is to go */
+};
+
+/* The same place: its page table is the one of the process that has the MR. */
+_Noreturn static void share_tables(const void *arg, int to_parent)
+{
+	const struct sharer *sharer = arg;
+
+	close(sharer->fds[1]);
+	for (size_t i = 0; i < SZ_1G; i += SZ_1G / 4)
+		((volatile uint8_t *)sharer->at)[i + 7] = 0x77;
+	if (write(to_parent, "", 1) != 1)
+		_exit(1);
+	read_byte(sharer->fds[0]);
+	munmap(sharer->at, SZ_1G);
+	_exit(0);
+}
+
 static void shared_tables(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
 	int fd = memfd_create("hostile", MFD_HUGETLB | MFD_HUGE_2MB | MFD_CLOEXEC);
 	uint8_t *reserve, *at;
+	struct sharer sharer;
 	struct ibv_mr *mr;
 	struct scene s;
-	int status, fds[2];
+	int status;
 	pid_t pid;
 
 	if (fd < 0 || ftruncate(fd, SZ_1G))
@@ -443,20 +464,12 @@ static void shared_tables(struct rig *rig, const void *arg)
 		return;
 	scene_spot(&s, mr, at + BLOCK(1) - 1000);
 	scene_spot(&s, mr, at + SZ_1G - BLOCK(2));
-	if (pipe(fds))
+	sharer.at = at;
+	if (pipe(sharer.fds))
 		fatal("pipe: %s", strerror(errno));
-	fflush(NULL);
-	/* the same place: its page table is this one's */
-	pid = fork();
-	if (!pid) {
-		close(fds[1]);
-		for (size_t i = 0; i < SZ_1G; i += SZ_1G / 4)
-			((volatile uint8_t *)at)[i + 7] = 0x77;
-		read_byte(fds[0]);
-		munmap(at, SZ_1G);
-		_exit(0);
-	}
-	sleep_ms(500);
+	pid = start_waiting(share_tables, &sharer);
+	if (pid < 0)
+		fatal("the other process does not write");
 	status = rdma_run(&s.pair, IBV_WR_RDMA_READ, s.near.mr, (uintptr_t)s.near.mem.addr, mr,
 			  (uintptr_t)at + SZ_1G / 2 + 7, 1);
 	ok(!status && s.near.mem.addr[0] == 0x77, "what the other one wrote is read: %s",
@@ -471,8 +484,8 @@ static void shared_tables(struct rig *rig, const void *arg)
 	ok(status == IBV_WC_REM_ACCESS_ERR, "WRITE to what may be read fails: %s",
 	   status_name(status));
 	mprotect(at + BLOCK(4), BLOCK(4), PROT_READ | PROT_WRITE);
-	close(fds[0]);
-	close(fds[1]);
+	close(sharer.fds[0]);
+	close(sharer.fds[1]);
 	process_ends(pid, soon(), "the other process unmaps it and goes");
 	scene_spot(&s, mr, at + BLOCK(5));
 	scene_spot(&s, mr, at + SZ_1G - BLOCK(2));
