@@ -15,10 +15,31 @@
 #define IB_USER_HUGEODP_H
 
 #include <linux/types.h>
+#include <rdma/ib_user_ioctl_cmds.h>
 
 /*
- * Methods and attributes join the core name space of uverbs at its high end:
- * a core object holds methods 0..21 and a method holds attributes 0..31
+ * The same requests exist in two forms, which differ in the numbers of methods
+ * and attributes:
+ *
+ * core:   the patch series. The numbers are in the core name space of uverbs.
+ * driver: modules for the kernel of a distribution, whose ib_uverbs stays in
+ *         place. The numbers are in the driver name space.
+ *
+ * A number of one form may mean something else on a kernel without that form.
+ * Each device with this interface is therefore marked: the file HUGEODP_MARK_FILE
+ * in its sysfs folder, /sys/class/infiniband/<device>/, contains one of the two
+ * words below and a newline. The file is there before user space can open the
+ * device, and its content does not change while the device exists. If the file is
+ * missing or contains anything else, user space must send none of the numbers in
+ * this header to the device.
+ */
+#define HUGEODP_MARK_FILE "hugeodp_abi"
+#define HUGEODP_MARK_CORE "core"
+#define HUGEODP_MARK_DRIVER "driver"
+
+/*
+ * Core form: methods and attributes join the core name space of uverbs at its high
+ * end. A core object holds methods 0..21 and a method holds attributes 0..31
  * (include/rdma/uverbs_ioctl.h), and both grow from 0 upstream.
  */
 enum uverbs_hugeodp_methods {
@@ -26,7 +47,7 @@ enum uverbs_hugeodp_methods {
 	UVERBS_METHOD_QUERY_ODP_PAGES = 20,	/* UVERBS_OBJECT_DEVICE */
 };
 
-/* More attributes of UVERBS_METHOD_REG_MR; both are optional. */
+/* Core form: more attributes of UVERBS_METHOD_REG_MR; both are optional. */
 enum uverbs_attrs_hugeodp_reg_mr {
 	/* in: struct ib_uverbs_odp_request */
 	UVERBS_ATTR_REG_MR_ODP_REQUEST = 28,
@@ -34,7 +55,7 @@ enum uverbs_attrs_hugeodp_reg_mr {
 	UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = 29,
 };
 
-/* More attributes of UVERBS_METHOD_QUERY_MR; both are optional. */
+/* Core form: more attributes of UVERBS_METHOD_QUERY_MR; both are optional. */
 enum uverbs_attrs_hugeodp_query_mr {
 	/* out: struct ib_uverbs_odp_state; needs an ODP MR */
 	UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE = 28,
@@ -42,7 +63,40 @@ enum uverbs_attrs_hugeodp_query_mr {
 	UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS = 29,
 };
 
-/* Attributes of UVERBS_METHOD_MR_MODIFY_ODP. */
+/*
+ * Driver form: an object holds driver methods 0..7 and a method holds driver
+ * attributes 0..30, and the drivers count both from 0. UVERBS_METHOD_QUERY_MR
+ * belongs to the core and is left as it is: the facts about an ODP MR have a
+ * method of their own.
+ */
+enum uverbs_hugeodp_driver_methods {
+	/* UVERBS_OBJECT_MR; attributes: enum uverbs_attrs_mr_modify_odp */
+	UVERBS_HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP = (1U << UVERBS_ID_NS_SHIFT) | 6,
+	/* UVERBS_OBJECT_MR; attributes: enum uverbs_attrs_hugeodp_driver_query_mr_odp */
+	UVERBS_HUGEODP_DRIVER_METHOD_QUERY_MR_ODP = (1U << UVERBS_ID_NS_SHIFT) | 7,
+	/* UVERBS_OBJECT_DEVICE; attributes: enum uverbs_attrs_query_odp_pages */
+	UVERBS_HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES = (1U << UVERBS_ID_NS_SHIFT) | 7,
+};
+
+/* Driver form: more attributes of the core's UVERBS_METHOD_REG_MR; both are optional. */
+enum uverbs_attrs_hugeodp_driver_reg_mr {
+	/* in: struct ib_uverbs_odp_request */
+	UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_ODP_REQUEST = (1U << UVERBS_ID_NS_SHIFT) | 28,
+	/* out: __u32, page shift granted; needs an ODP MR */
+	UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = (1U << UVERBS_ID_NS_SHIFT) | 29,
+};
+
+/* Driver form: attributes of UVERBS_HUGEODP_DRIVER_METHOD_QUERY_MR_ODP. */
+enum uverbs_attrs_hugeodp_driver_query_mr_odp {
+	/* in: handle of an ODP MR, for reading */
+	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_HANDLE,
+	/* out, optional: struct ib_uverbs_odp_state */
+	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_STATE,
+	/* out, optional: struct ib_uverbs_odp_blocks */
+	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_BLOCKS,
+};
+
+/* Both forms: attributes of the method that puts a request in force on an MR. */
 enum uverbs_attrs_mr_modify_odp {
 	/* in: MR handle */
 	UVERBS_ATTR_MR_MODIFY_ODP_HANDLE,
@@ -52,7 +106,10 @@ enum uverbs_attrs_mr_modify_odp {
 	UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
 };
 
-/* Attributes of UVERBS_METHOD_QUERY_ODP_PAGES; the last two go together and are optional. */
+/*
+ * Both forms: attributes of the method that reports the page sizes of a device; the
+ * last two go together and are optional.
+ */
 enum uverbs_attrs_query_odp_pages {
 	/* out: struct ib_uverbs_odp_page_caps */
 	UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS,
