@@ -20,6 +20,8 @@ struct slot {
 	uint32_t driver_id;
 	bool has_caps;
 	struct device_caps caps;
+	bool has_kernel_side;
+	const struct kernel_side *kernel_side;
 };
 
 static struct slot slots[SLOTS];
@@ -54,6 +56,7 @@ static void slot_take(struct slot *slot, const struct ibv_context *context)
 	strncpy(slot->device, ibv_get_device_name(context->device), sizeof(slot->device) - 1);
 	slot->has_driver_id = false;
 	slot->has_caps = false;
+	slot->has_kernel_side = false;
 }
 
 bool context_find_driver_id(const struct ibv_context *context, uint32_t *driver_id)
@@ -105,5 +108,31 @@ void context_store_caps(const struct ibv_context *context, const struct device_c
 	slot_take(slot, context);
 	slot->caps = *caps;
 	slot->has_caps = true;
+	slot_leave(slot);
+}
+
+bool context_find_kernel_side(const struct ibv_context *context, const struct kernel_side **side)
+{
+	struct slot *slot = slot_enter(context);
+	bool found;
+
+	if (!slot)
+		return false;
+	found = slot_is(slot, context) && slot->has_kernel_side;
+	if (found)
+		*side = slot->kernel_side;
+	slot_leave(slot);
+	return found;
+}
+
+void context_store_kernel_side(const struct ibv_context *context, const struct kernel_side *side)
+{
+	struct slot *slot = slot_enter(context);
+
+	if (!slot)
+		return;
+	slot_take(slot, context);
+	slot->kernel_side = side;
+	slot->has_kernel_side = true;
 	slot_leave(slot);
 }

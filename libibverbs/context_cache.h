@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct ibv_context;
+struct kernel_side;
 
 struct device_caps {
 	uint64_t page_sizes;
@@ -26,5 +27,9 @@ void context_store_driver_id(const struct ibv_context *context, uint32_t driver_
 
 bool context_find_caps(const struct ibv_context *context, struct device_caps *caps);
 void context_store_caps(const struct ibv_context *context, const struct device_caps *caps);
+
+/* @side: NULL if the kernel side is not ours, see kernel_side.h. */
+bool context_find_kernel_side(const struct ibv_context *context, const struct kernel_side **side);
+void context_store_kernel_side(const struct ibv_context *context, const struct kernel_side *side);
 
 #endif

@@ -3,22 +3,45 @@
 #include "priv.h"
 #include "stock.h"
 
+int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **side)
+{
+	int err;
+
+	if (!context_find_kernel_side(context, side)) {
+		err = kernel_side_read(context->device, side);
+		if (err)
+			return err;
+		context_store_kernel_side(context, *side);
+	}
+	return *side ? 0 : EOPNOTSUPP;
+}
+
+static int query_kernel(struct ibv_context *context, const struct kernel_side *side,
+			struct ib_uverbs_odp_page_caps *answer)
+{
+	struct uverbs_cmd cmd;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, side->query_pages);
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, answer, sizeof(*answer));
+	return uverbs_cmd_exec(context, &cmd);
+}
+
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps)
 {
 	struct ib_uverbs_odp_page_caps answer = { 0 };
-	struct uverbs_cmd cmd;
+	const struct kernel_side *side;
 	int err;
 
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &answer, sizeof(answer));
-	err = uverbs_cmd_exec(context, &cmd);
+	err = hugeodp_kernel_side(context, &side);
+	if (!err)
+		err = query_kernel(context, side, &answer);
 	if (err && err != EOPNOTSUPP)
 		return err;
 	*caps = (struct device_caps){
 		.page_sizes = answer.page_sizes,
 		.flags = answer.flags,
 		.source = IBV_ODP_SOURCE_KERNEL,
-		.series = !err,
+		.series = !err && side->in_core,
 	};
 	if (err || !answer.page_sizes) {
 		err = stock_caps(context, caps);

@@ -11,6 +11,7 @@
 #include <rdma/ib_user_hugeodp.h>
 
 #include "context_cache.h"
+#include "kernel_side.h"
 
 #define HUGEODP_EXPORT __attribute__((visibility("default")))
 
@@ -48,6 +49,12 @@ static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, 
 	memcpy(to, from, both);
 	memset((char *)to + both, 0, to_size - both);
 }
+
+/*
+ * device.c: the kernel side of the device, read once for each context. Returns 0, EOPNOTSUPP if
+ * it is not ours, or an errno value if it cannot be read now.
+ */
+int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **side);
 
 /*
  * device.c: capabilities of the device. The first function returns cached values,

@@ -8,20 +8,27 @@
 static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
 			struct ib_uverbs_odp_blocks *blocks)
 {
-	/* not used, but the method requires these outputs */
+	/* not used, but the core's method requires these outputs */
 	uint32_t lkey, rkey;
 	uint64_t length;
+	const struct kernel_side *side;
 	struct uverbs_cmd cmd;
+	int err;
 
+	err = hugeodp_kernel_side(mr->context, &side);
+	if (err)
+		return err;
 	memset(state, 0, sizeof(*state));
 	memset(blocks, 0, sizeof(*blocks));
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
-	uverbs_attr_idr(&cmd, UVERBS_ATTR_QUERY_MR_HANDLE, mr->handle);
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE, state, sizeof(*state));
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, blocks, sizeof(*blocks));
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, side->query_mr);
+	uverbs_attr_idr(&cmd, side->query_mr_handle, mr->handle);
+	if (side->in_core) {
+		uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
+		uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
+		uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
+	}
+	uverbs_attr_out(&cmd, side->query_mr_state, state, sizeof(*state));
+	uverbs_attr_out(&cmd, side->query_mr_blocks, blocks, sizeof(*blocks));
 	return uverbs_cmd_exec(mr->context, &cmd);
 }
 

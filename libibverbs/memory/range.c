@@ -87,9 +87,14 @@ int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t leng
 		.page_sizes = page_sizes,
 	};
 	struct ib_uverbs_odp_page_caps caps;
+	const struct kernel_side *side;
 	struct uverbs_cmd cmd;
+	int err;
 
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	err = hugeodp_kernel_side(context, &side);
+	if (err)
+		return err;
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, side->query_pages);
 	/* required by the method */
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	uverbs_attr_in(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));

@@ -37,9 +37,13 @@ static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 	const uint32_t access = (uint32_t)attr->access;
 	/* the provider queries these again, but the method requires them */
 	uint32_t lkey, rkey;
+	const struct kernel_side *side;
 	struct uverbs_cmd cmd;
 	int err;
 
+	err = hugeodp_kernel_side(pd->context, &side);
+	if (err)
+		return err;
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, REG_MR);
 	uverbs_attr_new(&cmd, REG_MR_HANDLE);
 	uverbs_attr_idr(&cmd, REG_MR_PD_HANDLE, pd->handle);
@@ -49,7 +53,7 @@ static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 	uverbs_attr_in(&cmd, REG_MR_ACCESS_FLAGS, &access, sizeof(access));
 	uverbs_attr_out(&cmd, REG_MR_RESP_LKEY, &lkey, sizeof(lkey));
 	uverbs_attr_out(&cmd, REG_MR_RESP_RKEY, &rkey, sizeof(rkey));
-	uverbs_attr_in(&cmd, UVERBS_ATTR_REG_MR_ODP_REQUEST, &odp, sizeof(odp));
+	uverbs_attr_in(&cmd, side->reg_mr_request, &odp, sizeof(odp));
 	err = uverbs_cmd_exec(pd->context, &cmd);
 	if (!err)
 		*handle = uverbs_attr_handle(&cmd, REG_MR_HANDLE);

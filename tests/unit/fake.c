@@ -3,12 +3,14 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #include <linux/netlink.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/rdma_netlink.h>
@@ -20,7 +22,7 @@ struct fake fake;
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct ibv_device fake_device = { .name = "fake0" };
-static struct verbs_context contexts[64];
+static struct verbs_context contexts[256];
 struct verbs_context *fake_verbs = contexts;
 struct ibv_pd fake_pd;
 struct ibv_mr fake_mr;
@@ -51,6 +53,66 @@ static void open_context(void)
 	fake_context.cmd_fd = FAKE_CMD_FD;
 	fake_pd.context = &fake_context;
 	fake_pd.handle = FAKE_PD_HANDLE;
+	fake_mr.context = &fake_context;
+}
+
+/* ---- sysfs ---- */
+
+static pid_t sysfs_owner;
+
+static void remove_sysfs(void)
+{
+	if (getpid() != sysfs_owner)
+		return;
+	fake_mark(NULL, 0);
+	rmdir(fake_device.ibdev_path);
+}
+
+static void make_sysfs(void)
+{
+	strcpy(fake_device.ibdev_path, "/tmp/hugeodp-unit.XXXXXX");
+	assert_non_null(mkdtemp(fake_device.ibdev_path));
+	sysfs_owner = getpid();
+	atexit(remove_sysfs);
+}
+
+void fake_mark(const void *mark, size_t len)
+{
+	char path[IBV_SYSFS_PATH_MAX + 16];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/hugeodp_abi", fake_device.ibdev_path);
+	if (!mark) {
+		assert_true(!unlink(path) || errno == ENOENT);
+		return;
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(mark, 1, len, file), len);
+	assert_int_equal(fclose(file), 0);
+}
+
+void fake_kernel(enum fake_form form)
+{
+	fake.form = form;
+	if (form == FAKE_STOCK)
+		fake_mark(NULL, 0);
+	else if (form == FAKE_CORE)
+		fake_mark("core\n", 5);
+	else
+		fake_mark("driver\n", 7);
+	open_context();
+}
+
+/* The form with which the tests run; the build runs them with each. */
+static enum fake_form form_under_test(void)
+{
+	const char *form = getenv("HUGEODP_UNIT_FORM");
+
+	if (form && !strcmp(form, "driver"))
+		return FAKE_DRIVER;
+	assert_true(!form || !strcmp(form, "core"));
+	return FAKE_CORE;
 }
 
 int fake_setup(void **state)
@@ -62,7 +124,6 @@ int fake_setup(void **state)
 	fake.driver_id = FAKE_DRIVER_ID;
 	fake.rdev = makedev(231, next_minor++);
 	fake.mode = S_IFCHR | 0666;
-	fake.series = true;
 	fake.mr_is_odp = true;
 	fake.caps.page_sizes = FAKE_4K | FAKE_2M | FAKE_1G;
 	fake.caps.flags = IB_UVERBS_ODP_POPULATE;
@@ -81,9 +142,10 @@ int fake_setup(void **state)
 	fake.blocks.mapped[63] = 2;
 	fake.socket_err = EAFNOSUPPORT;
 	fake.release = "7.3.4";
-	open_context();
+	if (!fake_device.ibdev_path[0])
+		make_sysfs();
 	memset(&fake_mr, 0, sizeof(fake_mr));
-	fake_mr.context = &fake_context;
+	fake_kernel(form_under_test());
 	fake_mr.pd = &fake_pd;
 	fake_mr.handle = FAKE_MR_HANDLE;
 	errno = 0;
@@ -94,120 +156,188 @@ int fake_setup(void **state)
 
 enum attr_kind { ATTR_IDR, ATTR_NEW, ATTR_PD, ATTR_IN, ATTR_OUT };
 
+/* The forms of the kernel that know a method or an attribute. */
+#define CORE (1u << FAKE_CORE)
+#define DRIVER (1u << FAKE_DRIVER)
+#define ALL (1u << FAKE_STOCK | CORE | DRIVER)
+
 struct attr_spec {
 	uint16_t id;
 	enum attr_kind kind;
 	uint16_t min_len;
 	bool optional;
-	bool series;
+	unsigned int forms;
 };
 
 struct method_spec {
 	uint16_t object;
 	uint16_t id;
-	bool series;
+	enum fake_method method;
+	unsigned int forms;
 	unsigned int nattrs;
-	struct attr_spec attrs[10];
+	struct attr_spec attrs[12];
 };
 
 /* The numbers are literal on purpose, so that a change of the ABI header is detected. */
+#define PAGES_SPEC(id_, forms_) \
+	{ \
+		.object = 0, .id = (id_), .method = FAKE_QUERY_PAGES, .forms = (forms_), \
+		.nattrs = 3, \
+		.attrs = { \
+			{ 0, ATTR_OUT, 16, false, ALL }, \
+			{ 1, ATTR_IN, 24, true, ALL }, \
+			{ 2, ATTR_OUT, 4, true, ALL }, \
+		}, \
+	}
+#define MODIFY_SPEC(id_, forms_) \
+	{ \
+		.object = 7, .id = (id_), .method = FAKE_MODIFY_MR, .forms = (forms_), \
+		.nattrs = 3, \
+		.attrs = { \
+			{ 0, ATTR_IDR, 0, false, ALL }, \
+			{ 1, ATTR_IN, 16, false, ALL }, \
+			{ 2, ATTR_OUT, 4, true, ALL }, \
+		}, \
+	}
+
 static const struct method_spec methods[] = {
-	{
-		.object = 0,
-		.id = 20,
-		.series = true,
-		.nattrs = 3,
-		.attrs = {
-			{ 0, ATTR_OUT, 16, false, true },
-			{ 1, ATTR_IN, 24, true, true },
-			{ 2, ATTR_OUT, 4, true, true },
-		},
-	},
+	PAGES_SPEC(20, CORE),
+	PAGES_SPEC(4096 + 7, DRIVER),
+	MODIFY_SPEC(20, CORE),
+	MODIFY_SPEC(4096 + 6, DRIVER),
 	{
 		.object = 7,
 		.id = 1,
+		.method = FAKE_DESTROY_MR,
+		.forms = ALL,
 		.nattrs = 1,
-		.attrs = { { 0, ATTR_IDR, 0, false, false } },
+		.attrs = { { 0, ATTR_IDR, 0, false, ALL } },
 	},
 	{
 		.object = 7,
 		.id = 5,
-		.nattrs = 10,
+		.method = FAKE_REG_MR,
+		.forms = ALL,
+		.nattrs = 12,
 		.attrs = {
-			{ 0, ATTR_NEW, 0, false, false },
-			{ 1, ATTR_PD, 0, false, false },
-			{ 3, ATTR_IN, 8, false, false },
-			{ 4, ATTR_IN, 8, true, false },
-			{ 5, ATTR_IN, 8, false, false },
-			{ 6, ATTR_IN, 4, false, false },
-			{ 9, ATTR_OUT, 4, false, false },
-			{ 10, ATTR_OUT, 4, false, false },
-			{ 28, ATTR_IN, 16, true, true },
-			{ 29, ATTR_OUT, 4, true, true },
+			{ 0, ATTR_NEW, 0, false, ALL },
+			{ 1, ATTR_PD, 0, false, ALL },
+			{ 3, ATTR_IN, 8, false, ALL },
+			{ 4, ATTR_IN, 8, true, ALL },
+			{ 5, ATTR_IN, 8, false, ALL },
+			{ 6, ATTR_IN, 4, false, ALL },
+			{ 9, ATTR_OUT, 4, false, ALL },
+			{ 10, ATTR_OUT, 4, false, ALL },
+			{ 28, ATTR_IN, 16, true, CORE },
+			{ 29, ATTR_OUT, 4, true, CORE },
+			{ 4096 + 28, ATTR_IN, 16, true, DRIVER },
+			{ 4096 + 29, ATTR_OUT, 4, true, DRIVER },
 		},
 	},
 	{
 		.object = 7,
 		.id = 3,
+		.method = FAKE_QUERY_MR,
+		.forms = ALL,
 		.nattrs = 7,
 		.attrs = {
-			{ 0, ATTR_IDR, 0, false, false },
-			{ 1, ATTR_OUT, 4, false, false },
-			{ 2, ATTR_OUT, 4, false, false },
-			{ 3, ATTR_OUT, 8, false, false },
-			{ 4, ATTR_OUT, 8, true, false },
-			{ 28, ATTR_OUT, 56, true, true },
-			{ 29, ATTR_OUT, 512, true, true },
+			{ 0, ATTR_IDR, 0, false, ALL },
+			{ 1, ATTR_OUT, 4, false, ALL },
+			{ 2, ATTR_OUT, 4, false, ALL },
+			{ 3, ATTR_OUT, 8, false, ALL },
+			{ 4, ATTR_OUT, 8, true, ALL },
+			{ 28, ATTR_OUT, 56, true, CORE },
+			{ 29, ATTR_OUT, 512, true, CORE },
 		},
 	},
 	{
 		.object = 7,
-		.id = 20,
-		.series = true,
+		.id = 4096 + 7,
+		.method = FAKE_QUERY_MR,
+		.forms = DRIVER,
 		.nattrs = 3,
 		.attrs = {
-			{ 0, ATTR_IDR, 0, false, true },
-			{ 1, ATTR_IN, 16, false, true },
-			{ 2, ATTR_OUT, 4, true, true },
+			{ 0, ATTR_IDR, 0, false, ALL },
+			{ 1, ATTR_OUT, 56, true, ALL },
+			{ 2, ATTR_OUT, 512, true, ALL },
 		},
 	},
 };
 
-static const struct method_spec *find_method(const struct ib_uverbs_ioctl_hdr *hdr)
+static const struct fake_numbers numbers[] = {
+	[FAKE_CORE] = { .query_pages = 20, .modify = 20, .query = 3, .reg_request = 28 },
+	[FAKE_DRIVER] = {
+		.query_pages = 4096 + 7,
+		.modify = 4096 + 6,
+		.query = 4096 + 7,
+		.reg_request = 4096 + 28,
+	},
+};
+
+const struct fake_numbers *fake_numbers(void)
+{
+	assert_int_not_equal(fake.form, FAKE_STOCK);
+	return &numbers[fake.form];
+}
+
+static const struct method_spec *find_method(const struct ib_uverbs_ioctl_hdr *hdr,
+					     unsigned int forms)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 		if (methods[i].object == hdr->object_id && methods[i].id == hdr->method_id &&
-		    (fake.series || !methods[i].series))
+		    methods[i].forms & forms)
 			return &methods[i];
 	}
 	return NULL;
 }
 
-static const struct attr_spec *find_attr(const struct method_spec *method, uint16_t id)
+static const struct attr_spec *find_attr(const struct method_spec *method, uint16_t id,
+					 unsigned int forms)
 {
 	unsigned int i;
 
 	if (method->object == 0 && id && !fake.range_shift)
 		return NULL;
 	for (i = 0; i < method->nattrs; i++) {
-		if (method->attrs[i].id == id && (fake.series || !method->attrs[i].series))
+		if (method->attrs[i].id == id && method->attrs[i].forms & forms)
 			return &method->attrs[i];
 	}
 	return NULL;
 }
 
+/* A number that a stock kernel does not know, although it might do so one day. */
+static bool is_ours(const struct ib_uverbs_ioctl_hdr *hdr)
+{
+	const struct method_spec *method = find_method(hdr, ALL);
+	const struct attr_spec *attr;
+	unsigned int i;
+
+	if (!method)
+		return false;
+	if (method->forms != ALL)
+		return true;
+	for (i = 0; i < hdr->num_attrs; i++) {
+		attr = find_attr(method, hdr->attrs[i].attr_id, ALL);
+		if (!attr || attr->forms != ALL)
+			return true;
+	}
+	return false;
+}
+
 static int parse_attr(const struct method_spec *method, const struct ib_uverbs_attr *attr,
 		      struct fake_call *call, uint32_t *seen)
 {
-	const struct attr_spec *spec = find_attr(method, attr->attr_id);
+	const struct attr_spec *spec = find_attr(method, attr->attr_id, 1u << fake.form);
+	uint32_t bit;
 
 	if (!spec)
 		return attr->flags & UVERBS_ATTR_F_MANDATORY ? EPROTONOSUPPORT : 0;
-	if (*seen & 1u << spec->id || attr->attr_data.reserved)
+	bit = 1u << (spec - method->attrs);
+	if (*seen & bit || attr->attr_data.reserved)
 		return EINVAL;
-	*seen |= 1u << spec->id;
+	*seen |= bit;
 	if (spec->kind == ATTR_NEW)
 		return attr->len ? EINVAL : 0;
 	if (spec->kind == ATTR_PD)
@@ -251,45 +381,51 @@ static void put_handle(struct ib_uverbs_ioctl_hdr *hdr)
 	}
 }
 
-static int run_method(const struct ib_uverbs_ioctl_hdr *hdr)
+static int query_mr(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_spec *method)
 {
 	static const uint64_t length = 1 << 20;
 	static const uint32_t key = 0xabcd;
-	int err;
+	const bool core = method->forms == ALL;
 
-	if (hdr->object_id == 0) {
-		err = fake.device_method_err[hdr->method_id];
-		if (!err)
-			put_out(hdr, 0, &fake.caps, sizeof(fake.caps));
-		if (!err)
-			put_out(hdr, 2, &fake.range_shift, sizeof(fake.range_shift));
-		return err;
+	if (core) {
+		put_out(hdr, 1, &key, sizeof(key));
+		put_out(hdr, 2, &key, sizeof(key));
+		put_out(hdr, 3, &length, sizeof(length));
+		if (fake.form != FAKE_CORE)
+			return 0;
 	}
-	err = fake.mr_method_err[hdr->method_id];
+	if (!fake.mr_is_odp)
+		return EINVAL;
+	put_out(hdr, core ? 28 : 1, &fake.state, sizeof(fake.state));
+	put_out(hdr, core ? 29 : 2, &fake.blocks, sizeof(fake.blocks));
+	return 0;
+}
+
+static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_spec *method)
+{
+	static const uint32_t key = 0xabcd;
+	int err = fake.method_err[method->method];
+
 	if (err)
 		return err;
-	if (hdr->method_id == 20)
+	switch (method->method) {
+	case FAKE_QUERY_PAGES:
+		put_out(hdr, 0, &fake.caps, sizeof(fake.caps));
+		put_out(hdr, 2, &fake.range_shift, sizeof(fake.range_shift));
+		return 0;
+	case FAKE_MODIFY_MR:
 		return fake.mr_is_odp ? 0 : EINVAL;
-	if (hdr->method_id == 1) {
+	case FAKE_DESTROY_MR:
 		fake.kernel_mrs--;
 		return 0;
-	}
-	if (hdr->method_id == 5) {
+	case FAKE_REG_MR:
 		put_out(hdr, 9, &key, sizeof(key));
 		put_out(hdr, 10, &key, sizeof(key));
 		fake.kernel_mrs++;
 		return 0;
+	default:
+		return query_mr(hdr, method);
 	}
-	put_out(hdr, 1, &key, sizeof(key));
-	put_out(hdr, 2, &key, sizeof(key));
-	put_out(hdr, 3, &length, sizeof(length));
-	if (!fake.series)
-		return 0;
-	if (!fake.mr_is_odp)
-		return EINVAL;
-	put_out(hdr, 28, &fake.state, sizeof(fake.state));
-	put_out(hdr, 29, &fake.blocks, sizeof(fake.blocks));
-	return 0;
 }
 
 static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
@@ -308,6 +444,7 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 	assert_true(hdr->length <= sizeof(call->bytes));
 	memcpy(call->bytes, hdr, hdr->length);
 	call->len = hdr->length;
+	fake.nours += is_ours(hdr);
 
 	if (fake.interrupt) {
 		fake.interrupt--;
@@ -321,7 +458,7 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 		return EPROTONOSUPPORT;
 	if (hdr->driver_id != fake.driver_id)
 		return EINVAL;
-	method = find_method(hdr);
+	method = find_method(hdr, 1u << fake.form);
 	if (!method)
 		return EPROTONOSUPPORT;
 	for (i = 0; i < hdr->num_attrs; i++) {
@@ -330,12 +467,12 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 			return err;
 	}
 	for (i = 0; i < method->nattrs; i++) {
-		if (!method->attrs[i].optional && !(seen & 1u << method->attrs[i].id))
+		if (!method->attrs[i].optional && !(seen & 1u << i))
 			return EINVAL;
 	}
-	if (hdr->object_id == 7 && hdr->method_id == 5)
+	if (method->method == FAKE_REG_MR)
 		put_handle(hdr);
-	return run_method(hdr);
+	return run_method(hdr, method);
 }
 
 /* ---- /proc ---- */
@@ -498,6 +635,24 @@ static size_t put(unsigned char *to, size_t at, uint64_t value, size_t size)
 			   : (void *)&value,
 	       size);
 	return at + size;
+}
+
+void fake_expect_query(const struct fake_call *call)
+{
+	static const struct fake_attr core[] = {
+		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 28, 64, FAKE_POINTER }, { 29, 512, FAKE_POINTER },
+	};
+	static const struct fake_attr driver[] = {
+		{ 0, 0, FAKE_MR_HANDLE },
+		{ 1, 64, FAKE_POINTER },
+		{ 2, 512, FAKE_POINTER },
+	};
+
+	if (fake.form == FAKE_CORE)
+		fake_expect_call(call, 7, 3, core, 6);
+	else
+		fake_expect_call(call, 7, 4096 + 7, driver, 3);
 }
 
 void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t method,

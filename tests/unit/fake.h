@@ -2,7 +2,8 @@
 /*
  * A fake kernel and libibverbs for the unit tests: the linker redirects the system
  * calls and verbs that libhugeodp calls to these functions. The ioctls follow the
- * rules of the kernel's uverbs parser, with and without the series.
+ * rules of the kernel's uverbs parser: of a stock kernel, with the series, or with
+ * the modules for a distribution's kernel.
  */
 #ifndef TESTS_UNIT_FAKE_H
 #define TESTS_UNIT_FAKE_H
@@ -43,6 +44,18 @@ struct fake_vma {
 	uint64_t small;
 };
 
+/* The kernel side of the device. */
+enum fake_form { FAKE_STOCK, FAKE_CORE, FAKE_DRIVER };
+
+enum fake_method {
+	FAKE_QUERY_PAGES,
+	FAKE_DESTROY_MR,
+	FAKE_QUERY_MR,
+	FAKE_REG_MR,
+	FAKE_MODIFY_MR,
+	FAKE_METHODS
+};
+
 /* One recorded ioctl. */
 struct fake_call {
 	unsigned char bytes[256];
@@ -64,16 +77,15 @@ struct fake {
 	uint32_t driver_id;
 	dev_t rdev;
 	mode_t mode;
-	bool series;
+	enum fake_form form;
 	bool mr_is_odp;
 	struct ib_uverbs_odp_page_caps caps;
 	/* the sizes that memory of any range can have; 0: the kernel cannot be asked */
 	uint32_t range_shift;
 	struct ib_uverbs_odp_state state;
 	struct ib_uverbs_odp_blocks blocks;
-	/* errno for the method of this number on the MR or DEVICE object */
-	int mr_method_err[32];
-	int device_method_err[32];
+	/* errno for a method */
+	int method_err[FAKE_METHODS];
 	/* errno for every ioctl */
 	int ioctl_err;
 	/* number of ioctls that a signal interrupts before one succeeds */
@@ -81,6 +93,8 @@ struct fake {
 
 	struct fake_call calls[FAKE_MAX_CALLS];
 	unsigned int ncalls;
+	/* the part of ncalls with a number that a stock kernel does not know */
+	unsigned int nours;
 	unsigned int nfstat;
 
 	/* mappings of the process; none: the kernel does not support these ioctls */
@@ -150,11 +164,27 @@ extern struct ibv_mr fake_mr;
 extern struct ibv_mr fake_upstream_mr;
 
 /*
- * A patched kernel with a device that can do 4 KiB, 2 MiB and 1 GiB, with a
- * device number of its own so that no test finds another's cache entry.
+ * A kernel of the form $HUGEODP_UNIT_FORM ("core", the default, or "driver") with a
+ * device that can do 4 KiB, 2 MiB and 1 GiB, with a device number of its own so
+ * that no test finds another's cache entry.
  * Without netlink: driver_id is found by asking the character device.
  */
 int fake_setup(void **state);
+
+/* Another kernel, and a new context of the device: the library reads the mark once for each. */
+void fake_kernel(enum fake_form form);
+
+/* Replace the mark of the device; NULL removes it. */
+void fake_mark(const void *mark, size_t len);
+
+/* Methods and attributes of the kernel's form. */
+struct fake_numbers {
+	uint16_t query_pages;
+	uint16_t modify;
+	uint16_t query;
+	uint16_t reg_request;
+};
+const struct fake_numbers *fake_numbers(void);
 
 /* Number of calls, except those that only probe driver_id. */
 unsigned int fake_real_calls(void);
@@ -172,6 +202,9 @@ struct fake_attr {
 };
 void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t method,
 		      const struct fake_attr *attrs, unsigned int nattrs);
+
+/* The same for a query of the state and the blocks of fake_mr. */
+void fake_expect_query(const struct fake_call *call);
 
 /* RDMA netlink messages. */
 struct fake_msg {

@@ -4,21 +4,16 @@
 
 static void query_bytes(void **state)
 {
-	static const struct fake_attr attrs[] = {
-		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
-		{ 3, 8, FAKE_POINTER },	  { 28, 64, FAKE_POINTER },
-		{ 29, 512, FAKE_POINTER },
-	};
 	struct ibv_mr_odp_attr attr;
 
 	(void)state;
 	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
 	assert_int_equal(fake_real_calls(), 1);
-	fake_expect_call(fake_last_call(), 7, 3, attrs, 6);
+	fake_expect_query(fake_last_call());
 
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	assert_int_equal(fake_real_calls(), 2);
-	fake_expect_call(fake_last_call(), 7, 3, attrs, 6);
+	fake_expect_query(fake_last_call());
 }
 
 static void modify_bytes(void **state)
@@ -36,7 +31,7 @@ static void modify_bytes(void **state)
 	(void)state;
 	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, IBV_ODP_POPULATE), 0);
 	assert_int_equal(fake_real_calls(), 1);
-	fake_expect_call(fake_last_call(), 7, 20, attrs, 2);
+	fake_expect_call(fake_last_call(), 7, fake_numbers()->modify, attrs, 2);
 	assert_int_equal(fake_last_call()->in_len, sizeof(request));
 	assert_memory_equal(fake_last_call()->in, &request, sizeof(request));
 }
@@ -49,7 +44,7 @@ static void device_bytes(void **state)
 	(void)state;
 	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), 0);
 	assert_int_equal(fake_real_calls(), 1);
-	fake_expect_call(fake_last_call(), 0, 20, attrs, 1);
+	fake_expect_call(fake_last_call(), 0, fake_numbers()->query_pages, attrs, 1);
 }
 
 static void interrupted(void **state)
@@ -71,7 +66,7 @@ static void old_kernel(void **state)
 	unsigned char before[sizeof(attr)];
 
 	(void)state;
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	memset(&attr, 0x5a, sizeof(attr));
 	memcpy(before, &attr, sizeof(before));
 	errno = 0;
@@ -99,9 +94,9 @@ static void kernel_errors(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		fake.mr_method_err[3] = errors[i];
-		fake.mr_method_err[20] = errors[i];
-		fake.device_method_err[20] = errors[i];
+		fake.method_err[FAKE_QUERY_MR] = errors[i];
+		fake.method_err[FAKE_MODIFY_MR] = errors[i];
+		fake.method_err[FAKE_QUERY_PAGES] = errors[i];
 		errno = 0;
 		assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), errors[i]);
 		assert_int_equal(errno, errors[i]);

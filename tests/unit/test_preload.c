@@ -132,7 +132,7 @@ static unsigned int modifications(void)
 
 	for (i = 0; i < fake.ncalls; i++) {
 		memcpy(id, fake.calls[i].bytes + 2, sizeof(id));
-		n += id[0] == 7 && id[1] == 20;
+		n += id[0] == 7 && id[1] == fake_numbers()->modify;
 	}
 	return n;
 }
@@ -177,7 +177,7 @@ static void mixed(void **state)
 	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 	assert_int_equal(modifications(), 1);
-	fake.mr_method_err[20] = ENOMEM;
+	fake.method_err[FAKE_MODIFY_MR] = ENOMEM;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 	assert_int_equal(modifications(), 3);
 }
@@ -222,7 +222,7 @@ static void mixed_at_once(void **state)
 	assert_int_equal(fake.nimport, 2);
 	assert_int_equal(fake.nreg, 4);
 	/* nor if the memory has no huge pages */
-	fake.device_method_err[20] = ERANGE;
+	fake.method_err[FAKE_QUERY_PAGES] = ERANGE;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
 	assert_int_equal(fake.nimport, 2);
 	assert_int_equal(fake.nreg, 5);
@@ -242,7 +242,7 @@ static void mixed_at_once_fails(void **state)
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
 	assert_int_equal(fake.kernel_mrs, 0);
 	assert_int_equal(fake.nreg, 1);
-	fake.mr_method_err[5] = ERANGE;
+	fake.method_err[FAKE_REG_MR] = ERANGE;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
 	assert_int_equal(errno, EDOM);
 	assert_int_equal(fake.nimport, 1);
@@ -327,7 +327,7 @@ static void registers_again_alone(void **state)
 			 IBV_REREG_MR_ERR_INPUT);
 	assert_int_equal(rereg_calls, 1);
 	/* nor is an MR changed on a kernel without page size requests, except for huge pages */
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	fake.driver_id = RDMA_DRIVER_MLX5;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 	assert_int_equal(ibv_rereg_mr(&fake_mr, IBV_REREG_MR_CHANGE_PD, &fake_pd, NULL, 0, 0),
@@ -349,7 +349,7 @@ static void request_fails(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		fake.mr_method_err[20] = errors[i];
+		fake.method_err[FAKE_MODIFY_MR] = errors[i];
 		errno = EDOM;
 		assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 		assert_int_equal(errno, EDOM);
@@ -416,7 +416,7 @@ static void left_alone(void **state)
 	expect_plain(HUGETLB, 8 * M, ODP | IBV_ACCESS_HUGETLB);
 	assert_int_equal(fake.ncalls, 0);
 
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	fake.general_odp_caps = 0;
 	expect_plain(HUGETLB, 8 * M, ODP);
 }
@@ -513,7 +513,7 @@ static void no_report(void **state)
 static void stock_kernel(void **state)
 {
 	(void)state;
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	fake.driver_id = 1;
 	/* one block is safe, two are not */
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 2 * M, ODP), &fake_mr);
@@ -533,7 +533,7 @@ static void explains(void **state)
 	(void)state;
 	expect_plain(HUGETLB, 8 * M, ODP);
 	expect_plain(HUGETLB, 8 * M, PINNED);
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	fake.driver_id = 1;
 	expect_plain(HUGETLB, 2 * M, ODP);
 }

@@ -307,7 +307,7 @@ static void series_answers(void **state)
 	fake.range_shift = 21;
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, SMALL_PAGES, PLAIN + 4 * M));
 	/* without an answer, the result is the same as without the series */
-	fake.device_method_err[20] = ENOMEM;
+	fake.method_err[FAKE_QUERY_PAGES] = ENOMEM;
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
 }

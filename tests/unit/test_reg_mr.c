@@ -63,8 +63,9 @@ static void registers(void **state)
 	assert_int_equal(fake.reg_iova, (uintptr_t)ADDR);
 	assert_int_equal(fake.reg_access, ACCESS | IBV_ACCESS_HUGETLB);
 	assert_int_equal(fake_real_calls(), 2);
-	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, 20, caps_attrs, 1);
-	fake_expect_call(fake_last_call(), 7, 20, modify_attrs, 2);
+	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, fake_numbers()->query_pages, caps_attrs,
+			 1);
+	fake_expect_call(fake_last_call(), 7, fake_numbers()->modify, modify_attrs, 2);
 	assert_memory_equal(fake_last_call()->in, &expect, sizeof(expect));
 }
 
@@ -210,7 +211,7 @@ static void implicit_without_series(void **state)
 	struct ibv_mr_init_attr_odp request = good_request();
 
 	(void)state;
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	request.base.addr = NULL;
 	request.base.length = SIZE_MAX;
 	expect_refused(&request, EOPNOTSUPP);
@@ -291,7 +292,7 @@ static void kernel_without_series(void **state)
 	struct ibv_mr_init_attr_odp request = good_request();
 
 	(void)state;
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	expect_refused(&request, EOPNOTSUPP);
 }
 
@@ -315,7 +316,7 @@ static void device_cannot(void **state)
 	expect_refused(&request, EOPNOTSUPP);
 
 	fake_setup(state);
-	fake.device_method_err[20] = EOPNOTSUPP;
+	fake.method_err[FAKE_QUERY_PAGES] = EOPNOTSUPP;
 	request = good_request();
 	expect_refused(&request, EOPNOTSUPP);
 
@@ -374,7 +375,7 @@ static void modify_fails(void **state)
 
 	(void)state;
 	for (n = 0; n < sizeof(errors) / sizeof(errors[0]); n++) {
-		fake.mr_method_err[20] = errors[n];
+		fake.method_err[FAKE_MODIFY_MR] = errors[n];
 		/* a failed cleanup must not hide the first error */
 		fake.dereg_err = n & 1 ? EBUSY : 0;
 		errno = 0;

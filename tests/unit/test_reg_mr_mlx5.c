@@ -42,7 +42,7 @@ static void expect_reg(const struct fake_call *call, uint64_t addr, uint64_t len
 		{ 6, 4, access },
 		{ 9, 4, FAKE_POINTER },
 		{ 10, 4, FAKE_POINTER },
-		{ 28, 16, FAKE_POINTER },
+		{ fake_numbers()->reg_request, 16, FAKE_POINTER },
 	};
 	const struct {
 		uint64_t page_sizes;
@@ -79,7 +79,8 @@ static void registers(void **state)
 	request.flags = IBV_ODP_POPULATE;
 	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
 	assert_int_equal(fake_real_calls(), 2);
-	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, 20, caps_attrs, 1);
+	fake_expect_call(&fake.calls[fake.ncalls - 2], 0, fake_numbers()->query_pages, caps_attrs,
+			 1);
 	expect_reg(fake_last_call(), (uintptr_t)ADDR, LENGTH, (uintptr_t)ADDR, ACCESS);
 
 	/* the next registration only creates the MR */
@@ -144,7 +145,7 @@ static void expect_two_steps(struct ibv_mr_init_attr_odp *request)
 	assert_int_equal(fake.nreg, 1);
 	assert_int_equal(fake.ndereg, 0);
 	assert_int_equal(fake.kernel_mrs, 0);
-	fake_expect_call(fake_last_call(), 7, 20, modify_attrs, 2);
+	fake_expect_call(fake_last_call(), 7, fake_numbers()->modify, modify_attrs, 2);
 }
 
 /* The provider does not bind a window to an imported MR. */
@@ -182,7 +183,7 @@ static void kernel_refuses(void **state)
 
 	(void)state;
 	for (n = 0; n < sizeof(errors) / sizeof(errors[0]); n++) {
-		fake.mr_method_err[5] = errors[n];
+		fake.method_err[FAKE_REG_MR] = errors[n];
 		errno = 0;
 		assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
 		assert_int_equal(errno, errors[n]);
@@ -197,7 +198,7 @@ static void kernel_without_the_attribute(void **state)
 	struct ibv_mr_init_attr_odp request = good_request();
 
 	(void)state;
-	fake.mr_method_err[5] = EPROTONOSUPPORT;
+	fake.method_err[FAKE_REG_MR] = EPROTONOSUPPORT;
 	expect_two_steps(&request);
 	assert_int_equal(fake.nimport, 0);
 }
@@ -218,7 +219,7 @@ static void import_fails(void **state)
 	fake_expect_call(fake_last_call(), 7, 1, destroy_attrs, 1);
 
 	/* a failed cleanup must not hide the first error */
-	fake.mr_method_err[1] = EBUSY;
+	fake.method_err[FAKE_DESTROY_MR] = EBUSY;
 	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
 	assert_int_equal(errno, ENOMEM);
 }

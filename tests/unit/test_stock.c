@@ -28,7 +28,7 @@ static int setup(void **state)
 	range_proc_self = RECORDED "/linux-7.3";
 	thp_dir = RECORDED "/thp-always";
 	fake_setup(state);
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	fake.driver_id = MLX5;
 	fake.general_odp_caps = IBV_ODP_SUPPORT;
 	return 0;
@@ -174,10 +174,21 @@ static void memory(void **state)
 static void series_without_device(void **state)
 {
 	(void)state;
-	fake.series = true;
+	fake_kernel(FAKE_CORE);
 	fake.caps.page_sizes = 0;
-	fake.mr_method_err[3] = EOPNOTSUPP;
+	fake.method_err[FAKE_QUERY_MR] = EOPNOTSUPP;
 	granted(HUGETLB, 8 * M, FAKE_2M, 21);
+}
+
+/* Modules leave ib_core as it is: the flag is no safer than on a stock kernel. */
+static void modules_without_device(void **state)
+{
+	(void)state;
+	fake_kernel(FAKE_DRIVER);
+	fake.caps.page_sizes = 0;
+	fake.method_err[FAKE_QUERY_MR] = EOPNOTSUPP;
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+	refused(HUGETLB, 4 * M, FAKE_2M, EOPNOTSUPP);
 }
 
 static void provider_refuses(void **state)
@@ -337,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup(releases, setup),
 		cmocka_unit_test_setup(memory, setup),
 		cmocka_unit_test_setup(series_without_device, setup),
+		cmocka_unit_test_setup(modules_without_device, setup),
 		cmocka_unit_test_setup(provider_refuses, setup),
 		cmocka_unit_test_setup(not_here, setup),
 		cmocka_unit_test_setup(other_mr, setup),

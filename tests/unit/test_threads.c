@@ -129,7 +129,7 @@ static void with_series(void **state)
 static void without_series(void **state)
 {
 	(void)state;
-	fake.series = false;
+	fake_kernel(FAKE_STOCK);
 	fake.driver_id = 1;
 	expected_shift = 21;
 	run_threads();

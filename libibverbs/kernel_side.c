@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <infiniband/verbs.h>
+#include <rdma/ib_user_hugeodp.h>
+
+#include "kernel_side.h"
+
+static const struct kernel_side sides[] = {
+	{
+		.mark = HUGEODP_MARK_CORE,
+		.name = "series",
+		.in_core = true,
+		.query_pages = UVERBS_METHOD_QUERY_ODP_PAGES,
+		.modify_mr = UVERBS_METHOD_MR_MODIFY_ODP,
+		.query_mr = UVERBS_METHOD_QUERY_MR,
+		.query_mr_handle = UVERBS_ATTR_QUERY_MR_HANDLE,
+		.query_mr_state = UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
+		.query_mr_blocks = UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS,
+		.reg_mr_request = UVERBS_ATTR_REG_MR_ODP_REQUEST,
+		.reg_mr_page_shift = UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+	},
+	{
+		.mark = HUGEODP_MARK_DRIVER,
+		.name = "modules",
+		.query_pages = UVERBS_HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES,
+		.modify_mr = UVERBS_HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP,
+		.query_mr = UVERBS_HUGEODP_DRIVER_METHOD_QUERY_MR_ODP,
+		.query_mr_handle = UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_HANDLE,
+		.query_mr_state = UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_STATE,
+		.query_mr_blocks = UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_BLOCKS,
+		.reg_mr_request = UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_ODP_REQUEST,
+		.reg_mr_page_shift = UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+	},
+};
+
+/* Read at most @room bytes of the mark. Returns the number of bytes, or a negative errno value. */
+static ssize_t read_mark(const struct ibv_device *device, char *text, size_t room)
+{
+	char path[IBV_SYSFS_PATH_MAX + sizeof("/" HUGEODP_MARK_FILE)];
+	ssize_t len;
+	int fd;
+
+	/* a provider that runs only in user space may have no folder in sysfs */
+	if (!device->ibdev_path[0])
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s/" HUGEODP_MARK_FILE, device->ibdev_path);
+	/* not to wait for the other end, should something else be there than a regular file */
+	do {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	} while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return -errno;
+	do {
+		len = read(fd, text, room);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		len = -errno;
+	close(fd);
+	return len;
+}
+
+static const struct kernel_side *find(const char *text, size_t len)
+{
+	size_t i, mark;
+
+	for (i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
+		mark = strlen(sides[i].mark);
+		if (len == mark + 1 && !memcmp(text, sides[i].mark, mark) && text[mark] == '\n')
+			return &sides[i];
+	}
+	return NULL;
+}
+
+int kernel_side_read(const struct ibv_device *device, const struct kernel_side **side)
+{
+	/* one byte more than the longest mark and its newline */
+	char text[sizeof(HUGEODP_MARK_DRIVER) + 1];
+	ssize_t len = read_mark(device, text, sizeof(text));
+
+	*side = len > 0 ? find(text, (size_t)len) : NULL;
+	return len == -EMFILE || len == -ENFILE || len == -ENOMEM ? (int)-len : 0;
+}
