@@ -224,12 +224,12 @@ static void make_reg(struct call *c)
 	if (rng_below(c->rng, 8) < (odp ? 7 : 1)) {
 		struct ib_uverbs_odp_request request = random_request(c);
 
-		add_in(c, UVERBS_ATTR_REG_MR_ODP_REQUEST, &request, sizeof(request));
+		add_in(c, raw_side()->reg_mr_request, &request, sizeof(request));
 		if (!(access & IBV_ACCESS_ON_DEMAND))
 			c->verdict = MUST_FAIL;
 	}
 	if (rng_below(c->rng, 8) < ((access & IBV_ACCESS_ON_DEMAND) ? 4 : 1)) {
-		add_out(c, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, sizeof(uint32_t));
+		add_out(c, raw_side()->reg_mr_page_shift, sizeof(uint32_t));
 		if (!(access & IBV_ACCESS_ON_DEMAND))
 			c->verdict = MUST_FAIL;
 	}
@@ -265,24 +265,25 @@ static uint32_t random_handle(struct call *c)
 
 static void make_query(struct call *c)
 {
-	c->raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
-	raw_object(&c->raw, UVERBS_ATTR_QUERY_MR_HANDLE, random_handle(c));
-	add_out(c, UVERBS_ATTR_QUERY_MR_RESP_LKEY, sizeof(uint32_t));
-	add_out(c, UVERBS_ATTR_QUERY_MR_RESP_RKEY, sizeof(uint32_t));
-	add_out(c, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, sizeof(uint64_t));
-	add_out(c, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE,
+	c->raw = raw_command(UVERBS_OBJECT_MR, raw_side()->query_mr);
+	raw_object(&c->raw, raw_side()->query_mr_handle, random_handle(c));
+	if (raw_side()->in_core) {
+		add_out(c, UVERBS_ATTR_QUERY_MR_RESP_LKEY, sizeof(uint32_t));
+		add_out(c, UVERBS_ATTR_QUERY_MR_RESP_RKEY, sizeof(uint32_t));
+		add_out(c, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, sizeof(uint64_t));
+	}
+	add_out(c, raw_side()->query_mr_state,
 		rng_below(c->rng, 4) ? sizeof(struct ib_uverbs_odp_state)
 				     : rng_below(c->rng, OUT_LEN));
 	if (rng_below(c->rng, 2))
-		add_out(c, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS,
-			sizeof(struct ib_uverbs_odp_blocks));
+		add_out(c, raw_side()->query_mr_blocks, sizeof(struct ib_uverbs_odp_blocks));
 }
 
 static void make_modify(struct call *c)
 {
 	struct ib_uverbs_odp_request request = random_request(c);
 
-	c->raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_MODIFY_ODP);
+	c->raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 	raw_object(&c->raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, random_handle(c));
 	add_in(c, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
 	if (rng_below(c->rng, 2))
@@ -311,7 +312,7 @@ static void add_range(struct call *c)
 
 static void make_caps(struct call *c)
 {
-	c->raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	c->raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 	add_out(c, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, sizeof(struct ib_uverbs_odp_page_caps));
 	c->verdict = MUST_WORK;
 	if (rng_below(c->rng, 2))
@@ -351,15 +352,25 @@ static void wrong_length(struct call *c, unsigned int i, bool alone)
 	attr->len = (uint16_t)PICK(c->rng, lengths);
 	/* too short for its content; QUERY_MR's state has a random length already */
 	if (alone && c->min_len[i] && attr->len < c->min_len[i] &&
-	    attr->attr_id != UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE)
+	    !(c->method == QUERY_MR && attr->attr_id == raw_side()->query_mr_state))
 		c->verdict = MUST_FAIL;
+}
+
+/* The number of a method or an attribute; with the modules, also one for drivers. */
+static uint16_t wrong_number(struct call *c, uint64_t below)
+{
+	uint16_t number = (uint16_t)rng_below(c->rng, below);
+
+	if (!raw_side()->in_core && rng_below(c->rng, 2))
+		number |= 1 << UVERBS_ID_NS_SHIFT;
+	return number;
 }
 
 static void wrong_header(struct call *c, bool alone)
 {
 	switch (rng_below(c->rng, 8)) {
 	case 0:
-		c->raw.method = (uint16_t)rng_below(c->rng, 64);
+		c->raw.method = wrong_number(c, 64);
 		break;
 	case 1:
 		c->raw.object = (uint16_t)rng_below(c->rng, 32);
@@ -409,7 +420,7 @@ static void break_it(struct call *c, bool alone)
 		wrong_pointer(c, attr);
 		break;
 	case 5:
-		attr->attr_id = (uint16_t)rng_below(c->rng, 34);
+		attr->attr_id = wrong_number(c, 34);
 		if (!rng_below(c->rng, 4))
 			attr->attr_id = (uint16_t)rng_next(c->rng);
 		break;

@@ -12,6 +12,22 @@
 #include "tap.h"
 
 uint32_t raw_driver_id = RDMA_DRIVER_RXE;
+static const struct kernel_side *side;
+
+void raw_read_mark(const struct ibv_device *device)
+{
+	int err = kernel_side_read(device, &side);
+
+	if (err)
+		fatal(HUGEODP_MARK_FILE ": %s", strerror(err));
+}
+
+const struct kernel_side *raw_side(void)
+{
+	if (!side)
+		fatal("no mark in " HUGEODP_MARK_FILE);
+	return side;
+}
 
 struct raw raw_command(uint16_t object, uint16_t method)
 {
@@ -85,20 +101,29 @@ int raw_ioctl(struct ibv_context *ctx, struct raw *raw)
 	return err;
 }
 
+struct raw raw_query_odp(uint32_t handle)
+{
+	/* not used, but the core's method requires these outputs */
+	static uint32_t lkey, rkey;
+	static uint64_t length;
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->query_mr);
+
+	raw_object(&raw, raw_side()->query_mr_handle, handle);
+	if (raw_side()->in_core) {
+		raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
+		raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
+		raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
+	}
+	return raw;
+}
+
 void raw_blocks(struct ibv_mr *mr, uint64_t blocks[64])
 {
-	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
-	uint64_t length, iova;
-	uint32_t lkey, rkey;
+	struct raw raw = raw_query_odp(mr->handle);
 	int err;
 
-	raw_object(&raw, UVERBS_ATTR_QUERY_MR_HANDLE, mr->handle);
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_IOVA, &iova, sizeof(iova));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, blocks, 64 * sizeof(*blocks));
+	raw_out(&raw, raw_side()->query_mr_blocks, blocks, 64 * sizeof(*blocks));
 	err = raw_ioctl(mr->context, &raw);
 	if (err)
-		fatal("QUERY_MR, blocks of each size: %s", strerror(err));
+		fatal("blocks of each size: %s", strerror(err));
 }

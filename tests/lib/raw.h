@@ -10,6 +10,8 @@
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
+#include "../../libibverbs/kernel_side.h"
+
 #define RAW_ATTRS 16
 
 struct raw {
@@ -23,6 +25,10 @@ struct raw {
 /* Of the device under test: enum rdma_driver_id */
 extern uint32_t raw_driver_id;
 
+/* The mark of the device under test, and its numbers; ends the test if the device has none. */
+void raw_read_mark(const struct ibv_device *device);
+const struct kernel_side *raw_side(void);
+
 /* A command without attributes, with that driver_id. */
 struct raw raw_command(uint16_t object, uint16_t method);
 
@@ -33,6 +39,9 @@ struct ib_uverbs_attr *raw_object(struct raw *raw, uint16_t id, uint32_t handle)
 
 /* 0 or an errno value; afterwards the attributes are as the kernel left them. */
 int raw_ioctl(struct ibv_context *ctx, struct raw *raw);
+
+/* A query of an ODP MR, to which the caller appends the outputs of the kernel side. */
+struct raw raw_query_odp(uint32_t handle);
 
 /* The blocks of each size that an MR has mapped; ends the test on error. */
 void raw_blocks(struct ibv_mr *mr, uint64_t blocks[64]);

@@ -103,6 +103,7 @@ static void open_end(struct rig *rig, const char *wanted)
 	need(rig->ctx, "%s is needed", wanted ? wanted : "an RDMA device");
 	rig->is_rxe = !strncmp(ibv_get_device_name(rig->ctx->device), "rxe", 3);
 	raw_driver_id = rig->is_rxe ? RDMA_DRIVER_RXE : RDMA_DRIVER_MLX5;
+	raw_read_mark(rig->ctx->device);
 	if (ibv_query_port(rig->ctx, PORT, &rig->port))
 		fatal("ibv_query_port: %s", strerror(errno));
 	need(rig->port.state == IBV_PORT_ACTIVE, "port %d of %s must be active", PORT,

@@ -64,7 +64,7 @@ static void destroy(struct rig *rig, uint32_t handle)
 
 static int modify(struct rig *rig, uint32_t handle, const void *request, size_t len)
 {
-	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_MODIFY_ODP);
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 
 	raw_object(&raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, handle);
 	raw_in(&raw, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, request, len);
@@ -73,15 +73,9 @@ static int modify(struct rig *rig, uint32_t handle, const void *request, size_t 
 
 static struct raw query_command(uint32_t handle, void *state, size_t len)
 {
-	static uint32_t lkey, rkey;
-	static uint64_t length;
-	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
+	struct raw raw = raw_query_odp(handle);
 
-	raw_object(&raw, UVERBS_ATTR_QUERY_MR_HANDLE, handle);
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
-	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE, state, len);
+	raw_out(&raw, raw_side()->query_mr_state, state, len);
 	return raw;
 }
 
@@ -100,8 +94,8 @@ static void register_with_request(struct rig *rig, struct buf *buf)
 	struct registration r;
 
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &request, sizeof(request));
-	raw_out(&r.raw, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, &r.shift, sizeof(r.shift));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &request, sizeof(request));
+	raw_out(&r.raw, raw_side()->reg_mr_page_shift, &r.shift, sizeof(r.shift));
 	if (!is_errno(run_reg(&r, rig), 0, "REG_MR with a request"))
 		return;
 	is_u64(r.shift, 21, "REG_MR: page shift granted");
@@ -113,7 +107,7 @@ static void register_with_request(struct rig *rig, struct buf *buf)
 	destroy(rig, r.handle);
 
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_out(&r.raw, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, &r.shift, sizeof(r.shift));
+	raw_out(&r.raw, raw_side()->reg_mr_page_shift, &r.shift, sizeof(r.shift));
 	if (is_errno(run_reg(&r, rig), 0, "REG_MR of ODP, no request but the answer")) {
 		is_u64(r.shift, 12, "REG_MR: page shift without a request");
 		destroy(rig, r.handle);
@@ -127,7 +121,7 @@ static void refuse_reg(struct rig *rig, struct buf *buf, uint32_t access, const 
 	struct registration r;
 
 	prepare_reg(&r, rig, buf, access);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, request, len);
+	raw_in(&r.raw, raw_side()->reg_mr_request, request, len);
 	if (is_errno(run_reg(&r, rig), want, "REG_MR: %s", what) || r.handle == 0)
 		return;
 	/* it must not have succeeded: leave no MR for the other tests */
@@ -162,22 +156,22 @@ static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base
 
 	tail.later = 0;
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &tail, sizeof(tail));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &tail, sizeof(tail));
 	if (is_errno(run_reg(&r, rig), 0, "REG_MR: longer, but zeroes"))
 		destroy(rig, r.handle);
 
 	prepare_reg(&r, rig, buf, ACCESS_ALL);
-	raw_out(&r.raw, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT, &r.shift, sizeof(r.shift));
+	raw_out(&r.raw, raw_side()->reg_mr_page_shift, &r.shift, sizeof(r.shift));
 	is_errno(run_reg(&r, rig), EINVAL, "REG_MR: page shift of a pinned MR");
 
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &good, sizeof(good));
 	r.raw.driver_id = 0;
 	is_errno(run_reg(&r, rig), EINVAL, "REG_MR: wrong driver_id");
 
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &good, sizeof(good));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &good, sizeof(good));
 	is_errno(run_reg(&r, rig), EINVAL, "REG_MR: the request twice");
 }
 
@@ -188,13 +182,13 @@ static void unknown_attributes(struct rig *rig, struct buf *buf)
 	uint64_t value = 1;
 
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &good, sizeof(good));
 	raw_in(&r.raw, 31, &value, sizeof(value))->flags = 0;
 	if (is_errno(run_reg(&r, rig), 0, "REG_MR: unknown attribute, optional"))
 		destroy(rig, r.handle);
 
 	prepare_reg(&r, rig, buf, ACCESS);
-	raw_in(&r.raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &good, sizeof(good));
+	raw_in(&r.raw, raw_side()->reg_mr_request, &good, sizeof(good));
 	raw_in(&r.raw, 31, &value, sizeof(value));
 	is_errno(run_reg(&r, rig), EPROTONOSUPPORT, "REG_MR: unknown attribute, mandatory");
 }
@@ -205,7 +199,7 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 	struct ib_uverbs_odp_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
 	struct ib_uverbs_odp_request flag = { .page_sizes = SZ_2M, .flags = 1U << 31 };
 	struct longer_request tail = { .now = good, .later = 1 };
-	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_MODIFY_ODP);
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 	uint32_t handle = odp->mr->handle, shift = 0;
 	uint64_t wide;
 
@@ -285,6 +279,8 @@ static void queries(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(query(rig, 0xfffff, &state, sizeof(state)), ENOENT, "QUERY_MR: no such handle");
 	is_errno(query(rig, handle, (void *)8, sizeof(state)), EFAULT,
 		 "QUERY_MR: unwritable state");
+	if (!raw_side()->in_core)
+		return;
 	raw = query_command(pinned->mr->handle, &state, sizeof(state));
 	raw.num--;
 	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_MR of a pinned MR without the state");
@@ -297,7 +293,7 @@ static void device_query(struct rig *rig)
 		uint32_t flags, reserved;
 		uint64_t later;
 	} caps;
-	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 	int err;
 
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: no output buffer");
@@ -318,7 +314,7 @@ static void device_query(struct rig *rig)
 static int range_shift(struct rig *rig, const void *range, uint16_t len)
 {
 	struct ib_uverbs_odp_page_caps caps;
-	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 	uint32_t shift = 99;
 	int err;
 
@@ -341,7 +337,7 @@ static void range_query(struct rig *rig, const struct buf *huge, const struct bu
 		.page_sizes = SZ_2M | SZ_4K,
 	};
 	struct ib_uverbs_odp_page_caps caps;
-	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 
 	is_errno(range_shift(rig, &range, sizeof(range)), 21, "QUERY_ODP_PAGES: hugetlb memory");
 	longer.range = range;
@@ -372,10 +368,25 @@ static void range_query(struct rig *rig, const struct buf *huge, const struct bu
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: a range without output");
-	raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &range, 4);
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: an output without range");
+}
+
+/* A device has the numbers of one form only. */
+static void other_form(struct rig *rig)
+{
+	const bool core = raw_side()->in_core;
+	struct raw modify =
+		raw_command(UVERBS_OBJECT_MR, core ? UVERBS_HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP
+						   : UVERBS_METHOD_MR_MODIFY_ODP);
+	struct raw pages = raw_command(UVERBS_OBJECT_DEVICE,
+				       core ? UVERBS_HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES
+					    : UVERBS_METHOD_QUERY_ODP_PAGES);
+
+	is_errno(raw_ioctl(rig->ctx, &modify), EPROTONOSUPPORT, "MODIFY_ODP of the other form");
+	is_errno(raw_ioctl(rig->ctx, &pages), EPROTONOSUPPORT, "QUERY_ODP_PAGES of the other form");
 }
 
 int main(void)
@@ -397,6 +408,7 @@ int main(void)
 	queries(&rig, &odp, &pinned);
 	device_query(&rig);
 	range_query(&rig, &odp, &base);
+	other_form(&rig);
 	buf_close(&buf);
 	buf_close(&base);
 	buf_close(&odp);

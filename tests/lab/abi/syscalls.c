@@ -11,10 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <rdma/ib_user_hugeodp.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
+#include "raw.h"
 #include "resources.h"
 #include "scene.h"
 #include "tap.h"
@@ -44,7 +44,7 @@ static void count_ioctl(const struct ib_uverbs_ioctl_hdr *hdr)
 	calls.reg_mr += hdr->method_id == METHOD_REG_MR;
 	calls.query_mr += hdr->method_id == UVERBS_METHOD_QUERY_MR;
 	calls.destroy_mr += hdr->method_id == UVERBS_METHOD_MR_DESTROY;
-	calls.modify_odp += hdr->method_id == UVERBS_METHOD_MR_MODIFY_ODP;
+	calls.modify_odp += hdr->method_id == raw_side()->modify_mr;
 }
 
 /* The libraries find these ahead of libc's. */

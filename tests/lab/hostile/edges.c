@@ -174,7 +174,7 @@ static int raw_reg(struct rig *rig, const struct mode *mode, uint64_t addr, uint
 	raw_out(&raw, UVERBS_ATTR_REG_MR_RESP_LKEY, &a.lkey, sizeof(a.lkey));
 	raw_out(&raw, UVERBS_ATTR_REG_MR_RESP_RKEY, &a.rkey, sizeof(a.rkey));
 	if (mode->request)
-		raw_in(&raw, UVERBS_ATTR_REG_MR_ODP_REQUEST, &request, sizeof(request));
+		raw_in(&raw, raw_side()->reg_mr_request, &request, sizeof(request));
 	err = raw_ioctl(rig->ctx, &raw);
 	if (err)
 		return err;
@@ -290,7 +290,7 @@ static void probes(struct rig *rig, const void *arg)
 	(void)arg;
 	for (unsigned int i = 0; i < n; i++) {
 		const struct range *r = &ranges[i];
-		struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+		struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 		struct ib_uverbs_odp_range in = { r->addr, r->len, ~0ULL };
 		struct ib_uverbs_odp_page_caps caps;
 		struct ibv_odp_report report;

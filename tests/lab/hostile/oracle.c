@@ -84,7 +84,7 @@ static struct page *all_pages(struct mem *pool)
 
 static uint32_t probe(struct rig *rig, const void *addr, size_t len, uint64_t sizes)
 {
-	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_ODP_PAGES);
+	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 	struct ib_uverbs_odp_range range = { (uintptr_t)addr, len, sizes };
 	struct ib_uverbs_odp_page_caps caps;
 	uint32_t shift = 0;
