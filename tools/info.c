@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <infiniband/hugeodp.h>
 
+#include "../libibverbs/kernel_side.h"
 #include "../libibverbs/memory/thp.h"
 #include "../libibverbs/sizes.h"
 #include "../libibverbs/stock.h"
@@ -15,6 +16,8 @@
 
 struct device {
 	const char *name;
+	int side_error;
+	const struct kernel_side *side;
 	int open_error;
 	bool odp;
 	int query_error;
@@ -45,6 +48,7 @@ static void query_device(struct ibv_device *ibdev, struct device *device)
 	struct ibv_device_attr_ex attr = { 0 };
 
 	*device = (struct device){ .name = ibv_get_device_name(ibdev) };
+	device->side_error = kernel_side_read(ibdev, &device->side);
 	context = ibv_open_device(ibdev);
 	if (!context) {
 		device->open_error = why_not_open(ibdev, errno ? errno : EIO);
@@ -100,6 +104,12 @@ static const char *source_text(uint32_t source)
 	return source == IBV_ODP_SOURCE_KERNEL ? "kernel" : "library";
 }
 
+/* Of the kernel side: the patch series, modules for a distribution's kernel, or neither. */
+static const char *side_text(const struct device *device)
+{
+	return device->side ? device->side->name : "none";
+}
+
 static void transports_text(const struct ibv_odp_caps *caps, char *text, size_t room)
 {
 	snprintf(text, room, "%s%s%s", caps->per_transport_caps.rc_odp_caps ? " RC" : "",
@@ -115,7 +125,9 @@ static const char *advice(const struct device *device)
 	if (!device->odp)
 		return "not possible: the device does not support on-demand paging";
 	if (device->pages.source != IBV_ODP_SOURCE_KERNEL)
-		return "boot a kernel with the hugeodp series for page size requests";
+		return device->side ? "not possible: the driver does not support page size requests"
+				    : "boot a kernel with the hugeodp series, or install the "
+				      "hugeodp modules, for page size requests";
 	return NULL;
 }
 
@@ -124,6 +136,10 @@ static void print_device(const struct tool *tool, const struct device *device)
 	char text[SIZES_TEXT];
 
 	printf("%s%s%s\n", bold(tool), device->name, normal(tool));
+	if (device->side_error)
+		printf("  kernel side         not known: %s\n", strerror(device->side_error));
+	else
+		printf("  kernel side         %s\n", side_text(device));
 	if (device->open_error) {
 		printf("  cannot be opened: %s\n", strerror(device->open_error));
 	} else {
@@ -155,6 +171,8 @@ static void json_device(struct json *json, const struct device *device)
 {
 	json_open(json, NULL, '{');
 	json_string(json, "name", device->name);
+	if (!device->side_error)
+		json_string(json, "kernel_side", side_text(device));
 	if (device->open_error) {
 		json_string(json, "error", strerror(device->open_error));
 	} else {

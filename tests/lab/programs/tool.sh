@@ -19,6 +19,16 @@ ok "info: the pool of huge pages" json "$dir/info" \
 device=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["devices"][0]["name"])' <"$dir/info")
 hugeodp info >"$dir/out"
 ok "info, text" grep -q "^$device" "$dir/out"
+mark=/sys/class/infiniband/$device/hugeodp_abi side=none
+[[ ! -e $mark ]] || case $(<"$mark") in
+	core) side=series ;;
+	driver) side=modules ;;
+esac
+ok "info: the kernel side is $side, by the mark of the device" json "$dir/info" \
+	"v[0]['devices'][0]['kernel_side'] == '$side'"
+ok "... in the text, too" grep -q "^  kernel side  *$side\$" "$dir/out"
+ok "info: the kernel answers if it is ours" json "$dir/info" \
+	"all((d['kernel_side'] == 'none') == (d['source'] == 'library') for d in v[0]['devices'])"
 ok "info of one device" json <(hugeodp info --json -d "$device") 'len(v[0]["devices"]) == 1'
 
 # a process with memory of two kinds and an MR over one, held until the file "go" exists
