@@ -26,10 +26,10 @@ bool hugetlb_flag_is_safe(const char *release)
 int stock_caps(struct ibv_context *context, struct device_caps *caps)
 {
 	struct ibv_device_attr_ex attr = { 0 };
+	int err = ibv_query_device_ex(context, NULL, &attr);
 
-	if (ibv_query_device_ex(context, NULL, &attr) ||
-	    !(attr.odp_caps.general_caps & IBV_ODP_SUPPORT))
-		return EOPNOTSUPP;
+	if (err || !(attr.odp_caps.general_caps & IBV_ODP_SUPPORT))
+		return err == EIO ? EIO : EOPNOTSUPP;
 	caps->page_sizes = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (hugeodp_provider(context)->hugetlb_flag_known)
 		caps->page_sizes |= thp_pmd_size();

@@ -12,7 +12,10 @@ struct ibv_mr_init_attr_odp;
 struct ibv_mr_odp_attr;
 struct ibv_pd;
 
-/* Adds page_sizes and flags to @caps. Returns 0, or EOPNOTSUPP without on-demand paging. */
+/*
+ * Adds page_sizes and flags to @caps. Returns 0, EOPNOTSUPP without on-demand paging, or EIO if the
+ * device was removed.
+ */
 int stock_caps(struct ibv_context *context, struct device_caps *caps);
 
 /* The sizes of @caps for which the kernel is known to work correctly on this range. */

@@ -35,6 +35,8 @@ static int query_device_ex(struct ibv_context *context,
 	(void)input;
 	assert_ptr_equal(context, &fake_context);
 	memset(attr, 0, size);
+	if (fake.query_device_err)
+		return fake.query_device_err;
 	attr->odp_caps.general_caps = fake.general_odp_caps;
 	return 0;
 }

@@ -105,6 +105,7 @@ struct fake {
 
 	/* capabilities that every kernel reports for the device */
 	uint64_t general_odp_caps;
+	int query_device_err;
 	const char *release;
 
 	/* RDMA netlink: an answer per datagram, in order */

@@ -101,6 +101,12 @@ static void device(void **state)
 	setup(state);
 	fake.general_odp_caps = 0;
 	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), EOPNOTSUPP);
+	fake.query_device_err = EINVAL;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), EOPNOTSUPP);
+
+	/* removed */
+	fake.query_device_err = EIO;
+	assert_int_equal(ibv_query_device_odp(&fake_context, &attr, sizeof(attr)), EIO);
 }
 
 static void one_block(void **state)
