@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Two defects of hmm_range_fault() that the series fixes in mm/hmm.c, and that a
+ * module has to avoid: it hands out memory that is hidden from the kernel, and
+ * hmm_range_fault_unlocked_timeout() repeats a fault for ever that fails each time.
+ */
+#include <linux/fs.h>
+#include <linux/hmm.h>
+#include <linux/magic.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "hugeodp_mm.h"
+
+/* Pages that are faulted in at a time. */
+#define HUGEODP_FAULT_BATCH 32UL
+
+/* Memory that get_user_pages() refuses, and HMM does not. */
+static bool hugeodp_is_hidden(const struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_SHADOW_STACK)
+		return true;
+	return vma->vm_file &&
+	       file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/**
+ * hugeodp_hide - take what no device may see out of the answer of HMM
+ * @mm: the address space, mmap_lock is held
+ * @start: first address
+ * @end: address after the last one
+ * @pfns: what hmm_range_fault() found there
+ *
+ * A VMA that is replaced after HMM looked at it changes the sequence of the
+ * notifier, so the answer is not used then.
+ */
+void hugeodp_hide(struct mm_struct *mm, u64 start, u64 end,
+		  unsigned long *pfns)
+{
+	struct vm_area_struct *vma;
+	u64 addr;
+
+	mmap_assert_locked(mm);
+	for (addr = start; addr < end; addr = vma->vm_end) {
+		u64 i, stop;
+
+		vma = find_vma(mm, (unsigned long)addr);
+		if (!vma || vma->vm_start >= end)
+			return;
+		if (!hugeodp_is_hidden(vma))
+			continue;
+		stop = (min_t(u64, end, vma->vm_end) - start) >> PAGE_SHIFT;
+		for (i = (max_t(u64, start, vma->vm_start) - start) >> PAGE_SHIFT;
+		     i < stop; i++)
+			pfns[i] = HMM_PFN_ERROR;
+	}
+}
+
+/* Why memory could not be faulted in: get_user_pages() does not distinguish that. */
+static int hugeodp_fault_error(struct mm_struct *mm, unsigned long addr,
+			       bool write)
+{
+	struct vm_area_struct *vma;
+	int ret;
+
+	ret = mmap_read_lock_killable(mm);
+	if (ret)
+		return ret;
+	vma = vma_lookup(mm, addr);
+	if (vma && write && (vma->vm_flags & VM_READ) &&
+	    !(vma->vm_flags & (VM_WRITE | VM_IO | VM_PFNMAP)) &&
+	    !hugeodp_is_hidden(vma))
+		ret = -EPERM;
+	else
+		ret = -EFAULT;
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+/* Pages that are all wanted in the same way. */
+static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
+			     unsigned long nr, bool write)
+{
+	struct page *pages[HUGEODP_FAULT_BATCH];
+	int locked = 1;
+	long done, i;
+	int ret;
+
+	while (nr) {
+		ret = mmap_read_lock_killable(mm);
+		if (ret)
+			return ret;
+		locked = 1;
+		done = get_user_pages_remote(mm, addr,
+					     min(nr, HUGEODP_FAULT_BATCH),
+					     write ? FOLL_WRITE : 0, pages,
+					     &locked);
+		if (locked)
+			mmap_read_unlock(mm);
+		for (i = 0; i < done; i++)
+			put_page(pages[i]);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (done == -ENOMEM)
+			return -ENOMEM;
+		if (done <= 0)
+			return hugeodp_fault_error(mm, addr, write);
+		addr += (unsigned long)done << PAGE_SHIFT;
+		nr -= (unsigned long)done;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * hugeodp_fault_in - fault in pages as hmm_range_fault_unlocked_timeout() would
+ * @mm: the address space; the caller holds a reference to its users, and no lock
+ * @range: start, end and requests; hmm_pfns is not filled in
+ *
+ * get_user_pages() reports an error at the second attempt at a page, waits for
+ * user space such that a fatal signal ends it, and refuses hidden memory.
+ *
+ * Return: 0; -EFAULT if there is no memory, or no device may see it; -EPERM if it
+ *	   may be read, but not written; -EINTR; -ENOMEM
+ */
+int hugeodp_fault_in(struct mm_struct *mm, const struct hmm_range *range)
+{
+	unsigned long nr = (range->end - range->start) >> PAGE_SHIFT;
+	unsigned long i = 0;
+
+	while (i < nr) {
+		unsigned long want = range->default_flags |
+				     (range->hmm_pfns[i] & range->pfn_flags_mask);
+		unsigned long first = i;
+		int ret;
+
+		want &= HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE;
+		do {
+			i++;
+		} while (i < nr &&
+			 ((range->default_flags |
+			   (range->hmm_pfns[i] & range->pfn_flags_mask)) &
+			  (HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE)) == want);
+		if (!(want & HMM_PFN_REQ_FAULT))
+			continue;
+		ret = hugeodp_fault_run(mm, range->start + (first << PAGE_SHIFT),
+					i - first, want & HMM_PFN_REQ_WRITE);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What the series changes in mm/, for a kernel whose mm/ stays as it is. */
+#ifndef HUGEODP_MM_H
+#define HUGEODP_MM_H
+
+#include <linux/types.h>
+
+struct hmm_range;
+struct mm_struct;
+struct vm_area_struct;
+
+/* Which settings decide about the huge pages of a VMA. */
+enum hugeodp_thp_kind {
+	HUGEODP_THP_ANY,	/* none: it is not about transparent huge pages */
+	HUGEODP_THP_NEVER,
+	HUGEODP_THP_ALWAYS,	/* as large as a PMD */
+	HUGEODP_THP_ANON,	/* transparent_hugepage/hugepages-SIZE/enabled */
+	HUGEODP_THP_SHMEM,	/* transparent_hugepage/hugepages-SIZE/shmem_enabled */
+	HUGEODP_THP_TMPFS,	/* huge= of the mount, transparent_hugepage/shmem_enabled */
+};
+
+/**
+ * struct hugeodp_thp - what a VMA says about huge pages
+ * @kind: enum hugeodp_thp_kind
+ * @advised: it has the advice MADV_HUGEPAGE
+ * @within_size: the file is that large
+ * @mounted: the mount of the file allows them
+ */
+struct hugeodp_thp {
+	enum hugeodp_thp_kind kind;
+	bool advised;
+	bool within_size;
+	bool mounted;
+};
+
+/* hugeodp_mm.c */
+void hugeodp_hide(struct mm_struct *mm, u64 start, u64 end,
+		  unsigned long *pfns);
+int hugeodp_fault_in(struct mm_struct *mm, const struct hmm_range *range);
+
+/* hugeodp_thp.c */
+void hugeodp_thp_look(struct vm_area_struct *vma, u64 end,
+		      struct hugeodp_thp *thp);
+bool hugeodp_thp_allows(const struct hugeodp_thp *thp, unsigned int order);
+
+#endif
