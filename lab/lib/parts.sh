@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug compilers fuzz mlx5 hostile packages clients)
+PARTS_MORE=(debug compilers fuzz mlx5 hostile packages clients series)
 # of which single tests can be run
 PARTS_NAMED=(unit lab stock self debug compilers mlx5 hostile)
 # these tests only, or all if there are none
@@ -314,6 +314,9 @@ part_packages() {
 
 # Needs a root of its own as well
 part_clients() { clients_test; }
+
+# The kernel series as mail: applied, compared with what the lab builds, and checked
+part_series() { mail_test; }
 
 part_self() {
 	local status=0 files=("$LAB_DIR"/tests/*.t)

@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The kernel series as mail, see kernel/format-series: what a maintainer would get, applied and checked.
+
+MAIL_SENDER='Lab Test <lab@example.org>'
+
+mail_format() { "$TOP_DIR/kernel/format-series" "$@"; }
+
+# mail_refused STATUS ARG...: format-series ends with this status and writes nothing
+mail_refused() {
+	local want=$1 status=0 out=$RUN_DIR/refused
+	shift
+	mail_format "$@" "$out" || status=$?
+	[[ $status == "$want" && ! -e $out ]]
+}
+
+mail_git() {
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -C "$RUN_DIR/linux" \
+		-c user.name=lab -c user.email=lab@example.org "$@"
+}
+
+# A repository with the pristine files that the series touches
+mail_pristine() {
+	local file
+	mkdir -p "$RUN_DIR/linux"
+	mail_git init -q
+	while IFS= read -r file; do
+		[[ ! -e $SOURCE/tree/$file ]] ||
+			(cd "$SOURCE/tree" && cp --parents "$file" "$RUN_DIR/linux")
+	done < <(cd "$RUN_DIR/want" && find . -type f)
+	mail_git add -f .
+	mail_git commit -qm pristine
+}
+
+mail_same() { diff -r --exclude=.git "$RUN_DIR/want" "$RUN_DIR/linux"; }
+
+# The whole files that the series adds
+mail_new_sources() {
+	(cd "$RUN_DIR/want" && find . -name '*.[ch]') | while IFS= read -r file; do
+		[[ -e $SOURCE/tree/$file ]] || echo "$file"
+	done
+}
+
+# The source's own program, which is silent if all is well
+mail_kernel_doc() {
+	local files out
+	mapfile -t files < <(mail_new_sources)
+	[[ ${#files[@]} != 0 ]] || return 1
+	out=$(cd "$RUN_DIR/want" && PYTHONDONTWRITEBYTECODE=1 \
+		python3 "$SOURCE/tree/scripts/kernel-doc" -Wall -none "${files[@]}" 2>&1) || return
+	[[ -z $out ]] || { echo "$out" && return 1; }
+}
+
+# mail_each: one result for each mail and each exception
+mail_each() {
+	local state name status=0
+	python3 "$LAB_DIR/lib/mail_check.py" "$SOURCE/tree" "$LAB_DIR/expected/checkpatch" \
+		"$MAIL_SENDER" "$RUN_DIR/mail" >"$RUN_DIR/out" || status=$?
+	while read -r state name; do
+		tally "$state" "series/$name"
+	done <"$RUN_DIR/out"
+	[[ $status == 0 ]] || tally fail "series: mail_check.py ended with status $status"
+}
+
+# All of it. A series of mail that does not apply ends the test.
+mail_test() {
+	local series mail=$RUN_DIR/mail
+	source_require
+	tally_check series/no-mail-without-sender mail_refused 2 "$SOURCE/tree"
+	tally_check series/no-mail-from-placeholder mail_refused 2 \
+		--from 'hugeodp maintainers <maintainers@hugeodp.invalid>' "$SOURCE/tree"
+	tally_check series/no-source mail_refused 2 --from "$MAIL_SENDER" "$LAB_DIR"
+	tally_check series/format mail_format --from "$MAIL_SENDER" "$SOURCE/tree" "$mail"
+	[[ -d $mail ]] || return 0
+	series_apply "$SOURCE/tree" "$RUN_DIR/want"
+	mail_pristine
+	for series in fixes mm rdma mlx5; do
+		tally_check "series/am-$series" mail_git am -q --empty=drop "$mail/$series.mbox"
+	done
+	tally_check series/same-as-lab mail_same
+	tally_check series/kernel-doc mail_kernel_doc
+	mail_each
+}
