@@ -80,5 +80,6 @@ mail_test() {
 	done
 	tally_check series/same-as-lab mail_same
 	tally_check series/kernel-doc mail_kernel_doc
+	tally_check series/syzkaller "$TOP_DIR/kernel/syzkaller/check" "$SOURCE/tree"
 	mail_each
 }
