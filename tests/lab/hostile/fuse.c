@@ -3,206 +3,106 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/fuse.h>
 
 #include "hostile.h"
 #include "tap.h"
 
-#define NAME "pages"
-#define NODE 2
-#define HANDLE 1
-#define FOR_EVER 1000000
-
-static void reply(const struct fuse *f, uint64_t unique, int err, const void *data, size_t len)
+/* Returns the descriptor of the memory, for the server. */
+static int share(struct fuse *f, const uint8_t *content, size_t size)
 {
-	struct fuse_out_header out = {
-		.len = (uint32_t)(sizeof(out) + (err ? 0 : len)),
-		.error = -err,
-		.unique = unique,
-	};
-	struct iovec iov[] = { { &out, sizeof(out) }, { (void *)(uintptr_t)data, len } };
+	int fd = memfd_create("fuse", MFD_CLOEXEC);
 
-	/* ENOENT: who asked is gone */
-	if (writev(f->dev, iov, err || !len ? 1 : 2) < 0 && errno != ENOENT && errno != ENODEV)
-		diag("fuse: reply: %s", strerror(errno));
+	f->shared_len = sizeof(*f->shared) + size;
+	if (fd < 0 || ftruncate(fd, (off_t)f->shared_len))
+		fatal("a memory file: %s", strerror(errno));
+	f->shared = mmap(NULL, f->shared_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (f->shared == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	f->shared->user = getpid();
+	f->shared->size = size;
+	memcpy(f->shared->content, content, size);
+	return fd;
 }
 
-static struct fuse_attr attr_of(const struct fuse *f, uint64_t node)
+/* A program of its own: a child as it is would share the open devices and their mappings. */
+static void start_server(struct fuse *f, int dev, int shared)
 {
-	bool dir = node == FUSE_ROOT_ID;
+	char *argv[] = { (char *)"fuse-server", NULL };
+	posix_spawn_file_actions_t actions;
+	/* out of the way of the numbers that they get */
+	int from[] = { fcntl(dev, F_DUPFD_CLOEXEC, 10), fcntl(shared, F_DUPFD_CLOEXEC, 10) };
+	int err;
 
-	return (struct fuse_attr){
-		.ino = node,
-		.size = dir ? 0 : f->size,
-		.mode = dir ? S_IFDIR | 0755 : S_IFREG | 0644,
-		.nlink = 1,
-		.blksize = SZ_4K,
-	};
-}
-
-static void reply_read(const struct fuse *f, const struct fuse_held *r)
-{
-	size_t len = r->offset >= f->size	     ? 0
-		     : r->offset + r->size > f->size ? f->size - r->offset
-						     : r->size;
-
-	reply(f, r->unique, 0, f->content + r->offset, len);
-}
-
-static void on_read(struct fuse *f, const struct fuse_in_header *in, const struct fuse_read_in *arg)
-{
-	struct fuse_held r = { in->unique, arg->offset, arg->size };
-	unsigned int held = atomic_load(&f->held);
-
-	if (atomic_load(&f->hold) && held < FUSE_HELD) {
-		f->waiting[held] = r;
-		atomic_store(&f->held, held + 1);
-	} else {
-		reply_read(f, &r);
-	}
-}
-
-static void on_init(const struct fuse *f, const struct fuse_in_header *in)
-{
-	/* no read-ahead: each page is asked for when it is needed */
-	struct fuse_init_out out = {
-		.major = FUSE_KERNEL_VERSION,
-		.minor = 31,
-		.max_write = SZ_4K,
-		.max_background = 16,
-	};
-
-	reply(f, in->unique, 0, &out, sizeof(out));
-}
-
-static void on_lookup(const struct fuse *f, const struct fuse_in_header *in, const char *name)
-{
-	struct fuse_entry_out out = {
-		.nodeid = NODE,
-		.entry_valid = FOR_EVER,
-		.attr_valid = FOR_EVER,
-		.attr = attr_of(f, NODE),
-	};
-
-	if (strcmp(name, NAME))
-		reply(f, in->unique, ENOENT, NULL, 0);
-	else
-		reply(f, in->unique, 0, &out, sizeof(out));
-}
-
-static void serve(struct fuse *f, const struct fuse_in_header *in)
-{
-	struct fuse_open_out opened = { .fh = HANDLE, .open_flags = FOPEN_KEEP_CACHE };
-	struct fuse_attr_out attr = { .attr_valid = FOR_EVER, .attr = attr_of(f, in->nodeid) };
-
-	switch (in->opcode) {
-	case FUSE_INIT:
-		on_init(f, in);
-		break;
-	case FUSE_LOOKUP:
-		on_lookup(f, in, (const char *)(in + 1));
-		break;
-	case FUSE_GETATTR:
-		reply(f, in->unique, 0, &attr, sizeof(attr));
-		break;
-	case FUSE_OPEN:
-		reply(f, in->unique, 0, &opened, sizeof(opened));
-		break;
-	case FUSE_READ:
-		on_read(f, in, (const void *)(in + 1));
-		break;
-	case FUSE_FLUSH:
-	case FUSE_RELEASE:
-	case FUSE_DESTROY:
-		reply(f, in->unique, 0, NULL, 0);
-		break;
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT:
-		break;
-	default:
-		reply(f, in->unique, ENOSYS, NULL, 0);
-	}
-}
-
-static void *run_fuse(void *arg)
-{
-	static _Alignas(8) char request[SZ_64K * 4];
-	struct fuse *f = arg;
-
-	while (!atomic_load(&f->stop)) {
-		struct pollfd p = { .fd = f->dev, .events = POLLIN };
-		unsigned int held = atomic_load(&f->held);
-
-		if (held && !atomic_load(&f->hold)) {
-			for (unsigned int i = 0; i < held; i++)
-				reply_read(f, &f->waiting[i]);
-			atomic_store(&f->held, 0);
-		}
-		if (poll(&p, 1, 20) != 1)
-			continue;
-		if (read(f->dev, request, sizeof(request)) >=
-		    (ssize_t)sizeof(struct fuse_in_header))
-			serve(f, (const void *)request);
-		else if (errno == ENODEV)
-			break;
-	}
-	return NULL;
+	if (from[0] < 0 || from[1] < 0)
+		fatal("F_DUPFD: %s", strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, from[0], FUSE_SERVER_DEV);
+	posix_spawn_file_actions_adddup2(&actions, from[1], FUSE_SERVER_SHARED);
+	err = posix_spawn(&f->server, FUSE_SERVER, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (err)
+		fatal("%s: %s", FUSE_SERVER, strerror(err));
+	close(from[0]);
+	close(from[1]);
 }
 
 void fuse_open(struct fuse *f, const uint8_t *content, size_t size)
 {
+	int dev = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK), shared;
 	char options[96], file[96];
 
-	*f = (struct fuse){ .content = content, .size = size };
-	f->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	need(f->dev >= 0, "/dev/fuse: %s", strerror(errno));
+	*f = (struct fuse){ .fd = -1 };
+	need(dev >= 0, "/dev/fuse: %s", strerror(errno));
 	snprintf(f->dir, sizeof(f->dir), "/tmp/lab-fuse-XXXXXX");
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", f->dev);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
 	if (!mkdtemp(f->dir) || mount("lab", f->dir, "fuse.lab", MS_NOSUID | MS_NODEV, options))
 		fatal("mounting FUSE on %s: %s", f->dir, strerror(errno));
-	if (pthread_create(&f->thread, NULL, run_fuse, f))
-		fatal("pthread_create failed");
-	snprintf(file, sizeof(file), "%s/" NAME, f->dir);
+	shared = share(f, content, size);
+	start_server(f, dev, shared);
+	close(dev);
+	close(shared);
+	snprintf(file, sizeof(file), "%s/pages", f->dir);
 	f->fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (f->fd < 0)
 		fatal("%s: %s", file, strerror(errno));
+}
+
+void fuse_set(struct fuse *f, enum fuse_mode mode)
+{
+	atomic_store(&f->shared->mode, mode);
 }
 
 bool fuse_holds(struct fuse *f, double seconds)
 {
 	double end = now_s() + seconds;
 
-	while (!atomic_load(&f->held) && now_s() < end)
+	while (!atomic_load(&f->shared->held) && now_s() < end)
 		sleep_ms(5);
-	return atomic_load(&f->held);
-}
-
-void fuse_release(struct fuse *f)
-{
-	atomic_store(&f->hold, false);
+	return atomic_load(&f->shared->held);
 }
 
 void fuse_close(struct fuse *f)
 {
-	fuse_release(f);
+	double end = now_s() + later();
+
+	fuse_set(f, FUSE_ANSWERS);
 	if (f->fd >= 0)
 		close(f->fd);
 	if (umount2(f->dir, MNT_DETACH))
 		fatal("umount %s: %s", f->dir, strerror(errno));
-	while (atomic_load(&f->held))
+	while (atomic_load(&f->shared->held) && now_s() < end)
 		sleep_ms(5);
-	atomic_store(&f->stop, true);
-	pthread_join(f->thread, NULL);
-	close(f->dev);
+	kill(f->server, SIGKILL);
+	waitpid(f->server, NULL, 0);
+	munmap(f->shared, f->shared_len);
 	rmdir(f->dir);
 }

@@ -1,40 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* A file of a FUSE file system: its pages come from a thread here, which may let them wait. */
+/*
+ * A file of a FUSE file system. Its pages come from a server, a process and a program of its own,
+ * which may let them wait: nothing of the process that waits keeps /dev/fuse open.
+ */
 #ifndef HOSTILE_FUSE_H
 #define HOSTILE_FUSE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#define FUSE_HELD 64
-
-struct fuse_held {
-	uint64_t unique;
-	uint64_t offset;
-	uint32_t size;
+enum fuse_mode {
+	FUSE_ANSWERS, /* and also what has waited */
+	FUSE_KEEPS,   /* reads requests for pages and does not answer */
+	FUSE_IGNORES, /* does not even read requests */
 };
 
+/* What the process and its server share. */
+struct fuse_shared {
+	pid_t user; /* the server ends with this process, which is its parent */
+	uint64_t size;
+	atomic_uint mode; /* enum fuse_mode */
+	atomic_uint held; /* requests that wait */
+	_Alignas(4096) uint8_t content[];
+};
+
+/* Descriptors that the server is started with */
+#define FUSE_SERVER_DEV 3
+#define FUSE_SERVER_SHARED 4
+
 struct fuse {
-	const uint8_t *content;
-	size_t size;
 	char dir[64];
-	int dev;
+	struct fuse_shared *shared;
+	size_t shared_len;
 	int fd; /* of the file, to map */
-	pthread_t thread;
-	atomic_bool hold;
-	atomic_bool stop;
-	atomic_uint held;
-	struct fuse_held waiting[FUSE_HELD];
+	pid_t server;
 };
 
 /* Mounts it and opens the file; needs root, and a mount namespace that goes away by itself. */
 void fuse_open(struct fuse *fuse, const uint8_t *content, size_t size);
+void fuse_set(struct fuse *fuse, enum fuse_mode mode);
 /* True once a read is held. */
 bool fuse_holds(struct fuse *fuse, double seconds);
-void fuse_release(struct fuse *fuse);
 void fuse_close(struct fuse *fuse);
 
 #endif

@@ -17,7 +17,7 @@ const char *holder_name(enum holder holder)
 	static const char *const names[] = {
 		[HOLD_MISSING] = "missing",    [HOLD_MINOR] = "minor",
 		[HOLD_WP] = "write-protected", [HOLD_FUSE] = "fuse",
-		[HOLD_STOPPED] = "stopped",
+		[HOLD_UNREAD] = "fuse unread", [HOLD_STOPPED] = "stopped",
 	};
 
 	return names[holder];
@@ -44,15 +44,19 @@ static void fill_file(struct held *h)
 
 static void map_fuse(struct held *h)
 {
-	h->fuse.hold = false;
 	fuse_open(&h->fuse, h->source, SZ_2M);
-	atomic_store(&h->fuse.hold, true);
 	if (mmap(h->buf->mem.addr, SZ_2M, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 		 h->fuse.fd, 0) == MAP_FAILED)
 		fatal("mmap of a FUSE file: %s", strerror(errno));
 	/* A process that exits flushes its open files, and would wait for itself. */
 	close(h->fuse.fd);
 	h->fuse.fd = -1;
+	fuse_set(&h->fuse, h->holder == HOLD_FUSE ? FUSE_KEEPS : FUSE_IGNORES);
+}
+
+static bool is_fuse(enum holder holder)
+{
+	return holder == HOLD_FUSE || holder == HOLD_UNREAD;
 }
 
 /* The server of the pages, which is never asked for long: it stops itself first. */
@@ -114,7 +118,7 @@ void held_open(struct held *h, enum holder holder, struct buf *buf)
 		fatal("out of memory");
 	pattern_fill(h->source, ++buf->gen, 0, SZ_2M);
 	memcpy(buf->shadow, h->source, SZ_2M);
-	if (holder == HOLD_FUSE) {
+	if (is_fuse(holder)) {
 		map_fuse(h);
 		return;
 	}
@@ -143,7 +147,7 @@ void held_open(struct held *h, enum holder holder, struct buf *buf)
 
 bool held_waits(struct held *h, double seconds)
 {
-	if (h->holder == HOLD_FUSE)
+	if (is_fuse(h->holder))
 		return fuse_holds(&h->fuse, seconds);
 	if (h->holder == HOLD_STOPPED)
 		return uffd_pending(h->uffd, seconds);
@@ -152,8 +156,8 @@ bool held_waits(struct held *h, double seconds)
 
 void held_release(struct held *h)
 {
-	if (h->holder == HOLD_FUSE)
-		fuse_release(&h->fuse);
+	if (is_fuse(h->holder))
+		fuse_set(&h->fuse, FUSE_ANSWERS);
 	else if (h->holder == HOLD_STOPPED)
 		kill(h->server, SIGCONT);
 	else
@@ -163,7 +167,7 @@ void held_release(struct held *h)
 void held_close(struct held *h)
 {
 	held_release(h);
-	if (h->holder == HOLD_FUSE) {
+	if (is_fuse(h->holder)) {
 		fuse_close(&h->fuse);
 	} else if (h->holder == HOLD_STOPPED) {
 		kill(h->server, SIGKILL);

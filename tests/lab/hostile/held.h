@@ -11,7 +11,8 @@ enum holder {
 	HOLD_MISSING, /* userfaultfd, page missing */
 	HOLD_MINOR,   /* userfaultfd, page there but not mapped; for shared kinds */
 	HOLD_WP,      /* userfaultfd, write protection: holds writes */
-	HOLD_FUSE,    /* a file of a FUSE file system, mapped private */
+	HOLD_FUSE,    /* a file of a FUSE file system, mapped private; its server does not answer */
+	HOLD_UNREAD,  /* the same, but the server does not read the request either */
 	HOLD_STOPPED, /* userfaultfd, its server a process that is stopped */
 };
 

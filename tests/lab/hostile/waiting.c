@@ -286,88 +286,161 @@ static void beside_a_neighbour(struct rig *rig, const void *arg)
 
 /* ---- what waits can be killed ---- */
 
-enum waits_in { IN_POPULATE, IN_PREFETCH, IN_REGISTER, IN_REQUEST, WAYS };
+/* IN_LOAD makes no call: the CPU loads a byte. That shows how long the memory itself holds a process. */
+enum waits_in { IN_POPULATE, IN_PREFETCH, IN_REGISTER, IN_REQUEST, IN_LOAD, WAYS };
 
 static const char *const ways[WAYS] = {
 	[IN_POPULATE] = "populate",
 	[IN_PREFETCH] = "prefetch",
 	[IN_REGISTER] = "registration that populates",
 	[IN_REQUEST] = "request",
+	[IN_LOAD] = "load by the CPU",
 };
 
 struct victim {
 	const struct combo *combo;
 	enum waits_in way;
+	pid_t *server; /* of FUSE, in shared memory */
 };
+
+struct waits {
+	struct held *held;
+	int to_parent;
+};
+
+/* In a thread: the main thread is in the call that waits. */
+static void *report_waiting(void *arg)
+{
+	const struct waits *w = arg;
+
+	if (!held_waits(w->held, later()) || write(w->to_parent, "", 1) != 1)
+		_exit(1);
+	return NULL;
+}
+
+/* Does not return in time: the first block is held. */
+static void wait_in(const struct victim *v, struct rig *rig, struct buf *far)
+{
+	struct mode mode = *v->combo->mode;
+
+	mode.flags |= IBV_ODP_POPULATE;
+	if (v->way == IN_POPULATE) {
+		call_modify(&(struct modify){ far->mr, mode.page_sizes, mode.flags });
+	} else if (v->way == IN_PREFETCH) {
+		call_prefetch(&(struct prefetch){
+			rig->pd,
+			{ buf_iova(far, 0), LEN, far->mr->lkey },
+			IBV_ADVISE_MR_FLAG_FLUSH,
+		});
+	} else if (v->way == IN_REGISTER) {
+		buf_reg(far, &mode, 0, LEN);
+	} else {
+		*(volatile uint8_t *)far->mem.addr;
+	}
+}
 
 _Noreturn static void victim(const void *arg, int to_parent)
 {
 	const struct victim *v = arg;
-	const struct mode *mode = v->combo->mode;
-	struct mode populating = *mode;
-	struct prefetch prefetch;
-	struct modify modify;
 	struct buf near, far;
 	struct flight f;
 	struct held held;
-	struct call call;
 	struct pair pair;
 	struct rig rig;
+	struct waits waits = { &held, to_parent };
+	pthread_t thread;
 
 	rig_open(&rig);
 	pair_open(&pair, &rig, 4096);
 	buf_make(&near, &rig, MEM_BASE, SZ_2M, &mode_pinned);
 	buf_open(&far, &rig, v->combo->kind, LEN);
 	held_open(&held, v->combo->holder, &far);
-	if (v->way != IN_REGISTER && buf_reg(&far, mode, 0, LEN))
+	*v->server = held.fuse.server;
+	if (v->way != IN_REGISTER && buf_reg(&far, v->combo->mode, 0, LEN))
 		_exit(1);
-	if (v->way == IN_POPULATE) {
-		modify =
-			(struct modify){ far.mr, mode->page_sizes, mode->flags | IBV_ODP_POPULATE };
-		call_start(&call, call_modify, &modify);
-	} else if (v->way == IN_PREFETCH) {
-		prefetch = (struct prefetch){
-			rig.pd,
-			{ buf_iova(&far, 0), LEN, far.mr->lkey },
-			IBV_ADVISE_MR_FLAG_FLUSH,
-		};
-		call_start(&call, call_prefetch, &prefetch);
-	} else if (v->way == IN_REQUEST) {
-		flight_start(&f, &pair, OP_WRITE, &near, AT, &far, AT, N);
-	} else if (!fork()) {
-		/* its parent cannot say so when it waits itself */
-		if (!held_waits(&held, later()))
-			_exit(1);
-	}
-	if (v->way == IN_REGISTER) {
-		populating.flags |= IBV_ODP_POPULATE;
-		if (write(to_parent, "", 1) != 1)
-			_exit(1);
-		buf_reg(&far, &populating, 0, LEN);
+	if (pthread_create(&thread, NULL, report_waiting, &waits))
+		_exit(1);
+	if (v->way != IN_REQUEST) {
+		wait_in(v, &rig, &far);
 		_exit(1);
 	}
-	if (!held_waits(&held, later()) || write(to_parent, "", 1) != 1)
-		_exit(1);
+	flight_start(&f, &pair, OP_WRITE, &near, AT, &far, AT, N);
 	for (;;)
 		pause();
 }
 
+/* Starts it, and kills it once it waits; returns its PID, or -1 after a test point has failed. */
+static pid_t start_and_kill(const struct victim *v)
+{
+	pid_t pid = start_waiting(victim, v);
+	bool waits = pid > 0;
+
+	if (waits) {
+		/* well into the call */
+		sleep_ms(300);
+		waits = !waitpid(pid, NULL, WNOHANG);
+	}
+	if (!ok(waits, "a %s waits", ways[v->way]))
+		return -1;
+	kill(pid, SIGKILL);
+	return pid;
+}
+
+static pid_t *shared_pid(void)
+{
+	pid_t *pid = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (pid == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	return pid;
+}
+
 static void killed(struct rig *rig, const void *arg)
 {
-	const struct victim *v = arg;
-	pid_t pid = start_waiting(victim, v);
+	struct victim v = *(const struct victim *)arg;
+	pid_t pid;
 	char what[96];
 
 	(void)rig;
-	if (!ok(pid > 0, "a %s waits", ways[v->way]))
-		return;
-	/* well into the call */
-	sleep_ms(v->way == IN_REGISTER ? 2000 : 300);
-	kill(pid, SIGKILL);
+	v.server = shared_pid();
+	pid = start_and_kill(&v);
 	snprintf(what, sizeof(what), "a process whose %s waits goes when it is killed",
-		 ways[v->way]);
-	if (!process_ends(pid, soon(), what))
+		 ways[v.way]);
+	if (pid > 0 && !process_ends(pid, soon(), what))
 		_exit(0);
+}
+
+/*
+ * A FUSE server has read a request and does not answer: FUSE lets no signal end that wait. A call
+ * adds nothing to it. Its process stays no longer than one that loads from the memory, and both go
+ * with the server.
+ */
+static void kept(struct rig *rig, const void *arg)
+{
+	struct victim call = *(const struct victim *)arg, load = call;
+	pid_t call_pid, load_pid;
+	bool call_gone, load_gone;
+
+	(void)rig;
+	load.way = IN_LOAD;
+	call.server = shared_pid();
+	load.server = shared_pid();
+	call_pid = start_and_kill(&call);
+	load_pid = start_and_kill(&load);
+	if (call_pid < 0 || load_pid < 0)
+		return;
+	sleep_ms((long)(soon() / 4 * 1000));
+	call_gone = waitpid(call_pid, NULL, WNOHANG) == call_pid;
+	load_gone = waitpid(load_pid, NULL, WNOHANG) == load_pid;
+	ok(call_gone || !load_gone, "a %s stays no longer than a %s", ways[call.way],
+	   ways[IN_LOAD]);
+	note("after the kill a %s %s", ways[IN_LOAD], load_gone ? "is gone" : "still waits");
+	kill(*call.server, SIGKILL);
+	kill(*load.server, SIGKILL);
+	if (!call_gone)
+		process_ends(call_pid, soon(), "the killed process goes with the server");
+	if (!load_gone)
+		process_ends(load_pid, soon(), "so does the one that only loads");
 }
 
 static const struct combo combos[] = {
@@ -401,7 +474,24 @@ static const struct combo elsewhere[] = {
 	{ HOLD_FUSE, &mode_2m_4k, MEM_BASE, OP_WRITE },
 	{ HOLD_MISSING, &mode_strict_2m, MEM_HUGETLB, OP_WRITE },
 	{ HOLD_FUSE, &mode_mixed_2m_4k, MEM_BASE, OP_WRITE },
+	{ HOLD_UNREAD, &mode_odp, MEM_BASE, OP_WRITE },
+	{ HOLD_UNREAD, &mode_2m_4k, MEM_BASE, OP_WRITE },
+	{ HOLD_UNREAD, &mode_mixed_2m_4k, MEM_BASE, OP_WRITE },
 };
+
+static void all_killed(const struct combo *c)
+{
+	for (int way = 0; way < IN_LOAD; way++) {
+		struct victim v = { .combo = c, .way = (enum waits_in)way };
+		/* no call of a request's process waits */
+		bool keeps = c->holder == HOLD_FUSE && way != IN_REQUEST;
+
+		if (!c->mode->request && (way == IN_POPULATE || way == IN_REGISTER))
+			continue;
+		scenario(soon() * 6, keeps ? kept : killed, &v, "killed in a %s, %s, %s over %s",
+			 ways[way], holder_name(c->holder), c->mode->name, mem_name(c->kind));
+	}
+}
 
 int main(void)
 {
@@ -411,19 +501,8 @@ int main(void)
 		scenario(soon() * 15, run, c, "%s, %s over %s, %s", holder_name(c->holder),
 			 c->mode->name, mem_name(c->kind), op_name(c->op));
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++) {
-		const struct combo *c = &elsewhere[i];
-
-		for (int way = 0; way < WAYS; way++) {
-			struct victim v = { c, (enum waits_in)way };
-
-			if (!c->mode->request && (way == IN_POPULATE || way == IN_REGISTER))
-				continue;
-			scenario(soon() * 6, killed, &v, "killed in a %s, %s, %s over %s",
-				 ways[way], holder_name(c->holder), c->mode->name,
-				 mem_name(c->kind));
-		}
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)
+		all_killed(&elsewhere[i]);
 	for (size_t i = 0; i < 2; i++)
 		scenario(soon() * 15, beside_a_neighbour, &elsewhere[i], "neighbour, %s, %s",
 			 holder_name(elsewhere[i].holder), elsewhere[i].mode->name);
