@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each leaves its results with tally.
 
 PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug compilers fuzz mlx5 hostile packages clients series)
+PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients series)
 # of which single tests can be run
 PARTS_NAMED=(unit lab stock self debug compilers mlx5 hostile)
 # these tests only, or all if there are none
@@ -179,28 +179,40 @@ stress_minutes() {
 	MINUTES=$minutes
 }
 
-# part_stress NAME MINUTES-OR-NOTHING: with little memory there is a lack of it soon. Without prove,
-# which keeps what a program says to itself for long. A leg of torture in which something is missing
-# takes a quarter of an hour more, or three times its time; and what comes before and after it is slow
-# under the checkers.
+# part_stress NAME PROGRAM MINUTES-OR-NOTHING [OPTION...]: on the debug kernel. With little memory
+# there is a lack of it soon. Without prove, which keeps what a program says to itself for long. A leg
+# of torture in which something is missing takes a quarter of an hour more, or three times its time; and
+# what comes before and after it is slow under the checkers.
 part_stress() {
-	local program=/usr/libexec/hugeodp/stress/$1.t status=0
-	part_vm --kernel debug --mem 2048 --hugepages 96 --timeout $(((${2:-60} * 3 + 120) * 60)) -- \
-		/bin/bash -c "echo $program ..; $program ${2:+--minutes $2} 2>&1 || status=\$?
+	local name=$1 program=/usr/libexec/hugeodp/stress/$2.t minutes=$3 status=0
+	shift 3
+	part_vm --kernel debug --mem 2048 --hugepages 96 \
+		--timeout $(((${minutes:-60} * 3 + 120) * 60)) "$@" -- \
+		/bin/bash -c "echo $program ..; $program ${minutes:+--minutes $minutes} 2>&1 || status=\$?
 			$KMEMLEAK; exit \${status-0}" || status=$?
-	tally_tap "$1" "$status" "$LAB_DIR/expected/skips.$1" <"$RUN_DIR/out"
+	tally_tap "$name" "$status" "$LAB_DIR/expected/skips.$name" <"$RUN_DIR/out"
 }
 
-# Random ioctls, a million of them or as many as fit into HUGEODP_FUZZ_MINUTES
+# The same on the mlx5 model, whose strict reports count as well
+part_stress_mlx5() { part_stress "$1-mlx5" "$1" "$2" --device mlx5 --mlx5 scheme=memory; }
+
+# Random ioctls, a million of them on each device or as many as fit into HUGEODP_FUZZ_MINUTES
 part_fuzz() {
 	stress_minutes HUGEODP_FUZZ_MINUTES
-	part_stress fuzz "$MINUTES"
+	part_stress fuzz fuzz "$MINUTES"
+	part_stress_mlx5 fuzz "$MINUTES"
 }
 
 # Random transfers while all sorts of things happen, for HUGEODP_TORTURE_MINUTES or ten
 part_torture() {
 	stress_minutes HUGEODP_TORTURE_MINUTES
-	part_stress torture "$MINUTES"
+	part_stress torture torture "$MINUTES"
+}
+
+# The same on each device
+part_torture-debug() {
+	part_torture
+	part_stress_mlx5 torture "$MINUTES"
 }
 
 # The defects must show where they are not fixed: a reproducer that passes there tests nothing
