@@ -116,25 +116,6 @@ static void spawn(struct crew *crew, unsigned int i)
 		crew->since[i][k] = now_ms();
 }
 
-static void kill_one(struct crew *crew)
-{
-	unsigned int i = (unsigned int)rng_below(&crew->rng, PROCS);
-	int status;
-
-	kill(crew->pid[i], SIGKILL);
-	if (waitpid(crew->pid[i], &status, 0) != crew->pid[i])
-		fatal("waitpid: %s", strerror(errno));
-	if (!WIFSIGNALED(status)) {
-		/* it has ended, with success or with a message */
-		crew->pid[i] = 0;
-		if (status)
-			atomic_fetch_add(&crew->field->wrong, 1);
-		return;
-	}
-	crew->killed++;
-	spawn(crew, i);
-}
-
 static void show_stack(pid_t pid)
 {
 	char command[128];
@@ -142,6 +123,46 @@ static void show_stack(pid_t pid)
 	snprintf(command, sizeof(command), "cat /proc/%d/task/*/stack >&2", (int)pid);
 	if (system(command))
 		diag("no stacks of process %d", (int)pid);
+}
+
+/* Waits for a process that was killed; false if it is still there after a long time. */
+static bool is_gone(pid_t pid, int *status)
+{
+	uint64_t until = now_ms() + HUNG_S * 1000;
+	pid_t gone;
+
+	while (!(gone = waitpid(pid, status, WNOHANG)) && now_ms() < until)
+		nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L / 4 }, NULL);
+	if (gone < 0)
+		fatal("waitpid: %s", strerror(errno));
+	if (!gone) {
+		diag("a killed process is still there after %u s", HUNG_S);
+		show_stack(pid);
+	}
+	return gone;
+}
+
+/* Kills a process that another one replaces; false if that does not end it. */
+static bool kill_one(struct crew *crew)
+{
+	unsigned int i = (unsigned int)rng_below(&crew->rng, PROCS);
+	int status;
+
+	if (!crew->pid[i])
+		return true;
+	kill(crew->pid[i], SIGKILL);
+	if (!is_gone(crew->pid[i], &status))
+		return false;
+	if (!WIFSIGNALED(status)) {
+		/* it has ended, with success or with a message */
+		crew->pid[i] = 0;
+		if (status)
+			atomic_fetch_add(&crew->field->wrong, 1);
+		return true;
+	}
+	crew->killed++;
+	spawn(crew, i);
+	return true;
 }
 
 /* True if a thread has not come back from a call for too long. */
@@ -206,8 +227,9 @@ static bool run(struct crew *crew, uint64_t until_ms)
 					kill(crew->pid[i], SIGKILL);
 			return false;
 		}
-		if (++ticks % KILL_EVERY_TICKS == 0 && atomic_load(&crew->field->budget))
-			kill_one(crew);
+		if (++ticks % KILL_EVERY_TICKS == 0 && atomic_load(&crew->field->budget) &&
+		    !kill_one(crew))
+			return false;
 		if (ticks % TELL_EVERY_TICKS == 0) {
 			note("%llu calls made", calls - atomic_load(&crew->field->budget));
 			fflush(stdout);
