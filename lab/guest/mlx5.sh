@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The mlx5 devices: the driver is part of the kernel and brings them up by itself.
+# The mlx5 devices: the driver brings them up by itself.
 
 mlx5_active() {
 	local device vendor ports state found=''
@@ -18,6 +18,7 @@ mlx5_active() {
 }
 
 mlx5_up() {
+	load mlx5_ib ib_ipoib rdma_ucm
 	wait_for 300 mlx5_active
 	export HUGEODP_LAB_DEVICE=mlx5_0
 }

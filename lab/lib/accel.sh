@@ -16,7 +16,7 @@ accel_trial() {
 	mapfile -t argv < <(
 		vm_emulator
 		accel_arguments kvm 2
-		printf '%s\n' -m 512 -kernel "$KERNEL/vmlinux" -serial "file:$dir/console" \
+		printf '%s\n' -m 512 -kernel "$(kernel_file)" -serial "file:$dir/console" \
 			-append 'console=ttyS0 panic=-1 tsc=reliable no_timer_check'
 	)
 	setpriv --pdeathsig KILL timeout --foreground -k 1 "$ACCEL_TRIAL_S" \

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Kernels by name: stock (pristine source), hugeodp (with the series), debug (with the series and
-# the checkers). One tree per name is built incrementally; finished images are kept by key.
+# the checkers), and those of debian.sh. One tree per name is built incrementally; finished images
+# are kept by key.
 
-kernel_names='stock hugeodp debug'
+# shellcheck disable=SC2154 # of debian.sh
+kernel_names="stock hugeodp debug $debian_names"
 
 kernel_check_name() {
 	case " $kernel_names " in
@@ -20,7 +22,7 @@ kernel_key() {
 		echo "$name"
 		cat "$SOURCE/version"
 		gcc -dumpfullversion -dumpmachine
-		sed -n '/^kernel_/,/^}/p' "$LAB_DIR/lib/kernel.sh"
+		declare -f kernel_make kernel_build
 		while IFS= read -r fragment; do
 			cat "$fragment"
 		done < <(kconfig_fragments "$name")
@@ -64,10 +66,9 @@ kernel_build() {
 	cp "$tree/src/obj/include/config/kernel.release" "$out/release"
 }
 
-# kernel_require NAME: sets KERNEL to the directory with vmlinux and release
-kernel_require() {
+# kernel_built_require NAME: for a kernel that is compiled here
+kernel_built_require() {
 	local name=$1 key
-	source_require
 	key=$(kernel_key "$name")
 	KERNEL=$CACHE_DIR/image/$name-$key
 	cache_use "$KERNEL" && return 0
@@ -79,4 +80,21 @@ kernel_require() {
 		cache_add "$KERNEL"
 	fi
 	unlock "kernel-$name"
+}
+
+# kernel_require NAME: sets KERNEL to the directory with release and the kernel itself
+kernel_require() {
+	source_require
+	if debian_is "$1"; then
+		debian_require "$1"
+	else
+		kernel_built_require "$1"
+	fi
+}
+
+# kernel_file: the file that is booted: an ELF file through PVH, or the distribution's vmlinuz
+kernel_file() {
+	local file=$KERNEL/vmlinux
+	[[ -e $file ]] || file=$KERNEL/vmlinuz
+	echo "$file"
 }

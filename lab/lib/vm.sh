@@ -24,7 +24,7 @@ vm_defaults() {
 vm_usage() {
 	cat <<-END
 		options of run and shell:
-		  --kernel NAME    stock, hugeodp (default) or debug
+		  --kernel NAME    stock, hugeodp (default), debug, debian or debian-stock
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
 		                   scheme=memory, devices=2, lenient, delay=SEED, trace, log=FILE
@@ -38,7 +38,8 @@ vm_usage() {
 		  --accel NAME     tcg (emulation) or kvm; without it KVM if a guest starts with
 		                   it, and always tcg with --icount
 		  --console        show the kernel's console at the end
-		  --gdb PORT       start when a gdb on this host has connected to PORT
+		  --gdb PORT       start when a gdb on this host has connected to PORT; symbols
+		                   only for kernels that are compiled here
 
 		exit status: the command's; 70 if the kernel complained, or the mlx5 model of the
 		driver; 71 if the machine died, 124 if the time was up, 2 for a wrong command line,
@@ -113,6 +114,9 @@ vm_options() {
 	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
 }
 
+# True if the machine's kernel has modules, and an initramfs to load the first of them
+vm_has_modules() { [[ -d $KERNEL/modules ]]; }
+
 # What the guest's init reads: its own code, the command with its arguments, the settings
 vm_write_lab_share() {
 	local dir=$1
@@ -127,6 +131,7 @@ vm_write_lab_share() {
 		printf 'LAB_RELEASE=%q\n' "$(cat "$KERNEL/release")"
 		printf 'HUGEODP_KERNEL=%q\nHUGEODP_DEVICE=%q\n' "$VM_KERNEL" "$VM_DEVICE"
 		printf 'HUGEODP_ICOUNT=%q\n' "$VM_ICOUNT"
+		printf 'LAB_MODULES=%q\n' "$(vm_has_modules && echo 1)"
 		printf 'LAB_SHARE=%q\nLAB_INTERACTIVE=%q\n' "${VM_SHARE:+1}" "$VM_INTERACTIVE"
 		if [[ -n $VM_INTERACTIVE ]]; then
 			printf 'TERM=%q\nLAB_STTY=%q\n' "${TERM-dumb}" "$(stty size 2>/dev/null)"
@@ -153,21 +158,28 @@ vm_command() {
 	local dir=$1 p9 init append
 	p9=trans=virtio,version=9p2000.L,msize=512000
 	init="mount -t 9p -o ro,$p9 lab /mnt && exec /bin/bash /mnt/init"
-	append="root=root rootfstype=9p rootflags=$p9,cache=loose ro"
-	append+=" console=ttyS0 loglevel=7 panic=-1 oops=panic tsc=reliable no_timer_check"
+	append="console=ttyS0 loglevel=7 panic=-1 oops=panic tsc=reliable no_timer_check"
 	append+=" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 	append+=" hugepagesz=2M hugepages=$VM_HUGEPAGES hugepagesz=1G hugepages=$VM_GIGAPAGES"
-	append+=" transparent_hugepage=always init=/bin/sh -- -c \"$init\""
+	append+=" transparent_hugepage=always"
+	if vm_has_modules; then
+		append+=" nokaslr mitigations=off -- --root ro,$p9,cache=loose /bin/sh"
+	else
+		append+=" root=root rootfstype=9p rootflags=$p9,cache=loose ro init=/bin/sh --"
+	fi
+	append+=" -c \"$init\""
 	mapfile -t QEMU < <(
 		vm_emulator
-		printf '%s\n' -m "$VM_MEM" -kernel "$KERNEL/vmlinux" -append "$append" \
+		printf '%s\n' -m "$VM_MEM" -kernel "$(kernel_file)" -append "$append" \
 			-serial "file:$dir/console" -device virtio-rng-pci \
 			-device virtio-serial-pci,max_ports=8
+		! vm_has_modules || printf '%s\n' -initrd "$KERNEL/initramfs"
 		accel_arguments "$ACCEL" "$VM_SMP"
 		{
 			vm_9p root "$ROOT"
 			vm_9p stage "$STAGE"
 			vm_9p lab "$dir/lab"
+			! vm_has_modules || vm_9p modules "$KERNEL/modules"
 			[[ -z $VM_SHARE ]] || vm_9p share "$(realpath "$VM_SHARE")"
 		} | sed 's/ /\n/'
 		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu
@@ -264,6 +276,15 @@ vm_verdict() {
 	return 71
 }
 
+vm_gdb_hint() {
+	local file=$KERNEL/vmlinux
+	if [[ ! -e $file ]]; then
+		file=''
+		say "kernel $VM_KERNEL has no vmlinux, so gdb shows no symbols"
+	fi
+	say "waiting for: gdb ${file:+$file }-ex 'target remote :$VM_GDB' -ex continue"
+}
+
 # vm_run: boots and runs VM_ARGV; returns the status that the lab exits with
 vm_run() {
 	local dir
@@ -279,8 +300,7 @@ vm_run() {
 	say "the machine: kernel $VM_KERNEL, device $VM_DEVICE, accelerator $ACCEL"
 	[[ $VM_DEVICE != mlx5 ]] || mlx5_prepare "$dir"
 	vm_command "$dir"
-	[[ -z $VM_GDB ]] ||
-		say "waiting for: gdb $KERNEL/vmlinux -ex 'target remote :$VM_GDB' -ex continue"
+	[[ -z $VM_GDB ]] || vm_gdb_hint
 	if [[ $VM_DEVICE == mlx5 ]]; then
 		mlx5_start "$dir"
 		vm_boot "$dir"

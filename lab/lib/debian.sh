@@ -1,0 +1,208 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# The distribution's binary kernel, of the version that the kernel source has: debian-stock with the
+# distribution's own modules, debian with this project's modules beside them, in updates/. An image is
+# a directory with release, vmlinuz, initramfs and modules/, which the machine lays below its root.
+
+debian_names='debian debian-stock'
+
+# Loaded before the machine has its root
+DEBIAN_INITRAMFS_MODULES=(9p 9pnet_virtio overlay)
+# Uncompressed, as every machine loads some of them, and decompression costs under emulation
+DEBIAN_PLAIN=(drivers/infiniband drivers/net/ethernet/mellanox drivers/net/veth.ko.xz)
+
+DEBIAN_HEADERS_SUITE=trixie
+DEBIAN_MODULES=(hugeodp rdma_rxe mlx5_ib)
+
+debian_is() { [[ " $debian_names " == *" $1 "* ]]; }
+
+# debian_release VERSION: prints the release of the kernel in the binary packages of this version
+debian_release() {
+	apt-cache dumpavail | awk -v version="$1" '
+		/^Package: / { name = $2 }
+		/^Version: / && $2 == version && name ~ /^linux-binary-[0-9][^-]*-amd64$/ {
+			sub("linux-binary-", "", name)
+			found = name
+		}
+		END { print found }'
+}
+
+# debian_fetch DIR: release, vmlinuz and modules/ of the version that $SOURCE has
+debian_fetch() {
+	local dir=$1 version release deb
+	rm -rf -- "$dir"
+	mkdir -p "$dir/debs" "$dir/modules"
+	version=$(<"$SOURCE/version")
+	apt_private "$SOURCE_SUITE"
+	apt-get -q update
+	release=$(debian_release "$version")
+	[[ -n $release ]] ||
+		die "$SOURCE_SUITE no longer has the kernel $version, which $SOURCE has the source of:" \
+			"remove that directory, and both are fetched in today's version"
+	(
+		cd "$dir/debs" || exit
+		apt-get -q download "linux-base-$release=$version" "linux-binary-$release=$version" \
+			"linux-modules-$release=$version"
+	)
+	for deb in "$dir"/debs/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -xf - -C "$dir/modules" ./usr/lib/modules
+	done
+	rm -rf -- "$dir/debs"
+	mv "$dir/modules/usr/lib/modules/$release/vmlinuz" "$dir/vmlinuz"
+	echo "$release" >"$dir/release"
+}
+
+# debian_depmod DIR: for the modules of an image
+debian_depmod() {
+	root_exec "$1/modules:modules" -- depmod -b /run/modules/usr "$(<"$1/release")"
+}
+
+# debian_initramfs_modules DIR: prints the files of what the initramfs loads, in that order, as they
+# are called in DIR
+debian_initramfs_modules() {
+	root_exec "$1/modules:modules:ro" -- modprobe -d /run/modules/usr -S "$(<"$1/release")" \
+		--show-depends -a "${DEBIAN_INITRAMFS_MODULES[@]}" |
+		awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
+# debian_initramfs DIR: the root file system that loads modules and mounts the real one
+debian_initramfs() {
+	local dir=$1 tree=$1/tree module n=10
+	mkdir -p "$tree"/{bin,dev,modules,root}
+	cp "$LAB_DIR/guest/init0" "$tree/init"
+	cp "$ROOT/usr/bin/busybox" "$tree/bin/"
+	ln -s busybox "$tree/bin/sh"
+	while IFS= read -r module; do
+		# copies what is not compressed
+		xz -dcf "$dir/${module#/run/}" >"$tree/modules/$n-$(basename "$module" .xz)"
+		n=$((n + 1))
+	done < <(debian_initramfs_modules "$dir")
+	[[ $n -gt 10 ]] || die "no modules for the initramfs"
+	# shellcheck disable=SC2016 # expanded inside the root
+	root_exec "$tree:tree:ro" -- /bin/sh -euc \
+		'cd /run/tree && find . | sort | busybox cpio -o -H newc -R 0:0' >"$dir/initramfs"
+	rm -rf -- "$tree"
+}
+
+debian_stock_make() {
+	local dir=$1
+	persist debian_fetch "$dir"
+	(
+		cd "$dir/modules/usr/lib/modules/$(<"$dir/release")/kernel" || exit
+		find "${DEBIAN_PLAIN[@]}" -name '*.ko.xz' -exec xz -d -- {} +
+	)
+	debian_depmod "$dir"
+	debian_initramfs "$dir"
+}
+
+debian_stock_key() {
+	{
+		cat "$SOURCE/version" "$LAB_DIR/guest/init0"
+		echo "${DEBIAN_INITRAMFS_MODULES[*]} ${DEBIAN_PLAIN[*]}"
+		declare -f debian_release debian_fetch debian_depmod debian_initramfs_modules \
+			debian_initramfs debian_stock_make
+	} | hash_text
+}
+
+# Sets KERNEL to the image with the distribution's own modules, made first if needed
+debian_stock_require() {
+	KERNEL=$CACHE_DIR/image/debian-stock-$(debian_stock_key)
+	cache_use "$KERNEL" && return 0
+	host_require
+	lock kernel-debian-stock
+	if [[ ! -d $KERNEL ]]; then
+		run_dir_create
+		# the source comes through the same state of apt
+		lock source
+		step "fetching Debian's kernel ($SOURCE_SUITE)" debian_stock_make "$RUN_DIR/new"
+		unlock source
+		cache_add "$KERNEL"
+	fi
+	unlock kernel-debian-stock
+}
+
+debian_headers_packages() {
+	echo "make,patch,xz-utils,gcc-14,libc6-dev,linux-headers-$1=$(<"$SOURCE/version")"
+}
+
+debian_headers_make() {
+	deb_root "$DEBIAN_HEADERS_SUITE" "$1" "$2" "deb $(apt_mirror) $SOURCE_SUITE main"
+}
+
+# Sets HEADERS_ROOT to the root that has the headers of the kernel RELEASE and the compiler that
+# belongs to them, made first if needed
+debian_headers_require() {
+	local packages key
+	packages=$(debian_headers_packages "$1")
+	key=$({
+		echo "$packages"
+		declare -f debian_headers_make deb_root
+	} | hash_text)
+	HEADERS_ROOT=$CACHE_DIR/debroot/headers-$key
+	cache_use "$HEADERS_ROOT" && return 0
+	host_require
+	lock headers
+	if [[ ! -d $HEADERS_ROOT ]]; then
+		run_dir_create
+		step "making a root with the headers of Debian's kernel" \
+			debian_headers_make "$RUN_DIR/new" "$packages"
+		cache_add "$HEADERS_ROOT"
+	fi
+	unlock headers
+}
+
+# Names of the files that the modules are made of, NUL-separated
+debian_modules_files() { tree_files | grep -zE '^(kernel|kernel-headers)/'; }
+
+# debian_modules_make STOCK NEW: the image STOCK with this project's modules
+debian_modules_make() {
+	local stock=$1 new=$2 work=$RUN_DIR/modules release module
+	release=$(<"$stock/release")
+	rm -rf -- "$work" "$new"
+	mkdir -p "$work/tmp"
+	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE/tree:source:ro" \
+		"$TOP_DIR/kernel:project/kernel:ro" \
+		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- \
+		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build /run/source \
+		"/usr/lib/modules/$release/build" /run/work/out
+	# the same files, but for those of depmod, which replaces its own
+	cp -al "$stock" "$new"
+	mkdir "$new/modules/usr/lib/modules/$release/updates"
+	for module in "${DEBIAN_MODULES[@]}"; do
+		cp "$work/out/$module.ko" "$new/modules/usr/lib/modules/$release/updates/"
+	done
+	debian_depmod "$new"
+	rm -rf -- "$work"
+}
+
+debian_modules_key() {
+	{
+		echo "${KERNEL##*/} ${HEADERS_ROOT##*/} ${DEBIAN_MODULES[*]}"
+		declare -f debian_modules_make
+		debian_modules_files | hash_files "$TOP_DIR"
+	} | hash_text
+}
+
+# Sets KERNEL, now the image debian-stock, to the one with this project's modules, made first if needed
+debian_modules_require() {
+	local stock=$KERNEL
+	debian_headers_require "$(<"$stock/release")"
+	KERNEL=$CACHE_DIR/image/debian-$(debian_modules_key)
+	cache_use "$KERNEL" && return 0
+	host_require
+	lock kernel-debian
+	if [[ ! -d $KERNEL ]]; then
+		run_dir_create
+		step "building modules for Debian's kernel" debian_modules_make "$stock" "$RUN_DIR/new"
+		cache_add "$KERNEL"
+	fi
+	unlock kernel-debian
+}
+
+# debian_require NAME: sets KERNEL to the directory of the image
+debian_require() {
+	root_require
+	debian_stock_require
+	[[ $1 == debian-stock ]] || debian_modules_require
+}
