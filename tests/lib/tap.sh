@@ -4,6 +4,9 @@
 
 TAP_N=0 TAP_FAILED=0
 
+# True if the kernel answers page size requests; "stock" ends the names of those that do not
+has_series() { [[ ${HUGEODP_KERNEL-} != *stock ]]; }
+
 # ok NAME COMMAND...: a test point, passed if the command succeeds; else prints the files in $dir
 ok() {
 	local name=$1

@@ -123,7 +123,7 @@ ip netns del far
 data 'pinned over base'
 # the stock driver ends a page fault with an error if the memory is busy for a second, as it is when
 # the machine is slow
-if [[ ${HUGEODP_KERNEL-} != stock ]]; then
+if has_series; then
 	data_faults 'odp over base'
 	data_faults '2M over hugetlb untouched'
 fi

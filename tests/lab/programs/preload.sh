@@ -13,7 +13,7 @@ thp_before=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
 trap 'jobs -p | xargs -r kill 2>/dev/null || true; echo "$thp_before" >$thp; rm -rf "$dir"' EXIT
 
 series=1
-[[ $HUGEODP_KERNEL != stock ]] || series=''
+has_series || series=''
 # rxe maps all present memory when the page size changes; mlx5 starts with an empty table and maps
 # memory when it is accessed
 case $HUGEODP_DEVICE in

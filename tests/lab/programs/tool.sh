@@ -8,7 +8,7 @@ source "$(dirname "$0")/tap.sh"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 source=kernel
-[[ $HUGEODP_KERNEL != stock ]] || source=library
+has_series || source=library
 
 hugeodp info --json >"$dir/info"
 ok "info: both devices" json "$dir/info" 'len(v[0]["devices"]) >= 2 or v[0]["devices"]'
@@ -66,7 +66,7 @@ ok "mr: the MR of a process" json "$dir/mr" \
 	"any(m.get('pid') == $pid and m['length'] == 12345678 for m in v[0])"
 ok "mr: its key, for root" json "$dir/mr" \
 	"[m for m in v[0] if m.get('pid') == $pid and 'lkey' in m]"
-if [[ $HUGEODP_KERNEL == stock ]]; then
+if ! has_series; then
 	ok "mr: no page size where the driver reports none" json "$dir/mr" \
 		"not any('odp_page_shift' in m for m in v[0])"
 else
