@@ -161,11 +161,12 @@ debian_modules_make() {
 	release=$(<"$stock/release")
 	rm -rf -- "$work" "$new"
 	mkdir -p "$work/tmp"
-	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE/tree:source:ro" \
+	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE/tree:source:ro" "$stock/modules:stock:ro" \
 		"$TOP_DIR/kernel:project/kernel:ro" \
 		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- \
 		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build /run/source \
-		"/usr/lib/modules/$release/build" /run/work/out
+		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
+		/run/work/out
 	# the same files, but for those of depmod, which replaces its own
 	cp -al "$stock" "$new"
 	mkdir "$new/modules/usr/lib/modules/$release/updates"
