@@ -123,6 +123,30 @@ deb_try() {
 	tally_unittest "packages-$suite" "$LAB_DIR/expected/python" "$RUN_DIR/out"
 }
 
+# deb_dkms_install DEBS ROOT: a system with the distribution's kernel, for which DKMS builds our modules
+deb_dkms_install() {
+	local debs=$1 root=$2 version release
+	version=$(<"$SOURCE/version")
+	release=$(<"$KERNEL/release")
+	(cd "$debs" && dpkg-scanpackages --multiversion . >Packages)
+	deb_root "$DEBIAN_HEADERS_SUITE" "$root" \
+		"hugeodp-dkms,iproute2,linux-headers-$release=$version,linux-modules-$release=$version,linux-binary-$release=$version,$SOURCE_PACKAGE=$version" \
+		"deb $(apt_mirror) $SOURCE_SUITE main" "deb [trusted=yes] copy:$debs ./"
+}
+
+# deb_dkms DEBS ROOT: the modules of the package, in the distribution's kernel
+deb_dkms() {
+	local debs=$1 root=$2 status=0
+	source_require
+	debian_stock_require
+	step "building the modules of the package hugeodp-dkms" deb_dkms_install "$debs" "$root"
+	cp "$TOP_DIR/packaging/tests/try-dkms.sh" "$root/mnt"
+	part_vm --kernel debian-stock --device none --timeout 1800 --share "$root" -- \
+		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try-dkms.sh || status=$?
+	tally_tap packages-dkms "$status" /dev/null <"$RUN_DIR/out"
+	rm -rf -- "$root"
+}
+
 # deb_lint OUT: nothing to complain of
 deb_lint() {
 	ROOT=$DEB_ROOT root_exec "$1:debs:ro" -- /bin/bash -c \

@@ -321,6 +321,7 @@ part_packages() {
 	for suite in "${DEB_SUITES[@]}"; do
 		deb_test "$suite"
 	done
+	deb_dkms "$RUN_DIR/deb/$DEBIAN_HEADERS_SUITE" "$RUN_DIR/deb/dkms-root"
 	rpm_test "$RUN_DIR/deb/$RPM_SUITE"
 }
 

@@ -163,7 +163,7 @@ vm_command() {
 	append+=" hugepagesz=2M hugepages=$VM_HUGEPAGES hugepagesz=1G hugepages=$VM_GIGAPAGES"
 	append+=" transparent_hugepage=always"
 	if vm_has_modules; then
-		append+=" nokaslr mitigations=off -- --root ro,$p9,cache=loose /bin/sh"
+		append+=" nokaslr mitigations=off iomem=relaxed -- --root ro,$p9,cache=loose /bin/sh"
 	else
 		append+=" root=root rootfstype=9p rootflags=$p9,cache=loose ro init=/bin/sh --"
 	fi

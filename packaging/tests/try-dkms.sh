@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Tests the installed package hugeodp-dkms on the kernel that it built modules for, which has no RDMA
+# module loaded. Writes TAP.
+set -uo pipefail
+
+release=$(uname -r)
+source=$(echo /usr/src/hugeodp-*)
+tests=0
+bad=0
+
+# check NAME COMMAND...
+check() {
+	local name=$1
+	shift
+	tests=$((tests + 1))
+	if "$@"; then
+		echo "ok $tests - $name"
+	else
+		echo "not ok $tests - $name"
+		bad=$((bad + 1))
+	fi
+}
+
+built() { dkms status -k "$release" | grep -q '^hugeodp.*: installed'; }
+
+# from FOLDER MODULE...: where modprobe takes them from
+from() {
+	local folder=$1 module
+	shift
+	for module in "$@"; do
+		[[ $(modinfo -k "$release" -F filename "$module") == */"$release/$folder/"* ]] || return 1
+	done
+}
+
+loaded() {
+	modprobe -a veth rdma_rxe ib_uverbs &&
+		ip link add veth8 type veth peer name veth9 &&
+		rdma link add dkms0 type rxe netdev veth8 &&
+		[[ $(</sys/class/infiniband/dkms0/hugeodp_abi) == driver ]] &&
+		rdma link delete dkms0 &&
+		modprobe -r rdma_rxe hugeodp
+}
+
+# refuses WORD COMMAND...: the command fails, with a sentence that has the word in it
+refuses() {
+	local word=$1 said
+	shift
+	! said=$("$@" 2>&1) && grep -q -e "$word" <<<"$said"
+}
+
+removed() {
+	dpkg --purge hugeodp-dkms && from kernel rdma_rxe mlx5_ib && ! modinfo -k "$release" hugeodp 2>&1 &&
+		modprobe rdma_rxe && [[ ! -e /sys/module/hugeodp ]]
+}
+
+check "DKMS has built the modules" built
+check "modprobe prefers them" from updates/dkms hugeodp rdma_rxe mlx5_ib
+check "they load into the distribution's kernel, and unload" loaded
+check "a kernel that is not installed is named" \
+	refuses 'linux-headers-7.3.0-none' "$source/kernel/modules/dkms-build" 7.3.0-none /nowhere
+check "headers of a kernel are needed" \
+	refuses 'no headers' "$source/kernel/modules/build" / /nowhere / /tmp/out
+check "removal leaves the distribution's modules" removed
+echo "1..$tests"
+[[ $bad == 0 ]]
