@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The kernel series as mail, see kernel/format-series: what a maintainer would get, applied and checked.
+# The kernel series as mail, see kernel/format-series: what a maintainer would get, applied and checked;
+# and its selftests.
 
 MAIL_SENDER='Lab Test <lab@example.org>'
 
@@ -63,6 +64,53 @@ mail_each() {
 	[[ $status == 0 ]] || tally fail "series: mail_check.py ended with status $status"
 }
 
+# The selftests of the series in the source's own frame, and the headers that they include
+selftests_tree() {
+	local tree=$1 top=$SOURCE/tree/tools/testing/selftests
+	mkdir -p "$tree/usr/include"
+	series_selftests "$SOURCE/tree" "$tree"
+	cp -r "$top"/{lib.mk,kselftest,kselftest.h,kselftest_harness.h} "$tree/tools/testing/selftests/"
+	cp -r "$SOURCE/tree/include/uapi/rdma" "$tree/usr/include/"
+	cp "$TOP_DIR"/kernel-headers/rdma/*.h "$tree/usr/include/rdma/"
+}
+
+selftests_build() {
+	root_exec "$1:linux" -- \
+		make -C /run/linux/tools/testing/selftests/rdma USERCFLAGS=-Werror
+}
+
+# selftests_run KERNEL TREE NAME...: in a machine without devices, as the tests make their own
+selftests_run() {
+	local kernel=$1 tree=$2
+	shift 2
+	# shellcheck disable=SC2016 # expanded in the machine
+	part_vm --kernel "$kernel" --device none --share "$tree" --timeout 1800 -- /bin/bash -c '
+		cd /mnt/share/tools/testing/selftests/rdma
+		for name; do
+			echo "$name.t .."
+			"./$name.sh" || status=$?
+		done
+		exit "${status-0}"' bash "$@"
+}
+
+# Those of the kernel with the series have to pass, and that of the data to fail without it
+selftests_test() {
+	local tree=$RUN_DIR/selftests status=0 names=() file
+	root_require
+	selftests_tree "$tree"
+	tally_check series/selftests-build selftests_build "$tree"
+	# a test is a script and a program of one name
+	for file in "$TOP_DIR"/kernel/selftests/rdma/*.sh; do
+		file=${file%.sh}
+		[[ ! -f $file.c ]] || names+=("${file##*/}")
+	done
+	[[ -x $tree/tools/testing/selftests/rdma/${names[0]} ]] || return 0
+	selftests_run hugeodp "$tree" "${names[@]}" || status=$?
+	tally_tap series "$status" /dev/null <"$RUN_DIR/out"
+	selftests_run stock "$tree" rxe_odp_data || true
+	tally_check series/data-is-wrong-on-stock grep -q '^not ok .* the address$' "$RUN_DIR/out"
+}
+
 # All of it. A series of mail that does not apply ends the test.
 mail_test() {
 	local series mail=$RUN_DIR/mail
@@ -74,6 +122,7 @@ mail_test() {
 	tally_check series/format mail_format --from "$MAIL_SENDER" "$SOURCE/tree" "$mail"
 	[[ -d $mail ]] || return 0
 	series_apply "$SOURCE/tree" "$RUN_DIR/want"
+	series_selftests "$SOURCE/tree" "$RUN_DIR/want"
 	mail_pristine
 	for series in fixes mm rdma mlx5; do
 		tally_check "series/am-$series" mail_git am -q --empty=drop "$mail/$series.mbox"

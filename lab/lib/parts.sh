@@ -328,8 +328,11 @@ part_packages() {
 # Needs a root of its own as well
 part_clients() { clients_test; }
 
-# The kernel series as mail: applied, compared with what the lab builds, and checked
-part_series() { mail_test; }
+# The kernel series as mail: applied, compared with what the lab builds, and checked; its selftests
+part_series() {
+	mail_test
+	selftests_test
+}
 
 part_self() {
 	local status=0 files=("$LAB_DIR"/tests/*.t)

@@ -13,14 +13,16 @@ series_files() {
 	)
 }
 
+# series_patches FOLDER: the patches of the list in a folder of kernel/
 series_patches() {
-	local list=$TOP_DIR/kernel/patches/series
-	[[ ! -f $list ]] || grep -v -e '^#' -e '^[[:space:]]*$' "$list"
+	local folder=$TOP_DIR/kernel/$1
+	[[ ! -f $folder/series ]] ||
+		grep -v -e '^#' -e '^[[:space:]]*$' "$folder/series" | sed "s,^,$folder/,"
 }
 
 # series_apply PRISTINE OUT: OUT gets just the files that differ from the pristine tree
 series_apply() {
-	local pristine=$1 out=$2 patch file
+	local pristine=$1 out=$2 file
 	mkdir -p "$out/include/uapi/rdma"
 	if [[ -d $TOP_DIR/kernel/tree ]]; then
 		cp -a "$TOP_DIR/kernel/tree/." "$out/"
@@ -28,8 +30,21 @@ series_apply() {
 	for file in "$TOP_DIR"/kernel-headers/rdma/*.h; do
 		[[ ! -f $file ]] || cp -a "$file" "$out/include/uapi/rdma/"
 	done
+	series_patch "$pristine" "$out" patches
+}
+
+# series_selftests PRISTINE OUT: the same for the selftests, which no kernel is built from
+series_selftests() {
+	local pristine=$1 out=$2
+	mkdir -p "$out/tools/testing/selftests/rdma"
+	cp -a "$TOP_DIR/kernel/selftests/rdma/." "$out/tools/testing/selftests/rdma/"
+	series_patch "$pristine" "$out" selftests
+}
+
+# series_patch PRISTINE OUT FOLDER: apply the patches of a folder
+series_patch() {
+	local pristine=$1 out=$2 patch file
 	while IFS= read -r patch; do
-		patch=$TOP_DIR/kernel/patches/$patch
 		while IFS= read -r file; do
 			if [[ ! -e $out/$file && -e $pristine/$file ]]; then
 				mkdir -p "$out/$(dirname "$file")"
@@ -38,7 +53,7 @@ series_apply() {
 		done < <(sed -nE 's/^(---|\+\+\+) [ab]\/([^\t]*).*/\2/p' "$patch")
 		patch -d "$out" -p1 --no-backup-if-mismatch --fuzz=0 -s <"$patch" ||
 			die "$patch does not apply"
-	done < <(series_patches)
+	done < <(series_patches "$3")
 }
 
 # series_sync PRISTINE APPLIED TREE: TREE (once a copy of PRISTINE) becomes PRISTINE with APPLIED
