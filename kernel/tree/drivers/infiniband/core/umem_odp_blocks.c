@@ -277,12 +277,20 @@ static int odp_fault_next(struct odp_fill *fill, u64 start, u64 end)
  */
 static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 {
-	struct ib_odp_look *look =
-		odp_look_for(fill, start, end, (unsigned int)__ffs64(fill->geo.sizes));
+	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
+	u64 span = ODP_LOOK_BATCH << shift;
 	struct ib_odp_block blocks[ODP_FEW];
 	unsigned int nr = ODP_FEW;
+	struct ib_odp_look *look;
 	int ret;
 
+	/*
+	 * Without faults a look does not stop at what is not there. It holds mmap_lock,
+	 * and no signal ends it, so it gets no more than a window.
+	 */
+	if (!fill->fault)
+		end = min(end, ALIGN_DOWN(start, span) + span);
+	look = odp_look_for(fill, start, end, shift);
 	look->seq = mmu_interval_read_begin(look->notifier);
 	ret = ib_odp_look_mixed(look, fill->geo.sizes, blocks, &nr, next);
 	if (ret == -EBUSY)
