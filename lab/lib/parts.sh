@@ -3,10 +3,10 @@
 #
 # The parts of lab/lab test. Each leaves its results with tally.
 
-PARTS=(shell unit lab stock rdma-core python kunit bench self torture)
+PARTS=(shell unit lab mlx5-short stock rdma-core python kunit bench self torture)
 PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients series)
 # of which single tests can be run
-PARTS_NAMED=(unit lab stock self debug compilers mlx5 hostile)
+PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 hostile)
 # these tests only, or all if there are none
 TEST_NAMES=()
 
@@ -141,11 +141,20 @@ part_label() {
 }
 
 part_lab() {
-	part_label lab hugeodp rxe : --mem 4608 --gigapages 1
+	part_label lab debian rxe : --mem 4608 --gigapages 1
 	# a machine in which tables for all that is registered would not fit
-	part_label lab-small hugeodp rxe-small : --mem 2048 --hugepages 0
+	part_label lab-small debian rxe-small : --mem 2048 --hugepages 0
 	# of the part hostile, what takes seconds
-	part_label lab-quick hugeodp rxe-quick : --mem 4096
+	part_label lab-quick debian rxe-quick : --mem 4096
+}
+
+# The mlx5 driver in both page-fault schemes, with delays of the device
+part_mlx5-short() {
+	local scheme
+	for scheme in transport memory; do
+		part_label "mlx5-short-$scheme" debian "mlx5-short-$scheme" : --device mlx5 \
+			--mlx5 "scheme=$scheme,delay=1" --mem 4608 --gigapages 1
+	done
 }
 
 # kmemleak reports what two scans in a row find; the report is a complaint like any other.
@@ -216,11 +225,11 @@ part_torture-debug() {
 }
 
 # The defects must show where they are not fixed: a reproducer that passes there tests nothing
-part_stock() { part_label stock stock stock-rxe; }
+part_stock() { part_label stock debian-stock stock-rxe; }
 
 part_rdma-core() {
 	local kernel status
-	for kernel in stock hugeodp; do
+	for kernel in debian-stock debian; do
 		status=0
 		part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c '
 			cd /usr/libexec/rdma-core
@@ -243,14 +252,14 @@ part_unittest() {
 # The Python package: its own tests, then rdma-core's with a page size request for every ODP MR
 part_python() {
 	local status=0
-	part_unittest python hugeodp test_hugeodp.py
-	part_unittest python-stock stock test_stock.py
+	part_unittest python debian test_hugeodp.py
+	part_unittest python-stock debian-stock test_stock.py
 	part_vm --timeout 1800 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 /usr/libexec/hugeodp/pyverbs/rdma_core.py \
 			tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
 	[[ $status == [01] ]] || tally fail "rdma-core-python: ended with status $status"
-	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.hugeodp" "$RUN_DIR/out"
+	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.debian" "$RUN_DIR/out"
 }
 
 # The mlx5 driver on the software device: lab tests, torture, and rdma-core's whole suite; and, with
@@ -289,7 +298,7 @@ part_mlx5_tests() {
 # part_mlx5_torture SCHEME: what torture.t has for a device that no command removes
 part_mlx5_torture() {
 	local program=/usr/libexec/hugeodp/stress/torture.t status=0
-	part_vm --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
+	part_vm --kernel hugeodp --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
 		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1" || status=$?
 	tally_tap "mlx5-torture-$1" "$status" /dev/null <"$RUN_DIR/out"
 }

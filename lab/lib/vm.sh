@@ -4,7 +4,7 @@
 # The machine: options, boot, and what became of the command.
 
 vm_defaults() {
-	VM_KERNEL=hugeodp
+	VM_KERNEL=debian
 	VM_DEVICE=rxe
 	VM_SHARE=''
 	VM_MEM=3072
@@ -24,7 +24,7 @@ vm_defaults() {
 vm_usage() {
 	cat <<-END
 		options of run and shell:
-		  --kernel NAME    stock, hugeodp (default), debug, debian or debian-stock
+		  --kernel NAME    debian (default), debian-stock, hugeodp, stock or debug
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
 		                   scheme=memory, devices=2, lenient, delay=SEED, trace, log=FILE

@@ -12,7 +12,7 @@ for part in common host progress accel; do
 	source "$LAB_DIR/lib/$part.sh"
 done
 
-vm() { lab run --device none --mem 1024 --hugepages 0 --kernel stock "$@"; }
+vm() { lab run --device none --mem 1024 --hugepages 0 --kernel debian-stock "$@"; }
 
 vm --accel tcg -- true
 is 'emulation: status' "$STATUS" 0

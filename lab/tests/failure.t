@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
-vm() { lab run --device none --mem 1024 --hugepages 0 --kernel stock "$@"; }
+vm() { lab run --device none --mem 1024 --hugepages 0 --kernel debian-stock "$@"; }
 
 vm -- bash -c 'echo "BUG: made up by a test" >/dev/kmsg'
 is 'the kernel complains: status' "$STATUS" 70
@@ -35,7 +35,7 @@ begin() {
 	# the word to wait for must not be the one of the round before
 	: >"$started"
 	set -m
-	env --default-signal "$LAB" run --kernel stock "$@" -- \
+	env --default-signal "$LAB" run --kernel debian-stock "$@" -- \
 		bash -c 'echo started; exec sleep 1000' >"$started" 2>&1 &
 	pid=$!
 	set +m
