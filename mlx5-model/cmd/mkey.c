@@ -4,18 +4,15 @@
 #include "cmd/handler.h"
 #include "data/xlate.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define MKEY_XLT_MAX (2ull << 30)
 #define MKEY_XLT_TOTAL_MAX (4ull << 30)
-/* Sizes of a KSM's entries where the capabilities say nothing else */
-#define MKEY_PAGE_LEAST 12
-#define MKEY_PAGE_MOST 31
 
 void mkey_refresh(struct mkey *mkey)
 {
 	const uint8_t *c = mkey->context;
+	bool was_free = mkey->free;
 
 	mkey->key = mkey->index << 8 | IFC_GET(mkc, c, mkey_7_0);
 	mkey->mode = IFC_GET(mkc, c, access_mode_4_2) << 2 | IFC_GET(mkc, c, access_mode_1_0);
@@ -26,38 +23,8 @@ void mkey_refresh(struct mkey *mkey)
 	mkey->start = IFC_GET(mkc, c, start_addr);
 	mkey->length = IFC_GET(mkc, c, len);
 	mkey->page_shift = IFC_GET(mkc, c, log_page_size);
-}
-
-/* The logs of the least and of the largest page size of a KSM, as drivers read the capabilities */
-static void mkey_ksm_limits(const struct dev *dev, unsigned int *least, unsigned int *most)
-{
-	const uint8_t *caps = dev->caps_general_2;
-
-	*least = IFC_GET(cmd_hca_cap_2, caps, log_min_mkey_entity_size);
-	if (IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer_valid))
-		*least = IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer);
-	if (*least < MKEY_PAGE_LEAST)
-		*least = MKEY_PAGE_LEAST;
-	*most = IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer);
-	if (!*most ||
-	    (*most > MKEY_PAGE_MOST && !IFC_GET(cmd_hca_cap_2, caps, umr_log_entity_size_5)))
-		*most = MKEY_PAGE_MOST;
-}
-
-void mkey_check(struct dev *dev, const struct mkey *mkey)
-{
-	unsigned int least, most;
-
-	if (mkey->free || mkey->mode != MKEY_KSM)
-		return;
-	mkey_ksm_limits(dev, &least, &most);
-	if (mkey->page_shift < least || mkey->page_shift > most)
-		strict_report(dev, "mkey %#x: KSM with entries of 2^%u, announced are 2^%u to 2^%u",
-			      mkey->key, mkey->page_shift, least, most);
-	else if (mkey->start & ((1ull << mkey->page_shift) - 1))
-		strict_report(dev, "mkey %#x: KSM starts at %#" PRIx64
-			      ", not aligned to its entries of 2^%u",
-			      mkey->key, mkey->start, mkey->page_shift);
+	if (mkey->free && !was_free)
+		mkey->fresh = 0;
 }
 
 size_t mkey_entry_size(const struct mkey *mkey)
@@ -65,7 +32,7 @@ size_t mkey_entry_size(const struct mkey *mkey)
 	return mkey->mode == MKEY_MTT ? sizeof(uint64_t) : MKEY_OCTWORD;
 }
 
-static bool mkey_entry_present(const struct mkey *mkey, const uint8_t *entry)
+bool mkey_entry_present(const struct mkey *mkey, const uint8_t *entry)
 {
 	uint32_t key;
 
@@ -89,6 +56,8 @@ void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8
 		zapped += mkey_entry_present(mkey, mkey->xlt + offset + i) &&
 			  !mkey_entry_present(mkey, data + i);
 	memcpy(mkey->xlt + offset, data, length);
+	if (offset <= mkey->fresh && offset + length > mkey->fresh)
+		mkey->fresh = offset + length;
 	dev->stats.xlt_entries_written += length / size;
 	dev->stats.xlt_bytes_written += length;
 	dev->stats.zapped_entries += zapped;
@@ -111,6 +80,7 @@ static enum cmd_status mkey_alloc_xlt(struct dev *dev, struct mkey *mkey)
 	if (mkey->xlt_size > MKEY_XLT_MAX ||
 	    dev->stats.mkey_xlt_bytes + mkey->xlt_size > MKEY_XLT_TOTAL_MAX)
 		return CMD_NO_RESOURCES;
+	mkey->fresh = mkey->xlt_size;
 	mkey->xlt = calloc(1, mkey->xlt_size + 1);
 	return mkey->xlt ? CMD_OK : CMD_NO_RESOURCES;
 }
@@ -161,7 +131,7 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 		return status;
 	}
 	mkey_refresh(mkey);
-	mkey_check(dev, mkey);
+	mkey_check(dev, mkey, NULL);
 	dev->stats.mkeys++;
 	dev->stats.mkey_xlt_bytes += mkey->xlt_size;
 	if (dev->stats.mkey_xlt_bytes > dev->stats.mkey_xlt_bytes_peak)

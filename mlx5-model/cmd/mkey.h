@@ -5,6 +5,7 @@
 #include "base/dev.h"
 
 #define MKEY_OCTWORD 16
+#define MKEY_UNIT 64 /* bytes: the table is written in units of this */
 #define MKEY_QPN_ANY 0xffffffu
 
 /* Find by index; the low byte of a key is a version that the caller compares */
@@ -15,11 +16,18 @@ static inline struct mkey *mkey_get(struct dev *dev, uint32_t key)
 
 /* Call after the context changed */
 void mkey_refresh(struct mkey *mkey);
-/* Strict mode: what hardware requires of a key that is in use, and nothing here depends on */
-void mkey_check(struct dev *dev, const struct mkey *mkey);
-/* Entries [offset, offset + length) in bytes become data; what lies beyond the table is cut off. */
+/*
+ * Strict mode: what hardware requires of a key that is in use, and nothing here depends on. before is
+ * what the key was until the UMR that changed it, NULL for a new key.
+ */
+void mkey_check(struct dev *dev, const struct mkey *mkey, const struct mkey *before);
+/*
+ * Entries [offset, offset + length) in bytes become data; what lies beyond the table is cut off, as
+ * drivers write units of MKEY_UNIT.
+ */
 void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8_t *data,
 		uint64_t length);
+bool mkey_entry_present(const struct mkey *mkey, const uint8_t *entry);
 /* Size of one entry in the table */
 size_t mkey_entry_size(const struct mkey *mkey);
 void mkey_release(void *mkey);

@@ -58,8 +58,8 @@ enum umr_mask {
 
 /* What mkey_check() looks at */
 #define UMR_MASK_PLACE                                                                        \
-	(1ull << UMR_MASK_PAGE_SIZE | 1ull << UMR_MASK_START | 1ull << UMR_MASK_FREE |        \
-	 1ull << UMR_MASK_PAGE_SIZE_5)
+	(1ull << UMR_MASK_LENGTH | 1ull << UMR_MASK_PAGE_SIZE | 1ull << UMR_MASK_START |      \
+	 1ull << UMR_MASK_FREE | 1ull << UMR_MASK_PAGE_SIZE_5)
 
 struct umr {
 	unsigned int flags;
@@ -92,6 +92,11 @@ static void umr_check(struct dev *dev, const struct xlate_origin *origin, uint32
 	if (reserved_bytes(wqe + 1, UMR_OCTWORDS - 1) ||
 	    reserved_bytes(wqe + UMR_RESERVED, UMR_CONTROL - UMR_RESERVED))
 		strict_report(dev, "UMR of key %#x with reserved bits in its control segment", key);
+	if (umr->offset % MKEY_UNIT || umr->length % MKEY_UNIT)
+		strict_report(dev,
+			      "UMR of key %#x: %" PRIu64 " bytes of its table at %" PRIu64
+			      ", not in units of %u",
+			      key, umr->length, umr->offset, MKEY_UNIT);
 	/* what the mask does not select may be anything; the kernel's driver alone clears it */
 	if (origin->any_pd)
 		reserved_report(dev, "UMR's", "mkey", reserved_mkc, umr->context);
@@ -179,6 +184,19 @@ static bool umr_allowed(const struct mkey *mkey, const struct xlate_origin *orig
 					    IFC_GET(mkc, umr->context, pd) != origin->pd));
 }
 
+/* Drivers round up to the next unit, which need not be in the table as a whole */
+static bool umr_fits(struct dev *dev, const struct mkey *mkey, const struct umr *umr)
+{
+	uint64_t table = (mkey->xlt_size + MKEY_UNIT - 1) / MKEY_UNIT * MKEY_UNIT;
+
+	if (!umr->length || (umr->offset <= table && umr->length <= table - umr->offset))
+		return true;
+	strict_report(dev,
+		      "UMR of key %#x: %" PRIu64 " bytes at %" PRIu64 " of a table of %" PRIu64,
+		      mkey->key, umr->length, umr->offset, mkey->xlt_size);
+	return false;
+}
+
 enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
 			      const uint8_t *wqe, size_t length, enum syndrome *syndrome,
 			      struct xlate_miss *miss)
@@ -186,6 +204,7 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 	struct mkey *mkey = mkey_get(dev, key);
 	struct umr umr = { 0 };
 	enum xlate_result result;
+	struct mkey before;
 
 	*syndrome = SYNDROME_LOCAL_OPERATION;
 	if (length < UMR_HEADER)
@@ -197,6 +216,9 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 		strict_report(dev, "UMR of key %#x with flags %#x refused", key, umr.flags);
 		return XLATE_DENIED;
 	}
+	if (!umr_fits(dev, mkey, &umr))
+		return XLATE_DENIED;
+	before = *mkey;
 	result = umr_list(dev, origin, &umr, wqe + UMR_HEADER, length - UMR_HEADER, miss);
 	*syndrome = SYNDROME_LOCAL_PROTECTION;
 	if (result == XLATE_OK) {
@@ -206,7 +228,7 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 		}
 		umr_update_context(mkey, &umr);
 		if (umr.mask & UMR_MASK_PLACE)
-			mkey_check(dev, mkey);
+			mkey_check(dev, mkey, &before);
 		dev->stats.umr_posts++;
 		*syndrome = SYNDROME_OK;
 	}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What strict mode reports, and what it must not report: the sequences of the kernel's driver. */
+#include "unit.h"
+
+#include "data/umr.h"
+#include "stand.h"
+
+#define FLAG_OFFSET 0x10
+#define FLAG_FAIL_IF_USED 0x20
+#define FLAG_FAIL_IF_FREE 0x40
+#define FLAG_INLINE 0x80
+
+#define MASK_LENGTH (1ull << 0)
+#define MASK_PAGE_SIZE (1ull << 1)
+#define MASK_START (1ull << 6)
+#define MASK_FREE (1ull << 29)
+#define MASK_TRANSLATION (MASK_LENGTH | MASK_PAGE_SIZE | MASK_START)
+
+#define BYTES (8u << 20)
+#define TABLE_4K (BYTES / 4096 * 8)
+
+struct fixture {
+	struct stand b;
+	uint64_t memory; /* BYTES, aligned to them */
+	uint64_t *reports;
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	stand_init(&f.b, &(struct dev_options){ .strict = true });
+	f.memory = stand_alloc(&f.b, BYTES, BYTES);
+	f.reports = &f.b.dev.stats.strict_reports;
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	stand_destroy(&f->b);
+	return 0;
+}
+
+/* The number of reports since the last call */
+static uint64_t reported(struct fixture *f)
+{
+	static uint64_t seen;
+	uint64_t n = *f->reports - (*f->reports < seen ? 0 : seen);
+
+	seen = *f->reports;
+	return n;
+}
+
+/* A UMR of the kernel's queue. shift: of the page size, 0 to set neither place nor size */
+static enum syndrome umr(struct fixture *f, uint32_t key, unsigned int flags, uint64_t mask,
+			 unsigned int shift, uint64_t offset, const uint8_t *list, size_t length)
+{
+	struct xlate_origin origin = { .any_pd = true };
+	uint8_t wqe[48 + IFC_SIZE(mkc) + 4096] = { 0 };
+	enum syndrome syndrome;
+	struct xlate_miss miss;
+
+	wqe[0] = flags | FLAG_OFFSET | FLAG_INLINE;
+	put_be16(wqe + 4, length / 16);
+	put_be16(wqe + 6, offset / 16);
+	put_be64(wqe + 8, mask);
+	IFC_SET(mkc, wqe + 48, log_page_size, shift);
+	IFC_SET(mkc, wqe + 48, start_addr, f->memory);
+	IFC_SET(mkc, wqe + 48, len, BYTES);
+	if (length)
+		memcpy(wqe + 48 + IFC_SIZE(mkc), list, length);
+	umr_execute(&f->b.dev, &origin, key, wqe, 48 + IFC_SIZE(mkc) + length, &syndrome, &miss);
+	return syndrome;
+}
+
+static enum syndrome write_entries(struct fixture *f, uint32_t key, uint64_t offset,
+				   const uint8_t *list, size_t length)
+{
+	return umr(f, key, FLAG_FAIL_IF_FREE, 0, 0, offset, list, length);
+}
+
+static enum syndrome resize(struct fixture *f, uint32_t key, unsigned int shift)
+{
+	return umr(f, key, FLAG_FAIL_IF_FREE, MASK_TRANSLATION, shift, 0, NULL, 0);
+}
+
+/* An on-demand key of the memory with a table for pages of 4 KiB; list: its first entries */
+static uint32_t make_key(struct fixture *f, unsigned int shift, const uint8_t *list, size_t length)
+{
+	return stand_create_mkey(&f->b, &(struct stand_mkey){
+		.mode = MKEY_MTT, .page_shift = shift, .start = f->memory, .length = BYTES,
+		.odp = true, .list = list, .list_length = length, .table_length = TABLE_4K,
+	});
+}
+
+/* Takes a key out of use */
+static void retire(struct fixture *f, uint32_t key)
+{
+	struct mkey *mkey = mkey_get(&f->b.dev, key);
+
+	IFC_SET(mkc, mkey->context, free, 1);
+	mkey_refresh(mkey);
+}
+
+static void put_entries(struct fixture *f, uint8_t *list, unsigned int count, unsigned int shift)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		put_be64(list + 8 * i, (f->memory + ((uint64_t)i << shift)) | 3);
+}
+
+/* Up to the unit in which the table ends, and no further: hardware has nothing there */
+static void test_beyond_table(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t key = stand_register(&f->b, f->memory, 10 * 4096, 12, false);
+	uint8_t list[192] = { 0 };
+
+	reported(f);
+	assert_int_equal(write_entries(f, key, 64, list, 64), SYNDROME_OK);
+	assert_int_equal(write_entries(f, key, 0, list, 128), SYNDROME_OK);
+	assert_int_equal(reported(f), 0);
+	assert_int_equal(write_entries(f, key, 0, list, 192), SYNDROME_MW_BIND);
+	assert_int_equal(reported(f), 1);
+	assert_int_equal(write_entries(f, key, 128, list, 64), SYNDROME_MW_BIND);
+	assert_int_equal(reported(f), 1);
+	assert_int_equal(write_entries(f, key, 16 * 65532, list, 64), SYNDROME_MW_BIND);
+	assert_int_equal(reported(f), 1);
+	/* not strict: no report, and no success either */
+	f->b.dev.options.strict = false;
+	assert_int_equal(write_entries(f, key, 128, list, 64), SYNDROME_MW_BIND);
+	assert_int_equal(reported(f), 0);
+}
+
+static void test_units(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t key = make_key(f, 12, NULL, 0);
+	uint8_t list[64] = { 0 };
+
+	reported(f);
+	write_entries(f, key, 32, list, 64);
+	assert_int_equal(reported(f), 1);
+	write_entries(f, key, 64, list, 48);
+	assert_int_equal(reported(f), 1);
+	write_entries(f, key, 64, list, 64);
+	assert_int_equal(reported(f), 0);
+}
+
+/* The size of a key's pages changes while an entry can be found by the old and by the new size */
+static void test_resize(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t list[64] = { 0 }, none[64] = { 0 };
+	uint32_t key;
+
+	put_entries(f, list, 4, 21);
+	key = make_key(f, 21, list, 64);
+	reported(f);
+	resize(f, key, 12);
+	assert_int_equal(reported(f), 1);
+	/* the same again, without them */
+	key = make_key(f, 21, list, 64);
+	write_entries(f, key, 0, none, 64);
+	resize(f, key, 12);
+	assert_int_equal(reported(f), 0);
+	/* entries that only the smaller pages have may stay, in both directions */
+	put_entries(f, list, 8, 12);
+	write_entries(f, key, 64, list, 64);
+	resize(f, key, 21);
+	resize(f, key, 12);
+	assert_int_equal(reported(f), 0);
+	/* the size that it has already */
+	resize(f, key, 12);
+	assert_int_equal(reported(f), 0);
+	/* a key that is not in use */
+	retire(f, key);
+	assert_int_equal(umr(f, key, 0, 0, 0, 0, list, 64), SYNDROME_OK);
+	assert_int_equal(umr(f, key, 0, MASK_TRANSLATION, 21, 0, NULL, 0), SYNDROME_OK);
+	assert_int_equal(reported(f), 0);
+}
+
+/* As the driver does for a dmabuf MR: clear the entries of the largest size, then set those after them */
+static void test_resize_as_dmabuf(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t list[4096], none[64] = { 0 };
+	uint32_t key;
+
+	put_entries(f, list, 512, 12);
+	key = make_key(f, 12, list, sizeof(list));
+	reported(f);
+	write_entries(f, key, 0, none, 64);
+	resize(f, key, 23);
+	put_entries(f, list, 512, 14);
+	write_entries(f, key, 64, list + 64, sizeof(list) - 64);
+	resize(f, key, 14);
+	write_entries(f, key, 0, list, 64);
+	assert_int_equal(reported(f), 0);
+}
+
+static void test_sizes(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *caps = f->b.dev.caps_general_2;
+	uint32_t key = make_key(f, 12, NULL, 0);
+
+	reported(f);
+	resize(f, key, 31);
+	assert_int_equal(reported(f), 0);
+	resize(f, key, 11);
+	assert_int_equal(reported(f), 2); /* and the table is too small for that */
+	make_key(f, 50, NULL, 0);
+	assert_int_equal(reported(f), 1);
+	IFC_SET(cmd_hca_cap_2, caps, log_min_mkey_entity_size, 13);
+	resize(f, key, 12);
+	assert_int_equal(reported(f), 1);
+	resize(f, key, 13);
+	assert_int_equal(reported(f), 0);
+	/* the limit of tables of pages, not that of KSMs */
+	IFC_SET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_mtt, 21);
+	IFC_SET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer, 30);
+	resize(f, key, 21);
+	assert_int_equal(reported(f), 0);
+	resize(f, key, 22);
+	assert_int_equal(reported(f), 1);
+}
+
+static void test_small_table(void **state)
+{
+	struct fixture *f = *state;
+	struct stand_mkey m = {
+		.mode = MKEY_MTT, .page_shift = 21, .start = f->memory, .length = BYTES,
+		.odp = true, .table_length = 32,
+	};
+	uint32_t key;
+
+	reported(f);
+	key = stand_create_mkey(&f->b, &m);
+	assert_int_equal(reported(f), 0);
+	resize(f, key, 20);
+	assert_int_equal(reported(f), 1);
+	/* in one more block, as it does not start at the beginning of one */
+	m.start += 4096;
+	stand_create_mkey(&f->b, &m);
+	assert_int_equal(reported(f), 1);
+	m.length = UINT64_MAX;
+	stand_create_mkey(&f->b, &m);
+	assert_int_equal(reported(f), 1);
+}
+
+/* What an earlier use of a key has left in its table has to be written before the next one */
+static void test_leftovers(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t list[128] = { 0 };
+	uint32_t key;
+	unsigned int i;
+
+	put_entries(f, list, 16, 12);
+	key = make_key(f, 12, list, 128);
+	reported(f);
+	for (i = 0; i < 2; i++) {
+		retire(f, key);
+		/* free: the mask selects it, the context segment says 0 */
+		assert_int_equal(umr(f, key, FLAG_FAIL_IF_USED, MASK_TRANSLATION | MASK_FREE, 12, 0,
+				     list, i ? 128 : 64),
+				 SYNDROME_OK);
+		assert_int_equal(reported(f), i ? 0 : 1);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_beyond_table), TEST(test_units),	 TEST(test_resize),
+		TEST(test_resize_as_dmabuf), TEST(test_sizes), TEST(test_small_table),
+		TEST(test_leftovers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
