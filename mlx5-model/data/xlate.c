@@ -16,14 +16,15 @@
 
 struct walk {
 	struct dev *dev;
+	const struct xlate_origin *origin;
 	struct sg *sg;
 	struct xlate_miss *miss;
 	bool write;
 	unsigned int *budget; /* entries left to read: mkeys can refer to each other in a loop */
 };
 
-static enum xlate_result walk_key(const struct walk *walk, uint32_t key, uint64_t address,
-				  uint64_t length, unsigned int depth);
+static enum xlate_result walk_key(const struct walk *walk, const struct mkey *parent, uint32_t key,
+				  uint64_t address, uint64_t length, unsigned int depth);
 
 static enum xlate_result walk_miss(const struct walk *walk, uint32_t key, uint64_t address,
 				   uint64_t length)
@@ -118,7 +119,7 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 		entry = mkey->xlt + index * MKEY_OCTWORD;
 		if (n > length)
 			n = length;
-		result = walk_key(walk, get_be32(entry + KSM_KEY),
+		result = walk_key(walk, mkey, get_be32(entry + KSM_KEY),
 				  get_be64(entry + KSM_ADDRESS) + (address & mask), n, depth + 1);
 		if (result != XLATE_OK)
 			return result;
@@ -191,7 +192,7 @@ static enum xlate_result walk_klm(const struct walk *walk, const struct mkey *mk
 			n -= offset;
 			if (n > length)
 				n = length;
-			result = walk_key(walk, get_be32(entry + KSM_KEY),
+			result = walk_key(walk, mkey, get_be32(entry + KSM_KEY),
 					  get_be64(entry + KSM_ADDRESS) + moved + offset, n,
 					  depth + 1);
 			if (result != XLATE_OK)
@@ -225,19 +226,44 @@ static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *m
 	return XLATE_DENIED;
 }
 
-static enum xlate_result walk_key(const struct walk *walk, uint32_t key, uint64_t address,
-				  uint64_t length, unsigned int depth)
+/* What an indirect key may not refer to, or NULL. It gives no rights that the other key does not. */
+static const char *walk_objection(const struct walk *walk, const struct mkey *parent,
+				  const struct mkey *mkey, uint32_t key)
+{
+	const uint8_t *c;
+
+	if (!mkey || mkey->key != key || mkey->free)
+		return "which is not in use";
+	if (mkey->pd != parent->pd)
+		return "of another protection domain";
+	if (mkey->qpn != MKEY_QPN_ANY && mkey->qpn != walk->origin->qpn)
+		return "of another queue pair";
+	c = mkey->context;
+	if (walk->write ? !IFC_GET(mkc, c, lw) && !IFC_GET(mkc, c, rw) :
+			  !IFC_GET(mkc, c, lr) && !IFC_GET(mkc, c, rr))
+		return "without the right to this access";
+	return NULL;
+}
+
+static enum xlate_result walk_key(const struct walk *walk, const struct mkey *parent, uint32_t key,
+				  uint64_t address, uint64_t length, unsigned int depth)
 {
 	const struct mkey *mkey = mkey_get(walk->dev, key);
+	const char *objection;
 
 	if (depth > CAPS_MAX_INDIRECTION)
 		return XLATE_DENIED;
 	/* a hole in an implicit MR */
 	if (key == KEY_NULL)
 		return walk_miss(walk, key, address, length);
-	if (!mkey || mkey->key != key || mkey->free)
-		return XLATE_DENIED;
-	return walk_mkey(walk, mkey, address, length, depth);
+	objection = walk_objection(walk, parent, mkey, key);
+	if (!objection)
+		return walk_mkey(walk, mkey, address, length, depth);
+	/* other indirect keys are those of users, who may make mistakes */
+	if (parent->mode == MKEY_KSM)
+		strict_report(walk->dev, "mkey %#x: KSM with an entry of key %#x, %s", parent->key,
+			      key, objection);
+	return XLATE_DENIED;
 }
 
 static bool xlate_allowed(const struct mkey *mkey, enum xlate_access access)
@@ -259,6 +285,7 @@ enum xlate_result xlate(struct dev *dev, const struct xlate_origin *origin, uint
 	const struct walk walk = {
 		.budget = &budget,
 		.dev = dev,
+		.origin = origin,
 		.sg = sg,
 		.miss = miss,
 		.write = access & (XLATE_LOCAL_WRITE | XLATE_REMOTE_WRITE | XLATE_ATOMIC),

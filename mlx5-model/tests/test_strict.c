@@ -274,13 +274,91 @@ static void test_leftovers(void **state)
 	}
 }
 
+static uint32_t alloc_pd(struct fixture *f)
+{
+	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
+
+	IFC_SET(alloc_pd_in, in, opcode, MLX5_CMD_OP_ALLOC_PD);
+	assert_int_equal(stand_command(&f->b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	return IFC_GET(alloc_pd_out, out, pd);
+}
+
+/* Reads or writes the memory through an indirect key with one entry, that of another key */
+static enum xlate_result through(struct fixture *f, enum mkey_mode mode, uint32_t child,
+				 enum xlate_access access)
+{
+	struct xlate_origin origin = { .pd = f->b.pd, .qpn = 5 };
+	uint8_t list[16] = { 0 };
+	struct stand_mkey m = {
+		.mode = mode, .page_shift = 12, .start = f->memory, .length = 4096, .list = list,
+		.list_length = sizeof(list),
+	};
+	struct sg sg = { 0 };
+	struct xlate_miss miss;
+	enum xlate_result result;
+
+	put_be32(list, 4096);
+	put_be32(list + 4, child);
+	put_be64(list + 8, f->memory);
+	result = xlate(&f->b.dev, &origin, stand_create_mkey(&f->b, &m), f->memory, 64, access,
+		       &sg, &miss);
+	sg_release(&sg);
+	return result;
+}
+
+#define CHANGE(key, field, value)                                            \
+	do {                                                                 \
+		struct mkey *m_ = mkey_get(&f->b.dev, key);                  \
+                                                                             \
+		IFC_SET(mkc, m_->context, field, value);                     \
+		mkey_refresh(m_);                                            \
+	} while (0)
+
+/* A key gets no rights, and no other protection domain, by being an entry of another key */
+static void test_children(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t child = stand_register(&f->b, f->memory, BYTES, 12, true);
+
+	reported(f);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_REMOTE_WRITE), XLATE_OK);
+	/* as the MR of a memory window: without the remote rights that the window has */
+	CHANGE(child, rr, 0);
+	CHANGE(child, rw, 0);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_REMOTE_WRITE), XLATE_OK);
+	assert_int_equal(reported(f), 0);
+	CHANGE(child, lw, 0);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_REMOTE_READ), XLATE_OK);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_REMOTE_WRITE), XLATE_DENIED);
+	assert_int_equal(reported(f), 1);
+	CHANGE(child, lr, 0);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(reported(f), 1);
+	CHANGE(child, lr, 1);
+	CHANGE(child, qpn, 6);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_DENIED);
+	CHANGE(child, qpn, 5);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_OK);
+	assert_int_equal(reported(f), 1);
+	CHANGE(child, pd, alloc_pd(f));
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(reported(f), 1);
+	/* users make the other kind, and get an error */
+	assert_int_equal(through(f, MKEY_KLM, child, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(reported(f), 0);
+	CHANGE(child, pd, f->b.pd);
+	retire(f, child);
+	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_DENIED);
+	assert_int_equal(reported(f), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_beyond_table), TEST(test_units),	 TEST(test_resize),
 		TEST(test_resize_as_dmabuf), TEST(test_sizes), TEST(test_small_table),
-		TEST(test_leftovers),
+		TEST(test_leftovers), TEST(test_children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
