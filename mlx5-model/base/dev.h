@@ -52,6 +52,7 @@ struct eq {
 	unsigned int log_size;
 	uint32_t producer;
 	uint32_t consumer; /* as the driver last wrote it */
+	uint32_t uar;
 	unsigned int vector;
 	bool armed;
 	uint64_t events[4]; /* word 0 has types 0 to 63 */
@@ -63,6 +64,7 @@ struct cq {
 	struct queue queue;
 	unsigned int log_size;
 	unsigned int entry_size;
+	uint32_t uar;
 	uint32_t eqn;
 	uint64_t doorbell;
 	uint32_t producer;
@@ -127,6 +129,7 @@ struct qp {
 	struct queue queue;
 	unsigned int service;
 	unsigned int state;
+	uint32_t uar;
 	uint32_t pd;
 	uint32_t rq_stride_shift;
 	uint32_t log_rq_size;

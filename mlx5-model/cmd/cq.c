@@ -6,6 +6,7 @@
 #include "cmd/eq.h"
 #include "cmd/handler.h"
 #include "cmd/umem.h"
+#include "cmd/uses.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -184,13 +185,15 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 
 	if (format > CQ_FORMAT_128_PADDED)
 		return CMD_BAD_PARAM;
-	if (!table_get(&dev->eqs, IFC_GET(cqc, context, c_eqn_or_apu_element)))
+	if (!table_get(&dev->eqs, IFC_GET(cqc, context, c_eqn_or_apu_element)) ||
+	    !table_get(&dev->uars, IFC_GET(cqc, context, uar_page)))
 		return CMD_BAD_RESOURCE;
 	cq = calloc(1, sizeof(*cq));
 	if (!cq)
 		return CMD_NO_RESOURCES;
 	memcpy(cq->context, context, sizeof(cq->context));
 	cq->entry_size = format == CQ_FORMAT_64 ? CQE_SIZE : 2 * CQE_SIZE;
+	cq->uar = IFC_GET(cqc, context, uar_page);
 	cq->eqn = IFC_GET(cqc, context, c_eqn_or_apu_element);
 	cq->doorbell = IFC_GET(cqc, context, dbr_addr);
 	if (IFC_GET(create_cq_in, cmd->in, cq_umem_valid))
@@ -215,12 +218,12 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status cq_destroy(struct dev *dev, const struct cmd *cmd)
 {
-	struct cq *cq = table_take(&dev->cqs, IFC_GET(destroy_cq_in, cmd->in, cqn));
+	uint32_t number = IFC_GET(destroy_cq_in, cmd->in, cqn);
+	enum cmd_status status = uses_status(dev, &dev->cqs, number, uses_cq);
 
-	if (!cq)
-		return CMD_BAD_RESOURCE;
-	cq_release(cq);
-	return CMD_OK;
+	if (status == CMD_OK)
+		cq_release(table_take(&dev->cqs, number));
+	return status;
 }
 
 enum cmd_status cq_query(struct dev *dev, const struct cmd *cmd)

@@ -2,7 +2,7 @@
 #include "cmd/eq.h"
 
 #include "base/queue.h"
-#include "cmd/handler.h"
+#include "cmd/uses.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -196,10 +196,13 @@ enum cmd_status eq_create(struct dev *dev, const struct cmd *cmd)
 	if (IFC_GET(eqc, context, log_eq_size) > EQ_LOG_SIZE_MAX ||
 	    IFC_GET(eqc, context, intr) >= DEV_VECTORS)
 		return CMD_BAD_PARAM;
+	if (!table_get(&dev->uars, IFC_GET(eqc, context, uar_page)))
+		return CMD_BAD_RESOURCE;
 	eq = calloc(1, sizeof(*eq));
 	if (!eq)
 		return CMD_NO_RESOURCES;
 	eq->log_size = IFC_GET(eqc, context, log_eq_size);
+	eq->uar = IFC_GET(eqc, context, uar_page);
 	eq->vector = IFC_GET(eqc, context, intr);
 	for (i = 0; i < 4; i++)
 		eq->events[i] = get_be64(IFC_AT_CONST(create_eq_in, cmd->in, event_bitmask) + 8 * i);
@@ -219,10 +222,10 @@ enum cmd_status eq_create(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status eq_destroy(struct dev *dev, const struct cmd *cmd)
 {
-	struct eq *eq = table_take(&dev->eqs, IFC_GET(destroy_eq_in, cmd->in, eq_number));
+	uint32_t number = IFC_GET(destroy_eq_in, cmd->in, eq_number);
+	enum cmd_status status = uses_status(dev, &dev->eqs, number, uses_eq);
 
-	if (!eq)
-		return CMD_BAD_RESOURCE;
-	eq_release(eq);
-	return CMD_OK;
+	if (status == CMD_OK)
+		eq_release(table_take(&dev->eqs, number));
+	return status;
 }

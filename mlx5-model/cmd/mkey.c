@@ -108,6 +108,8 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 
 	if (IFC_GET(create_mkey_in, cmd->in, mkey_umem_valid))
 		return CMD_BAD_PARAM;
+	if (!table_get(&dev->pds, IFC_GET(create_mkey_in, cmd->in, memory_key_mkey_entry.pd)))
+		return CMD_BAD_RESOURCE;
 	mkey = calloc(1, sizeof(*mkey));
 	if (!mkey)
 		return CMD_NO_RESOURCES;

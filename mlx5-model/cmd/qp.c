@@ -213,6 +213,27 @@ static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 			  IFC_GET(qpc, context, page_offset), size);
 }
 
+static bool qp_has_cq(const struct dev *dev, uint32_t number)
+{
+	return !number || table_get(&dev->cqs, number);
+}
+
+/* True if there is all that the context refers to */
+static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
+{
+	unsigned int service = IFC_GET(qpc, context, st);
+
+	/* the driver's own queue for UMRs has no protection domain */
+	return (service == QP_REG_UMR || table_get(&dev->pds, IFC_GET(qpc, context, pd))) &&
+	       (IFC_GET(qpc, context, no_sq) ||
+		table_get(&dev->uars, IFC_GET(qpc, context, uar_page))) &&
+	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_snd)) &&
+	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_rcv)) &&
+	       (service != QP_XRC || table_get(&dev->xrcds, IFC_GET(qpc, context, xrcd))) &&
+	       (IFC_GET(qpc, context, rq_type) != RQ_SRQ ||
+		table_get(&dev->srqs, IFC_GET(qpc, context, srqn_rmpn_xrqn)));
+}
+
 enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
@@ -221,12 +242,15 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 
 	if (!qp_service_known(IFC_GET(qpc, context, st)))
 		return CMD_BAD_PARAM;
+	if (!qp_refers_well(dev, context))
+		return CMD_BAD_RESOURCE;
 	qp = calloc(1, sizeof(*qp));
 	if (!qp)
 		return CMD_NO_RESOURCES;
 	memcpy(qp->context, context, sizeof(qp->context));
 	IFC_SET(qpc, qp->context, state, QP_RESET);
 	qp->service = IFC_GET(qpc, context, st);
+	qp->uar = IFC_GET(qpc, context, uar_page);
 	qp->pd = IFC_GET(qpc, context, pd);
 	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
 	qp_set_sizes(qp);
@@ -356,7 +380,7 @@ enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
 	for (i = 0; qp_transitions[i].opcode != opcode; i++)
 		;
 	if (qp_transitions[i].from >= 0 && (unsigned int)qp_transitions[i].from != qp->state)
-		return CMD_BAD_STATE;
+		return CMD_BAD_RESOURCE_STATE;
 	switch (qp_transitions[i].to) {
 	case QP_ERROR:
 		qp_fail(dev, qp);

@@ -3,7 +3,7 @@
  * Objects that are only a number: protection domains, UAR pages, XRC domains, contexts, and flow
  * counters, tables and groups, which have no effect.
  */
-#include "cmd/handler.h"
+#include "cmd/uses.h"
 
 static char res_token;
 
@@ -13,12 +13,24 @@ static enum cmd_status res_alloc(struct table *table, uint32_t *number)
 	return *number ? CMD_OK : CMD_LIMIT;
 }
 
-static enum cmd_status res_dealloc(struct table *table, uint32_t number)
+static enum cmd_status res_dealloc(struct dev *dev, struct table *table, uint32_t number,
+				   bool (*uses)(struct dev *dev, uint32_t number))
 {
-	return table_take(table, number) ? CMD_OK : CMD_BAD_RESOURCE;
+	enum cmd_status status = uses_status(dev, table, number, uses);
+
+	if (status == CMD_OK)
+		table_take(table, number);
+	return status;
 }
 
-#define RES(alloc_cmd, dealloc_cmd, table, alloc, dealloc, field)                   \
+static bool res_used_by_none(struct dev *dev, uint32_t number)
+{
+	(void)dev;
+	(void)number;
+	return false;
+}
+
+#define RES(alloc_cmd, dealloc_cmd, table, alloc, dealloc, field, uses)             \
 	enum cmd_status alloc(struct dev *dev, const struct cmd *cmd)               \
 	{                                                                           \
 		uint32_t number;                                                    \
@@ -29,16 +41,18 @@ static enum cmd_status res_dealloc(struct table *table, uint32_t number)
 	}                                                                           \
 	enum cmd_status dealloc(struct dev *dev, const struct cmd *cmd)             \
 	{                                                                           \
-		return res_dealloc(&dev->table, IFC_GET(dealloc_cmd##_in, cmd->in, field)); \
+		return res_dealloc(dev, &dev->table,                                \
+				   IFC_GET(dealloc_cmd##_in, cmd->in, field), uses); \
 	}
 
-RES(alloc_pd, dealloc_pd, pds, res_alloc_pd, res_dealloc_pd, pd)
-RES(alloc_uar, dealloc_uar, uars, res_alloc_uar, res_dealloc_uar, uar)
-RES(alloc_xrcd, dealloc_xrcd, xrcds, res_alloc_xrcd, res_dealloc_xrcd, xrcd)
-RES(create_uctx, destroy_uctx, contexts, res_create_context, res_destroy_context, uid)
+RES(alloc_pd, dealloc_pd, pds, res_alloc_pd, res_dealloc_pd, pd, uses_pd)
+RES(alloc_uar, dealloc_uar, uars, res_alloc_uar, res_dealloc_uar, uar, uses_uar)
+RES(alloc_xrcd, dealloc_xrcd, xrcds, res_alloc_xrcd, res_dealloc_xrcd, xrcd, uses_xrcd)
+RES(create_uctx, destroy_uctx, contexts, res_create_context, res_destroy_context, uid,
+    res_used_by_none)
 RES(alloc_flow_counter, dealloc_flow_counter, counters, res_alloc_counter, res_dealloc_counter,
-    flow_counter_id)
+    flow_counter_id, res_used_by_none)
 RES(create_flow_table, destroy_flow_table, flow_tables, res_create_flow_table,
-    res_destroy_flow_table, table_id)
+    res_destroy_flow_table, table_id, res_used_by_none)
 RES(create_flow_group, destroy_flow_group, flow_groups, res_create_flow_group,
-    res_destroy_flow_group, group_id)
+    res_destroy_flow_group, group_id, res_used_by_none)

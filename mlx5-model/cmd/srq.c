@@ -4,7 +4,7 @@
 #include "base/caps.h"
 #include "base/queue.h"
 #include "cmd/eq.h"
-#include "cmd/handler.h"
+#include "cmd/uses.h"
 
 #include <stdlib.h>
 
@@ -54,6 +54,15 @@ void srq_release(void *object)
 	free(srq);
 }
 
+/* True if there is all that the context refers to; only an SRQ for XRC has the last two */
+static bool srq_refers_well(const struct dev *dev, const uint8_t *context)
+{
+	uint32_t cqn = IFC_GET(srqc, context, cqn), xrcd = IFC_GET(srqc, context, xrcd);
+
+	return table_get(&dev->pds, IFC_GET(srqc, context, pd)) &&
+	       (!cqn || table_get(&dev->cqs, cqn)) && (!xrcd || table_get(&dev->xrcds, xrcd));
+}
+
 enum cmd_status srq_create(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_srq_in, cmd->in, srq_context_entry);
@@ -63,6 +72,8 @@ enum cmd_status srq_create(struct dev *dev, const struct cmd *cmd)
 
 	if (IFC_GET(srqc, context, log_srq_size) > CAPS_LOG_MAX_SRQ_SZ)
 		return CMD_BAD_PARAM;
+	if (!srq_refers_well(dev, context))
+		return CMD_BAD_RESOURCE;
 	srq = calloc(1, sizeof(*srq));
 	if (!srq)
 		return CMD_NO_RESOURCES;
@@ -91,12 +102,12 @@ enum cmd_status srq_create(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status srq_destroy(struct dev *dev, const struct cmd *cmd)
 {
-	struct srq *srq = table_take(&dev->srqs, IFC_GET(destroy_srq_in, cmd->in, srqn));
+	uint32_t number = IFC_GET(destroy_srq_in, cmd->in, srqn);
+	enum cmd_status status = uses_status(dev, &dev->srqs, number, uses_srq);
 
-	if (!srq)
-		return CMD_BAD_RESOURCE;
-	srq_release(srq);
-	return CMD_OK;
+	if (status == CMD_OK)
+		srq_release(table_take(&dev->srqs, number));
+	return status;
 }
 
 enum cmd_status srq_query(struct dev *dev, const struct cmd *cmd)

@@ -48,6 +48,24 @@ uint8_t stand_command(struct stand *b, uint8_t *in, size_t in_length, uint8_t *o
 	return out[0];
 }
 
+uint32_t stand_number(struct stand *b, uint16_t opcode)
+{
+	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
+
+	IFC_SET(alloc_pd_in, in, opcode, opcode);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "a number");
+	return IFC_GET(alloc_pd_out, out, pd);
+}
+
+uint8_t stand_destroy_object(struct stand *b, uint16_t opcode, uint32_t number)
+{
+	uint8_t in[IFC_SIZE(dealloc_pd_in)] = { 0 }, out[IFC_SIZE(dealloc_pd_out)];
+
+	IFC_SET(dealloc_pd_in, in, opcode, opcode);
+	IFC_SET(dealloc_pd_in, in, pd, number);
+	return stand_command(b, in, sizeof(in), out, sizeof(out));
+}
+
 static uint32_t stand_create_eq(struct stand *b, uint64_t events, unsigned int vector,
 				uint64_t *ring)
 {
@@ -58,6 +76,7 @@ static uint32_t stand_create_eq(struct stand *b, uint64_t events, unsigned int v
 	IFC_SET(create_eq_in, in, opcode, MLX5_CMD_OP_CREATE_EQ);
 	IFC_SET(eqc, context, log_eq_size, STAND_EQ_LOG);
 	IFC_SET(eqc, context, intr, vector);
+	IFC_SET(eqc, context, uar_page, b->uar);
 	put_be64(IFC_AT(create_eq_in, in, event_bitmask), events);
 	put_be64(IFC_AT(create_eq_in, in, pas), *ring);
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_EQ");
@@ -74,7 +93,6 @@ void stand_init(struct stand *b, const struct dev_options *options)
 void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options *options)
 {
 	static const struct dev_options none;
-	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
 	struct stand_mkey all = { .mode = MKEY_PA };
 	int fd = memfd_create("mlx5-stand", MFD_CLOEXEC);
 	size_t size = STAND_SIZE;
@@ -88,15 +106,15 @@ void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options
 	close(fd);
 	b->memory = guest_at(&b->dev.guest, STAND_BASE, &size, true);
 	b->next = STAND_BASE;
+	b->pd = stand_number(b, MLX5_CMD_OP_ALLOC_PD);
+	b->uar = stand_number(b, MLX5_CMD_OP_ALLOC_UAR);
+	b->xrcd = stand_number(b, MLX5_CMD_OP_ALLOC_XRCD);
 	b->async_eq = stand_create_eq(b, 1ull << EVENT_QP_ACCESS_ERROR |
 					 1ull << EVENT_QP_REQUEST_ERROR |
 					 1ull << EVENT_SRQ_LIMIT | 1ull << EVENT_CQ_ERROR,
 				      0, &b->async_ring);
 	b->fault_eq = stand_create_eq(b, 1ull << EVENT_PAGE_FAULT, 1, &b->fault_ring);
 	b->completion_eq = stand_create_eq(b, 0, 2, &(uint64_t){ 0 });
-	IFC_SET(alloc_pd_in, in, opcode, MLX5_CMD_OP_ALLOC_PD);
-	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "ALLOC_PD");
-	b->pd = IFC_GET(alloc_pd_out, out, pd);
 	b->pa_key = stand_create_mkey(b, &all);
 }
 
@@ -136,6 +154,7 @@ struct stand_cq stand_create_cq(struct stand *b)
 	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
 	IFC_SET(cqc, context, log_cq_size, STAND_CQ_LOG);
 	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
+	IFC_SET(cqc, context, uar_page, b->uar);
 	IFC_SET(cqc, context, dbr_addr, cq.doorbell);
 	for (i = 0; i < size / STAND_PAGE; i++)
 		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * STAND_PAGE);
@@ -201,6 +220,8 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
 	IFC_SET(qpc, context, st, service);
 	IFC_SET(qpc, context, pd, service == QP_REG_UMR ? 0 : b->pd);
+	IFC_SET(qpc, context, uar_page, b->uar);
+	IFC_SET(qpc, context, xrcd, service == QP_XRC ? b->xrcd : 0);
 	IFC_SET(qpc, context, rq_type, srq ? 1 : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);
 	IFC_SET(qpc, context, log_rq_size, STAND_RQ_LOG);

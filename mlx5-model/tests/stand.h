@@ -29,7 +29,7 @@ struct stand {
 	uint32_t async_eq, fault_eq, completion_eq;
 	uint64_t async_ring, fault_ring;
 	unsigned int async_seen, fault_seen;
-	uint32_t pd;
+	uint32_t pd, uar, xrcd;
 	uint32_t pa_key; /* never faults: its addresses are guest addresses */
 	bool in_umems;	 /* queues and doorbell records are in umems */
 };
@@ -90,6 +90,10 @@ uint8_t *stand_at(struct stand *b, uint64_t address);
 /* Executes a command with the driver's buffers; returns the status */
 uint8_t stand_command(struct stand *b, uint8_t *in, size_t in_length, uint8_t *out,
 		      size_t out_length);
+/* ALLOC_PD, ALLOC_UAR or ALLOC_XRCD; returns the number */
+uint32_t stand_number(struct stand *b, uint16_t opcode);
+/* A command that destroys the object of this number; returns the status */
+uint8_t stand_destroy_object(struct stand *b, uint16_t opcode, uint32_t number);
 /* Creates a umem of length contiguous bytes; returns its number */
 uint32_t stand_create_umem(struct stand *b, uint64_t address, uint64_t length);
 struct stand_cq stand_create_cq(struct stand *b);

@@ -196,6 +196,7 @@ static uint8_t create_cq_in_umem(struct stand *b, uint32_t umem, uint64_t offset
 	put_be32(in + 0x2c0 / 8, umem);
 	IFC_SET(cqc, context, log_cq_size, 6);
 	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
+	IFC_SET(cqc, context, uar_page, b->uar);
 	IFC_SET(cqc, context, dbr_umem_valid, 1);
 	put_be32(context + 0x20 / 8, record);
 	IFC_SET(cqc, context, dbr_addr, record_offset);
@@ -243,9 +244,9 @@ static void test_transitions(void **state)
 	stand_init(&b, NULL);
 	cq = stand_create_cq(&b);
 	qp = stand_create_qp(&b, &cq, QP_RC);
-	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL), CMD_BAD_STATE);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL), CMD_BAD_RESOURCE_STATE);
 	stand_connect(&b, &qp, &qp);
-	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL), CMD_BAD_STATE);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL), CMD_BAD_RESOURCE_STATE);
 	IFC_SET(query_qp_in, in, opcode, MLX5_CMD_OP_QUERY_QP);
 	IFC_SET(query_qp_in, in, qpn, qp.number);
 	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);

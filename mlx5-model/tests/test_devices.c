@@ -220,7 +220,7 @@ static void test_xrc(void **state)
 	const uint8_t *cqe;
 
 	/* the protection domain is the SRQ's, not the queue pair's */
-	p->on[1]->pd++;
+	p->on[1]->pd = stand_number(p->on[1], MLX5_CMD_OP_ALLOC_PD);
 	srq = stand_create_srq(p->on[1], &p->cq[1]);
 	p->key[1] = stand_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
 	wr.rkey = p->key[1];
@@ -403,6 +403,7 @@ static void test_numbers(void **state)
 
 	model_reset(&p->on[1]->dev);
 	assert_int_equal(p->on[1]->dev.mkeys.count, 0);
+	p->on[1]->pd = stand_number(p->on[1], MLX5_CMD_OP_ALLOC_PD);
 	assert_true(stand_create_mkey(p->on[1], &all) > before);
 	assert_true(before > p->key[0]);
 }

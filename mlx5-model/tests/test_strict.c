@@ -274,15 +274,6 @@ static void test_leftovers(void **state)
 	}
 }
 
-static uint32_t alloc_pd(struct fixture *f)
-{
-	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
-
-	IFC_SET(alloc_pd_in, in, opcode, MLX5_CMD_OP_ALLOC_PD);
-	assert_int_equal(stand_command(&f->b, in, sizeof(in), out, sizeof(out)), CMD_OK);
-	return IFC_GET(alloc_pd_out, out, pd);
-}
-
 /* Reads or writes the memory through an indirect key with one entry, that of another key */
 static enum xlate_result through(struct fixture *f, enum mkey_mode mode, uint32_t child,
 				 enum xlate_access access)
@@ -340,7 +331,7 @@ static void test_children(void **state)
 	CHANGE(child, qpn, 5);
 	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_OK);
 	assert_int_equal(reported(f), 1);
-	CHANGE(child, pd, alloc_pd(f));
+	CHANGE(child, pd, stand_number(&f->b, MLX5_CMD_OP_ALLOC_PD));
 	assert_int_equal(through(f, MKEY_KSM, child, XLATE_LOCAL_READ), XLATE_DENIED);
 	assert_int_equal(reported(f), 1);
 	/* users make the other kind, and get an error */
@@ -352,13 +343,84 @@ static void test_children(void **state)
 	assert_int_equal(reported(f), 1);
 }
 
+static uint8_t destroy(struct fixture *f, uint16_t opcode, uint32_t number)
+{
+	return stand_destroy_object(&f->b, opcode, number);
+}
+
+/* An object that another one refers to stays, with the status that firmware gives */
+static void test_lifetimes(void **state)
+{
+	struct fixture *f = *state;
+	struct stand *b = &f->b;
+	struct stand_cq cq = stand_create_cq(b);
+	struct stand_srq srq = stand_create_srq(b, &cq);
+	struct stand_qp qp = stand_create_qp_srq(b, &cq, QP_XRC, &srq);
+	const uint16_t destroy_qp = MLX5_CMD_OP_DESTROY_QP;
+
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_PD, b->pd), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_XRCD, b->xrcd), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_UAR, b->uar), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_EQ, b->completion_eq),
+			 CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_CQ, cq.number), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_SRQ, srq.number), CMD_BAD_RESOURCE_STATE);
+	/* from the other end */
+	assert_int_equal(destroy(f, destroy_qp, qp.number), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_XRCD, b->xrcd), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_CQ, cq.number), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_SRQ, srq.number), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_CQ, cq.number), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_EQ, b->completion_eq), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_PD, b->pd), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_MKEY, b->pa_key >> 8), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_PD, b->pd), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_PD, b->pd), CMD_BAD_RESOURCE);
+}
+
+static uint8_t create_qp(struct fixture *f, uint32_t pd, uint32_t cqn, uint32_t uar)
+{
+	uint8_t in[IFC_SIZE(create_qp_in)] = { 0 }, out[IFC_SIZE(create_qp_out)];
+	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
+
+	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(qpc, context, st, QP_RC);
+	IFC_SET(qpc, context, rq_type, 3);
+	IFC_SET(qpc, context, no_sq, !uar);
+	IFC_SET(qpc, context, pd, pd);
+	IFC_SET(qpc, context, cqn_snd, cqn);
+	IFC_SET(qpc, context, uar_page, uar);
+	IFC_SET(qpc, context, log_sq_size, 0);
+	return stand_command(&f->b, in, sizeof(in), out, sizeof(out));
+}
+
+/* Nothing is made of what is not there */
+static void test_references(void **state)
+{
+	struct fixture *f = *state;
+	struct stand *b = &f->b;
+	uint8_t in[IFC_SIZE(create_mkey_in)] = { 0 }, out[IFC_SIZE(create_mkey_out)];
+	struct stand_cq cq = stand_create_cq(b);
+
+	assert_int_equal(create_qp(f, b->pd, cq.number, 0), CMD_OK);
+	assert_int_equal(create_qp(f, b->pd, 0, 0), CMD_OK);
+	assert_int_equal(create_qp(f, b->pd + 1, cq.number, 0), CMD_BAD_RESOURCE);
+	assert_int_equal(create_qp(f, b->pd, cq.number + 1, 0), CMD_BAD_RESOURCE);
+	assert_int_equal(create_qp(f, b->pd, cq.number, b->uar + 1), CMD_BAD_RESOURCE);
+	IFC_SET(create_mkey_in, in, opcode, MLX5_CMD_OP_CREATE_MKEY);
+	IFC_SET(create_mkey_in, in, memory_key_mkey_entry.pd, b->pd + 1);
+	assert_int_equal(stand_command(b, in, sizeof(in), out, sizeof(out)), CMD_BAD_RESOURCE);
+	IFC_SET(create_mkey_in, in, memory_key_mkey_entry.pd, b->pd);
+	assert_int_equal(stand_command(b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_beyond_table), TEST(test_units),	 TEST(test_resize),
 		TEST(test_resize_as_dmabuf), TEST(test_sizes), TEST(test_small_table),
-		TEST(test_leftovers), TEST(test_children),
+		TEST(test_leftovers), TEST(test_children), TEST(test_lifetimes), TEST(test_references),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
