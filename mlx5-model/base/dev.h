@@ -18,7 +18,7 @@
 #define DEV_VECTORS 8
 #define DEV_GIDS 8
 #define DEV_MAX_MSG (1u << 30)
-#define DEV_STRICT_KINDS 32
+#define DEV_STRICT_KINDS 64
 
 /* Keys with a meaning of their own; mkey indexes that CREATE_MKEY gives out come after them */
 #define KEY_TERMINATE 0x100u

@@ -122,7 +122,7 @@ void cq_complete(struct dev *dev, uint32_t cqn, const struct completion *complet
 		cq_notify(dev, cq);
 }
 
-void cq_doorbell(struct dev *dev, const uint8_t *value)
+void cq_doorbell(struct dev *dev, uint32_t uar, const uint8_t *value)
 {
 	uint32_t word = get_be32(value), consumer = word & CQ_NUMBER_MASK;
 	struct cq *cq = table_get(&dev->cqs, get_be32(value + 4) & CQ_NUMBER_MASK);
@@ -130,6 +130,11 @@ void cq_doorbell(struct dev *dev, const uint8_t *value)
 
 	if (!cq)
 		return;
+	if (cq->uar != uar) {
+		strict_report(dev, "doorbell of CQ %u through UAR page %u, its own is %u",
+			      cq->number, uar, cq->uar);
+		return;
+	}
 	cq->armed_solicited = word & CQ_DOORBELL_SOLICITED;
 	cq->armed = !cq->armed_solicited;
 	if (cq->armed)

@@ -45,8 +45,8 @@ struct completion {
 };
 
 void cq_complete(struct dev *dev, uint32_t cqn, const struct completion *completion);
-/* UAR doorbell: 8 bytes as written */
-void cq_doorbell(struct dev *dev, const uint8_t *value);
+/* UAR doorbell: 8 bytes as written to this page */
+void cq_doorbell(struct dev *dev, uint32_t uar, const uint8_t *value);
 void cq_release(void *cq);
 
 #endif

@@ -164,12 +164,17 @@ void eq_completion(struct dev *dev, uint32_t eqn, uint32_t cqn)
 		eq_post(dev, eq, EVENT_COMPLETION, 0, data);
 }
 
-void eq_doorbell(struct dev *dev, uint32_t value, bool arm)
+void eq_doorbell(struct dev *dev, uint32_t uar, uint32_t value, bool arm)
 {
 	struct eq *eq = table_get(&dev->eqs, value >> 24);
 
 	if (!eq)
 		return;
+	if (eq->uar != uar) {
+		strict_report(dev, "doorbell of EQ %u through UAR page %u, its own is %u",
+			      eq->number, uar, eq->uar);
+		return;
+	}
 	eq->consumer = value & 0xffffff;
 	if (!arm)
 		return;

@@ -25,7 +25,7 @@ void eq_completion(struct dev *dev, uint32_t eqn, uint32_t cqn);
 /* An event whose data is one object number */
 void eq_object_event(struct dev *dev, enum event type, uint32_t number);
 /* UAR doorbell */
-void eq_doorbell(struct dev *dev, uint32_t value, bool arm);
+void eq_doorbell(struct dev *dev, uint32_t uar, uint32_t value, bool arm);
 void eq_release(void *eq);
 /* Delivers delayed events that are due. Returns ms until the next one, -1 for none. */
 int eq_delayed_work(struct dev *dev);

@@ -149,10 +149,15 @@ static void qp_reset(struct dev *dev, struct qp *qp)
 	qp->retries = 0;
 }
 
-void qp_doorbell(struct dev *dev, uint32_t number)
+void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number)
 {
 	struct qp *qp = table_get(&dev->qps, number);
 
+	if (qp && qp->uar != uar) {
+		strict_report(dev, "doorbell of QP %#x through UAR page %u, its own is %u", number,
+			      uar, qp->uar);
+		return;
+	}
 	if (qp && (qp->state == QP_RTS || qp->state == QP_ERROR))
 		qp_schedule(dev, qp);
 }

@@ -49,8 +49,8 @@ static inline bool qp_waits(const struct qp *qp)
 }
 /* Moves qp to the error state: posted work is flushed from now on */
 void qp_fail(struct dev *dev, struct qp *qp);
-/* UAR doorbell of the send queue */
-void qp_doorbell(struct dev *dev, uint32_t number);
+/* UAR doorbell of the send queue; only the page in its context may ring it */
+void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number);
 /* WQEs posted, by the doorbell record, and not taken. False if it is invalid or not mapped. */
 bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count);
 void qp_release(void *qp);

@@ -312,7 +312,7 @@ static void post_anything(struct input *input, struct world *w, struct stand_qp 
 	qp->rq_next += take(input, 1) & 3;
 	put_be32(stand_at(b, qp->doorbell) + 4, qp->sq_next);
 	put_be32(stand_at(b, qp->doorbell), qp->rq_next);
-	qp_doorbell(&b->dev, qp->number);
+	qp_doorbell(&b->dev, b->uar, qp->number);
 }
 
 /* A key of the device that this queue pair is on */

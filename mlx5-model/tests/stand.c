@@ -80,7 +80,7 @@ static uint32_t stand_create_eq(struct stand *b, uint64_t events, unsigned int v
 	put_be64(IFC_AT(create_eq_in, in, event_bitmask), events);
 	put_be64(IFC_AT(create_eq_in, in, pas), *ring);
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_EQ");
-	eq_doorbell(&b->dev, IFC_GET(create_eq_out, out, eq_number) << 24, true);
+	eq_doorbell(&b->dev, b->uar, IFC_GET(create_eq_out, out, eq_number) << 24, true);
 	return IFC_GET(create_eq_out, out, eq_number);
 }
 
@@ -378,7 +378,7 @@ void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr)
 	for (i = 0; wqe + i < s; i += 64)
 		memcpy(ring + (qp->sq_next++ & ((1 << STAND_SQ_LOG) - 1)) * 64, wqe + i, 64);
 	put_be32(stand_at(b, qp->doorbell) + 4, qp->sq_next);
-	qp_doorbell(&b->dev, qp->number);
+	qp_doorbell(&b->dev, b->uar, qp->number);
 }
 
 static void stand_put_buffer(uint8_t *wqe, uint64_t address, uint32_t lkey, uint32_t length)

@@ -387,7 +387,7 @@ static void test_due(void **state)
 	stand_run(p->on[0]);
 	stand_receive(p->on[0], &p->qp[0], p->buffer[0], p->key[0], 100);
 	put_be32(arm + 4, p->cq[0].number);
-	cq_doorbell(&p->on[0]->dev, arm);
+	cq_doorbell(&p->on[0]->dev, p->on[0]->uar, arm);
 	stand_post(p->on[1], &p->qp[1], &wr);
 	assert_true(model_work(&p->fabric) >= 0);
 	assert_non_null(p->on[0]->dev.delayed);

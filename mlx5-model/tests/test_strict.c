@@ -4,6 +4,7 @@
 
 #include "data/umr.h"
 #include "stand.h"
+#include "vfio/pci.h"
 
 #define FLAG_OFFSET 0x10
 #define FLAG_FAIL_IF_USED 0x20
@@ -414,6 +415,47 @@ static void test_references(void **state)
 	assert_int_equal(stand_command(b, in, sizeof(in), out, sizeof(out)), CMD_OK);
 }
 
+static void ring(struct fixture *f, uint32_t uar, uint64_t offset, uint64_t value, size_t length)
+{
+	uint8_t bytes[8];
+
+	put_be64(bytes, value);
+	pci_bar_write(&f->b.dev, PCI_BAR_DEVICE, ((uint64_t)uar << PCI_UAR_SHIFT) + offset, bytes,
+		      length);
+}
+
+/* A doorbell counts only in the UAR page of its object */
+static void test_doorbells(void **state)
+{
+	struct fixture *f = *state;
+	struct stand *b = &f->b;
+	struct stand_cq cq = stand_create_cq(b);
+	struct stand_qp qp = stand_create_qp(b, &cq, QP_RC);
+	uint32_t other = stand_number(b, MLX5_CMD_OP_ALLOC_UAR);
+	const struct eq *eq = table_get(&b->dev.eqs, b->fault_eq);
+	const struct cq *object = table_get(&b->dev.cqs, cq.number);
+
+	stand_connect(b, &qp, &qp);
+	stand_run(b);
+	reported(f);
+	ring(f, other, 0x800, (uint64_t)qp.number << 8, 8);
+	assert_false(stand_busy(b));
+	assert_int_equal(reported(f), 1);
+	ring(f, b->uar, 0x800, (uint64_t)qp.number << 8, 8);
+	assert_true(stand_busy(b));
+	ring(f, other, 0x20, cq.number, 8);
+	assert_false(object->armed);
+	assert_int_equal(reported(f), 1);
+	ring(f, b->uar, 0x20, cq.number, 8);
+	assert_true(object->armed);
+	ring(f, other, 0x48, (uint64_t)b->fault_eq << 56 | 7ull << 32, 4);
+	assert_int_equal(eq->consumer, 0);
+	assert_int_equal(reported(f), 1);
+	ring(f, b->uar, 0x48, (uint64_t)b->fault_eq << 56 | 7ull << 32, 4);
+	assert_int_equal(eq->consumer, 7);
+	assert_int_equal(reported(f), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -421,6 +463,7 @@ int main(void)
 		TEST(test_beyond_table), TEST(test_units),	 TEST(test_resize),
 		TEST(test_resize_as_dmabuf), TEST(test_sizes), TEST(test_small_table),
 		TEST(test_leftovers), TEST(test_children), TEST(test_lifetimes), TEST(test_references),
+		TEST(test_doorbells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

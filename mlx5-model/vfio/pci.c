@@ -149,15 +149,16 @@ void pci_bar_read(struct dev *dev, unsigned int bar, uint64_t offset, uint8_t *d
 		put_be32(data + i, pci_register(dev, offset + i));
 }
 
-static void pci_uar_write(struct dev *dev, uint64_t offset, const uint8_t *data, size_t length)
+static void pci_uar_write(struct dev *dev, uint32_t uar, uint64_t offset, const uint8_t *data,
+			  size_t length)
 {
 	if (offset >= UAR_SQ_DOORBELL) {
 		if (length == 8 && !(offset & 0xff))
-			qp_doorbell(dev, get_be32(data + 4) >> 8);
+			qp_doorbell(dev, uar, get_be32(data + 4) >> 8);
 	} else if (offset == UAR_CQ_DOORBELL && length == 8) {
-		cq_doorbell(dev, data);
+		cq_doorbell(dev, uar, data);
 	} else if ((offset == UAR_EQ_ARM || offset == UAR_EQ_UPDATE) && length == 4) {
-		eq_doorbell(dev, get_be32(data), offset == UAR_EQ_ARM);
+		eq_doorbell(dev, uar, get_be32(data), offset == UAR_EQ_ARM);
 	}
 }
 
@@ -186,5 +187,5 @@ void pci_bar_write(struct dev *dev, unsigned int bar, uint64_t offset, const uin
 	if (!page && length == 4)
 		pci_register_write(dev, offset, get_be32(data));
 	else if (page && page < PCI_UAR_PAGES && table_get(&dev->uars, page))
-		pci_uar_write(dev, offset & ((1u << PCI_UAR_SHIFT) - 1), data, length);
+		pci_uar_write(dev, page, offset & ((1u << PCI_UAR_SHIFT) - 1), data, length);
 }
