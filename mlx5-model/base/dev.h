@@ -120,6 +120,21 @@ struct receive {
 
 enum stall { STALL_NONE, STALL_FAULT, STALL_RNR, STALL_TIMEOUT };
 
+/* A fault that a device has reported, by its token */
+struct reported_fault {
+	struct reported_fault *next;
+	uint64_t token;
+	uint16_t lid; /* the queue pair that waits: device and number */
+	uint32_t qpn;
+	/* transport scheme: what the driver repeats when it answers */
+	unsigned int type;
+	uint32_t number;
+	unsigned int answers; /* that may still come: one for each event */
+	bool over;	      /* answered or dropped: another answer has no effect */
+};
+
+#define DEV_FAULT_BUCKETS 256
+
 /* How a page fault that could not be resolved ends */
 enum fault_side { FAULT_LOCAL, FAULT_REMOTE, FAULT_RECEIVE };
 
@@ -144,6 +159,7 @@ struct qp {
 	struct receive receive;
 
 	enum stall stall;
+	bool fault_pending;
 	uint64_t fault_token;
 	enum fault_side fault_side;
 	bool fault_failed;   /* the WQE at the head ends with an error */
@@ -193,7 +209,9 @@ struct dev {
 	struct table pds, uars, xrcds, contexts, umems;
 	struct table counters, flow_tables, flow_groups, attachments;
 
-	uint64_t next_token;
+	uint64_t first_token, next_token;
+	struct reported_fault *faults[DEV_FAULT_BUCKETS];
+	unsigned int faults_over; /* of these, over */
 	struct qp *run_first, *run_last;
 	struct qp *waiting;
 	uint64_t random;

@@ -7,6 +7,7 @@
 #include "fabric/fabric.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #define FAULT_SUBTYPE_WQE 0
 #define FAULT_SUBTYPE_RDMA 1
@@ -16,7 +17,88 @@
 #define FAULT_MEMORY_LAST 0x80
 #define FAULT_PAGE 4096
 #define FAULT_PAGES_MAX 0xfffff
-#define FAULT_TOKEN_MASK 0xffffff /* the narrower of the two schemes */
+/* Tokens have 24 bits in the transport scheme. Of the 48 in the memory scheme all parts are used. */
+#define FAULT_TOKEN_MASK 0xffffff
+#define FAULT_TOKEN_MEMORY 0x800180010000ull
+/* Faults that are over and not answered: the driver never answers some of a queue pair that is gone */
+#define FAULT_OVER_MAX 16384
+
+static struct reported_fault **fault_bucket(struct dev *dev, uint64_t token)
+{
+	return &dev->faults[token % DEV_FAULT_BUCKETS];
+}
+
+static struct reported_fault *fault_by_token(struct dev *dev, uint64_t token)
+{
+	struct reported_fault *reported = *fault_bucket(dev, token);
+
+	while (reported && reported->token != token)
+		reported = reported->next;
+	return reported;
+}
+
+static void fault_remove(struct dev *dev, struct reported_fault *reported)
+{
+	struct reported_fault **link = fault_bucket(dev, reported->token);
+
+	while (*link != reported)
+		link = &(*link)->next;
+	*link = reported->next;
+	dev->faults_over -= reported->over;
+	free(reported);
+}
+
+/* Forgets the oldest faults that are over, a bucket's at a time */
+static void fault_forget_oldest(struct dev *dev)
+{
+	struct reported_fault *reported, *next;
+	unsigned int i;
+
+	for (i = 0; i < DEV_FAULT_BUCKETS && dev->faults_over > FAULT_OVER_MAX; i++)
+		for (reported = dev->faults[(dev->next_token + i) % DEV_FAULT_BUCKETS]; reported;
+		     reported = next) {
+			next = reported->next;
+			if (reported->over)
+				fault_remove(dev, reported);
+		}
+}
+
+static void fault_end(struct dev *dev, struct reported_fault *reported)
+{
+	if (!reported->over) {
+		reported->over = true;
+		dev->faults_over++;
+	}
+	if (!reported->answers)
+		fault_remove(dev, reported);
+	else
+		fault_forget_oldest(dev);
+}
+
+static uint64_t fault_new_token(struct dev *dev)
+{
+	uint64_t token;
+
+	if (!dev->first_token) {
+		dev->first_token =
+			(dev->options.scheme == SCHEME_MEMORY ? FAULT_TOKEN_MEMORY : 0) + 1;
+		dev->next_token = dev->first_token;
+	}
+	do {
+		token = dev->next_token++;
+		if (dev->options.scheme == SCHEME_TRANSPORT)
+			token &= FAULT_TOKEN_MASK;
+	} while (!token || fault_by_token(dev, token));
+	return token;
+}
+
+/* True if the device has ever given out this token */
+static bool fault_was_token(const struct dev *dev, uint64_t token)
+{
+	uint64_t given = dev->next_token - dev->first_token;
+
+	return dev->first_token && token && token - dev->first_token < given;
+}
 
 static void fault_wqe_event(struct dev *dev, const struct fault *fault, uint32_t token)
 {
@@ -33,9 +115,9 @@ static void fault_wqe_event(struct dev *dev, const struct fault *fault, uint32_t
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_WQE, data);
 }
 
-static void fault_rdma_event(struct dev *dev, const struct fault *fault, uint32_t token)
+static void fault_rdma_event(struct dev *dev, const struct fault *fault, uint32_t type,
+			     uint32_t token)
 {
-	uint32_t type = FAULT_TYPE_RDMA | (fault->write ? FAULT_TYPE_WRITE : 0);
 	uint8_t data[EQE_DATA] = { 0 };
 
 	put_be32(data + 4, fault->key);
@@ -47,7 +129,7 @@ static void fault_rdma_event(struct dev *dev, const struct fault *fault, uint32_
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_RDMA, data);
 }
 
-static void fault_memory_event(struct dev *dev, const struct fault *fault, uint32_t token)
+static void fault_memory_event(struct dev *dev, const struct fault *fault, uint64_t token)
 {
 	uint64_t first = fault->miss.address / FAULT_PAGE;
 	uint64_t pages = (fault->miss.address + fault->miss.length - 1) / FAULT_PAGE - first + 1;
@@ -56,6 +138,7 @@ static void fault_memory_event(struct dev *dev, const struct fault *fault, uint3
 	if (pages > FAULT_PAGES_MAX)
 		pages = FAULT_PAGES_MAX;
 	data[0] = FAULT_MEMORY_LAST;
+	put_be16(data + 6, token >> 32);
 	put_be32(data + 8, token);
 	put_be32(data + 12, pages << 12);
 	put_be32(data + 16, fault->miss.key);
@@ -64,40 +147,65 @@ static void fault_memory_event(struct dev *dev, const struct fault *fault, uint3
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_MEMORY, data);
 }
 
+/* Sends the events of a fault and sets what the driver has to repeat in its answer */
+static void fault_report(struct dev *dev, const struct fault *fault, struct reported_fault *reported)
+{
+	reported->answers = 1;
+	if (dev->options.scheme == SCHEME_MEMORY) {
+		fault_memory_event(dev, fault, reported->token);
+	} else if (fault->side == FAULT_REMOTE) {
+		reported->type = FAULT_TYPE_RDMA | (fault->write ? FAULT_TYPE_WRITE : 0);
+		reported->number = reported->token;
+		fault_rdma_event(dev, fault, reported->type, reported->token);
+	} else {
+		reported->type = fault->wq;
+		reported->number = fault->wq_number;
+		fault_wqe_event(dev, fault, reported->token);
+	}
+}
+
 void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault)
 {
-	uint32_t token;
+	struct reported_fault *reported = calloc(1, sizeof(*reported));
 
-	do
-		token = ++reporter->next_token & FAULT_TOKEN_MASK;
-	while (!token);
+	/* without memory the WQE is tried again */
+	if (!reported) {
+		qp_schedule(dev, qp);
+		return;
+	}
+	reported->token = fault_new_token(reporter);
+	reported->lid = dev->lid;
+	reported->qpn = qp->number;
+	reported->next = *fault_bucket(reporter, reported->token);
+	*fault_bucket(reporter, reported->token) = reported;
 	qp->stall = STALL_FAULT;
 	qp_wait(dev, qp);
-	qp->fault_token = token;
+	qp->fault_pending = true;
+	qp->fault_token = reported->token;
 	qp->fault_side = fault->side;
 	qp->fault_lid = reporter->lid;
 	qp->fault_peer = fault->side == FAULT_LOCAL ? 0 : fault->peer;
 	reporter->stats.page_faults++;
 	trace(reporter,
-	      "LID %u QP %#x: page fault %#x, side %d, key %#x, %#" PRIx64 " + %#" PRIx64,
-	      dev->lid, qp->number, token, fault->side, fault->miss.key, fault->miss.address,
-	      fault->miss.length);
-	if (reporter->options.scheme == SCHEME_MEMORY)
-		fault_memory_event(reporter, fault, token);
-	else if (fault->side == FAULT_REMOTE)
-		fault_rdma_event(reporter, fault, token);
-	else
-		fault_wqe_event(reporter, fault, token);
+	      "LID %u QP %#x: page fault %#" PRIx64 ", side %d, key %#x, %#" PRIx64 " + %#" PRIx64,
+	      dev->lid, qp->number, reported->token, fault->side, fault->miss.key,
+	      fault->miss.address, fault->miss.length);
+	fault_report(reporter, fault, reported);
 }
 
 void fault_drop(struct dev *dev, struct qp *qp)
 {
 	struct dev *reporter = fabric_find(dev->fabric, qp->fault_lid);
+	struct reported_fault *reported = NULL;
 
-	if (qp->stall == STALL_FAULT && reporter)
+	if (qp->fault_pending && reporter)
+		reported = fault_by_token(reporter, qp->fault_token);
+	if (reported) {
 		reporter->stats.page_faults_dropped++;
+		fault_end(reporter, reported);
+	}
 	qp->stall = STALL_NONE;
-	qp->fault_token = 0;
+	qp->fault_pending = false;
 	qp->fault_failed = false;
 	if (qp->state == QP_RTS)
 		qp_schedule(dev, qp);
@@ -112,7 +220,7 @@ void fault_drop_peers(struct dev *dev, uint32_t peer)
 	fabric_for_each(dev->fabric, i, other)
 		for (qp = other->waiting; qp; qp = qp->next_waiting)
 			if (qp->fault_lid == dev->lid && qp->fault_peer == peer &&
-			    (qp->stall == STALL_FAULT || qp->fault_failed))
+			    (qp->fault_pending || qp->fault_failed))
 				fault_drop(other, qp);
 }
 
@@ -124,23 +232,11 @@ void fault_drop_all(struct dev *dev)
 
 	fabric_for_each(dev->fabric, i, other)
 		for (qp = other->waiting; qp; qp = qp->next_waiting)
-			if (qp->stall == STALL_FAULT &&
-			    (other == dev || qp->fault_lid == dev->lid))
+			if (qp->fault_pending && (other == dev || qp->fault_lid == dev->lid))
 				fault_drop(other, qp);
-}
-
-/* Finds the queue pair that waits for this fault of dev, and the device that owns it */
-static struct qp *fault_find(const struct dev *dev, uint64_t token, struct dev **owner)
-{
-	unsigned int i;
-	struct qp *qp;
-
-	fabric_for_each(dev->fabric, i, *owner)
-		for (qp = (*owner)->waiting; qp; qp = qp->next_waiting)
-			if (qp->stall == STALL_FAULT && qp->fault_lid == dev->lid &&
-			    qp->fault_token == token)
-				return qp;
-	return NULL;
+	for (i = 0; i < DEV_FAULT_BUCKETS; i++)
+		while (dev->faults[i])
+			fault_remove(dev, dev->faults[i]);
 }
 
 static uint64_t fault_resume_token(const struct dev *dev, const uint8_t *info)
@@ -151,21 +247,56 @@ static uint64_t fault_resume_token(const struct dev *dev, const uint8_t *info)
 	return IFC_GET(trans_page_fault_info, info, fault_token);
 }
 
-enum cmd_status fault_resume(struct dev *dev, const struct cmd *cmd)
+/* True if the answer says what the event has said */
+static bool fault_repeats(const struct dev *dev, const struct reported_fault *reported,
+			  const uint8_t *info)
 {
-	const uint8_t *info = IFC_AT_CONST(page_fault_resume_in, cmd->in, page_fault_info);
-	uint64_t token = fault_resume_token(dev, info);
-	bool error = IFC_GET(trans_page_fault_info, info, error);
-	struct dev *owner;
-	struct qp *qp = fault_find(dev, token, &owner);
+	return dev->options.scheme == SCHEME_MEMORY ||
+	       (IFC_GET(trans_page_fault_info, info, page_fault_type) == reported->type &&
+		IFC_GET(trans_page_fault_info, info, wq_number) == reported->number);
+}
 
-	/* the queue pair is gone: the driver could not know, so this is not an error */
-	if (!qp)
-		return CMD_OK;
+/* The queue pair continues */
+static void fault_release(struct dev *dev, const struct reported_fault *reported, bool error)
+{
+	struct dev *owner = fabric_find(dev->fabric, reported->lid);
+	struct qp *qp = owner ? table_get(&owner->qps, reported->qpn) : NULL;
+
+	if (!qp || !qp->fault_pending || qp->fault_token != reported->token ||
+	    qp->fault_lid != dev->lid)
+		return;
 	qp->stall = STALL_NONE;
+	qp->fault_pending = false;
 	qp->fault_failed = error;
 	dev->stats.page_faults_resumed++;
 	dev->stats.page_faults_failed += error;
 	qp_schedule(owner, qp);
+}
+
+enum cmd_status fault_resume(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *info = IFC_AT_CONST(page_fault_resume_in, cmd->in, page_fault_info);
+	uint64_t token = fault_resume_token(dev, info);
+	struct reported_fault *reported = fault_by_token(dev, token);
+
+	if (!reported) {
+		strict_report(dev, "resume of page fault %#" PRIx64 ", %s", token,
+			      fault_was_token(dev, token) ? "which is over" :
+							    "which never was");
+		return CMD_BAD_RESOURCE_STATE;
+	}
+	if (!fault_repeats(dev, reported, info)) {
+		strict_report(dev, "resume of page fault %#" PRIx64
+				   " of type %u and number %#x with type %u and number %#x",
+			      token, reported->type, reported->number,
+			      (unsigned int)IFC_GET(trans_page_fault_info, info, page_fault_type),
+			      (unsigned int)IFC_GET(trans_page_fault_info, info, wq_number));
+		return CMD_BAD_RESOURCE_STATE;
+	}
+	reported->answers--;
+	/* if the queue pair is gone, the driver could not know: not an error */
+	if (!reported->over)
+		fault_release(dev, reported, IFC_GET(trans_page_fault_info, info, error));
+	fault_end(dev, reported);
 	return CMD_OK;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Page faults. A queue pair whose WQE meets an entry that is not present stops there, an event
- * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again from its start. No byte was
- * moved before, so running it again repeats nothing.
+ * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again. No byte was moved before that is
+ * not committed, so running it again repeats nothing.
+ *
+ * The device that reports a fault keeps it by its token until the driver has answered its events. A
+ * fault that is over before, as its queue pair is gone or its other end is, may still be answered.
  */
 #ifndef MLX5_MODEL_FAULT_H
 #define MLX5_MODEL_FAULT_H

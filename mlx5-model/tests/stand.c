@@ -490,11 +490,16 @@ uint8_t stand_resume(struct stand *b, const uint8_t *event, bool error)
 	switch (event[3]) {
 	case 0:
 		IFC_SET(trans_page_fault_info, info, fault_token, get_be32(data + 12));
+		IFC_SET(trans_page_fault_info, info, page_fault_type, get_be32(data + 24) >> 24);
+		IFC_SET(trans_page_fault_info, info, wq_number, get_be32(data + 24));
 		break;
 	case 1:
-		IFC_SET(trans_page_fault_info, info, fault_token, get_be32(data + 24) & 0xffffff);
+		IFC_SET(trans_page_fault_info, info, fault_token, get_be32(data + 24));
+		IFC_SET(trans_page_fault_info, info, page_fault_type, get_be32(data + 24) >> 24);
+		IFC_SET(trans_page_fault_info, info, wq_number, get_be32(data + 24));
 		break;
 	default:
+		IFC_SET(mem_page_fault_info, info, fault_token_47_32, get_be16(data + 6));
 		IFC_SET(mem_page_fault_info, info, fault_token_31_0, get_be32(data + 8));
 	}
 	return stand_command(b, in, sizeof(in), out, sizeof(out));

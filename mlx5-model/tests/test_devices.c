@@ -344,7 +344,7 @@ static void test_tokens(void **state)
 	assert_null(pair_fault(p, 0));
 	event = pair_fault(p, 1);
 	assert_non_null(event);
-	assert_int_equal(stand_resume(p->on[0], event, true), CMD_OK);
+	assert_int_equal(stand_resume(p->on[0], event, true), CMD_BAD_RESOURCE_STATE);
 	stand_run(p->on[0]);
 	pair_silent(p, 0);
 	pair_fill(p, 1, key);

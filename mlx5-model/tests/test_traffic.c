@@ -325,8 +325,57 @@ static void test_fault_error(void **state)
 	stand_run(p->on[0]);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
 	assert_int_equal(PAIR_TOTAL(p, page_faults_failed), 1);
-	/* a second resume has no effect */
-	assert_int_equal(stand_resume(p->on[1], event, false), CMD_OK);
+	/* a second resume has nothing to resume */
+	assert_int_equal(stand_resume(p->on[1], event, false), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(PAIR_TOTAL(p, page_faults_resumed), 1);
+}
+
+/* Changes one byte of the event that the driver answers */
+static uint8_t answer_wrong(struct stand *b, const uint8_t *event, unsigned int byte)
+{
+	uint8_t wrong[64];
+
+	memcpy(wrong, event, sizeof(wrong));
+	wrong[32 + byte] ^= 1;
+	return stand_resume(b, wrong, false);
+}
+
+/* An answer that is not to a fault of the device is refused and reported, and changes nothing */
+static void test_fault_wrong_answers(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
+	bool memory = p->on[0]->dev.options.scheme == SCHEME_MEMORY;
+	struct stand *b = p->on[0];
+	const uint64_t *reports = &b->dev.stats.strict_reports;
+	uint32_t key = pair_absent(p, 0);
+	const uint8_t *event;
+	uint64_t before;
+
+	b->dev.options.strict = true;
+	wr.lkey = key;
+	pair_send(p, &wr);
+	event = pair_fault(p, 0);
+	assert_non_null(event);
+	before = *reports;
+	/* another token; type and number, or the token's other parts */
+	assert_int_equal(answer_wrong(b, event, memory ? 11 : 15), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(answer_wrong(b, event, memory ? 8 : 24), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(answer_wrong(b, event, memory ? 7 : 27), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(*reports, before + 3);
+	stand_run(b);
+	assert_int_equal(b->dev.stats.page_faults_resumed, 0);
+	pair_silent(p, 0);
+	pair_fill(p, 0, key);
+	assert_int_equal(stand_resume(b, event, false), CMD_OK);
+	stand_run(b);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	assert_int_equal(*reports, before + 3);
+	assert_int_equal(stand_resume(b, event, false), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(*reports, before + 4);
+	/* all 48 bits of a token are used */
+	if (memory)
+		assert_true(get_be16(event + 32 + 6) && event[32 + 8]);
 }
 
 static void test_fault_stalls_one(void **state)
@@ -404,6 +453,7 @@ int main(void)
 		TEST_FAULT(test_fault),
 		TEST_FAULT(test_fault_receive),
 		TEST_FAULT(test_fault_error),
+		TEST_FAULT(test_fault_wrong_answers),
 		TEST_FAULT(test_fault_stalls_one),
 		{ "test_write_in_umems", test_write, setup_in_umems, teardown, NULL },
 		{ "test_send_in_umems", test_send, setup_in_umems, teardown, NULL },
