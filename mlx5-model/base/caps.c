@@ -82,6 +82,8 @@ static void caps_odp_scheme(uint8_t *scheme)
 	ALL(xrc_odp_caps);
 #undef ALL
 	IFC_SET(odp_scheme_cap, scheme, ud_odp_caps.send, 1);
+	/* cards announce only the other one; no driver reads this */
+	IFC_SET(odp_scheme_cap, scheme, ud_odp_caps.receive, 1);
 	IFC_SET(odp_scheme_cap, scheme, page_prefetch, 1);
 }
 

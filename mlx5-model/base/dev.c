@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "base/dev.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -72,4 +73,10 @@ void strict_report(struct dev *dev, const char *format, ...)
 	if (count == DEV_STRICT_PRINTED)
 		fprintf(stderr, "mlx5_%u: strict: more of these are only counted\n",
 			dev->lid - 1u);
+}
+
+void dev_bad_dma(struct dev *dev, uint64_t address)
+{
+	dev->stats.bad_dma++;
+	strict_report(dev, "address %#" PRIx64 " is not in the guest's memory", address);
 }

@@ -221,6 +221,9 @@ struct dev {
 uint64_t dev_now(void);
 uint64_t dev_random(struct dev *dev);
 
+/* The driver gave an address that is not the guest's: counted, and reported in strict mode */
+void dev_bad_dma(struct dev *dev, uint64_t address);
+
 void trace(const struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*
  * Something that hardware would pass over in silence: counted in strict mode, and printed unless there

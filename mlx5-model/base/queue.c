@@ -99,7 +99,7 @@ static bool queue_copy(struct dev *dev, const struct queue *queue, uint64_t offs
 
 		if (!(write ? guest_write(&dev->guest, address, data, n) :
 			      guest_read(&dev->guest, address, data, n))) {
-			dev->stats.bad_dma++;
+			dev_bad_dma(dev, address);
 			return false;
 		}
 		offset += n;

@@ -36,7 +36,7 @@ bool sg_add_guest(struct dev *dev, struct sg *sg, uint64_t address, uint64_t len
 		uint8_t *host = guest_at(&dev->guest, address, &n, write);
 
 		if (!host) {
-			dev->stats.bad_dma++;
+			dev_bad_dma(dev, address);
 			return false;
 		}
 		if (!sg_add(sg, host, n))

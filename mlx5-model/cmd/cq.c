@@ -70,8 +70,10 @@ static uint32_t cq_pending(struct dev *dev, const struct cq *cq)
 {
 	uint32_t consumer;
 
-	if (!guest_read_be32(&dev->guest, cq->doorbell, &consumer))
+	if (!guest_read_be32(&dev->guest, cq->doorbell, &consumer)) {
+		dev_bad_dma(dev, cq->doorbell);
 		return 0;
+	}
 	return (cq->producer - consumer) & CQ_NUMBER_MASK;
 }
 

@@ -103,7 +103,7 @@ bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count)
 	if (send ? !qp->has_sq : !qp->has_rq)
 		return true;
 	if (!guest_read_be32(&dev->guest, record, &producer)) {
-		dev->stats.bad_dma++;
+		dev_bad_dma(dev, record);
 		return false;
 	}
 	*count = (uint16_t)producer - (send ? qp->sq_head : qp->rq_head);

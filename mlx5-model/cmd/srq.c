@@ -17,7 +17,7 @@ static uint16_t srq_available(struct dev *dev, const struct srq *srq)
 	uint32_t posted;
 
 	if (!guest_read_be32(&dev->guest, srq->doorbell, &posted)) {
-		dev->stats.bad_dma++;
+		dev_bad_dma(dev, srq->doorbell);
 		return 0;
 	}
 	return (uint16_t)posted - srq->consumed;

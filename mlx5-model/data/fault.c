@@ -147,6 +147,43 @@ static void fault_memory_event(struct dev *dev, const struct fault *fault, uint6
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_MEMORY, data);
 }
 
+/* The bits of the service's capabilities, from the scheme in use */
+static unsigned int fault_caps(const struct dev *dev, unsigned int service)
+{
+	const uint8_t *scheme =
+		dev->options.scheme == SCHEME_MEMORY ?
+			IFC_AT_CONST(odp_cap, dev->caps_odp, memory_page_fault_scheme_cap) :
+			IFC_AT_CONST(odp_cap, dev->caps_odp, transport_page_fault_scheme_cap);
+	unsigned int field;
+
+	switch (service) {
+	case QP_RC:
+		field = IFC_BIT(odp_scheme_cap, rc_odp_caps);
+		break;
+	case QP_UC:
+		field = IFC_BIT(odp_scheme_cap, uc_odp_caps);
+		break;
+	case QP_UD:
+		field = IFC_BIT(odp_scheme_cap, ud_odp_caps);
+		break;
+	case QP_XRC:
+		field = IFC_BIT(odp_scheme_cap, xrc_odp_caps);
+		break;
+	default:
+		return 0;
+	}
+	return ifc_get(scheme, field, 6);
+}
+
+static bool fault_announced(struct dev *dev, const struct qp *qp, enum fault_use use)
+{
+	if (qp && fault_caps(dev, qp->service) & use)
+		return true;
+	strict_report(dev, "QP %#x: page fault of service %#x for use %#x, which are not announced",
+		      qp ? qp->number : 0, qp ? qp->service : 0, use);
+	return false;
+}
+
 /* Sends the events of a fault and sets what the driver has to repeat in its answer */
 static void fault_report(struct dev *dev, const struct fault *fault, struct reported_fault *reported)
 {
@@ -164,15 +201,17 @@ static void fault_report(struct dev *dev, const struct fault *fault, struct repo
 	}
 }
 
-void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault)
+bool fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault)
 {
-	struct reported_fault *reported = calloc(1, sizeof(*reported));
+	const struct qp *whose =
+		fault->side == FAULT_LOCAL ? qp : table_get(&reporter->qps, fault->peer);
+	struct reported_fault *reported;
 
-	/* without memory the WQE is tried again */
-	if (!reported) {
-		qp_schedule(dev, qp);
-		return;
-	}
+	if (!fault_announced(reporter, whose, fault->use))
+		return false;
+	reported = calloc(1, sizeof(*reported));
+	if (!reported)
+		return false;
 	reported->token = fault_new_token(reporter);
 	reported->lid = dev->lid;
 	reported->qpn = qp->number;
@@ -191,6 +230,7 @@ void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const str
 	      dev->lid, qp->number, reported->token, fault->side, fault->miss.key,
 	      fault->miss.address, fault->miss.length);
 	fault_report(reporter, fault, reported);
+	return true;
 }
 
 void fault_drop(struct dev *dev, struct qp *qp)

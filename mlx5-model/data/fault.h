@@ -14,8 +14,19 @@
 
 enum fault_wq { FAULT_WQ_SRQ = 0, FAULT_WQ_REQUESTER = 1, FAULT_WQ_RECEIVE = 2, FAULT_WQ_READ = 3 };
 
+/* What a service announces page faults for, as bits of its capabilities */
+enum fault_use {
+	FAULT_USE_SEND = 0x20,
+	FAULT_USE_RECEIVE = 0x10,
+	FAULT_USE_WRITE = 0x08,
+	FAULT_USE_READ = 0x04,
+	FAULT_USE_ATOMIC = 0x02,
+	FAULT_USE_RECEIVE_SRQ = 0x01,
+};
+
 struct fault {
 	enum fault_side side;
+	enum fault_use use;
 	struct xlate_miss miss;
 	/* FAULT_LOCAL, FAULT_RECEIVE: the WQE */
 	enum fault_wq wq;
@@ -29,8 +40,11 @@ struct fault {
 	bool write;
 };
 
-/* Stops qp of dev; reporter is the device whose translation has the hole. */
-void fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault);
+/*
+ * Stops qp of dev; reporter is the device whose translation has the hole. Returns false, and reports
+ * it in strict mode, if page faults are not announced for this use of this service.
+ */
+bool fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault);
 /* The queue pair was destroyed, or its state changed: a later resume has no effect. */
 void fault_drop(struct dev *dev, struct qp *qp);
 /* Restarts all queue pairs, on any device, that wait for a fault of responder peer on dev */

@@ -16,17 +16,33 @@ enum job_result job_failed(struct job *job, enum syndrome syndrome)
 	return JOB_FAILED;
 }
 
+static enum fault_use job_use(const struct job *job)
+{
+	switch (job->wqe.opcode) {
+	case WQE_WRITE:
+	case WQE_WRITE_IMM:
+		return FAULT_USE_WRITE;
+	case WQE_READ:
+		return FAULT_USE_READ;
+	case WQE_COMPARE_SWAP:
+	case WQE_FETCH_ADD:
+		return FAULT_USE_ATOMIC;
+	}
+	return FAULT_USE_SEND;
+}
+
 static enum job_result job_fault_local(struct job *job, struct fault *fault)
 {
-	bool reads = job->wqe.opcode == WQE_READ || job->wqe.opcode == WQE_COMPARE_SWAP ||
-		     job->wqe.opcode == WQE_FETCH_ADD;
+	bool reads = job_use(job) == FAULT_USE_READ || job_use(job) == FAULT_USE_ATOMIC;
 
 	fault->side = FAULT_LOCAL;
+	fault->use = job_use(job);
 	fault->wq = reads ? FAULT_WQ_READ : FAULT_WQ_REQUESTER;
 	fault->wq_number = job->qp->number;
 	fault->wqe_index = job->wqe.index;
-	fault_raise(job->dev, job->qp, job->dev, fault);
-	return JOB_WAIT;
+	return fault_raise(job->dev, job->qp, job->dev, fault) ?
+		       JOB_WAIT :
+		       job_failed(job, SYNDROME_LOCAL_PROTECTION);
 }
 
 enum job_result job_local(struct job *job, bool write)
@@ -96,6 +112,7 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
 	struct fault fault = {
 		.side = FAULT_REMOTE,
+		.use = job_use(job),
 		.peer = job->peer->number,
 		.key = key,
 		.address = address,
@@ -113,8 +130,9 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint
 	case XLATE_OK:
 		return JOB_DONE;
 	case XLATE_FAULT:
-		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
-		return JOB_WAIT;
+		if (fault_raise(job->dev, job->qp, job->peer_dev, &fault))
+			return JOB_WAIT;
+		break;
 	case XLATE_DENIED:
 		break;
 	}
@@ -182,8 +200,9 @@ enum job_result job_receive(struct job *job, uint64_t length)
 		return job->qp->service == QP_UC ? JOB_DONE :
 						   job_failed(job, SYNDROME_REMOTE_INVALID);
 	case RECV_FAULT:
-		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
-		return JOB_WAIT;
+		if (fault_raise(job->dev, job->qp, job->peer_dev, &fault))
+			return JOB_WAIT;
+		break;
 	case RECV_DENIED:
 		break;
 	}

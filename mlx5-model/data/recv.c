@@ -64,6 +64,7 @@ static void recv_describe(const struct qp *qp, const struct srq *srq, struct fau
 	fault->wq_number = srq ? srq->number : qp->number;
 	fault->wqe_index = qp->receive.index;
 	fault->peer = qp->number;
+	fault->use = srq ? FAULT_USE_RECEIVE_SRQ : FAULT_USE_RECEIVE;
 }
 
 enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t length,

@@ -184,8 +184,10 @@ static enum job_result ud_send_one(struct job *job, const struct ud_address *add
 		job->dev->stats.rnr_waits++;
 		break;
 	case RECV_FAULT:
-		fault_raise(job->dev, job->qp, job->peer_dev, &fault);
-		return JOB_WAIT;
+		if (fault_raise(job->dev, job->qp, job->peer_dev, &fault))
+			return JOB_WAIT;
+		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+		break;
 	case RECV_SHORT:
 	case RECV_DENIED:
 		break;

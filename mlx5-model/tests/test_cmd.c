@@ -274,18 +274,25 @@ static void test_reserved(void **state)
 	IFC_SET(alloc_pd_in, pd, reserved_at_40, 1);
 	assert_int_equal(stand_command(&b, pd, sizeof(pd), out, IFC_SIZE(alloc_pd_out)), CMD_OK);
 	assert_int_equal(stats->strict_reports, 1);
-	/* input that ends before the reserved field */
+	/* input that ends before the reserved field; less than a driver passes */
 	stand_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
-	assert_int_equal(stats->strict_reports, 1);
+	assert_int_equal(stats->strict_reports, 2);
+	put_be64(pd + 8, 0);
+	stand_command(&b, pd, sizeof(pd), out, 8);
+	assert_int_equal(stats->strict_reports, 3);
+	/* a user's command is the user's */
+	put_be16(pd + 2, 1);
+	stand_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
+	assert_int_equal(stats->strict_reports, 3);
 	IFC_SET(init2rtr_qp_in, qp, opcode, MLX5_CMD_OP_INIT2RTR_QP);
 	IFC_SET(init2rtr_qp_in, qp, qpc.primary_address_path.reserved_at_2, 1);
 	IFC_SET(init2rtr_qp_in, qp, qpc.reserved_at_10, 1);
 	stand_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
-	assert_int_equal(stats->strict_reports, 3);
+	assert_int_equal(stats->strict_reports, 5);
 	/* reported in strict mode only */
 	b.dev.options.strict = false;
 	stand_command(&b, qp, sizeof(qp), out, IFC_SIZE(init2rtr_qp_out));
-	assert_int_equal(stats->strict_reports, 3);
+	assert_int_equal(stats->strict_reports, 5);
 	stand_destroy(&b);
 }
 

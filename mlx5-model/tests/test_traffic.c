@@ -330,6 +330,27 @@ static void test_fault_error(void **state)
 	assert_int_equal(PAIR_TOTAL(p, page_faults_resumed), 1);
 }
 
+/* A service without the capability meets an absent entry: an error, no event, and a report */
+static void test_fault_not_announced(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
+	const struct stats *stats = &p->on[0]->dev.stats;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		p->on[i]->dev.options.strict = true;
+		IFC_SET(odp_cap, p->on[i]->dev.caps_odp,
+			transport_page_fault_scheme_cap.rc_odp_caps.write, 0);
+	}
+	wr.rkey = pair_absent(p, 1);
+	pair_send(p, &wr);
+	assert_null(pair_fault(p, 1));
+	assert_int_equal(PAIR_TOTAL(p, strict_reports), 1);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
+	assert_int_equal(stats->page_faults, 0);
+}
+
 /* Changes one byte of the event that the driver answers */
 static uint8_t answer_wrong(struct stand *b, const uint8_t *event, unsigned int byte)
 {
@@ -453,6 +474,7 @@ int main(void)
 		TEST_FAULT(test_fault),
 		TEST_FAULT(test_fault_receive),
 		TEST_FAULT(test_fault_error),
+		TEST(test_fault_not_announced),
 		TEST_FAULT(test_fault_wrong_answers),
 		TEST_FAULT(test_fault_stalls_one),
 		{ "test_write_in_umems", test_write, setup_in_umems, teardown, NULL },

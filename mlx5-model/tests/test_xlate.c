@@ -265,6 +265,7 @@ static void test_outside(void **state)
 	assert_int_equal(look(f, key, 0, 1, XLATE_LOCAL_READ), XLATE_DENIED);
 	assert_int_equal(look(f, key, 4096, 4096, XLATE_LOCAL_READ), XLATE_OK);
 	assert_int_equal(f->b.dev.stats.bad_dma, 1);
+	assert_int_equal(f->b.dev.stats.strict_reports, 1);
 	assert_int_equal(look(f, f->b.pa_key, STAND_BASE - 1, 2, XLATE_LOCAL_READ), XLATE_DENIED);
 	assert_int_equal(look(f, f->b.pa_key, UINT64_MAX, 2, XLATE_LOCAL_READ), XLATE_DENIED);
 	/* the null key accepts all accesses and touches no memory */
