@@ -25,7 +25,8 @@ static void stop(int signal)
 static void usage(FILE *file)
 {
 	fputs("usage: mlx5-model --socket PATH... [--stats FILE]\n"
-	      "                  [--scheme transport|memory] [--delay SEED] [--strict] [--trace]\n"
+	      "                  [--scheme transport|memory] [--delay SEED] [--faults SEED]\n"
+	      "                  [--strict] [--trace]\n"
 	      "Each socket is a device, in the order of their LIDs. A line \"ready\" on standard\n"
 	      "output means that all of them can be connected to.\n",
 	      file);
@@ -159,6 +160,14 @@ struct settings {
 	const char *stats;
 };
 
+static bool parse_seed(const char *text, uint64_t *seed)
+{
+	char *end;
+
+	*seed = strtoull(text, &end, 0);
+	return !*end && *seed;
+}
+
 static bool parse(int argc, char **argv, struct settings *settings)
 {
 	static const struct option options[] = {
@@ -166,11 +175,11 @@ static bool parse(int argc, char **argv, struct settings *settings)
 		{ "stats", required_argument, NULL, 'c' },
 		{ "scheme", required_argument, NULL, 'p' },
 		{ "delay", required_argument, NULL, 'd' },
+		{ "faults", required_argument, NULL, 'f' },
 		{ "strict", no_argument, NULL, 'x' },
 		{ "trace", no_argument, NULL, 't' },
 		{ 0 },
 	};
-	char *end;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -190,8 +199,11 @@ static bool parse(int argc, char **argv, struct settings *settings)
 				return false;
 			break;
 		case 'd':
-			settings->device.delay_seed = strtoull(optarg, &end, 0);
-			if (*end || !settings->device.delay_seed)
+			if (!parse_seed(optarg, &settings->device.delay_seed))
+				return false;
+			break;
+		case 'f':
+			if (!parse_seed(optarg, &settings->device.fault_seed))
 				return false;
 			break;
 		case 'x':

@@ -58,6 +58,7 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 		return false;
 	dev->options = *options;
 	dev->random = options->delay_seed;
+	dev->fault_random = options->fault_seed;
 	model_table(dev, &dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
 	model_table(dev, &dev->cqs, 1, 1 << CAPS_LOG_MAX_CQ);
 	model_table(dev, &dev->srqs, 1, 1 << CAPS_LOG_MAX_SRQ);

@@ -26,10 +26,10 @@ mlx5_options() {
 	for option in "${list[@]}"; do
 		case $option in
 		scheme=transport | scheme=memory) MLX5_ARGV+=(--scheme "${option#*=}") ;;
-		delay=*)
+		delay=* | faults=*)
 			[[ ${option#*=} =~ ^[1-9][0-9]{0,8}$ ]] ||
-				usage_error "--mlx5 delay= wants a number, not '${option#*=}'"
-			MLX5_ARGV+=(--delay "${option#*=}")
+				usage_error "--mlx5 ${option%%=*}= wants a number, not '${option#*=}'"
+			MLX5_ARGV+=("--${option%%=*}" "${option#*=}")
 			;;
 		devices=[12]) MLX5_DEVICES=${option#*=} ;;
 		devices=*) usage_error "--mlx5 devices= wants 1 or 2, not '${option#*=}'" ;;

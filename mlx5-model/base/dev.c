@@ -16,13 +16,23 @@ uint64_t dev_now(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-/* xorshift: the delays of a seed are the same in each run */
+/* xorshift: what comes of a seed is the same in each run */
+static uint64_t dev_next_random(uint64_t *random)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random;
+}
+
 uint64_t dev_random(struct dev *dev)
 {
-	dev->random ^= dev->random << 13;
-	dev->random ^= dev->random >> 7;
-	dev->random ^= dev->random << 17;
-	return dev->random;
+	return dev_next_random(&dev->random);
+}
+
+uint64_t dev_fault_random(struct dev *dev, uint64_t limit)
+{
+	return dev->options.fault_seed ? (dev_next_random(&dev->fault_random) >> 16) % limit : 0;
 }
 
 static void dev_say(const struct dev *dev, const char *what, const char *format,
@@ -65,7 +75,7 @@ void strict_report(struct dev *dev, const char *format, ...)
 		return;
 	dev->stats.strict_reports++;
 	count = strict_count(dev, format);
-	if (count > DEV_STRICT_PRINTED)
+	if (count > DEV_STRICT_PRINTED || dev->options.strict_silent)
 		return;
 	va_start(arguments, format);
 	dev_say(dev, "strict: ", format, arguments);

@@ -33,8 +33,10 @@ struct fabric;
 struct dev_options {
 	enum dev_scheme scheme;
 	bool strict;
+	bool strict_silent; /* reports are counted and not printed */
 	bool trace;
 	uint64_t delay_seed; /* 0: events are not delayed */
+	uint64_t fault_seed; /* 0: page faults are of the simplest kind */
 };
 
 /* A queue in the guest's memory: pages of equal size that need not be contiguous */
@@ -155,6 +157,7 @@ struct qp {
 	uint32_t srqn;
 	uint64_t doorbell;
 	uint16_t sq_head;
+	uint64_t committed; /* bytes of the WQE at the head that were moved */
 	uint16_t rq_head;
 	struct receive receive;
 
@@ -214,12 +217,14 @@ struct dev {
 	unsigned int faults_over; /* of these, over */
 	struct qp *run_first, *run_last;
 	struct qp *waiting;
-	uint64_t random;
+	uint64_t random, fault_random;
 	struct delayed_event *delayed;
 };
 
 uint64_t dev_now(void);
 uint64_t dev_random(struct dev *dev);
+/* For the mix of page faults: below limit, and 0 without a seed */
+uint64_t dev_fault_random(struct dev *dev, uint64_t limit);
 
 /* The driver gave an address that is not the guest's: counted, and reported in strict mode */
 void dev_bad_dma(struct dev *dev, uint64_t address);

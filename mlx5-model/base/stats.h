@@ -42,6 +42,10 @@
 	S(page_faults_receive)	  /* WQE, receive queue or SRQ */          \
 	S(page_faults_rdma)	  /* remote address */                     \
 	S(page_faults_memory)	  /* memory scheme */                      \
+	S(page_faults_committed)  /* in a message of which a part was moved */ \
+	S(page_faults_no_length)  /* without the length of the operation */ \
+	S(page_faults_not_last)	  /* events with more to come for the fault */ \
+	S(page_faults_naks)	  /* the responder answered not ready */   \
 	S(page_faults_resumed)	  /* */                                    \
 	S(page_faults_failed)	  /* resumed with error */                 \
 	S(page_faults_dropped)	  /* the queue pair went away first */     \

@@ -144,6 +144,7 @@ static void qp_reset(struct dev *dev, struct qp *qp)
 	qp_unschedule(dev, qp);
 	qp_set_state(dev, qp, QP_RESET);
 	qp->sq_head = 0;
+	qp->committed = 0;
 	qp->rq_head = 0;
 	qp->receive.held = false;
 	qp->retries = 0;

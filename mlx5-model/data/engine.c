@@ -5,11 +5,14 @@
 #include "data/recv.h"
 
 #define ENGINE_BATCH 64
+#define ENGINE_PACKET 4096u
+#define ENGINE_PACKETS_LOG 7
 #define ENGINE_POLL_NS 2000000u
 
 static void engine_advance(struct qp *qp, const struct wqe *wqe)
 {
 	qp->sq_head += wqe->blocks;
+	qp->committed = 0;
 	qp->retries = 0;
 }
 
@@ -43,19 +46,34 @@ static void engine_flush(struct dev *dev, struct qp *qp)
 	}
 }
 
+/* With a mix of page faults, a message of some packets is moved in several attempts */
+static uint64_t engine_chunk(const struct job *job)
+{
+	const struct dev_options *options = &job->dev->options;
+
+	if (!options->fault_seed || (job->qp->service != QP_RC && job->qp->service != QP_XRC) ||
+	    job->wqe.opcode == WQE_COMPARE_SWAP || job->wqe.opcode == WQE_FETCH_ADD)
+		return UINT64_MAX;
+	return ENGINE_PACKET << dev_fault_random(job->dev, ENGINE_PACKETS_LOG);
+}
+
 static enum job_result engine_execute(struct job *job)
 {
 	struct qp *qp = job->qp;
 
+	if (qp->fault_pending)
+		return job_fault_pending(job);
 	if (qp->fault_failed) {
 		qp->fault_failed = false;
 		return job_fault_failed(job);
 	}
+	job->skip = qp->committed;
+	job->chunk = engine_chunk(job);
 	return qp_is_datagram(qp) ? ud_execute(job) : rc_execute(job);
 }
 
-/* Returns true if the WQE at the head ended, with or without an error. */
-static bool engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
+/* JOB_DONE or JOB_FAILED: the WQE at the head ended */
+static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
 {
 	struct job job = { .dev = dev, .qp = qp };
 	enum job_result result;
@@ -64,13 +82,13 @@ static bool engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
 		result = job_failed(&job, SYNDROME_LOCAL_OPERATION);
 	} else {
 		result = engine_execute(&job);
-		if (result != JOB_WAIT)
+		if (result == JOB_DONE || result == JOB_FAILED)
 			wqe_check(dev, qp, &job.wqe);
 	}
 	sg_release(&job.local);
 	sg_release(&job.remote);
-	if (result == JOB_WAIT)
-		return false;
+	if (result == JOB_WAIT || result == JOB_MORE)
+		return result;
 	trace(dev, "QP %#x: WQE %#x opcode %#x: syndrome %#x", qp->number, job.wqe.index,
 	      job.wqe.opcode, job.syndrome);
 	dev->stats.wqes++;
@@ -81,11 +99,12 @@ static bool engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
 	} else if (job.wqe.signaled) {
 		engine_complete(&job, CQE_REQUESTER);
 	}
-	return true;
+	return result;
 }
 
 bool engine_run(struct dev *dev, struct qp *qp)
 {
+	enum job_result result;
 	unsigned int i;
 	uint16_t posted;
 
@@ -94,8 +113,12 @@ bool engine_run(struct dev *dev, struct qp *qp)
 			qp_fail(dev, qp);
 			break;
 		}
-		if (!posted || !engine_step(dev, qp, posted))
+		if (!posted)
 			return false;
+		result = engine_step(dev, qp, posted);
+		/* what else there is to do comes before the rest of a message */
+		if (result == JOB_WAIT || result == JOB_MORE)
+			return result == JOB_MORE;
 	}
 	if (qp->state == QP_ERROR) {
 		engine_flush(dev, qp);

@@ -17,6 +17,9 @@
 #define FAULT_MEMORY_LAST 0x80
 #define FAULT_PAGE 4096
 #define FAULT_PAGES_MAX 0xfffff
+#define FAULT_EVENTS_MAX 3
+#define FAULT_PREFETCH_FEW 9
+#define FAULT_PREFETCH_MANY 600
 /* Tokens have 24 bits in the transport scheme. Of the 48 in the memory scheme all parts are used. */
 #define FAULT_TOKEN_MASK 0xffffff
 #define FAULT_TOKEN_MEMORY 0x800180010000ull
@@ -104,8 +107,9 @@ static void fault_wqe_event(struct dev *dev, const struct fault *fault, uint32_t
 {
 	uint8_t data[EQE_DATA] = { 0 };
 
+	put_be32(data, fault->committed);
 	put_be16(data + 6, fault->wqe_index);
-	put_be16(data + 10, fault->miss.length > UINT16_MAX ? UINT16_MAX : fault->miss.length);
+	put_be16(data + 10, fault->packet > UINT16_MAX ? UINT16_MAX : fault->packet);
 	put_be32(data + 12, token);
 	put_be32(data + 24, (uint32_t)fault->wq << 24 | fault->wq_number);
 	if (fault->side == FAULT_RECEIVE)
@@ -119,32 +123,72 @@ static void fault_rdma_event(struct dev *dev, const struct fault *fault, uint32_
 			     uint32_t token)
 {
 	uint8_t data[EQE_DATA] = { 0 };
+	uint32_t length = fault->length;
 
+	/* for some operations hardware does not know the length: which, is left to chance */
+	if (dev_fault_random(dev, 4) == 1) {
+		dev->stats.page_faults_no_length++;
+		length = 0;
+	}
+	put_be32(data, fault->committed);
 	put_be32(data + 4, fault->key);
-	put_be16(data + 10, fault->length > UINT16_MAX ? UINT16_MAX : fault->length);
-	put_be32(data + 12, fault->length);
+	put_be16(data + 10, fault->packet > UINT16_MAX ? UINT16_MAX : fault->packet);
+	put_be32(data + 12, length);
 	put_be64(data + 16, fault->address);
 	put_be32(data + 24, type << 24 | token);
 	dev->stats.page_faults_rdma++;
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_RDMA, data);
 }
 
-static void fault_memory_event(struct dev *dev, const struct fault *fault, uint64_t token)
+/* Pages before or after those demanded that the driver may prepare, too */
+static uint64_t fault_prefetch(struct dev *dev)
 {
-	uint64_t first = fault->miss.address / FAULT_PAGE;
-	uint64_t pages = (fault->miss.address + fault->miss.length - 1) / FAULT_PAGE - first + 1;
+	return dev_fault_random(dev, dev_fault_random(dev, 4) ? FAULT_PREFETCH_FEW :
+							      FAULT_PREFETCH_MANY);
+}
+
+static void fault_memory_event(struct dev *dev, uint32_t key, uint64_t token, uint64_t first,
+			       uint64_t pages, bool last)
+{
+	uint64_t before = fault_prefetch(dev), after = fault_prefetch(dev);
 	uint8_t data[EQE_DATA] = { 0 };
 
-	if (pages > FAULT_PAGES_MAX)
-		pages = FAULT_PAGES_MAX;
-	data[0] = FAULT_MEMORY_LAST;
+	data[0] = last ? FAULT_MEMORY_LAST : 0;
+	put_be16(data + 2, after);
+	put_be16(data + 4, before < first ? before : first);
 	put_be16(data + 6, token >> 32);
 	put_be32(data + 8, token);
 	put_be32(data + 12, pages << 12);
-	put_be32(data + 16, fault->miss.key);
+	put_be32(data + 16, key);
 	put_be64(data + 20, first * FAULT_PAGE);
 	dev->stats.page_faults_memory++;
+	dev->stats.page_faults_not_last += !last;
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_MEMORY, data);
+}
+
+/*
+ * One event for all that is missing; or, in a mix, some for a part of it, of which only the last lets
+ * the driver resume. Returns the number of events.
+ */
+static unsigned int fault_memory_events(struct dev *dev, const struct fault *fault, uint64_t token)
+{
+	uint64_t first = fault->miss.address / FAULT_PAGE;
+	uint64_t pages = (fault->miss.address + fault->miss.length - 1) / FAULT_PAGE - first + 1;
+	unsigned int events = 1 + dev_fault_random(dev, FAULT_EVENTS_MAX), i;
+
+	if (pages > FAULT_PAGES_MAX)
+		pages = FAULT_PAGES_MAX;
+	if (dev->options.fault_seed && pages > 1)
+		pages = 1 + dev_fault_random(dev, pages);
+	if (events > pages)
+		events = pages;
+	for (i = 0; i < events; i++) {
+		uint64_t n = i + 1 < events ? pages / events : pages - pages / events * i;
+
+		fault_memory_event(dev, fault->miss.key, token, first, n, i + 1 == events);
+		first += n;
+	}
+	return events;
 }
 
 /* The bits of the service's capabilities, from the scheme in use */
@@ -189,7 +233,7 @@ static void fault_report(struct dev *dev, const struct fault *fault, struct repo
 {
 	reported->answers = 1;
 	if (dev->options.scheme == SCHEME_MEMORY) {
-		fault_memory_event(dev, fault, reported->token);
+		reported->answers = fault_memory_events(dev, fault, reported->token);
 	} else if (fault->side == FAULT_REMOTE) {
 		reported->type = FAULT_TYPE_RDMA | (fault->write ? FAULT_TYPE_WRITE : 0);
 		reported->number = reported->token;
@@ -225,6 +269,7 @@ bool fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const str
 	qp->fault_lid = reporter->lid;
 	qp->fault_peer = fault->side == FAULT_LOCAL ? 0 : fault->peer;
 	reporter->stats.page_faults++;
+	reporter->stats.page_faults_committed += fault->committed != 0;
 	trace(reporter,
 	      "LID %u QP %#x: page fault %#" PRIx64 ", side %d, key %#x, %#" PRIx64 " + %#" PRIx64,
 	      dev->lid, qp->number, reported->token, fault->side, fault->miss.key,
@@ -305,11 +350,14 @@ static void fault_release(struct dev *dev, const struct reported_fault *reported
 	if (!qp || !qp->fault_pending || qp->fault_token != reported->token ||
 	    qp->fault_lid != dev->lid)
 		return;
-	qp->stall = STALL_NONE;
 	qp->fault_pending = false;
 	qp->fault_failed = error;
 	dev->stats.page_faults_resumed++;
 	dev->stats.page_faults_failed += error;
+	/* a requester that was told to try again does so by its timer */
+	if (qp->stall != STALL_FAULT)
+		return;
+	qp->stall = STALL_NONE;
 	qp_schedule(owner, qp);
 }
 

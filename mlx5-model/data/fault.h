@@ -32,7 +32,9 @@ struct fault {
 	enum fault_wq wq;
 	uint32_t wq_number;
 	uint16_t wqe_index;
-	uint32_t peer; /* FAULT_RECEIVE, FAULT_REMOTE: the responder */
+	uint64_t committed; /* bytes of the message before those that this attempt was for */
+	uint64_t packet;    /* bytes from there to the end of what is missing */
+	uint32_t peer;	    /* FAULT_RECEIVE, FAULT_REMOTE: the responder */
 	/* FAULT_REMOTE: the whole operation */
 	uint32_t key;
 	uint64_t address;

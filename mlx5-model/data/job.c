@@ -9,6 +9,7 @@
 #define JOB_POLL_NS 500000u
 #define JOB_TIMEOUT_MAX_NS 500000000u
 #define JOB_RNR_FOREVER 7
+#define JOB_NAK_MAX_NS 2000000u  /* for page faults: many of them would make a run long */
 
 enum job_result job_failed(struct job *job, enum syndrome syndrome)
 {
@@ -37,6 +38,7 @@ static enum job_result job_fault_local(struct job *job, struct fault *fault)
 
 	fault->side = FAULT_LOCAL;
 	fault->use = job_use(job);
+	fault->committed = job->skip;
 	fault->wq = reads ? FAULT_WQ_READ : FAULT_WQ_REQUESTER;
 	fault->wq_number = job->qp->number;
 	fault->wqe_index = job->wqe.index;
@@ -45,35 +47,69 @@ static enum job_result job_fault_local(struct job *job, struct fault *fault)
 		       job_failed(job, SYNDROME_LOCAL_PROTECTION);
 }
 
-enum job_result job_local(struct job *job, bool write)
+/* Bytes [from, to) of a segment */
+static enum job_result job_segment(struct job *job, const struct wqe_segment *segment,
+				   uint64_t from, uint64_t to, bool write)
 {
 	struct xlate_origin origin = qp_origin(job->qp);
+	struct fault fault = { .packet = job->total - segment->length + to - job->skip };
+
+	if (segment->inline_data)
+		return !write && sg_add(&job->local,
+					(uint8_t *)(uintptr_t)segment->inline_data + from,
+					to - from) ?
+			       JOB_DONE :
+			       job_failed(job, SYNDROME_LOCAL_OPERATION);
+	switch (xlate(job->dev, &origin, segment->key, segment->address + from, to - from,
+		      write ? XLATE_LOCAL_WRITE : XLATE_LOCAL_READ, &job->local, &fault.miss)) {
+	case XLATE_OK:
+		return JOB_DONE;
+	case XLATE_FAULT:
+		return job_fault_local(job, &fault);
+	case XLATE_DENIED:
+		break;
+	}
+	return job_failed(job, SYNDROME_LOCAL_PROTECTION);
+}
+
+enum job_result job_local(struct job *job, bool write)
+{
+	uint64_t end = job->chunk < UINT64_MAX - job->skip ? job->skip + job->chunk : UINT64_MAX;
 	struct wqe *wqe = &job->wqe;
 	struct wqe_segment segment;
-	struct fault fault = { 0 };
+	enum job_result result;
 
+	job->total = 0;
 	while (wqe_next_segment(wqe->data, wqe->length, &wqe->offset, &segment)) {
-		if (job->local.length + segment.length > DEV_MAX_MSG)
+		uint64_t at = job->total, from = 0, to = segment.length;
+
+		if (at + segment.length > DEV_MAX_MSG)
 			return job_failed(job, SYNDROME_LOCAL_LENGTH);
-		if (segment.inline_data) {
-			if (write || !sg_add(&job->local, (uint8_t *)(uintptr_t)segment.inline_data,
-					     segment.length))
-				return job_failed(job, SYNDROME_LOCAL_OPERATION);
+		job->total += segment.length;
+		if (at < job->skip)
+			from = job->skip - at < to ? job->skip - at : to;
+		if (at + to > end)
+			to = end > at ? end - at : 0;
+		if (from >= to && segment.length)
 			continue;
-		}
-		switch (xlate(job->dev, &origin, segment.key, segment.address, segment.length,
-			      write ? XLATE_LOCAL_WRITE : XLATE_LOCAL_READ, &job->local,
-			      &fault.miss)) {
-		case XLATE_OK:
-			break;
-		case XLATE_FAULT:
-			return job_fault_local(job, &fault);
-		case XLATE_DENIED:
-			return job_failed(job, SYNDROME_LOCAL_PROTECTION);
-		}
+		result = job_segment(job, &segment, from, to, write);
+		if (result != JOB_DONE)
+			return result;
 	}
 	/* a segment that the WQE cuts off */
 	return wqe->offset == wqe->length ? JOB_DONE : job_failed(job, SYNDROME_LOCAL_OPERATION);
+}
+
+bool job_is_last(const struct job *job)
+{
+	return job->skip + job->local.length >= job->total;
+}
+
+enum job_result job_commit(struct job *job)
+{
+	job->qp->committed = job->skip + job->local.length;
+	job->qp->retries = 0;
+	return JOB_MORE;
 }
 
 /* The responder refuses: it enters the error state, too, and its driver gets an event */
@@ -105,40 +141,6 @@ static bool job_peer_allows(const struct job *job, enum xlate_access access)
 	}
 }
 
-enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint64_t length,
-			   enum xlate_access access)
-{
-	struct xlate_origin origin = qp_origin(job->peer);
-	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
-	struct fault fault = {
-		.side = FAULT_REMOTE,
-		.use = job_use(job),
-		.peer = job->peer->number,
-		.key = key,
-		.address = address,
-		.length = length,
-		.write = access != XLATE_REMOTE_READ,
-	};
-
-	/* an XRC target acts for the SRQ's owner */
-	if (srq)
-		origin.pd = srq->pd;
-	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % length))
-		return job_refused(job, SYNDROME_REMOTE_INVALID);
-	switch (xlate(job->peer_dev, &origin, key, address, length, access, &job->remote,
-		      &fault.miss)) {
-	case XLATE_OK:
-		return JOB_DONE;
-	case XLATE_FAULT:
-		if (fault_raise(job->dev, job->qp, job->peer_dev, &fault))
-			return JOB_WAIT;
-		break;
-	case XLATE_DENIED:
-		break;
-	}
-	return job_refused(job, SYNDROME_REMOTE_ACCESS);
-}
-
 static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
 {
 	job->qp->stall = stall;
@@ -146,6 +148,88 @@ static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
 	job->qp->retries++;
 	qp_wait(job->dev, job->qp);
 	return JOB_WAIT;
+}
+
+/* Encoding of the minimal RNR timer, in units of 10 us */
+static const uint32_t job_rnr_timer[32] = {
+	65536, 1,   2,	 3,   4,   6,	8,    12,   16,	  24,	32,   48,   64,	  96,	128,   192,
+	256,   384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,
+};
+
+/* The responder asks for a new attempt later; fails once these are exceeded */
+static enum job_result job_nak(struct job *job, const struct qp *responder, uint64_t most)
+{
+	unsigned int retry = IFC_GET(qpc, job->qp->context, rnr_retry);
+	uint64_t ns = job_rnr_timer[IFC_GET(qpc, responder->context, min_rnr_nak)] * 10000ull;
+
+	if (retry != JOB_RNR_FOREVER && job->qp->retries >= retry)
+		return job_failed(job, SYNDROME_RNR_RETRY);
+	return job_stall(job, STALL_RNR, ns < most ? ns : most);
+}
+
+enum job_result job_fault_pending(struct job *job)
+{
+	const struct qp *responder = NULL;
+	enum job_result result;
+
+	if (job->qp->fault_side != FAULT_LOCAL)
+		responder = job_find_peer(job, job->qp->fault_lid, job->qp->fault_peer);
+	result = responder ? job_nak(job, responder, JOB_NAK_MAX_NS) : job_no_answer(job);
+	if (result == JOB_FAILED)
+		fault_drop(job->dev, job->qp);
+	else
+		job->dev->stats.page_faults_naks++;
+	return result;
+}
+
+/* A page fault at the responder stops it. It may reply that it is not ready, if that can be repeated. */
+static bool job_fault_remote(struct job *job, const struct fault *fault)
+{
+	if (!fault_raise(job->dev, job->qp, job->peer_dev, fault))
+		return false;
+	if ((job->qp->service == QP_RC || job->qp->service == QP_XRC) &&
+	    dev_fault_random(job->dev, 2) &&
+	    job_nak(job, job->peer, JOB_NAK_MAX_NS) == JOB_WAIT)
+		job->dev->stats.page_faults_naks++;
+	return true;
+}
+
+enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
+			   enum xlate_access access)
+{
+	struct xlate_origin origin = qp_origin(job->peer);
+	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
+	struct fault fault = {
+		.side = FAULT_REMOTE,
+		.use = job_use(job),
+		.committed = job->skip,
+		.packet = job->local.length,
+		.peer = job->peer->number,
+		.key = key,
+		.address = address,
+		.length = job->total,
+		.write = access != XLATE_REMOTE_READ,
+	};
+
+	/* an XRC target acts for the SRQ's owner */
+	if (srq)
+		origin.pd = srq->pd;
+	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % job->total))
+		return job_refused(job, SYNDROME_REMOTE_INVALID);
+	if (job->total > UINT64_MAX - address)
+		return job_refused(job, SYNDROME_REMOTE_ACCESS);
+	switch (xlate(job->peer_dev, &origin, key, address + job->skip, job->local.length, access,
+		      &job->remote, &fault.miss)) {
+	case XLATE_OK:
+		return JOB_DONE;
+	case XLATE_FAULT:
+		if (job_fault_remote(job, &fault))
+			return JOB_WAIT;
+		break;
+	case XLATE_DENIED:
+		break;
+	}
+	return job_refused(job, SYNDROME_REMOTE_ACCESS);
 }
 
 enum job_result job_no_answer(struct job *job)
@@ -164,32 +248,21 @@ enum job_result job_no_answer(struct job *job)
 	return job_stall(job, STALL_TIMEOUT, ns < JOB_TIMEOUT_MAX_NS ? ns : JOB_TIMEOUT_MAX_NS);
 }
 
-/* Encoding of the minimal RNR timer, in units of 10 us */
-static const uint32_t job_rnr_timer[32] = {
-	65536, 1,   2,	 3,   4,   6,	8,    12,   16,	  24,	32,   48,   64,	  96,	128,   192,
-	256,   384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,
-};
-
 enum job_result job_not_ready(struct job *job)
 {
-	unsigned int retry = IFC_GET(qpc, job->qp->context, rnr_retry);
-	uint64_t ns = job_rnr_timer[IFC_GET(qpc, job->peer->context, min_rnr_nak)] * 10000ull;
-
 	if (job->qp->service == QP_UC)
 		return JOB_DONE;
 	job->dev->stats.rnr_waits++;
-	if (retry == JOB_RNR_FOREVER)
+	if (IFC_GET(qpc, job->qp->context, rnr_retry) == JOB_RNR_FOREVER)
 		return job_stall(job, STALL_RNR, JOB_POLL_NS);
-	if (job->qp->retries >= retry)
-		return job_failed(job, SYNDROME_RNR_RETRY);
-	return job_stall(job, STALL_RNR, ns);
+	return job_nak(job, job->peer, UINT64_MAX);
 }
 
-enum job_result job_receive(struct job *job, uint64_t length)
+enum job_result job_receive(struct job *job, uint64_t skip, uint64_t length)
 {
 	struct fault fault = { 0 };
 
-	switch (recv_prepare(job->peer_dev, job->peer, job->xrc_srqn, length, &job->remote,
+	switch (recv_prepare(job->peer_dev, job->peer, job->xrc_srqn, skip, length, &job->remote,
 			     &fault)) {
 	case RECV_OK:
 		return JOB_DONE;
@@ -200,7 +273,7 @@ enum job_result job_receive(struct job *job, uint64_t length)
 		return job->qp->service == QP_UC ? JOB_DONE :
 						   job_failed(job, SYNDROME_REMOTE_INVALID);
 	case RECV_FAULT:
-		if (fault_raise(job->dev, job->qp, job->peer_dev, &fault))
+		if (job_fault_remote(job, &fault))
 			return JOB_WAIT;
 		break;
 	case RECV_DENIED:

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* One attempt at one send WQE. */
+/*
+ * One attempt at one send WQE: at all of its message or, with a mix of page faults, at some packets of
+ * it, after those that are committed.
+ */
 #ifndef MLX5_MODEL_JOB_H
 #define MLX5_MODEL_JOB_H
 
@@ -10,6 +13,7 @@
 enum job_result {
 	JOB_DONE,
 	JOB_WAIT,   /* the queue pair stalls, the WQE stays */
+	JOB_MORE,   /* a part of the message was moved, the WQE stays */
 	JOB_FAILED, /* with job->syndrome */
 };
 
@@ -19,6 +23,9 @@ struct job {
 	struct dev *peer_dev; /* NULL until the peer is found */
 	struct qp *peer;
 	struct wqe wqe;
+	uint64_t skip;	/* bytes of the message that are committed */
+	uint64_t chunk; /* bytes to move in this attempt, at most */
+	uint64_t total; /* bytes of the message */
 	struct sg local;
 	struct sg remote;
 	enum syndrome syndrome;
@@ -27,17 +34,23 @@ struct job {
 };
 
 enum job_result job_failed(struct job *job, enum syndrome syndrome);
-/* Translates the data segments from here to the end of the WQE */
+/* Translates this attempt's part of the data segments from here to the end of the WQE; sets total */
 enum job_result job_local(struct job *job, bool write);
-/* Translates length bytes of the peer's memory, the operation as a whole */
-enum job_result job_remote(struct job *job, uint32_t key, uint64_t address, uint64_t length,
+/* Translates the same part of the peer's memory, at address the operation as a whole */
+enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
 			   enum xlate_access access);
+/* True if this attempt's part is the last */
+bool job_is_last(const struct job *job);
+/* This attempt's part was moved, and it is not the last */
+enum job_result job_commit(struct job *job);
+/* The requester tries again while its page fault at the responder is not answered */
+enum job_result job_fault_pending(struct job *job);
 /* The peer does not answer; fails once the retries are exceeded */
 enum job_result job_no_answer(struct job *job);
 /* The peer has no receive WQE */
 enum job_result job_not_ready(struct job *job);
-/* Translates length bytes of the peer's next receive WQE into job->remote */
-enum job_result job_receive(struct job *job, uint64_t length);
+/* Translates length bytes of the peer's next receive WQE, after skip, into job->remote */
+enum job_result job_receive(struct job *job, uint64_t skip, uint64_t length);
 
 /* By kind of queue pair, in rc.c and ud.c */
 enum job_result rc_execute(struct job *job);

@@ -68,11 +68,11 @@ static enum job_result rc_send(struct job *job)
 		result = rc_find_peer(job);
 	if (result != JOB_DONE || !job->peer)
 		return result;
-	result = job_receive(job, job->local.length);
+	result = job_receive(job, job->skip, job->local.length);
 	if (result != JOB_DONE || !job->peer->receive.held)
 		return result;
 	origin = qp_origin(job->peer);
-	if (job->wqe.opcode == WQE_SEND_INVALIDATE &&
+	if (job_is_last(job) && job->wqe.opcode == WQE_SEND_INVALIDATE &&
 	    !umr_invalidate(job->peer_dev, &origin, job->wqe.immediate)) {
 		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_OPERATION);
 		return job_failed(job, SYNDROME_REMOTE_OPERATION);
@@ -80,9 +80,11 @@ static enum job_result rc_send(struct job *job)
 	sg_copy(&job->remote, 0, &job->local);
 	job->dev->stats.bytes_sent += job->local.length;
 	job_moved(job, true, job->local.length);
+	if (!job_is_last(job))
+		return job_commit(job);
 	for (i = 0; opcodes[i].wqe != job->wqe.opcode; i++)
 		;
-	rc_receive_completion(job, opcodes[i].cqe, job->local.length);
+	rc_receive_completion(job, opcodes[i].cqe, job->total);
 	return JOB_DONE;
 }
 
@@ -101,15 +103,14 @@ static enum job_result rc_write(struct job *job)
 	if (result != JOB_DONE || !job->peer)
 		return result;
 	if (job->local.length)
-		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), job->local.length,
-				    XLATE_REMOTE_WRITE);
+		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), XLATE_REMOTE_WRITE);
 	if (result != JOB_DONE || job->remote.length != job->local.length)
 		return result;
-	if (immediate) {
+	if (immediate && job_is_last(job)) {
 		/* takes a receive WQE, and none of its memory */
 		target = job->remote;
 		memset(&job->remote, 0, sizeof(job->remote));
-		result = job_receive(job, 0);
+		result = job_receive(job, 0, 0);
 		job->remote = target;
 		if (result != JOB_DONE || !job->peer->receive.held)
 			return result;
@@ -117,8 +118,10 @@ static enum job_result rc_write(struct job *job)
 	sg_copy(&job->remote, 0, &job->local);
 	job->dev->stats.bytes_written += job->local.length;
 	job_moved(job, true, job->local.length);
+	if (!job_is_last(job))
+		return job_commit(job);
 	if (immediate)
-		rc_receive_completion(job, CQE_RECEIVE_WRITE_IMM, job->local.length);
+		rc_receive_completion(job, CQE_RECEIVE_WRITE_IMM, job->total);
 	return JOB_DONE;
 }
 
@@ -133,15 +136,14 @@ static enum job_result rc_read(struct job *job)
 	if (result == JOB_DONE)
 		result = rc_find_peer(job);
 	if (result == JOB_DONE && job->local.length)
-		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), job->local.length,
-				    XLATE_REMOTE_READ);
+		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), XLATE_REMOTE_READ);
 	if (result != JOB_DONE)
 		return result;
 	sg_copy(&job->local, 0, &job->remote);
 	job->dev->stats.bytes_read += job->local.length;
 	job_moved(job, false, job->local.length);
-	job->byte_count = job->local.length;
-	return JOB_DONE;
+	job->byte_count = job->total;
+	return job_is_last(job) ? JOB_DONE : job_commit(job);
 }
 
 /* Values are in host byte order, the endianness mode that the driver sets; the WQE is big-endian */
@@ -161,8 +163,7 @@ static enum job_result rc_atomic(struct job *job)
 	if (result == JOB_DONE)
 		result = rc_find_peer(job);
 	if (result == JOB_DONE)
-		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), ATOMIC_SIZE,
-				    XLATE_ATOMIC);
+		result = job_remote(job, get_be32(raddr + 8), get_be64(raddr), XLATE_ATOMIC);
 	if (result != JOB_DONE)
 		return result;
 	sg_add(&old, (uint8_t *)&before, sizeof(before));

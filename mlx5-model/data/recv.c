@@ -67,9 +67,10 @@ static void recv_describe(const struct qp *qp, const struct srq *srq, struct fau
 	fault->use = srq ? FAULT_USE_RECEIVE_SRQ : FAULT_USE_RECEIVE;
 }
 
-enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t length,
-			      struct sg *sg, struct fault *fault)
+enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t skip,
+			      uint64_t length, struct sg *sg, struct fault *fault)
 {
+	uint64_t at = 0, end = skip + length;
 	struct xlate_origin origin = qp_origin(qp);
 	const struct srq *srq;
 	uint8_t wqe[RECV_WQE_MAX];
@@ -83,26 +84,31 @@ enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn,
 	srq = recv_srq(dev, qp);
 	if (srq)
 		origin.pd = srq->pd;
-	while (length && wqe_next_segment(wqe, size, &offset, &segment)) {
-		uint64_t n = segment.length < length ? segment.length : length;
+	while (length && at < end && wqe_next_segment(wqe, size, &offset, &segment)) {
+		uint64_t from = at < skip ? skip - at : 0;
+		uint64_t to = segment.length < end - at ? segment.length : end - at;
 
 		if (wqe_segment_ends_list(&segment))
 			break;
+		at += segment.length;
 		if (segment.inline_data)
 			return RECV_DENIED;
-		switch (xlate(dev, &origin, segment.key, segment.address, n, XLATE_LOCAL_WRITE, sg,
-			      &fault->miss)) {
+		if (from >= to)
+			continue;
+		switch (xlate(dev, &origin, segment.key, segment.address + from, to - from,
+			      XLATE_LOCAL_WRITE, sg, &fault->miss)) {
 		case XLATE_OK:
 			break;
 		case XLATE_FAULT:
 			recv_describe(qp, srq, fault);
+			fault->committed = skip;
+			fault->packet = at - segment.length + to - skip;
 			return RECV_FAULT;
 		case XLATE_DENIED:
 			return RECV_DENIED;
 		}
-		length -= n;
 	}
-	return length ? RECV_SHORT : RECV_OK;
+	return length && at < end ? RECV_SHORT : RECV_OK;
 }
 
 static void recv_report(struct dev *dev, struct qp *qp, struct completion *completion)

@@ -15,12 +15,12 @@ enum recv_result {
 };
 
 /*
- * Finds the WQE for the next message and the first length bytes of its buffers. xrc_srqn is the
+ * Finds the WQE for the next message and length bytes of its buffers, after skip. xrc_srqn is the
  * SRQ that an XRC message names. A WQE of the queue pair's own queue is consumed by
  * recv_complete(); one of an SRQ belongs to the queue pair from here on.
  */
-enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t length,
-			      struct sg *sg, struct fault *fault);
+enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t skip,
+			      uint64_t length, struct sg *sg, struct fault *fault);
 /* The caller sets opcode, length and the like; fields that name queue and WQE are set here */
 void recv_complete(struct dev *dev, struct qp *qp, struct completion *completion);
 /* Completes the held WQE, if any, with an error, and moves qp to the error state */

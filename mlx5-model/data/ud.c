@@ -142,7 +142,7 @@ static enum recv_result ud_receive(struct dev *dev, struct qp *qp, const struct 
 {
 	struct completion completion = datagram->completion;
 	struct sg room = { 0 };
-	enum recv_result result = recv_prepare(dev, qp, 0, completion.byte_count, &room, fault);
+	enum recv_result result = recv_prepare(dev, qp, 0, 0, completion.byte_count, &room, fault);
 
 	switch (result) {
 	case RECV_OK:

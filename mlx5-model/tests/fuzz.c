@@ -102,7 +102,8 @@ static void world_attach(struct world *w, const struct stand_qp *qp)
 		abort();
 }
 
-static void world_init(struct world *w, bool memory)
+/* kind: three bits, for the options of the devices */
+static void world_init(struct world *w, unsigned int kind)
 {
 	uint8_t list[64] = { 0 };
 	struct stand_mkey indirect = {
@@ -111,7 +112,10 @@ static void world_init(struct world *w, bool memory)
 	unsigned int i;
 
 	const struct dev_options options = {
-		.scheme = memory ? SCHEME_MEMORY : SCHEME_TRANSPORT,
+		.scheme = kind & 1 ? SCHEME_MEMORY : SCHEME_TRANSPORT,
+		.fault_seed = kind & 2 ? kind : 0,
+		.strict = kind & 4,
+		.strict_silent = true,
 	};
 
 	memset(&w->fabric, 0, sizeof(w->fabric));
@@ -128,6 +132,7 @@ static void world_init(struct world *w, bool memory)
 	w->keys[1] = stand_register(&w->b, w->buffer, WORLD_BUFFER, 14, true);
 	w->keys[2] = stand_register(&w->b, w->buffer, WORLD_BUFFER, 12, false);
 	w->keys[3] = w->b.pa_key;
+	indirect.start = w->buffer;
 	for (i = 0; i < 4; i++) {
 		put_be32(list + 16 * i, 1 << 14);
 		put_be32(list + 16 * i + 4, i ? w->keys[i - 1] : w->b.dev.mkeys.next << 8);
@@ -239,7 +244,7 @@ static void fuzz_commands(struct input *input)
 	struct world w;
 	unsigned int i;
 
-	world_init(&w, take(input, 1) & 1);
+	world_init(&w, take(input, 1));
 	while (input->length) {
 		size_t in_length = 16 + take(input, 2) % (sizeof(in) - 16);
 		size_t out_length = take(input, 2) % sizeof(out);
@@ -427,7 +432,7 @@ static void fuzz_wqes(struct input *input)
 	struct world w;
 	unsigned int i;
 
-	world_init(&w, take(input, 1) & 1);
+	world_init(&w, take(input, 1));
 	/* two groups less than fit */
 	for (i = 0; i < SA_GROUPS - 2; i++) {
 		put_group(w.fabric.sa.groups[i].gid, i);
@@ -462,7 +467,7 @@ static void fuzz_registers(struct input *input)
 	uint8_t data[64];
 	unsigned int i;
 
-	world_init(&w, false);
+	world_init(&w, take(input, 1));
 	for (i = 0; i < 4; i++)
 		table_add(&w.b.dev.uars, &w);
 	while (input->length) {
