@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include "base/caps.h"
+#include "cmd/cmd.h"
 #include "model.h"
 #include "vfio/vfu.h"
 
@@ -26,7 +28,7 @@ static void usage(FILE *file)
 {
 	fputs("usage: mlx5-model --socket PATH... [--stats FILE]\n"
 	      "                  [--scheme transport|memory] [--delay SEED] [--faults SEED]\n"
-	      "                  [--strict] [--trace]\n"
+	      "                  [--cap NAME=VALUE]... [--fail [COMMAND:]N]... [--strict] [--trace]\n"
 	      "Each socket is a device, in the order of their LIDs. A line \"ready\" on standard\n"
 	      "output means that all of them can be connected to.\n",
 	      file);
@@ -160,12 +162,34 @@ struct settings {
 	const char *stats;
 };
 
-static bool parse_seed(const char *text, uint64_t *seed)
+static bool parse_number(const char *text, uint64_t *number)
 {
 	char *end;
 
-	*seed = strtoull(text, &end, 0);
-	return !*end && *seed;
+	*number = strtoull(text, &end, 0);
+	return !*end && *number;
+}
+
+static bool parse_cap(const char *text, struct dev_options *options)
+{
+	return options->cap_count < DEV_SETTINGS &&
+	       caps_parse(text, &options->caps[options->cap_count++]);
+}
+
+/* N, COMMAND:N or UMR:N */
+static bool parse_fail(const char *text, struct dev_options *options)
+{
+	const char *colon = strchr(text, ':');
+	size_t length = colon ? (size_t)(colon - text) : 0;
+	struct fail_setting *fail;
+
+	if (options->fail_count == DEV_SETTINGS || length >= DEV_FAIL_NAME)
+		return false;
+	fail = &options->fails[options->fail_count++];
+	memcpy(fail->name, text, length);
+	if (colon && strcmp(fail->name, DEV_FAIL_UMR) && !cmd_is_known(fail->name))
+		return false;
+	return parse_number(colon ? colon + 1 : text, &fail->count);
 }
 
 static bool parse(int argc, char **argv, struct settings *settings)
@@ -176,6 +200,8 @@ static bool parse(int argc, char **argv, struct settings *settings)
 		{ "scheme", required_argument, NULL, 'p' },
 		{ "delay", required_argument, NULL, 'd' },
 		{ "faults", required_argument, NULL, 'f' },
+		{ "cap", required_argument, NULL, 'a' },
+		{ "fail", required_argument, NULL, 'e' },
 		{ "strict", no_argument, NULL, 'x' },
 		{ "trace", no_argument, NULL, 't' },
 		{ 0 },
@@ -199,11 +225,19 @@ static bool parse(int argc, char **argv, struct settings *settings)
 				return false;
 			break;
 		case 'd':
-			if (!parse_seed(optarg, &settings->device.delay_seed))
+			if (!parse_number(optarg, &settings->device.delay_seed))
 				return false;
 			break;
 		case 'f':
-			if (!parse_seed(optarg, &settings->device.fault_seed))
+			if (!parse_number(optarg, &settings->device.fault_seed))
+				return false;
+			break;
+		case 'a':
+			if (!parse_cap(optarg, &settings->device))
+				return false;
+			break;
+		case 'e':
+			if (!parse_fail(optarg, &settings->device))
 				return false;
 			break;
 		case 'x':

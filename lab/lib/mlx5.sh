@@ -31,6 +31,8 @@ mlx5_options() {
 				usage_error "--mlx5 ${option%%=*}= wants a number, not '${option#*=}'"
 			MLX5_ARGV+=("--${option%%=*}" "${option#*=}")
 			;;
+		caps=?*=?*) MLX5_ARGV+=(--cap "${option#*=}") ;;
+		fail=?*) MLX5_ARGV+=(--fail "${option#*=}") ;;
 		devices=[12]) MLX5_DEVICES=${option#*=} ;;
 		devices=*) usage_error "--mlx5 devices= wants 1 or 2, not '${option#*=}'" ;;
 		strict) MLX5_STRICT=1 ;;

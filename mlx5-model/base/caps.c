@@ -105,6 +105,8 @@ static void caps_atomic(uint8_t *caps)
 
 void caps_init(struct dev *dev)
 {
+	unsigned int i;
+
 	memset(dev->caps_general, 0, sizeof(dev->caps_general));
 	memset(dev->caps_general_2, 0, sizeof(dev->caps_general_2));
 	memset(dev->caps_odp, 0, sizeof(dev->caps_odp));
@@ -114,4 +116,6 @@ void caps_init(struct dev *dev)
 	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);
+	for (i = 0; i < dev->options.cap_count; i++)
+		caps_set(dev, &dev->options.caps[i]);
 }

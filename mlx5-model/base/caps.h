@@ -24,5 +24,12 @@
 #define CAPS_MAX_RQ_WQE 512
 
 void caps_init(struct dev *dev);
+/*
+ * Reads "NAME=VALUE", a capability by the name of its field, or "rc_odp_caps.send" and the like.
+ * Returns false if there is no such one, or if the value does not fit.
+ */
+bool caps_parse(const char *text, struct cap_setting *setting);
+/* Gives the device's capability this value */
+void caps_set(struct dev *dev, const struct cap_setting *setting);
 
 #endif

@@ -85,6 +85,21 @@ void strict_report(struct dev *dev, const char *format, ...)
 			dev->lid - 1u);
 }
 
+bool dev_fails(struct dev *dev, const char *name)
+{
+	bool fails = false;
+	unsigned int i;
+
+	for (i = 0; i < dev->options.fail_count; i++) {
+		const struct fail_setting *fail = &dev->options.fails[i];
+
+		if (fail->name[0] ? !strcmp(fail->name, name) : strcmp(name, DEV_FAIL_UMR) != 0)
+			fails |= ++dev->fails_seen[i] == fail->count;
+	}
+	dev->stats.made_to_fail += fails;
+	return fails;
+}
+
 void dev_bad_dma(struct dev *dev, uint64_t address)
 {
 	dev->stats.bad_dma++;

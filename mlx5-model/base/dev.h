@@ -30,7 +30,31 @@ enum dev_scheme { SCHEME_TRANSPORT, SCHEME_MEMORY };
 
 struct fabric;
 
+/* A capability with another value than by default */
+enum caps_group { CAPS_GENERAL, CAPS_GENERAL_2, CAPS_ATOMIC, CAPS_ODP };
+
+struct cap_setting {
+	enum caps_group group;
+	size_t bit;
+	unsigned int width;
+	uint64_t value;
+};
+
+/* What fails on purpose: the count-th command of this name or, without one, of any */
+#define DEV_FAIL_NAME 40
+#define DEV_FAIL_UMR "UMR"
+struct fail_setting {
+	char name[DEV_FAIL_NAME]; /* DEV_FAIL_UMR: a UMR */
+	uint64_t count;
+};
+
+#define DEV_SETTINGS 16
+
 struct dev_options {
+	struct cap_setting caps[DEV_SETTINGS];
+	unsigned int cap_count;
+	struct fail_setting fails[DEV_SETTINGS];
+	unsigned int fail_count;
 	enum dev_scheme scheme;
 	bool strict;
 	bool strict_silent; /* reports are counted and not printed */
@@ -217,6 +241,7 @@ struct dev {
 	unsigned int faults_over; /* of these, over */
 	struct qp *run_first, *run_last;
 	struct qp *waiting;
+	uint64_t fails_seen[DEV_SETTINGS]; /* commands that each of options.fails has counted */
 	uint64_t random, fault_random;
 	struct delayed_event *delayed;
 };
@@ -226,6 +251,8 @@ uint64_t dev_random(struct dev *dev);
 /* For the mix of page faults: below limit, and 0 without a seed */
 uint64_t dev_fault_random(struct dev *dev, uint64_t limit);
 
+/* Counts a command or UMR; true if it is to fail */
+bool dev_fails(struct dev *dev, const char *name);
 /* The driver gave an address that is not the guest's: counted, and reported in strict mode */
 void dev_bad_dma(struct dev *dev, uint64_t address);
 

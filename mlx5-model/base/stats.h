@@ -13,6 +13,7 @@
 #define STATS_LIST(S)                                                      \
 	S(commands)		  /* commands executed */                  \
 	S(commands_failed)	  /* of these, with a status other than 0 */\
+	S(made_to_fail)		  /* commands and UMRs, by the option fail */ \
 	S(events)		  /* event queue entries written */        \
 	S(interrupts)		  /* raised */                             \
 	S(completions)		  /* completion queue entries written */   \

@@ -101,6 +101,16 @@ static const struct cmd_entry *cmd_find(uint16_t opcode)
 	return NULL;
 }
 
+bool cmd_is_known(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(cmd_table) / sizeof(cmd_table[0]); i++)
+		if (!strcmp(cmd_table[i].name, name))
+			return true;
+	return false;
+}
+
 static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, const uint8_t *in,
 			       size_t in_length, uint8_t *out, size_t out_length)
 {
@@ -149,6 +159,8 @@ void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, s
 		status = CMD_BAD_INPUT_LENGTH;
 	else if (out_length < 8)
 		status = CMD_BAD_OUTPUT_LENGTH;
+	else if (dev_fails(dev, entry->name))
+		status = CMD_INTERNAL;
 	else
 		status = cmd_run(dev, entry, in, in_length, out, out_length);
 	dev->stats.commands++;

@@ -10,6 +10,7 @@
 
 /* Executes one command in the driver's buffers; tests call it, too */
 void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, size_t out_length);
+bool cmd_is_known(const char *name);
 /* Executes the commands in the slots whose bits are set in the doorbell register */
 void cmd_doorbell(struct dev *dev, uint32_t slots);
 

@@ -70,8 +70,12 @@ enum cmd_status hca_query_cap(struct dev *dev, const struct cmd *cmd)
 enum cmd_status hca_set_cap(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *caps = IFC_AT_CONST(set_hca_cap_in, cmd->in, capability);
+	unsigned int type = IFC_GET(set_hca_cap_in, cmd->in, op_mod) >> 1;
+	size_t size;
 
-	if (IFC_GET(set_hca_cap_in, cmd->in, op_mod) >> 1 == CAP_ATOMIC)
+	if (!hca_caps(dev, type, &size))
+		return CMD_BAD_PARAM;
+	if (type == CAP_ATOMIC)
 		IFC_COPY(atomic_caps, dev->caps_atomic, caps, atomic_req_8B_endianness_mode);
 	return CMD_OK;
 }

@@ -85,10 +85,6 @@ static void umr_parse(struct umr *umr, const uint8_t *wqe)
 static void umr_check(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
 		      const struct umr *umr, const uint8_t *wqe)
 {
-	uint64_t unknown = umr->mask & ~UMR_MASK_KNOWN;
-
-	if (unknown)
-		strict_report(dev, "UMR of key %#x with unknown mask bits %#" PRIx64, key, unknown);
 	if (reserved_bytes(wqe + 1, UMR_OCTWORDS - 1) ||
 	    reserved_bytes(wqe + UMR_RESERVED, UMR_CONTROL - UMR_RESERVED))
 		strict_report(dev, "UMR of key %#x with reserved bits in its control segment", key);
@@ -197,6 +193,27 @@ static bool umr_fits(struct dev *dev, const struct mkey *mkey, const struct umr 
 	return false;
 }
 
+/* True if the device announces that it changes what the mask selects */
+static bool umr_announced(const struct dev *dev, const struct mkey *mkey, const struct umr *umr)
+{
+	const uint8_t *caps = dev->caps_general;
+	uint64_t refused = ~UMR_MASK_KNOWN;
+
+	if (IFC_GET(cmd_hca_cap, caps, umr_modify_entity_size_disabled))
+		refused |= 1ull << UMR_MASK_PAGE_SIZE;
+	if (IFC_GET(cmd_hca_cap, caps, umr_modify_atomic_disabled))
+		refused |= 1ull << UMR_MASK_A;
+	if (!IFC_GET(cmd_hca_cap, caps, relaxed_ordering_write_umr))
+		refused |= 1ull << UMR_MASK_RO_WRITE;
+	if (!IFC_GET(cmd_hca_cap, caps, relaxed_ordering_read_umr))
+		refused |= 1ull << UMR_MASK_RO_READ;
+	if (!IFC_GET(cmd_hca_cap_2, dev->caps_general_2, umr_log_entity_size_5))
+		refused |= 1ull << UMR_MASK_PAGE_SIZE_5;
+	return !(umr->mask & refused) &&
+	       !(umr->length && mkey->mode != MKEY_MTT &&
+		 IFC_GET(cmd_hca_cap, caps, umr_indirect_mkey_disabled));
+}
+
 enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin, uint32_t key,
 			      const uint8_t *wqe, size_t length, enum syndrome *syndrome,
 			      struct xlate_miss *miss)
@@ -212,8 +229,11 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 	umr_parse(&umr, wqe);
 	umr_check(dev, origin, key, &umr, wqe);
 	*syndrome = SYNDROME_MW_BIND;
-	if (!mkey || !umr_allowed(mkey, origin, &umr)) {
-		strict_report(dev, "UMR of key %#x with flags %#x refused", key, umr.flags);
+	if (dev_fails(dev, DEV_FAIL_UMR))
+		return XLATE_DENIED;
+	if (!mkey || !umr_allowed(mkey, origin, &umr) || !umr_announced(dev, mkey, &umr)) {
+		strict_report(dev, "UMR of key %#x with flags %#x and mask %#" PRIx64 " refused", key,
+			      umr.flags, umr.mask);
 		return XLATE_DENIED;
 	}
 	if (!umr_fits(dev, mkey, &umr))

@@ -2,6 +2,7 @@
 /* The command queue as the driver fills it, and commands that are not tested elsewhere. */
 #include "unit.h"
 
+#include "base/caps.h"
 #include "stand.h"
 #include "vfio/pci.h"
 
@@ -296,6 +297,85 @@ static void test_reserved(void **state)
 	stand_destroy(&b);
 }
 
+/* Capabilities by name: what is queried, and what the device keeps to */
+static void test_caps(void **state)
+{
+	static const char *const wrong[] = { "", "log_max_qp", "log_max_qp=", "log_max_qp=32",
+					     "log_max_qp=1x", "=1", "reserved_at_0=1", "none=0",
+					     "log_max_q=1", "rc_odp_caps.sing=1", "log_max_qp=-1" };
+	struct dev_options options = { .cap_count = 3 };
+	struct cap_setting setting;
+	struct stand b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(caps_parse(wrong[i], &setting));
+	assert_true(caps_parse("log_max_qp=7", &options.caps[0]));
+	assert_true(caps_parse("max_mkey_log_entity_size_fixed_buffer=0x15", &options.caps[1]));
+	assert_true(caps_parse("uc_odp_caps.write=1", &options.caps[2]));
+	stand_init(&b, &options);
+	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, log_max_qp), 7);
+	assert_int_equal(IFC_GET(cmd_hca_cap_2, b.dev.caps_general_2,
+				 max_mkey_log_entity_size_fixed_buffer), 21);
+	assert_int_equal(IFC_GET(odp_cap, b.dev.caps_odp,
+				 transport_page_fault_scheme_cap.uc_odp_caps.write), 1);
+	assert_int_equal(IFC_GET(odp_cap, b.dev.caps_odp,
+				 memory_page_fault_scheme_cap.uc_odp_caps.write), 1);
+	/* also after a reset */
+	model_reset(&b.dev);
+	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, log_max_qp), 7);
+	stand_destroy(&b);
+}
+
+static uint8_t nop(struct stand *b)
+{
+	uint8_t in[16] = { 0 }, out[16];
+
+	put_be16(in, MLX5_CMD_OP_NOP);
+	return stand_command(b, in, sizeof(in), out, sizeof(out));
+}
+
+/* The n-th command of any kind, and of one kind, fails; no other one does */
+static void test_fail(void **state)
+{
+	struct dev_options options = {
+		.fails = { { "NOP", 2 }, { "", 14 }, { "NOP", 3 } }, .fail_count = 3,
+	};
+	struct stand b;
+
+	(void)state;
+	assert_true(cmd_is_known("NOP"));
+	assert_false(cmd_is_known("NO"));
+	stand_init(&b, &options);
+	assert_true(b.dev.stats.commands < 13);
+	assert_int_equal(nop(&b), CMD_OK);
+	assert_int_equal(nop(&b), CMD_INTERNAL);
+	assert_int_equal(nop(&b), CMD_INTERNAL);
+	assert_int_equal(b.dev.stats.made_to_fail, 2);
+	while (b.dev.stats.commands < 13)
+		assert_int_equal(nop(&b), CMD_OK);
+	assert_int_equal(nop(&b), CMD_INTERNAL);
+	assert_int_equal(nop(&b), CMD_OK);
+	assert_int_equal(b.dev.stats.made_to_fail, 3);
+	stand_destroy(&b);
+}
+
+/* A command that would have no effect */
+static void test_no_effect(void **state)
+{
+	uint8_t in[IFC_SIZE(set_hca_cap_in)] = { 0 }, out[IFC_SIZE(set_hca_cap_out)];
+	struct stand b;
+
+	(void)state;
+	stand_init(&b, NULL);
+	IFC_SET(set_hca_cap_in, in, opcode, MLX5_CMD_OP_SET_HCA_CAP);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	IFC_SET(set_hca_cap_in, in, op_mod, 1 << 1);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	stand_destroy(&b);
+}
+
 static void test_reset(void **state)
 {
 	struct stand b;
@@ -323,6 +403,9 @@ int main(void)
 		cmocka_unit_test(test_umems),
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_fail),
+		cmocka_unit_test(test_no_effect),
 		cmocka_unit_test(test_reset),
 	};
 

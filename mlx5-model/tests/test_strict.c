@@ -2,6 +2,7 @@
 /* What strict mode reports, and what it must not report: the sequences of the kernel's driver. */
 #include "unit.h"
 
+#include "base/caps.h"
 #include "data/umr.h"
 #include "stand.h"
 #include "vfio/pci.h"
@@ -415,6 +416,52 @@ static void test_references(void **state)
 	assert_int_equal(stand_command(b, in, sizeof(in), out, sizeof(out)), CMD_OK);
 }
 
+/* A UMR of what the device does not announce fails, and so does the one that is to fail */
+static void test_umr_announced(void **state)
+{
+	static const struct {
+		const char *caps;
+		uint64_t mask;
+	} cases[] = {
+		{ "umr_modify_entity_size_disabled=1", MASK_PAGE_SIZE },
+		{ "umr_modify_atomic_disabled=1", 1ull << 21 },
+		{ "relaxed_ordering_write_umr=0", 1ull << 25 },
+		{ "relaxed_ordering_read_umr=0", 1ull << 47 },
+		{ "umr_log_entity_size_5=0", 1ull << 42 },
+		{ NULL, 1ull << 2 },
+	};
+	struct fixture *f = *state;
+	uint32_t key = make_key(f, 12, NULL, 0);
+	struct cap_setting other;
+	uint8_t list[64] = { 0 };
+	unsigned int i;
+
+	assert_true(caps_parse("umr_log_entity_size_5=1", &other));
+	caps_set(&f->b.dev, &other);
+	assert_true(caps_parse("relaxed_ordering_write_umr=1", &other));
+	caps_set(&f->b.dev, &other);
+	assert_true(caps_parse("relaxed_ordering_read_umr=1", &other));
+	caps_set(&f->b.dev, &other);
+	reported(f);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(umr(f, key, 0, cases[i].mask, 12, 0, NULL, 0),
+				 cases[i].caps ? SYNDROME_OK : SYNDROME_MW_BIND);
+		if (!cases[i].caps)
+			continue;
+		assert_true(caps_parse(cases[i].caps, &other));
+		caps_set(&f->b.dev, &other);
+		assert_int_equal(umr(f, key, 0, cases[i].mask, 12, 0, NULL, 0), SYNDROME_MW_BIND);
+	}
+	assert_int_equal(reported(f), i);
+	f->b.dev.options.fail_count = 1;
+	f->b.dev.options.fails[0] = (struct fail_setting){ .name = DEV_FAIL_UMR, .count = 2 };
+	assert_int_equal(write_entries(f, key, 0, list, 64), SYNDROME_OK);
+	assert_int_equal(write_entries(f, key, 0, list, 64), SYNDROME_MW_BIND);
+	assert_int_equal(write_entries(f, key, 0, list, 64), SYNDROME_OK);
+	/* on purpose, so no report */
+	assert_int_equal(reported(f), 0);
+}
+
 static void ring(struct fixture *f, uint32_t uar, uint64_t offset, uint64_t value, size_t length)
 {
 	uint8_t bytes[8];
@@ -463,7 +510,7 @@ int main(void)
 		TEST(test_beyond_table), TEST(test_units),	 TEST(test_resize),
 		TEST(test_resize_as_dmabuf), TEST(test_sizes), TEST(test_small_table),
 		TEST(test_leftovers), TEST(test_children), TEST(test_lifetimes), TEST(test_references),
-		TEST(test_doorbells),
+		TEST(test_doorbells), TEST(test_umr_announced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -348,6 +348,7 @@ static void test_ksm_limits(void **state)
 	uint64_t *reports = &f->b.dev.stats.strict_reports;
 	uint32_t key = stand_create_mkey(&f->b, &m);
 
+	IFC_SET(cmd_hca_cap_2, caps, umr_log_entity_size_5, 1);
 	place(f, key, 30, 1ull << 30);
 	place(f, key, 12, 0x1000);
 	assert_int_equal(*reports, 0);
