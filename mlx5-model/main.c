@@ -88,7 +88,6 @@ static void function_end(struct function *f)
 /* Serve a few messages, then let the queues run */
 static void function_serve(struct function *f)
 {
-	struct pollfd wait = { .fd = f->vfu.socket, .events = POLLIN };
 	int i = MESSAGES_PER_TURN;
 
 	do {
@@ -96,7 +95,7 @@ static void function_serve(struct function *f)
 			function_end(f);
 			return;
 		}
-	} while (--i && poll(&wait, 1, 0) > 0);
+	} while (--i && vfu_has_message(&f->vfu));
 }
 
 static bool all_gone(const struct function *functions, unsigned int count)
@@ -120,16 +119,19 @@ static int serve(struct fabric *fabric, struct function *functions, unsigned int
 	unsigned int i;
 
 	while (!stopped && !all_gone(functions, count)) {
-		for (i = 0; i < count; i++)
+		for (i = 0; i < count; i++) {
 			wait[i] = (struct pollfd){
 				.fd = functions[i].listener >= 0 ? functions[i].listener :
 								   functions[i].vfu.socket,
 				.events = POLLIN,
 			};
+			if (vfu_has_message(&functions[i].vfu))
+				timeout = 0;
+		}
 		if (poll(wait, count, timeout) < 0)
 			continue;
 		for (i = 0; i < count; i++) {
-			if (!wait[i].revents)
+			if (!wait[i].revents && !vfu_has_message(&functions[i].vfu))
 				continue;
 			if (functions[i].listener < 0)
 				function_serve(&functions[i]);

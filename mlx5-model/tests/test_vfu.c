@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fixture {
@@ -187,6 +189,129 @@ static void test_interrupts(void **state)
 	close(kept);
 }
 
+#define WRITE_LENGTH (VFU_HEADER + 16 + 4)
+
+/* A posted write to a register, as bytes on the socket */
+static void put_write(uint8_t *bytes, uint32_t value)
+{
+	const uint32_t header[] = { 10 << 16, WRITE_LENGTH, 0x10, 0 };
+	const uint32_t where[] = { 0x10, 0, PCI_BAR_DEVICE, 4 };
+
+	memcpy(bytes, header, sizeof(header));
+	memcpy(bytes + VFU_HEADER, where, sizeof(where));
+	put_be32(bytes + VFU_HEADER + 16, value);
+}
+
+/* A map message and its descriptor */
+static void send_map(int peer, uint64_t address, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .bytes = { 0 } };
+	uint8_t bytes[VFU_HEADER + 32] = { 1, 0, 2, 0, VFU_HEADER + 32 };
+	const uint32_t flags = 3;
+	const uint64_t size = 4096;
+	struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+	struct msghdr header = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+
+	memcpy(bytes + VFU_HEADER + 4, &flags, sizeof(flags));
+	memcpy(bytes + VFU_HEADER + 16, &address, sizeof(address));
+	memcpy(bytes + VFU_HEADER + 24, &size, sizeof(size));
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(peer, &header, 0), sizeof(bytes));
+}
+
+/* What was sent together is read together, and each descriptor reaches its message */
+static void test_burst(void **state)
+{
+	struct fixture *f = *state;
+	int fd = memfd_create("test", MFD_CLOEXEC), ends[2];
+	uint8_t bytes[WRITE_LENGTH], byte;
+	uint32_t i;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	f->vfu.socket = ends[0];
+	for (i = 0; i < 100; i++) {
+		put_write(bytes, i);
+		assert_int_equal(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+	}
+	send_map(ends[1], 0x100000, fd);
+	put_write(bytes, 100);
+	assert_int_equal(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+	send_map(ends[1], 0x200000, fd);
+	for (i = 0; i < 100; i++) {
+		assert_true(vfu_serve(&f->vfu));
+		assert_int_equal(f->dev.command_queue_high, i);
+		assert_false(guest_read(&f->dev.guest, 0x100000, &byte, 1));
+	}
+	assert_int_equal(f->vfu.reads, 1);
+	assert_true(vfu_has_message(&f->vfu));
+	assert_true(vfu_serve(&f->vfu));
+	assert_true(guest_read(&f->dev.guest, 0x100000, &byte, 1));
+	assert_true(vfu_serve(&f->vfu));
+	assert_int_equal(f->dev.command_queue_high, 100);
+	assert_false(guest_read(&f->dev.guest, 0x200000, &byte, 1));
+	assert_true(vfu_serve(&f->vfu));
+	assert_true(guest_read(&f->dev.guest, 0x200000, &byte, 1));
+	assert_int_equal(f->vfu.reads, 2);
+	assert_false(vfu_has_message(&f->vfu));
+	/* the peer goes away in the middle of a message */
+	assert_int_equal(write(ends[1], bytes, VFU_HEADER + 3), VFU_HEADER + 3);
+	close(ends[1]);
+	assert_false(vfu_serve(&f->vfu));
+	close(ends[0]);
+	close(fd);
+}
+
+/* A message that comes in pieces; one that says that it is smaller than its header, or too large */
+static void test_pieces(void **state)
+{
+	static const uint32_t wrong[] = { 0, VFU_HEADER - 1, VFU_HEADER + VFU_MESSAGE_MAX + 1,
+					  UINT32_MAX };
+	struct fixture *f = *state;
+	uint8_t bytes[2 * WRITE_LENGTH];
+	unsigned int i;
+	int ends[2];
+	pid_t pid;
+
+	put_write(bytes, 7);
+	put_write(bytes + WRITE_LENGTH, 8);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	f->vfu.socket = ends[0];
+	pid = fork();
+	if (!pid) {
+		for (i = 0; i < sizeof(bytes); i++) {
+			if (write(ends[1], bytes + i, 1) != 1)
+				_exit(1);
+			usleep(100);
+		}
+		_exit(0);
+	}
+	assert_true(vfu_serve(&f->vfu));
+	assert_int_equal(f->dev.command_queue_high, 7);
+	assert_true(vfu_serve(&f->vfu));
+	assert_int_equal(f->dev.command_queue_high, 8);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		vfu_destroy(&f->vfu);
+		vfu_init(&f->vfu, &f->dev, ends[0]);
+		memcpy(bytes + 4, &wrong[i], sizeof(wrong[i]));
+		assert_int_equal(write(ends[1], bytes, VFU_HEADER), VFU_HEADER);
+		assert_false(vfu_serve(&f->vfu));
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -195,6 +320,8 @@ int main(void)
 		TEST(test_regions),
 		TEST(test_memory),
 		TEST(test_interrupts),
+		TEST(test_burst),
+		TEST(test_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

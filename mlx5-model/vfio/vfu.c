@@ -317,6 +317,11 @@ void vfu_init(struct vfu *vfu, struct dev *dev, int socket)
 
 	vfu->dev = dev;
 	vfu->socket = socket;
+	vfu->reads = 0;
+	vfu->input.start = 0;
+	vfu->input.end = 0;
+	vfu->input.fd_count = 0;
+	vfu->input.fds_end = 0;
 	for (i = 0; i < DEV_VECTORS; i++)
 		vfu->vectors[i] = -1;
 	dev->interrupt = vfu_interrupt;
@@ -329,9 +334,13 @@ void vfu_destroy(struct vfu *vfu)
 
 	for (i = 0; i < DEV_VECTORS; i++)
 		vfu_set_vector(vfu, i, -1);
+	while (vfu->input.fd_count)
+		close(vfu->input.fds[--vfu->input.fd_count]);
+	vfu->input.start = 0;
+	vfu->input.end = 0;
 }
 
-static void vfu_take_fds(struct vfu_message *m, struct msghdr *header)
+static void vfu_take_fds(struct vfu_input *input, struct msghdr *header)
 {
 	struct cmsghdr *c;
 	size_t n, i;
@@ -343,39 +352,93 @@ static void vfu_take_fds(struct vfu_message *m, struct msghdr *header)
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (m->fd_count < VFU_FDS_MAX)
-				m->fds[m->fd_count++] = fd;
+			if (input->fd_count < VFU_FDS_MAX)
+				input->fds[input->fd_count++] = fd;
 			else
 				close(fd);
 		}
+		/* the kernel ends a read with the data that descriptors were sent with */
+		input->fds_end = input->end;
 	}
 }
 
-static bool vfu_receive(const struct vfu *vfu, struct vfu_message *m, uint8_t *data, size_t length)
+/* Reads at most room bytes, as many as there are and at least one */
+static bool vfu_read(struct vfu *vfu, size_t room)
 {
-	while (length) {
-		union {
-			char bytes[CMSG_SPACE(VFU_FDS_MAX * sizeof(int))];
-			struct cmsghdr align;
-		} control;
-		struct iovec iov = { .iov_base = data, .iov_len = length };
-		struct msghdr header = {
-			.msg_iov = &iov,
-			.msg_iovlen = 1,
-			.msg_control = control.bytes,
-			.msg_controllen = sizeof(control.bytes),
-		};
-		ssize_t n = recvmsg(vfu->socket, &header, MSG_CMSG_CLOEXEC);
+	struct vfu_input *input = &vfu->input;
+	union {
+		char bytes[CMSG_SPACE(VFU_FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = input->bytes + input->end, .iov_len = room };
+	struct msghdr header = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		vfu_take_fds(m, &header);
-		data += n;
-		length -= n;
-	}
+	do {
+		n = recvmsg(vfu->socket, &header, MSG_CMSG_CLOEXEC);
+		vfu->reads++;
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return false;
+	input->end += n;
+	vfu_take_fds(input, &header);
 	return true;
+}
+
+/* The size of the first message that was read, 0 if its header is not there as a whole */
+static size_t vfu_message_size(const struct vfu *vfu)
+{
+	const struct vfu_input *input = &vfu->input;
+
+	return input->end - input->start < VFU_HEADER ?
+		       0 :
+		       get32(input->bytes + input->start + 4);
+}
+
+bool vfu_has_message(const struct vfu *vfu)
+{
+	size_t size = vfu_message_size(vfu);
+
+	return size && size <= vfu->input.end - vfu->input.start;
+}
+
+/* Reads until there is a whole message. Of one that is there in part only the rest is read. */
+static bool vfu_receive(struct vfu *vfu)
+{
+	struct vfu_input *input = &vfu->input;
+	size_t size, there;
+
+	while (!vfu_has_message(vfu)) {
+		there = input->end - input->start;
+		memmove(input->bytes, input->bytes + input->start, there);
+		input->fds_end -= input->fds_end > input->start ? input->start : input->fds_end;
+		input->start = 0;
+		input->end = there;
+		size = vfu_message_size(vfu);
+		if (there >= VFU_HEADER && (size < VFU_HEADER || size > sizeof(input->bytes)))
+			return false;
+		if (!vfu_read(vfu, !there ? sizeof(input->bytes) :
+				   !size  ? VFU_HEADER - there :
+					    size - there))
+			return false;
+	}
+	size = vfu_message_size(vfu);
+	return size >= VFU_HEADER && size <= sizeof(input->bytes);
+}
+
+/* The descriptors of the message that ends here */
+static void vfu_give_fds(struct vfu_input *input, struct vfu_message *m, size_t end)
+{
+	if (!input->fd_count || input->fds_end > end)
+		return;
+	memcpy(m->fds, input->fds, sizeof(m->fds));
+	m->fd_count = input->fd_count;
+	input->fd_count = 0;
 }
 
 static bool vfu_send(const struct vfu *vfu, const uint8_t *data, size_t length)
@@ -395,22 +458,23 @@ static bool vfu_send(const struct vfu *vfu, const uint8_t *data, size_t length)
 
 bool vfu_serve(struct vfu *vfu)
 {
-	static uint8_t payload[VFU_MESSAGE_MAX], reply[VFU_MESSAGE_MAX];
-	uint8_t header[VFU_HEADER];
-	struct vfu_message m = { .payload = payload };
-	uint32_t size;
+	static uint8_t reply[VFU_MESSAGE_MAX];
+	struct vfu_input *input = &vfu->input;
+	struct vfu_message m = { 0 };
+	const uint8_t *header;
+	size_t size;
 
-	if (!vfu_receive(vfu, &m, header, sizeof(header)))
+	if (!vfu_receive(vfu))
 		return false;
+	header = input->bytes + input->start;
+	size = vfu_message_size(vfu);
 	m.id = get16(header);
 	m.command = get16(header + 2);
 	m.flags = get32(header + 8);
-	size = get32(header + 4);
-	if (size < VFU_HEADER || size - VFU_HEADER > sizeof(payload))
-		return false;
+	m.payload = header + VFU_HEADER;
 	m.length = size - VFU_HEADER;
-	if (!vfu_receive(vfu, &m, payload, m.length))
-		return false;
+	input->start += size;
+	vfu_give_fds(input, &m, input->start);
 	size = vfu_handle(vfu, &m, reply);
 	return vfu_send(vfu, reply, size);
 }

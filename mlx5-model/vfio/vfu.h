@@ -10,10 +10,21 @@
 #define VFU_MESSAGE_MAX (VFU_TRANSFER_MAX + 64)
 #define VFU_FDS_MAX 16
 
+/* Bytes that were read from the socket and not handled, with the descriptors that came with them */
+struct vfu_input {
+	uint8_t bytes[VFU_HEADER + VFU_MESSAGE_MAX];
+	size_t start, end;
+	int fds[VFU_FDS_MAX];
+	unsigned int fd_count;
+	size_t fds_end; /* they belong to the message with the byte before this one */
+};
+
 struct vfu {
 	struct dev *dev;
 	int socket;
 	int vectors[DEV_VECTORS]; /* eventfds, -1: none */
+	struct vfu_input input;
+	uint64_t reads; /* system calls for that */
 };
 
 struct vfu_message {
@@ -33,7 +44,12 @@ void vfu_destroy(struct vfu *vfu);
  * if none is requested. Takes ownership of the message's descriptors.
  */
 size_t vfu_handle(struct vfu *vfu, struct vfu_message *message, uint8_t *reply);
-/* Reads, handles and answers one message. False if the peer is gone or breaks the protocol. */
+/*
+ * Handles and answers one message, which it reads if none is there; it reads all that the peer has sent,
+ * as each doorbell is a message. False if the peer is gone or breaks the protocol.
+ */
 bool vfu_serve(struct vfu *vfu);
+/* True if a whole message was read and not handled */
+bool vfu_has_message(const struct vfu *vfu);
 
 #endif
