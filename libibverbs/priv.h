@@ -69,5 +69,7 @@ int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 
 /* upstream.c: rdma-core's ibv_reg_mr_ex(). */
 struct ibv_mr *hugeodp_upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
+/* The same by older functions of libibverbs. */
+struct ibv_mr *hugeodp_translate_reg_mr_ex(struct ibv_pd *pd, const struct ibv_mr_init_attr *attr);
 
 #endif

@@ -28,7 +28,7 @@ static void find_upstream(void)
  * For an older libibverbs: support the three combinations that its functions
  * cover, and return the errors of rdma-core for all others.
  */
-static struct ibv_mr *translate(struct ibv_pd *pd, const struct ibv_mr_init_attr *attr)
+struct ibv_mr *hugeodp_translate_reg_mr_ex(struct ibv_pd *pd, const struct ibv_mr_init_attr *attr)
 {
 	const uint64_t known = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_FD |
 			       IBV_REG_MR_MASK_FD_OFFSET;
@@ -51,5 +51,6 @@ static struct ibv_mr *translate(struct ibv_pd *pd, const struct ibv_mr_init_attr
 struct ibv_mr *hugeodp_upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	pthread_once(&upstream_once, find_upstream);
-	return upstream_reg_mr_ex ? upstream_reg_mr_ex(pd, attr) : translate(pd, attr);
+	return upstream_reg_mr_ex ? upstream_reg_mr_ex(pd, attr)
+				  : hugeodp_translate_reg_mr_ex(pd, attr);
 }

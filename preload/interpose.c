@@ -5,12 +5,12 @@
  * possible. Base pages are always accepted, so that splitting a huge page costs
  * speed but never causes an error.
  */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "libibverbs.h"
 #include "memory/thp.h"
 #include "priv.h"
 #include "probe.h"
@@ -23,7 +23,7 @@
 
 /*
  * The interposed functions, exported under libibverbs' names. The parts of libhugeodp that are
- * linked into this module also call them; the flag inside passes these calls to libibverbs.
+ * linked into this module also call them; libibverbs_inside passes these calls to libibverbs.
  */
 #define INTERPOSE(name) __asm__(#name)
 struct ibv_mr *interpose_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
@@ -39,26 +39,11 @@ int interpose_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *ad
 int interpose_dereg_mr(struct ibv_mr *mr) INTERPOSE(ibv_dereg_mr);
 
 static struct {
-	struct ibv_mr *(*reg_mr)(struct ibv_pd *pd, void *addr, size_t length, int access);
-	struct ibv_mr *(*reg_mr_iova)(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
-				      int access);
-	struct ibv_mr *(*reg_mr_iova2)(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
-				       unsigned int access);
-	struct ibv_mr *(*reg_mr_ex)(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
-	int (*rereg_mr)(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length,
-			int access);
-	int (*dereg_mr)(struct ibv_mr *mr);
-} real;
-
-static struct {
 	uint64_t sizes; /* 0: any */
 	bool all;	/* registrations without on-demand paging, too */
 	bool explain;	/* change nothing */
 	char *no_sizes; /* an invalid HUGEODP_PRELOAD_SIZES */
 } policy;
-
-/* libibverbs calls its own functions by their exported names. */
-static _Thread_local bool inside;
 
 /* Reading files and sockets must not be a cancellation point where libibverbs has none. */
 static int not_cancelled(void)
@@ -77,6 +62,7 @@ static void cancelled_again(int state)
 /* A registration, independent of the function that was called. */
 struct call {
 	enum { BY_REG_MR, BY_IOVA, BY_IOVA2, BY_EX } by;
+	const struct libibverbs *libibverbs;
 	struct ibv_pd *pd;
 	void *addr;
 	size_t length;
@@ -85,22 +71,11 @@ struct call {
 	struct ibv_mr_init_attr *attr;
 };
 
-static void *find(const char *name, const char *version)
-{
-	return dlvsym(RTLD_NEXT, name, version);
-}
-
 static void start(void)
 {
 	const char *sizes = getenv("HUGEODP_PRELOAD_SIZES");
 	const char *mode = getenv("HUGEODP_PRELOAD_MODE");
 
-	real.reg_mr = find("ibv_reg_mr", "IBVERBS_1.1");
-	real.reg_mr_iova = find("ibv_reg_mr_iova", "IBVERBS_1.7");
-	real.reg_mr_iova2 = find("ibv_reg_mr_iova2", "IBVERBS_1.8");
-	real.reg_mr_ex = find("ibv_reg_mr_ex", "IBVERBS_1.15");
-	real.rereg_mr = find("ibv_rereg_mr", "IBVERBS_1.1");
-	real.dereg_mr = find("ibv_dereg_mr", "IBVERBS_1.1");
 	policy.all = getenv("HUGEODP_PRELOAD_ALL") != NULL;
 	policy.explain = mode && !strcmp(mode, "explain");
 	if (sizes && !sizes_parse(sizes, &policy.sizes)) {
@@ -109,6 +84,7 @@ static void start(void)
 	}
 	report_start();
 	tracked_start();
+	libibverbs_start();
 }
 
 static void start_once(void)
@@ -140,21 +116,21 @@ static void complain_once(void)
 
 static struct ibv_mr *call_libibverbs(const struct call *call)
 {
-	switch (call->by) {
-	case BY_REG_MR:
-		return real.reg_mr(call->pd, call->addr, call->length, (int)call->access);
-	case BY_IOVA:
-		return real.reg_mr_iova(call->pd, call->addr, call->length, call->iova,
-					(int)call->access);
-	case BY_IOVA2:
-		return real.reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
-					 call->access);
-	default:
+	const struct libibverbs *to = call->libibverbs;
+
+	if (call->by == BY_EX)
 		/* exported here even if libibverbs is too old to have it */
-		if (!real.reg_mr_ex)
-			return hugeodp_upstream_reg_mr_ex(call->pd, call->attr);
-		return real.reg_mr_ex(call->pd, call->attr);
-	}
+		return to->reg_mr_ex ? to->reg_mr_ex(call->pd, call->attr)
+				     : hugeodp_translate_reg_mr_ex(call->pd, call->attr);
+	if (call->by == BY_REG_MR && to->reg_mr)
+		return to->reg_mr(call->pd, call->addr, call->length, (int)call->access);
+	if (call->by == BY_IOVA && to->reg_mr_iova)
+		return to->reg_mr_iova(call->pd, call->addr, call->length, call->iova,
+				       (int)call->access);
+	if (call->by == BY_IOVA2 && to->reg_mr_iova2)
+		return to->reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
+					call->access);
+	return hugeodp_err_ptr(EOPNOTSUPP);
 }
 
 static struct ibv_mr *register_plain(const struct call *call)
@@ -259,8 +235,8 @@ static struct ibv_mr *with_kernel(const struct call *call, const struct device_c
 	if (mr)
 		return mr;
 	if (!(call->access & IBV_ACCESS_ON_DEMAND))
-		mr = real.reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
-				       call->access | IBV_ACCESS_ON_DEMAND);
+		mr = ibv_reg_mr_iova2(call->pd, call->addr, call->length, call->iova,
+				      call->access | IBV_ACCESS_ON_DEMAND);
 	else
 		mr = register_plain(call);
 	/* the ends of a buffer are rarely aligned, so give each block the size that fits it */
@@ -356,31 +332,31 @@ static struct ibv_mr *register_call(const struct call *call)
 	return register_plain(call);
 }
 
-/* Whether libhugeodp called, for a request of the program itself. */
-static bool is_libhugeodp(const void *caller)
+/* The copy of libibverbs that this call reaches without this module. */
+static const struct libibverbs *called(const void *caller)
 {
-	const char *name;
-	Dl_info info;
-
-	if (!dladdr(caller, &info) || !info.dli_fname)
-		return false;
-	name = strrchr(info.dli_fname, '/');
-	return !strncmp(name ? name + 1 : info.dli_fname, "libhugeodp.so", 13);
+	return libibverbs_inside ? libibverbs_inside : libibverbs_of(caller).libibverbs;
 }
 
-static struct ibv_mr *handle(const struct call *call, const void *caller)
+static struct ibv_mr *handle(struct call *call, const void *caller)
 {
 	int before = errno, state;
+	struct object object;
 	struct ibv_mr *mr;
 
 	start_once();
-	if (inside || is_libhugeodp(caller))
+	if (libibverbs_inside) {
+		call->libibverbs = libibverbs_inside;
 		return register_plain(call);
-	inside = true;
+	}
+	object = libibverbs_of(caller);
+	call->libibverbs = object.libibverbs;
+	libibverbs_inside = call->libibverbs;
 	state = not_cancelled();
-	mr = register_call(call);
+	/* libhugeodp calls for a request of the program itself */
+	mr = object.libhugeodp ? register_plain(call) : register_call(call);
 	cancelled_again(state);
-	inside = false;
+	libibverbs_inside = NULL;
 	if (mr)
 		errno = before;
 	return mr;
@@ -432,12 +408,25 @@ HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_iova2(struct ibv_pd *pd, void *ad
 }
 
 /* A program that looks up the name finds this module's function; call the next one, if any. */
-static struct ibv_mr *pass_on(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+static struct ibv_mr *pass_on(struct ibv_pd *pd, struct ibv_mr_init_attr *attr, const void *caller)
 {
 	struct ibv_mr *(*next)(struct ibv_pd * pd, struct ibv_mr_init_attr * attr);
 
-	*(void **)&next = dlsym(RTLD_NEXT, "ibv_reg_mr_ex");
-	return next ? next(pd, attr) : hugeodp_upstream_reg_mr_ex(pd, attr);
+	*(void **)&next = libibverbs_next(caller, "ibv_reg_mr_ex");
+	return next ? next(pd, attr) : hugeodp_translate_reg_mr_ex(pd, attr);
+}
+
+/* Not intercepted. */
+static struct ibv_mr *plain_ex(struct call *call, const void *caller)
+{
+	const struct libibverbs *before = libibverbs_inside;
+	struct ibv_mr *mr;
+
+	call->libibverbs = called(caller);
+	libibverbs_inside = call->libibverbs;
+	mr = register_plain(call);
+	libibverbs_inside = before;
+	return mr;
 }
 
 HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
@@ -455,28 +444,28 @@ HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_
 
 	start_once();
 	if (attr->comp_mask & IBV_REG_MR_MASK_ODP)
-		return pass_on(pd, attr);
+		return pass_on(pd, attr, __builtin_return_address(0));
 	/* other kinds of memory, and unknown bits */
 	if (attr->comp_mask & ~simple || !(attr->comp_mask & IBV_REG_MR_MASK_ADDR))
-		return register_plain(&call);
+		return plain_ex(&call, __builtin_return_address(0));
 	return handle(&call, __builtin_return_address(0));
 }
 
-static void record_work(struct ibv_mr *mr)
+static void record_work(struct ibv_mr *mr, const struct libibverbs *libibverbs)
 {
+	const struct libibverbs *before = libibverbs_inside;
 	struct ibv_mr_odp_attr attr;
-	bool before = inside;
 	int state;
 
 	if (!report_wanted())
 		return;
 	/* do not report registrations of an allocator in the meantime: the report is locked */
-	inside = true;
+	libibverbs_inside = libibverbs;
 	state = not_cancelled();
 	if (!ibv_query_mr_odp(mr, &attr, sizeof(attr)))
 		report_work(&attr);
 	cancelled_again(state);
-	inside = before;
+	libibverbs_inside = before;
 }
 
 /* Exchange all members that a program may read. */
@@ -507,12 +496,12 @@ static int replace(struct ibv_mr *mr, const struct call *call)
 		return errno;
 	/* before another thread's new MR can reuse its struct */
 	tracked_take(new, &tracked);
-	record_work(mr);
+	record_work(mr, call->libibverbs);
 	swap(mr, new);
-	err = real.dereg_mr(new);
+	err = call->libibverbs->dereg_mr(new);
 	if (err) {
 		swap(mr, new);
-		real.dereg_mr(new);
+		call->libibverbs->dereg_mr(new);
 		return err;
 	}
 	tracked_add(mr, (struct tracked){ .iova = call->iova, .access = call->access });
@@ -522,16 +511,23 @@ static int replace(struct ibv_mr *mr, const struct call *call)
 HUGEODP_EXPORT int interpose_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
 				      size_t length, int access)
 {
+	const struct libibverbs *libibverbs;
 	struct tracked tracked;
 	struct call call;
 	int before = errno, state, err;
 
 	start_once();
-	if (inside || !tracked_find(mr, &tracked) || !flags ||
-	    flags & ~IBV_REREG_MR_FLAGS_SUPPORTED)
-		return real.rereg_mr(mr, flags, pd, addr, length, access);
+	libibverbs = called(__builtin_return_address(0));
+	if (libibverbs_inside || !tracked_find(mr, &tracked) || !flags ||
+	    flags & ~IBV_REREG_MR_FLAGS_SUPPORTED) {
+		errno = libibverbs->rereg_mr ? before : EOPNOTSUPP;
+		return libibverbs->rereg_mr
+			       ? libibverbs->rereg_mr(mr, flags, pd, addr, length, access)
+			       : IBV_REREG_MR_ERR_INPUT;
+	}
 	call = (struct call){
 		.by = BY_IOVA2,
+		.libibverbs = libibverbs,
 		.pd = flags & IBV_REREG_MR_CHANGE_PD ? pd : mr->pd,
 		.addr = mr->addr,
 		.length = mr->length,
@@ -550,27 +546,31 @@ HUGEODP_EXPORT int interpose_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_p
 		errno = EINVAL;
 		return IBV_REREG_MR_ERR_INPUT;
 	}
-	inside = true;
+	libibverbs_inside = libibverbs;
 	state = not_cancelled();
 	err = replace(mr, &call);
 	cancelled_again(state);
-	inside = false;
+	libibverbs_inside = NULL;
 	errno = err ? err : before;
 	return err ? IBV_REREG_MR_ERR_CMD : 0;
 }
 
 HUGEODP_EXPORT int interpose_dereg_mr(struct ibv_mr *mr)
 {
+	const struct libibverbs *libibverbs;
 	int before = errno, err;
 	struct tracked tracked;
 	bool known;
 
 	start_once();
-	if (!inside)
-		record_work(mr);
+	libibverbs = called(__builtin_return_address(0));
+	if (!libibverbs->dereg_mr)
+		return EOPNOTSUPP;
+	if (!libibverbs_inside)
+		record_work(mr, libibverbs);
 	known = tracked_take(mr, &tracked);
 	errno = before;
-	err = real.dereg_mr(mr);
+	err = libibverbs->dereg_mr(mr);
 	if (err && known)
 		tracked_add(mr, tracked);
 	return err;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Calls a library that uses libibverbs, linked (-DMIDDLE) or loaded (-DOPENS; "-" unloads it). */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef MIDDLE
+void plugin(void);
+
+int main(void)
+{
+	plugin();
+	return 0;
+}
+#endif
+
+#ifdef OPENS
+int main(int argc, char **argv)
+{
+	void *handle = NULL;
+	void (*plugin)(void);
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-")) {
+			dlclose(handle);
+			continue;
+		}
+		handle = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+		if (!handle) {
+			fprintf(stderr, "%s\n", dlerror());
+			return 1;
+		}
+		*(void **)&plugin = dlsym(handle, "plugin");
+		plugin();
+	}
+	return 0;
+}
+#endif

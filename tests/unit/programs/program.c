@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Registers two MRs on a device that supports on-demand paging, then ends as its argument says.
+ * With -DPLUGIN it is the library of main.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <infiniband/verbs.h>
+
+#undef ibv_reg_mr
+struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
+void ibv_new_function(void);
+void plugin(void);
+
+static int query_device_ex(struct ibv_context *context,
+			   const struct ibv_query_device_ex_input *input,
+			   struct ibv_device_attr_ex *attr, size_t size)
+{
+	(void)context;
+	(void)input;
+	memset(attr, 0, size);
+	attr->odp_caps.general_caps = IBV_ODP_SUPPORT;
+	return 0;
+}
+
+static struct ibv_device device = { .name = "fake0" };
+static struct verbs_context verbs = {
+	.sz = sizeof(verbs),
+	.query_device_ex = query_device_ex,
+	.context.device = &device,
+	.context.abi_compat = __VERBS_ABI_IS_EXTENDED,
+};
+static struct ibv_pd pd = { .context = &verbs.context };
+static char memory[2][8192];
+
+void plugin(void)
+{
+	struct ibv_mr *mrs[2];
+	int i;
+
+	verbs.context.cmd_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (i = 0; i < 2; i++)
+		mrs[i] = ibv_reg_mr(&pd, memory[i], sizeof(memory[i]),
+				    IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND);
+	ibv_new_function();
+	for (i = 0; i < 2; i++) {
+		if (!mrs[i] || ibv_dereg_mr(mrs[i]))
+			abort();
+	}
+	close(verbs.context.cmd_fd);
+}
+
+#ifndef PLUGIN
+/* Descriptor 2 becomes a file. */
+static void data(const char *name)
+{
+	close(STDERR_FILENO);
+	if (open(name, O_WRONLY | O_CREAT | O_APPEND, 0600) != STDERR_FILENO)
+		abort();
+}
+
+int main(int argc, char **argv)
+{
+	const char *how = argc > 1 ? argv[1] : "";
+
+	plugin();
+	fflush(stdout);
+	if (!strcmp(how, "data"))
+		data(argv[2]);
+	else if (!strcmp(how, "kill"))
+		raise(SIGKILL);
+	else if (!strcmp(how, "exec"))
+		execv(argv[2], argv + 2);
+	return 0;
+}
+#endif
