@@ -67,12 +67,26 @@ static void text_counts(FILE *out, const struct counts *counts)
 		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
 }
 
+/* The text in place of the counts, or NULL. */
+static const char *note_of(const struct counts *counts)
+{
+	if (counts->unseen)
+		return "loaded libibverbs, but no registration was seen: functions that a program "
+		       "looks up on the library's handle are not reached";
+	return *counts->note ? counts->note : NULL;
+}
+
 static void text_report(FILE *out, const struct counts *counts)
 {
 	char size[SIZES_TEXT], blocked[SIZES_TEXT];
 	const struct range_report *range;
 	unsigned int i;
 
+	if (note_of(counts)) {
+		fprintf(out, "hugeodp: %s[%d]: %s\n", counts->program, counts->pid,
+			note_of(counts));
+		return;
+	}
 	fprintf(out, "hugeodp: %s[%d]%s: %" PRIu64 " registrations, %" PRIu64 " with huge pages\n",
 		counts->program, counts->pid, counts->exited ? "" : " (ended without exit)",
 		counts->registrations, huge_registrations(counts));
@@ -175,6 +189,8 @@ static void json_report(FILE *out, const struct counts *counts)
 		", \"pages_invalidated\": %" PRIu64 ", \"renegotiations\": %" PRIu64,
 		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
 	json_ranges(out, counts);
+	if (note_of(counts))
+		fprintf(out, ", \"note\": \"%s\"", note_of(counts));
 	fprintf(out, "}\n");
 }
 
@@ -223,7 +239,7 @@ static int write_report(const char *name, const char *text, size_t len)
 	return err;
 }
 
-static bool report(const struct counts *counts, const char *path, bool json)
+static bool report(const struct counts *counts, const char *path, bool json, bool complain)
 {
 	char *text = NULL;
 	char name[4096];
@@ -240,13 +256,13 @@ static bool report(const struct counts *counts, const char *path, bool json)
 		text_report(memory, counts);
 	report_name(name, sizeof(name), path, counts->pid);
 	err = fclose(memory) ? errno : write_report(name, text, len);
-	if (err)
+	if (err && complain)
 		fprintf(stderr, "hugeodp: report to %s: %s\n", name, strerror(err));
 	free(text);
 	return !err;
 }
 
-bool counts_report(const struct counts *counts, const char *path, bool json)
+bool counts_report(const struct counts *counts, const char *path, bool json, bool complain)
 {
 	const struct timespec now = { 0 };
 	sigset_t deadly, before, pending;
@@ -259,7 +275,7 @@ bool counts_report(const struct counts *counts, const char *path, bool json)
 	sigpending(&pending);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_sigmask(SIG_BLOCK, &deadly, &before);
-	done = report(counts, path, json);
+	done = report(counts, path, json, complain);
 	/* consume the signals that the report raised */
 	if (sigismember(&pending, SIGPIPE))
 		sigdelset(&deadly, SIGPIPE);

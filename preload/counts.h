@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The counts of the preloaded library in a process. They are in a file below the directory
- * HUGEODP_PRELOAD_COUNTS, if that is set, so that the watcher can report for a process that never
- * reached exit(3). README.md describes the life of such a file.
+ * The counts of the preloaded library in a process. They are in memory that it shares with
+ * `hugeodp run`, if possible, which reports for a process that never reached exit(3).
  */
 #ifndef HUGEODP_PRELOAD_COUNTS_H
 #define HUGEODP_PRELOAD_COUNTS_H
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/file.h>
 #include <sys/types.h>
 
 #include <infiniband/hugeodp.h>
@@ -18,8 +15,6 @@
 /* Registrations that are reported one by one; all are counted. */
 #define COUNTS_RANGES 32
 #define COUNTS_REASONS (IBV_ODP_REASON_NO_ACCESS + 1)
-/* Environment variable with the directory */
-#define COUNTS_DIRECTORY "HUGEODP_PRELOAD_COUNTS"
 #define COUNTS_MAGIC (0x6875676500000000ULL + sizeof(struct counts))
 
 /* Why a registration was left as it was. */
@@ -59,23 +54,17 @@ struct counts {
 	uint64_t renegotiations;
 	struct range_report ranges[COUNTS_RANGES];
 	uint32_t nranges;
-	uint32_t exited; /* it reached exit(3) */
+	uint32_t exited;   /* it reached exit(3) */
+	uint32_t reported; /* by the process itself */
+	uint32_t unseen;   /* it loaded libibverbs, but no call was intercepted */
+	char note[128];	   /* to report in place of the counts */
 };
 
 /*
- * Whether a process has the file mapped. The mapping holds the lock that the file was created with,
- * independent of the process's threads, descriptors, user and root directory.
- */
-static inline bool counts_in_use(int fd)
-{
-	return flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
-}
-
-/*
  * Append the report to the file @path, in whose name %p stands for the process number, or write it
- * to stderr if @path is "-". Returns false after a message on stderr if that failed. Blocks SIGPIPE
- * and SIGXFSZ, which would kill the process.
+ * to stderr if @path is "-". Returns false if that failed, after a message on stderr if @complain is
+ * true. Blocks SIGPIPE and SIGXFSZ, which would kill the process.
  */
-bool counts_report(const struct counts *counts, const char *path, bool json);
+bool counts_report(const struct counts *counts, const char *path, bool json, bool complain);
 
 #endif

@@ -82,9 +82,9 @@ static void start(void)
 		policy.sizes = 0;
 		policy.no_sizes = strdup(sizes);
 	}
+	libibverbs_start();
 	report_start();
 	tracked_start();
-	libibverbs_start();
 }
 
 static void start_once(void)
@@ -103,7 +103,7 @@ static __attribute__((constructor)) void start_early(void)
 /* Only in programs that register memory. */
 static void complain(void)
 {
-	if (policy.no_sizes)
+	if (policy.no_sizes && report_has_stderr())
 		fprintf(stderr, "hugeodp: invalid HUGEODP_PRELOAD_SIZES '%s'\n", policy.no_sizes);
 }
 

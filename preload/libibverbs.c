@@ -29,6 +29,7 @@ static struct {
 	struct copy *copies; /* kept for ever: other threads may be using them */
 } cache;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool linked; /* libibverbs was there when the program started */
 
 static void take_lock(void)
 {
@@ -40,8 +41,28 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_libibverbs(const char *path)
+{
+	return !strncmp(base_name(path), "libibverbs.so", 13);
+}
+
+static int find_libibverbs_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	return is_libibverbs(info->dlpi_name);
+}
+
 void libibverbs_start(void)
 {
+	linked = dl_iterate_phdr(find_libibverbs_object, NULL);
 	/* a child must not wait for a thread that it does not have */
 	pthread_atfork(take_lock, release_lock, release_lock);
 }
@@ -54,13 +75,6 @@ struct search {
 	char name[4096]; /* of the object with the address; empty for the program */
 	char any[4096];	 /* of a copy of libibverbs, or empty */
 };
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
 
 static void copy_name(char *to, size_t room, const char *name)
 {
@@ -85,7 +99,7 @@ static int check_object(struct dl_phdr_info *info, size_t size, void *arg)
 
 	(void)size;
 	search->unloaded = info->dlpi_subs;
-	if (!*search->any && !strncmp(base_name(info->dlpi_name), "libibverbs.so", 13))
+	if (!*search->any && is_libibverbs(info->dlpi_name))
 		copy_name(search->any, sizeof(search->any), info->dlpi_name);
 	for (i = 0; i < info->dlpi_phnum; i++) {
 		if (info->dlpi_phdr[i].p_type != PT_LOAD)
@@ -209,6 +223,11 @@ static bool find_cached(uintptr_t caller, struct object *object)
 	}
 	release_lock();
 	return found;
+}
+
+bool libibverbs_was_opened(void)
+{
+	return !linked && dl_iterate_phdr(find_libibverbs_object, NULL);
 }
 
 struct object libibverbs_of(const void *caller)

@@ -38,6 +38,9 @@ struct object {
 
 void libibverbs_start(void);
 
+/* Whether the program has loaded libibverbs by dlopen(3). */
+bool libibverbs_was_opened(void);
+
 /* Find the object that called; @caller is a return address. */
 struct object libibverbs_of(const void *caller);
 

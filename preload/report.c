@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "counts.h"
+#include "libibverbs.h"
 #include "report.h"
+#include "shared.h"
 
 static struct counts *count; /* valid only in the process whose number it holds */
+static bool is_shared;	     /* count is memory that hugeodp run can read */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;
-static char *file;	/* its name, or NULL */
-static char *directory; /* for counts that outlive the process, or NULL */
+static char *place; /* of the memory, or NULL */
 static bool json;
+
+/* The stderr of hugeodp run, or else of the process when it started. */
+static struct {
+	uintmax_t dev;
+	uintmax_t ino;
+	uintmax_t rdev;
+	bool known;
+} given;
 
 static void take_lock(void)
 {
@@ -29,25 +38,53 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* In a child: unmap the parent's counts, which would otherwise stay locked after its end. */
+/* In a child: unmap the parent's counts, which would otherwise seem to be in use after its end. */
 static void leave_counts(void)
 {
-	if (count && file)
+	if (count && is_shared)
 		munmap(count, sizeof(*count));
 	count = NULL;
 	release_lock();
+}
+
+static void note_stderr(void)
+{
+	const char *text = getenv(REPORT_STDERR);
+	struct stat st;
+
+	if (text) {
+		given.known = sscanf(text, "%jx:%jx:%jx", &given.dev, &given.ino, &given.rdev) == 3;
+		return;
+	}
+	given.known = !fstat(STDERR_FILENO, &st);
+	if (given.known) {
+		given.dev = st.st_dev;
+		given.ino = st.st_ino;
+		given.rdev = st.st_rdev;
+	}
+}
+
+bool report_has_stderr(void)
+{
+	struct stat st;
+
+	return given.known && !fstat(STDERR_FILENO, &st) && st.st_dev == given.dev &&
+	       st.st_ino == given.ino && st.st_rdev == given.rdev;
 }
 
 void report_start(void)
 {
 	const char *wanted = getenv("HUGEODP_PRELOAD_REPORT");
 
+	note_stderr();
 	if (!wanted)
 		return;
 	json = getenv("HUGEODP_PRELOAD_JSON") != NULL;
 	path = strdup(wanted);
-	wanted = getenv(COUNTS_DIRECTORY);
-	directory = wanted ? strdup(wanted) : NULL;
+	wanted = getenv(SHARED_PLACE);
+	place = wanted ? strdup(wanted) : NULL;
+	if (place)
+		shared_note_loaded(place);
 	pthread_atfork(take_lock, release_lock, leave_counts);
 }
 
@@ -56,81 +93,11 @@ bool report_wanted(void)
 	return path != NULL;
 }
 
-/* Allocate the file: touching a hole in a full file system would kill the process. */
-static struct counts *map_file(int fd)
-{
-	struct counts *map;
-	struct rlimit limit;
-
-	/* growing a file beyond the limit raises SIGXFSZ */
-	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur < sizeof(*map))
-		return NULL;
-	if (posix_fallocate(fd, 0, sizeof(*map)))
-		return NULL;
-	map = mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return map == MAP_FAILED ? NULL : map;
-}
-
 static void start_counts(struct counts *counts)
 {
 	counts->pid = getpid();
 	snprintf(counts->program, sizeof(counts->program), "%s", program_invocation_short_name);
 	counts->magic = COUNTS_MAGIC;
-}
-
-/* Not every file system keeps the lock while the file is mapped. */
-static bool is_in_use(const char *name)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	bool in_use;
-
-	if (fd < 0)
-		return false;
-	in_use = counts_in_use(fd);
-	close(fd);
-	return in_use;
-}
-
-/*
- * Create the file under a hidden name: the watcher would take one that is not locked yet for the
- * leftover of a dead process and delete it.
- */
-static struct counts *make_hidden(char *hidden)
-{
-	int fd = mkostemp(hidden, O_CLOEXEC);
-	struct counts *map;
-
-	if (fd < 0)
-		return NULL;
-	map = flock(fd, LOCK_EX | LOCK_NB) ? NULL : map_file(fd);
-	close(fd);
-	if (map)
-		start_counts(map);
-	else
-		unlink(hidden);
-	return map;
-}
-
-static struct counts *open_file(void)
-{
-	char hidden[4096], shown[4096];
-	struct counts *map;
-
-	if (!directory)
-		return NULL;
-	snprintf(hidden, sizeof(hidden), "%s/.%d.XXXXXX", directory, getpid());
-	map = make_hidden(hidden);
-	if (!map)
-		return NULL;
-	snprintf(shown, sizeof(shown), "%s/%s", directory, hidden + strlen(directory) + 2);
-	file = strdup(shown);
-	if (file && is_in_use(hidden) && !rename(hidden, shown))
-		return map;
-	free(file);
-	file = NULL;
-	unlink(hidden);
-	munmap(map, sizeof(*map));
-	return NULL;
 }
 
 /* The lock is held. A forked child starts with empty counts. */
@@ -141,14 +108,13 @@ static struct counts *counts_of_mine(void)
 
 	if (count && count->pid == getpid())
 		return count;
-	free(file);
-	file = NULL;
-	count = open_file();
+	count = place ? shared_claim(place) : NULL;
+	is_shared = count;
 	if (!count) {
 		count = &own;
 		memset(count, 0, sizeof(*count));
-		start_counts(count);
 	}
+	start_counts(count);
 	errno = err;
 	return count;
 }
@@ -234,15 +200,34 @@ void report_work(const struct ibv_mr_odp_attr *attr)
 	release_lock();
 }
 
-/* Report at exit. A process that registered nothing, such as most of a script, does not report. */
+/* Without any call that was intercepted, libibverbs is of interest if the program opened it. */
+static void check_unseen(void)
+{
+	if (count && count->pid == getpid())
+		return;
+	if (!libibverbs_was_opened())
+		return;
+	take_lock();
+	counts_of_mine()->unseen = 1;
+	release_lock();
+}
+
+/*
+ * Report at exit. A process that registered nothing, such as most of a script, does not report.
+ * Descriptor 2 may be a file of the program by now, so reports on stderr are left to hugeodp run.
+ */
 static __attribute__((destructor)) void report_end(void)
 {
-	if (!report_wanted() || !count || count->pid != getpid())
+	if (!report_wanted())
+		return;
+	check_unseen();
+	if (!count || count->pid != getpid())
 		return;
 	count->exited = true;
+	if (!count->registrations && !count->unseen)
+		return;
+	if (!strcmp(path, "-") && (is_shared || !report_has_stderr()))
+		return;
 	/* after a change of root directory or user, the file may not be accessible any more */
-	if (count->registrations && counts_report(count, path, json))
-		count->registrations = 0;
-	if (file)
-		unlink(file);
+	count->reported = counts_report(count, path, json, !is_shared && report_has_stderr());
 }

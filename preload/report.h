@@ -12,8 +12,15 @@
 struct ibv_mr_odp_attr;
 struct ibv_odp_report;
 
-/* Reads HUGEODP_PRELOAD_REPORT, _JSON and _COUNTS. */
+/* Environment variable with the file that is the stderr of hugeodp run */
+#define REPORT_STDERR "HUGEODP_PRELOAD_STDERR"
+
+/* Reads HUGEODP_PRELOAD_REPORT, _JSON, _COUNTS and _STDERR. */
 void report_start(void);
+
+/* Whether descriptor 2 is still the stderr of hugeodp run, and not a file of the program. */
+bool report_has_stderr(void);
+
 bool report_wanted(void);
 
 void report_upgraded(unsigned int page_shift, const void *addr, size_t length);

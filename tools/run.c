@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../libibverbs/sizes.h"
-#include "../preload/counts.h"
-#include "../preload/watcher.h"
+#include "../preload/parent.h"
+#include "../preload/report.h"
+#include "../preload/shared.h"
 #include "tool.h"
 
 static const char library[] = "libhugeodp-preload.so";
@@ -71,6 +73,21 @@ static void set_preload(const char *path)
 	append("ASAN_OPTIONS", "verify_asan_link_order=0");
 }
 
+/* A process must not write to a file of the program that is its descriptor 2. */
+static void set_stderr(void)
+{
+	char text[64];
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st)) {
+		set(REPORT_STDERR, "none");
+		return;
+	}
+	snprintf(text, sizeof(text), "%jx:%jx:%jx", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+		 (uintmax_t)st.st_rdev);
+	set(REPORT_STDERR, text);
+}
+
 /* The program may change its directory before the report is written. */
 static void absolute(const char *path, char *room, size_t size)
 {
@@ -84,12 +101,20 @@ static void absolute(const char *path, char *room, size_t size)
 
 int run_program(const struct tool *tool, const char *mode, char **argv)
 {
-	char path[8192], place[4096], sizes[SIZES_TEXT] = "any";
+	char path[8192], sizes[SIZES_TEXT] = "any";
 	uint64_t rest = tool->sizes;
+	int status = TOOL_OK, err;
 	size_t len = 0;
 
 	if (!find_library(path, sizeof(path))) {
 		complain("cannot find %s", path);
+		return TOOL_CANNOT;
+	}
+	/* the dynamic linker would ignore parts of the name */
+	if (strpbrk(path, " :")) {
+		complain("cannot preload %s: its path contains a blank or a colon; install hugeodp "
+			 "below another directory",
+			 path);
 		return TOOL_CANNOT;
 	}
 	/* one by one, because sizes_text() would write ranges */
@@ -108,12 +133,18 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 		absolute(tool->report, path, sizeof(path));
 	set("HUGEODP_PRELOAD_REPORT", tool->report ? path : NULL);
 	set("HUGEODP_PRELOAD_JSON", tool->json ? "1" : NULL);
-	set(COUNTS_DIRECTORY, NULL);
-	if (tool->report && watcher_start(place, sizeof(place), path, tool->json))
-		set(COUNTS_DIRECTORY, place);
-	execvp(argv[0], argv);
-	complain("%s: %s", argv[0], strerror(errno));
-	return errno == ENOENT ? TOOL_NO_COMMAND : TOOL_CANNOT;
+	set(SHARED_PLACE, NULL);
+	set_stderr();
+	if (tool->report) {
+		status = parent_run(argv, path, tool->json, &err);
+	} else {
+		execvp(argv[0], argv);
+		err = errno;
+	}
+	if (!err)
+		return status;
+	complain("%s: %s", argv[0], strerror(err));
+	return err == ENOENT ? TOOL_NO_COMMAND : TOOL_CANNOT;
 }
 
 int run_run(const struct tool *tool, int argc, char **argv)

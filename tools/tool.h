@@ -41,7 +41,10 @@ int explain_run(const struct tool *tool, int argc, char **argv);
 int mr_run(const struct tool *tool, int argc, char **argv);
 int run_run(const struct tool *tool, int argc, char **argv);
 
-/* run.c: execute a program with the library preloaded. Returns only on failure. */
+/*
+ * run.c: run a program with the library preloaded. With a report it returns the exit status of the
+ * program, and without one only on failure.
+ */
 int run_program(const struct tool *tool, const char *mode, char **argv);
 
 /* Print a message to stderr. */

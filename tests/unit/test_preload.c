@@ -6,8 +6,6 @@
 #include "fake.h"
 
 #include <fcntl.h>
-#include <ftw.h>
-#include <glob.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +19,7 @@
 #include "../../libibverbs/probe.h"
 #include "../../libibverbs/sizes.h"
 #include "../../preload/counts.h"
+#include "../../preload/shared.h"
 
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova
@@ -587,33 +586,32 @@ static void sizes(void **state)
 	}
 }
 
-static char place[] = "/tmp/test_preload.XXXXXX";
+static struct shared shared;
 
-static int setup_counts(void **state)
+/* Find the last counts of a process. Returns false if there are none. */
+static bool find_counts(pid_t pid, struct counts *counts, bool *alive)
 {
-	/* always the same directory, because the library has read its name */
-	return setup(state) || mkdir(place, 0700);
+	struct counts one;
+	bool lives, found = false;
+	unsigned int i;
+
+	for (i = 0; shared_read(&shared, i, &one, &lives); i++) {
+		if (one.pid != pid)
+			continue;
+		*counts = one;
+		*alive = lives;
+		found = true;
+	}
+	return found;
 }
 
-/* Take the counts of the process, and remove their file. */
 static void take_counts(pid_t pid, struct counts *counts)
 {
-	char pattern[64];
-	glob_t files;
-	FILE *in;
+	bool alive;
 
-	snprintf(pattern, sizeof(pattern), "%s/%d.*", place, pid);
-	assert_int_equal(glob(pattern, 0, NULL, &files), 0);
-	assert_int_equal(files.gl_pathc, 1);
-	in = fopen(files.gl_pathv[0], "r");
-	assert_non_null(in);
-	assert_int_equal(fread(counts, sizeof(*counts), 1, in), 1);
-	assert_int_equal(fgetc(in), EOF);
-	fclose(in);
-	assert_int_equal(unlink(files.gl_pathv[0]), 0);
-	globfree(&files);
+	assert_true(find_counts(pid, counts, &alive));
+	assert_false(alive);
 	assert_int_equal(counts->magic, COUNTS_MAGIC);
-	assert_int_equal(counts->pid, pid);
 	assert_string_equal(counts->program, program_invocation_short_name);
 }
 
@@ -652,7 +650,6 @@ static void counts_outlive(void **state)
 	assert_int_equal(counts.nranges, 1);
 	assert_int_equal(counts.ranges[0].length, 8 * M);
 	assert_int_equal(counts.deregistered, 0);
-	assert_int_equal(rmdir(place), 0);
 }
 
 static void counts_of_each_body(void)
@@ -678,7 +675,6 @@ static void counts_of_each(void **state)
 	assert_int_equal(child(2, counts_of_each_body, &pid), SIGKILL);
 	take_counts(pid, &counts);
 	assert_int_equal(counts.registrations, 2);
-	assert_int_equal(rmdir(place), 0);
 }
 
 static void go_on(void)
@@ -695,21 +691,7 @@ static void counts_of_another_program(void **state)
 	assert_int_equal(child(1, go_on, &pid), 0);
 	take_counts(pid, &counts);
 	assert_int_equal(counts.registrations, 1);
-	assert_int_equal(rmdir(place), 0);
-}
-
-/* Open the only counts file. Returns -1 if there is none. */
-static int open_counts(void)
-{
-	char pattern[64];
-	glob_t files;
-	int fd = -1;
-
-	snprintf(pattern, sizeof(pattern), "%s/*", place);
-	if (!glob(pattern, 0, NULL, &files) && files.gl_pathc == 1)
-		fd = open(files.gl_pathv[0], O_RDONLY);
-	globfree(&files);
-	return fd;
+	assert_int_equal(counts.exited, 0);
 }
 
 static int gate[2];
@@ -717,10 +699,11 @@ static int gate[2];
 /* Ends while a child that registers nothing still runs. */
 static void leave_child(void)
 {
+	struct counts counts;
 	char nothing;
-	int counts = open_counts();
+	bool alive;
 
-	if (counts < 0 || !counts_in_use(counts))
+	if (!find_counts(getpid(), &counts, &alive) || !alive)
 		abort();
 	close(gate[1]);
 	if (!fork())
@@ -731,55 +714,47 @@ static void leave_child(void)
 /* The child keeps neither its parent's mapping nor the lock. */
 static void in_use_by_one(void **state)
 {
+	bool alive = true;
 	struct counts counts;
 	pid_t pid;
-	int fd;
 
 	(void)state;
 	assert_int_equal(pipe(gate), 0);
 	assert_int_equal(child(1, leave_child, &pid), SIGKILL);
-	fd = open_counts();
-	assert_true(fd >= 0);
-	/* wait until the child is in its fork handler */
+	/* until the child is in its fork handler */
 	alarm(60);
-	assert_int_equal(flock(fd, LOCK_SH), 0);
+	while (alive)
+		assert_true(find_counts(pid, &counts, &alive));
 	alarm(0);
-	close(fd);
-	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 1);
 	close(gate[0]);
 	close(gate[1]);
-	assert_int_equal(rmdir(place), 0);
 }
 
-static char elsewhere[] = "/tmp/test_preload.elsewhere";
-
-static void exit_elsewhere(void)
+static void exit_well(void)
 {
-	if (rename(place, elsewhere))
-		abort();
 	exit(0);
 }
 
-/* As after chroot(2): the process has reported, but cannot remove its file. */
 static void reported_once(void **state)
 {
 	struct counts counts;
 	pid_t pid;
 
 	(void)state;
-	rmdir(elsewhere);
-	assert_int_equal(child(1, exit_elsewhere, &pid), 0);
-	assert_int_equal(rename(elsewhere, place), 0);
+	assert_int_equal(child(1, exit_well, &pid), 0);
 	take_counts(pid, &counts);
-	assert_int_equal(counts.registrations, 0);
+	assert_int_equal(counts.registrations, 1);
+	assert_int_equal(counts.reported, 1);
 	assert_int_equal(counts.exited, 1);
-	assert_int_equal(rmdir(place), 0);
 }
 
-/* The signal of the limit would kill the program. */
-static void no_room(void **state)
+/* The signal of the limit would kill the program, or the command. */
+static void file_size_limit(void **state)
 {
 	struct rlimit before, none;
+	struct shared another;
+	struct counts counts;
 	pid_t pid;
 
 	(void)state;
@@ -788,51 +763,73 @@ static void no_room(void **state)
 	none.rlim_cur = 1;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
+	assert_false(shared_create(&another));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-	assert_int_equal(rmdir(place), 0);
-	/* no directory either */
-	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
+	take_counts(pid, &counts);
+	assert_int_equal(counts.registrations, 1);
 }
 
-static bool no_end_of_making;
+static bool killed_at_allocation;
 
 int __real_posix_fallocate(int fd, off_t offset, off_t len);
 int __wrap_posix_fallocate(int fd, off_t offset, off_t len);
 int __wrap_posix_fallocate(int fd, off_t offset, off_t len)
 {
-	if (no_end_of_making)
+	if (killed_at_allocation)
 		be_killed();
 	return __real_posix_fallocate(fd, offset, len);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* A process that has not started to count is not taken for one with counts. */
+static void not_started(void **state)
 {
-	(void)st;
-	(void)type;
-	/* it is not taken for a counts file */
-	if (ftw->level)
-		assert_int_equal(path[ftw->base], '.');
-	return remove(path);
-}
-
-/* A watcher that reads the directory at that moment must not find an unlocked file. */
-static void hidden_until_locked(void **state)
-{
+	struct counts counts;
+	unsigned int i;
+	bool alive;
 	pid_t pid;
 
 	(void)state;
-	no_end_of_making = true;
+	killed_at_allocation = true;
 	assert_int_equal(child(1, be_killed, &pid), SIGKILL);
-	no_end_of_making = false;
-	assert_int_equal(rmdir(place), -1);
-	assert_int_equal(errno, ENOTEMPTY);
-	assert_int_equal(nftw(place, remove_one, 2, FTW_DEPTH | FTW_PHYS), 0);
+	killed_at_allocation = false;
+	assert_false(find_counts(pid, &counts, &alive));
+	for (i = 0; shared_read(&shared, i, &counts, &alive); i++)
+		;
+	assert_int_equal(counts.magic, 0);
+	assert_int_equal(counts.registrations, 0);
+}
+
+/* The number of a process that has ended can be that of another one. */
+static void another_file(void **state)
+{
+	char name[] = "/tmp/test_preload.XXXXXX", place[128], value[4096];
+	struct stat st, memory;
+	int fd = mkstemp(name);
+
+	(void)state;
+	assert_true(fd >= 0);
+	unlink(name);
+	assert_int_equal(fstat(shared.fd, &memory), 0);
+	assert_int_equal(ftruncate(fd, memory.st_size), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	/* the file of the descriptor is not the one in the place, or it is, and has other contents */
+	snprintf(place, sizeof(place), "%d:%d:%jx:%jx", getpid(), fd, (uintmax_t)memory.st_dev,
+		 (uintmax_t)memory.st_ino);
+	assert_null(shared_claim(place));
+	snprintf(place, sizeof(place), "%d:%d:%jx:%jx", getpid(), fd, (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino);
+	assert_null(shared_claim(place));
+	assert_null(shared_claim("1:2:3"));
+	assert_int_equal(pread(fd, value, sizeof(value), 0), sizeof(value));
+	assert_int_equal(value[0], 0);
+	close(fd);
 }
 
 /* Runs before the library's constructor, which reads the environment. */
 static __attribute__((constructor(101))) void early(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "upgrade";
+	char place[128];
 
 	fake.next = next;
 	if (strcmp(mode, "quiet") != 0)
@@ -841,8 +838,10 @@ static __attribute__((constructor(101))) void early(int argc, char **argv)
 		setenv("HUGEODP_PRELOAD_MODE", mode, 1);
 	if (!strcmp(mode, "all"))
 		setenv("HUGEODP_PRELOAD_ALL", "1", 1);
-	if (!strcmp(mode, "counts") && mkdtemp(place) && !rmdir(place))
-		setenv("HUGEODP_PRELOAD_COUNTS", place, 1);
+	if (!strcmp(mode, "counts") && shared_create(&shared)) {
+		shared_place(&shared, place, sizeof(place));
+		setenv(SHARED_PLACE, place, 1);
+	}
 	no_reg_mr_ex = !strcmp(mode, "old");
 }
 
@@ -881,7 +880,7 @@ static void in_one_piece(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(truncate(name, 0), 0);
 		writes = 0;
-		assert_true(counts_report(&counts, name, i));
+		assert_true(counts_report(&counts, name, i, true));
 		assert_int_equal(writes, 1);
 		assert_int_equal(stat(name, &st), 0);
 		/* longer than a buffer of stdio */
@@ -905,13 +904,13 @@ static void no_deadly_signals(void **state)
 	assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
 	close(fds[0]);
 	close(fds[1]);
-	assert_false(counts_report(&counts, "-", false));
+	assert_false(counts_report(&counts, "-", false, true));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	none = before;
 	none.rlim_cur = 0;
 	assert_int_equal(close(mkstemp(name)), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	assert_false(counts_report(&counts, name, false));
+	assert_false(counts_report(&counts, name, false, true));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	unlink(name);
 	sigpending(&pending);
@@ -954,13 +953,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(makes_on_demand, setup),
 	};
 	const struct CMUnitTest counts_tests[] = {
-		cmocka_unit_test_setup(counts_outlive, setup_counts),
-		cmocka_unit_test_setup(counts_of_each, setup_counts),
-		cmocka_unit_test_setup(counts_of_another_program, setup_counts),
-		cmocka_unit_test_setup(in_use_by_one, setup_counts),
-		cmocka_unit_test_setup(reported_once, setup_counts),
-		cmocka_unit_test_setup(hidden_until_locked, setup_counts),
-		cmocka_unit_test_setup(no_room, setup_counts),
+		cmocka_unit_test_setup(counts_outlive, setup),
+		cmocka_unit_test_setup(counts_of_each, setup),
+		cmocka_unit_test_setup(counts_of_another_program, setup),
+		cmocka_unit_test_setup(in_use_by_one, setup),
+		cmocka_unit_test_setup(reported_once, setup),
+		cmocka_unit_test_setup(not_started, setup),
+		cmocka_unit_test_setup(file_size_limit, setup),
+		cmocka_unit_test_setup(another_file, setup),
 	};
 	const char *mode = argc > 1 ? argv[1] : "upgrade";
 

@@ -24,7 +24,7 @@ until_true() {
 	done 2>/dev/null
 }
 
-# Registers a huge page, prints "ready", and ends as its last argument says
+# Registers a huge page, prints "ready" and its number, and ends as its last argument says
 cat >"$dir/home/program.py" <<'PROGRAM'
 import mmap, os, signal, sys
 from pyverbs.device import Context
@@ -42,6 +42,7 @@ def register():
     return MR(pd, 4 << 20, LOCAL_WRITE | ON_DEMAND, address=addressof(c_char.from_buffer(memory)))
 
 def wait():
+    signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
     print("ready", os.getpid(), flush=True)
     while True:
         signal.pause()
@@ -118,7 +119,7 @@ elif how == "waits_for_all":
 PROGRAM
 
 places() { find /dev/shm /tmp -maxdepth 1 -name 'hugeodp.*'; }
-nothing_left() { [[ -z $(places) && -z $(pgrep -x hugeodp-report || true) ]]; }
+nothing_left() { [[ -z $(places) && -z $(pgrep -x hugeodp || true) ]]; }
 
 # start HOW: in the background, in the way that RUN says
 start() {
@@ -140,7 +141,8 @@ killed() {
 	local status=0
 	start waits
 	until_true grep -q ready "$dir/out" || return
-	kill -"$1" "$PID"
+	read -r _ CHILD <"$dir/out"
+	kill -"$1" "$CHILD"
 	wait "$PID" || status=$?
 	[[ $status == $((128 + $(kill -l "$1"))) ]]
 }
@@ -156,15 +158,14 @@ RUN=(hugeodp run --json --report="$dir/report" --)
 LOST="len(v) == 1 and not v[0]['exited'] and v[0]['registrations'] == 1 and v[0]['deregistered'] == 0"
 for signal in KILL TERM SEGV; do
 	ok "killed by SIG$signal" killed $signal
-	reported "killed by SIG$signal: reported by the watcher" "$LOST and v[0]['pid'] == $PID"
+	reported "killed by SIG$signal: reported by the parent" "$LOST and v[0]['pid'] == $CHILD"
 done
-ok "the program keeps its process ID" grep -q "ready $PID" "$dir/out"
 ! has_series ||
 	ok "with what it registered" json "$dir/report" "v[0]['huge'] == 1"
 ok "ends by _exit" ends _exit 5
-reported "ends by _exit: reported by the watcher" "$LOST"
+reported "ends by _exit: reported by the parent" "$LOST"
 ok "becomes another program" ends exec 6
-reported "becomes another program: reported by the watcher" "$LOST"
+reported "becomes another program: reported by the parent" "$LOST"
 ok "ends by exit" ends exit 0
 reported "ends by exit: reported once, by itself" \
 	"len(v) == 1 and v[0]['exited'] and v[0]['deregistered'] == 1"
@@ -173,41 +174,41 @@ reported "a child is killed: both are reported" \
 	"sorted(r['exited'] for r in v) == [False, True] and len({r['pid'] for r in v}) == 2"
 
 # a service manager sends the signal to all processes of the service
-killed_with_watcher() {
+killed_together() {
 	start waits
 	until_true grep -q ready "$dir/out" || return
-	until_true pkill -TERM -x hugeodp-report && kill "$PID"
+	read -r _ CHILD <"$dir/out"
+	kill "$CHILD" "$PID"
 	! wait "$PID"
 }
-ok "SIGTERM for the watcher, too" killed_with_watcher
-reported "SIGTERM for the watcher, too: reported by it" "$LOST and v[0]['pid'] == $PID"
+ok "SIGTERM for both processes" killed_together
+reported "SIGTERM for both processes: reported" "$LOST and v[0]['pid'] == $CHILD"
 
-# processes that outlive the program are still watched, without holding the program's stderr open
+# processes that outlive the program report when they end, without the command
 leaves() {
 	ends "$1" 0 && until_true grep -q ready "$dir/out" && read -r _ CHILD <"$dir/out"
 }
-# the watcher has scanned, and closes stderr before it continues to wait
-watched_on() { [[ $(readlink "/proc/$(pgrep -x hugeodp-report)/fd/2") == /dev/null ]]; }
 ok "a process outlives the program" leaves leaves
-ok "... and is watched on" until_true watched_on
-ok "... and is not reported yet" test ! -e "$dir/report"
-kill "$CHILD"
-reported "a process that outlived the program is killed: reported by the watcher" "$LOST and v[0]['pid'] == $CHILD"
+ok "... and the command does not wait for it" nothing_left
+ok "... it is not reported while it can count" test ! -e "$dir/report"
+kill -USR1 "$CHILD"
+reported "it ends by exit: reported by itself" "len(v) == 1 and v[0]['exited'] and v[0]['pid'] == $CHILD"
 
 ok "a process whose main thread has ended outlives the program" leaves leaves_thread
-ok "... and is watched on" until_true watched_on
-ok "... and is not reported yet" test ! -e "$dir/report"
+ok "... it is not reported while it can count" test ! -e "$dir/report"
 touch "$dir/home/go"
-reported "it is killed: reported by the watcher" "$LOST and v[0]['pid'] == $CHILD"
+until_true test ! -e "/proc/$CHILD"
 
-# it can neither remove its counts file nor write the report
+# it cannot write the report any more
 ok "another root directory and user" ends changes_root 0
 reported "another root directory and user: reported once" "len(v) == 1 and v[0]['exited']"
 
 # orphans become children of the first process of a container
 RUN=(timeout -s KILL 300 unshare --pid --fork --kill-child --mount-proc "${RUN[@]}")
-ok "the first process waits for all its children" ends waits_for_all 0
-reported "the first process waits for all its children: reported by itself" "len(v) == 1 and v[0]['exited']"
+ok "the first process of a container" ends waits_for_all 0
+reported "the first process of a container: reported by itself" "len(v) == 1 and v[0]['exited']"
+ok "the first process of a container is killed" ends _exit 5
+reported "the first process of a container is killed: reported by the parent" "$LOST"
 
 # for people, on stderr
 RUN=(hugeodp run --report --)
@@ -215,16 +216,8 @@ ok "killed by SIGKILL, on stderr" killed KILL
 ok "reported on stderr" until_true grep -q "(ended without exit): 1 registrations" "$dir/report.stderr"
 ok "reported on stderr: nothing left" until_true nothing_left
 
-# no counts file is possible: counts are in the process itself
-full=$dir/home/full
-mkdir "$full"
-mount -t tmpfs -o size=4k none "$full"
-head -c 4096 /dev/zero >"$full/file"
-for place in "$full" "$dir/nothing"; do
-	RUN=(hugeodp run --json --report="$dir/report" -- env HUGEODP_PRELOAD_COUNTS="$place")
-	ok "no space at ${place##*/}" ends exit 0
-	reported "no space at ${place##*/}: reported by itself" "len(v) == 1 and v[0]['exited']"
-done
-ok "a full file system is as it was" test "$(ls "$full")" = file
-umount "$full"
+# the counts are in the process itself
+RUN=(hugeodp run --json --report="$dir/report" -- env HUGEODP_PRELOAD_COUNTS=none)
+ok "without shared memory" ends exit 0
+reported "without shared memory: reported by itself" "len(v) == 1 and v[0]['exited']"
 tap_done

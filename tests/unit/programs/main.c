@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Calls a library that uses libibverbs, linked (-DMIDDLE) or loaded (-DOPENS; "-" unloads it). */
+/*
+ * Calls a library that uses libibverbs, linked (-DMIDDLE) or loaded (-DOPENS; "-" unloads it), or
+ * calls libibverbs by functions of its handle (-DHANDLE), or does nothing (-DSTATIC).
+ */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +37,27 @@ int main(int argc, char **argv)
 		*(void **)&plugin = dlsym(handle, "plugin");
 		plugin();
 	}
+	return 0;
+}
+#endif
+
+#ifdef HANDLE
+int main(void)
+{
+	void *handle = dlopen("libibverbs.so.1", RTLD_NOW);
+	void (*function)(void);
+
+	if (!handle)
+		return 1;
+	*(void **)&function = dlsym(handle, "ibv_new_function");
+	function();
+	return 0;
+}
+#endif
+
+#ifdef STATIC
+int main(void)
+{
 	return 0;
 }
 #endif

@@ -1,0 +1,215 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# hugeodp run --report: each end of a program is reported and repeated, signals and stops pass in both
+# directions, the report goes nowhere else, and nothing is left.
+# usage: check-run.sh HUGEODP INCLUDE_DIR CC
+set -euo pipefail
+
+hugeodp=$1 include=$2 cc=$3
+# shellcheck source-path=SCRIPTDIR source=checks.sh
+source "$(dirname "$0")/checks.sh"
+
+fake_libibverbs "$dir/a" one -Wl,-soname,libibverbs.so.1
+build "$dir/program" program.c -L"$dir/a" -Wl,-rpath,"$dir/a" -l:libibverbs.so.1
+build "$dir/byhandle" -DHANDLE main.c -Wl,-rpath,"$dir/a"
+mkfifo "$dir/go" "$dir/pipe"
+
+# until_true COMMAND...: waits until another process has made it true
+until_true() {
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		((SECONDS < end)) || return 1
+	done 2>/dev/null
+}
+
+# ends STATUS COMMAND...: under hugeodp run OPTION..., output to $dir/out and $dir/err
+options=(--report)
+ends() {
+	local want=$1 got=0
+	shift
+	"$hugeodp" run "${options[@]}" -- "$@" >"$dir/out" 2>"$dir/err" </dev/null || got=$?
+	check "${options[*]} ${*##*/}: status $want" [ "$got" = "$want" ]
+}
+
+said() { check "... says '$1'" grep -qF -- "$1" "$dir/err"; }
+lines() { check "... $1 lines on stderr" [ "$(wc -l <"$dir/err")" = "$1" ]; }
+
+places() { find /dev/shm /tmp -maxdepth 1 -name 'hugeodp.*' 2>/dev/null || true; }
+before=$(places)
+
+echo "# ends"
+ends 0 "$dir/program"
+said "program["
+said "]: 2 registrations, 0 with huge pages"
+ends 137 "$dir/program" kill
+said " (ended without exit): 2 registrations"
+ends 1 "$dir/program" exec "$(type -P false)"
+said " (ended without exit): 2 registrations"
+ends 127 "$dir/nothing"
+lines 1
+ends 126 "$dir"
+lines 1
+ends 7 sh -c "'$dir/program'; '$dir/program' kill; exit 7"
+check "... two processes are reported" [ "$(grep -c '2 registrations' "$dir/err")" = 2 ]
+options=(--json --report="$dir/report.%p")
+ends 0 "$dir/program"
+lines 0
+ends 137 "$dir/program" kill
+lines 0
+check "... one file for each process" [ "$(cat "$dir"/report.* | grep -c '"registrations": 2')" = 2 ]
+rm "$dir"/report.*
+options=(--report="$dir/no/report")
+ends 0 "$dir/program"
+said "hugeodp: report to $dir/no/report: No such file"
+lines 1
+
+echo "# descriptor 2 is a file of the program"
+options=(--report)
+ends 0 "$dir/program" data "$dir/data"
+said "2 registrations"
+check "... nothing is written to it" [ ! -s "$dir/data" ]
+options=(--report="$dir/no/report")
+ends 0 "$dir/program" data "$dir/data"
+said "hugeodp: report to"
+options=(--report)
+ends 0 env HUGEODP_PRELOAD_COUNTS=none "$dir/program" data "$dir/data"
+ends 0 env HUGEODP_PRELOAD_COUNTS=none "$dir/program"
+said "2 registrations"
+ends 0 env HUGEODP_PRELOAD_SIZES=3 "$dir/program" data "$dir/data"
+ends 0 sh -c "'$dir/program' 2>'$dir/data'"
+said "2 registrations"
+check "... nothing is written to it" [ ! -s "$dir/data" ]
+
+echo "# programs that are not reached"
+ends 0 true
+said "true["
+said "no registration of memory was seen in it or in its children"
+lines 1
+ends 0 "$dir/byhandle"
+said "loaded libibverbs, but no registration was seen"
+lines 1
+if build "$dir/static" -static -DSTATIC main.c 2>/dev/null; then
+	ends 0 "$dir/static"
+	said "was not reached: it is linked statically"
+	lines 1
+	options=(--json)
+	ends 0 "$dir/static"
+	check "... as JSON" python3 -c 'import json, sys
+sys.exit("statically" not in json.load(open(sys.argv[1]))["note"])' "$dir/err"
+	options=(--report)
+else
+	echo "NOT CHECKED: a static program, without a static C library"
+fi
+if [ "$(id -u)" = 0 ]; then
+	cp "$(type -P true)" "$dir/setuid"
+	chmod 755 "$dir"
+	chmod 4755 "$dir/setuid"
+	# the build directory may be out of reach for this user
+	mkdir -p "$dir/inst/tools" "$dir/inst/preload"
+	cp "$hugeodp" "$dir/inst/tools"
+	cp "$(dirname "$hugeodp")/../preload/libhugeodp-preload.so" "$dir/inst/preload"
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/inst/tools/hugeodp" run --report \
+		"$dir/setuid" 2>"$dir/err"
+	said "was not reached: it is setuid"
+else
+	echo "NOT CHECKED: a setuid program, which only root can make here"
+fi
+mkdir -p "$dir/in st/tools" "$dir/in st/preload"
+cp "$hugeodp" "$dir/in st/tools"
+cp "$(dirname "$hugeodp")/../preload/libhugeodp-preload.so" "$dir/in st/preload"
+status=0
+"$dir/in st/tools/hugeodp" run -- true 2>"$dir/err" || status=$?
+check "a path with a blank is an error" [ $status = 126 ]
+said "contains a blank"
+
+echo "# signals"
+# shellcheck disable=SC2016
+waits='trap "echo TERM; exit 9" TERM; trap "echo USR1" USR1; echo ready $$; while :; do read x <"$0"; done'
+start() { # COMMAND...
+	: >"$dir/out"
+	"$hugeodp" run --report -- "$@" >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	until_true grep -q ready "$dir/out"
+	child=$(sed -n 's/ready //p' "$dir/out")
+}
+# shellcheck disable=SC2317
+is_state() { [ "$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status")" = "$2" ]; }
+start bash -c "$waits" "$dir/go"
+kill -USR1 $pid
+check "a signal for the program" until_true grep -q USR1 "$dir/out"
+check "the command line of the program appears once" \
+	[ "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cF 'echo USR1' )" = 1 ]
+kill -STOP "$child"
+check "the program stops: the command stops as well" until_true is_state $pid T
+kill -CONT $pid
+check "... and both continue" until_true is_state "$child" S
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+check "SIGTERM ends it with the program's status" [ $status = 9 ]
+start bash -c "$waits" "$dir/go"
+kill -KILL $pid
+wait $pid 2>/dev/null || true
+check "SIGKILL for the command ends the program" until_true [ ! -e "/proc/$child" ]
+
+check "a key of the terminal reaches the program once" python3 - "$hugeodp" <<'PROGRAM'
+import os, pty, sys
+
+pid, terminal = pty.fork()
+if not pid:
+    os.execv(sys.argv[1], [sys.argv[1], "run", "--report", "--", "bash", "-c",
+        'trap "echo got INT; n=\\$((n + 1))" INT; echo ready; until [ "$n" ]; do read -t 0.1 x; done;'
+        'read -t 0.5 x; exit $((40 + n))'])
+text = b""
+sent = False
+while True:
+    try:
+        more = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not more:
+        break
+    text += more
+    if b"ready" in text and not sent:
+        os.write(terminal, b"\x03")
+        sent = True
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(f"# status {status}: {text!r}")
+sys.exit(status != 41)
+PROGRAM
+
+echo "# nothing is left"
+check "no zombie for a process that does not wait for orphans" python3 - "$hugeodp" "$dir/program" <<'PROGRAM'
+import ctypes, os, subprocess, sys, time
+
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+subprocess.run(["sh", "-c", '"$0" run --report=/dev/null -- "$1" kill; exit 0', *sys.argv[1:]], check=True)
+time.sleep(0.3)
+me = os.getpid()
+def parent(pid):
+    try:
+        return int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+left = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent(pid) == me]
+print("# left:", left)
+sys.exit(bool(left))
+PROGRAM
+check "no file" [ "$(places)" = "$before" ]
+"$hugeodp" run --report -- bash -c "exec >&-; read x <'$dir/go'" >"$dir/pipe" 2>"$dir/err" &
+pid=$!
+timeout 60 cat "$dir/pipe"
+check "a reader sees the end of the program's output" kill -0 $pid
+echo >"$dir/go"
+wait $pid
+
+echo "# odd surroundings"
+check "SIGCHLD is ignored" python3 - "$hugeodp" <<'PROGRAM'
+import signal, subprocess, sys
+def ignore(): signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+sys.exit(subprocess.run([sys.argv[1], "run", "--report=/dev/null", "sh", "-c", "exit 5"], preexec_fn=ignore).returncode != 5)
+PROGRAM
+# shellcheck disable=SC2016
+check "no files may grow" bash -c 'ulimit -f 0; exec "$0" run --report=/dev/null -- true' "$hugeodp"
+exit "$failed"
