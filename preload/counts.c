@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "counts.h"
+#include "names.h"
 #include "sizes.h"
 
 static const char *const declined_words[] = {
@@ -82,14 +83,15 @@ static void text_report(FILE *out, const struct counts *counts)
 	const struct range_report *range;
 	unsigned int i;
 
+	fprintf(out, "hugeodp: ");
+	names_print(out, counts->program);
 	if (note_of(counts)) {
-		fprintf(out, "hugeodp: %s[%d]: %s\n", counts->program, counts->pid,
-			note_of(counts));
+		fprintf(out, "[%d]: %s\n", counts->pid, note_of(counts));
 		return;
 	}
-	fprintf(out, "hugeodp: %s[%d]%s: %" PRIu64 " registrations, %" PRIu64 " with huge pages\n",
-		counts->program, counts->pid, counts->exited ? "" : " (ended without exit)",
-		counts->registrations, huge_registrations(counts));
+	fprintf(out, "[%d]%s: %" PRIu64 " registrations, %" PRIu64 " with huge pages\n",
+		counts->pid, counts->exited ? "" : " (ended without exit)", counts->registrations,
+		huge_registrations(counts));
 	text_counts(out, counts);
 	for (i = 0; i < counts->nranges; i++) {
 		range = &counts->ranges[i];
@@ -120,17 +122,6 @@ static void json_by_shift(FILE *out, const char *name, const uint64_t *counts)
 	fputc('}', out);
 }
 
-static void json_name(FILE *out, const char *name)
-{
-	for (; *name; name++) {
-		if (*name == '"' || *name == '\\')
-			fputc('\\', out);
-		/* a program's name need not be UTF-8 */
-		fputc((unsigned char)*name < ' ' || (unsigned char)*name >= 0x7f ? '?' : *name,
-		      out);
-	}
-}
-
 static void json_ranges(FILE *out, const struct counts *counts)
 {
 	const struct range_report *range;
@@ -159,11 +150,10 @@ static void json_report(FILE *out, const struct counts *counts)
 	const char *separator = "";
 	unsigned int i;
 
-	fprintf(out, "{\"program\": \"");
-	json_name(out, counts->program);
+	fprintf(out, "{\"program\": ");
+	names_json(out, counts->program);
 	fprintf(out,
-		"\", \"pid\": %d, \"exited\": %s, \"registrations\": %" PRIu64
-		", \"huge\": %" PRIu64,
+		", \"pid\": %d, \"exited\": %s, \"registrations\": %" PRIu64 ", \"huge\": %" PRIu64,
 		counts->pid, counts->exited ? "true" : "false", counts->registrations,
 		huge_registrations(counts));
 	json_by_shift(out, "upgraded", counts->upgraded);

@@ -12,6 +12,7 @@
 #include "../libibverbs/memory/thp.h"
 #include "../libibverbs/memory/vmas.h"
 #include "../libibverbs/sizes.h"
+#include "../preload/names.h"
 #include "tool.h"
 
 struct totals {
@@ -51,7 +52,8 @@ static void print_mapping(const struct tool *tool, const struct vma *vma,
 		printf("but %s from %#" PRIx64 " to %#" PRIx64 "  ",
 		       sizes_text(1ULL << inner->page_shift, size, sizeof(size)), inner->start,
 		       inner->end);
-	printf("%s\n", vma->name);
+	names_print(stdout, vma->name);
+	putchar('\n');
 }
 
 static void json_mapping(struct json *json, const struct vma *vma,
@@ -193,6 +195,19 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 	return err == ENOENT ? 0 : err;
 }
 
+static const char *access_advice(int err)
+{
+	if (err == ENOENT || err == ESRCH)
+		return "; the process has ended, or is a thread of the kernel";
+	if (err != EACCES && err != EPERM)
+		return "";
+	if (!geteuid())
+		return "; root needs CAP_SYS_PTRACE for processes of others, which containers "
+		       "often "
+		       "lack";
+	return "; root can explain all processes, other users only their own";
+}
+
 static int explain_pid(const struct tool *tool, const char *pid)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -232,10 +247,7 @@ static int explain_pid(const struct tool *tool, const char *pid)
 		print_totals(tool, &totals, largest(sizes), min);
 	}
 	if (err)
-		complain("process %s: %s%s", pid, strerror(err),
-			 err == EACCES || err == EPERM ? "; root can explain all processes, other "
-							 "users only their own"
-						       : "");
+		complain("process %s: %s%s", pid, strerror(err), access_advice(err));
 	return err ? TOOL_FAILED : TOOL_OK;
 }
 

@@ -7,7 +7,7 @@ _hugeodp() {
 	local command='' program='' i words
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case $command:${COMP_WORDS[i]} in
-		:info | :mr | :explain | :run) command=${COMP_WORDS[i]} ;;
+		:check | :info | :mr | :explain | :run | :help) command=${COMP_WORDS[i]} ;;
 		explain:-- | run:--) program=1 ;;
 		esac
 	done
@@ -30,8 +30,9 @@ _hugeodp() {
 	*)
 		words='--json --color --help'
 		case $command in
-		'') words+=' --version info mr explain run' ;;
-		info | mr) words+=' --device' ;;
+		'') words+=' --version check info mr explain run help' ;;
+		help) words='check info mr explain run help' ;;
+		check | info | mr) words+=' --device' ;;
 		explain) words+=" --sizes --min -- $(cd /proc && compgen -G '[0-9]*')" ;;
 		run)
 			words+=' --sizes --all --report'

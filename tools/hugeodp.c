@@ -9,7 +9,11 @@
 #include "../libibverbs/sizes.h"
 #include "tool.h"
 
+static int help_run(const struct tool *tool, int argc, char **argv);
+
 static const struct command commands[] = {
+	{ "check", "", "show whether this machine can do huge on-demand paging, or what to do", "d",
+	  check_run },
 	{ "info", "", "show devices, their page sizes, and the huge-page settings of the system",
 	  "d", info_run },
 	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
@@ -19,6 +23,7 @@ static const struct command commands[] = {
 	  mr_run },
 	{ "run", "[--] PROGRAM [ARGUMENT...]", "run a program with huge pages for its ODP regions",
 	  "sar", run_run },
+	{ "help", "[COMMAND]", "describe a command", "", help_run },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -79,7 +84,9 @@ static void help(const struct command *command)
 	help_options("");
 	puts("\nhugeodp COMMAND --help describes a command. Exit status: 0 for success; 1 for a "
 	     "failure;\n"
-	     "2 for a wrong command line; 3 if there is no such device, process or memory region.\n"
+	     "2 for a wrong command line; 3 if there is no such device or process, or if check "
+	     "says "
+	     "no.\n"
 	     "Commands that run a program return its status, or 126 or 127 if it cannot be run.");
 }
 
@@ -105,7 +112,8 @@ static int wrong_option(const struct command *command, int option)
 			snprintf(name, sizeof(name), "--%s", options[i].name);
 	}
 	return usage_error(command ? "option not valid for this command"
-				   : "option must follow the command", name);
+				   : "option must follow the command",
+			   name);
 }
 
 /* Sizes below the system's base page are likely typing errors, such as 2K for 2M. */
@@ -152,7 +160,8 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		tool->json = true;
 		return -1;
 	case 'm':
-		return sizes_parse(optarg, &tool->min) && tool->min && !(tool->min & (tool->min - 1))
+		return sizes_parse(optarg, &tool->min) && tool->min &&
+				       !(tool->min & (tool->min - 1))
 			       ? -1
 			       : usage_error("not a power of two such as 2M", optarg);
 	case 'r':
@@ -198,6 +207,19 @@ static const struct command *find_command(const char *name)
 			return &commands[i];
 	}
 	return NULL;
+}
+
+static int help_run(const struct tool *tool, int argc, char **argv)
+{
+	const struct command *command = argc ? find_command(argv[0]) : NULL;
+
+	(void)tool;
+	if (argc > 1)
+		return usage_error("help: unexpected argument", argv[1]);
+	if (argc && !command)
+		return usage_error("no such command", argv[0]);
+	help(command);
+	return TOOL_OK;
 }
 
 static int finish(int status)

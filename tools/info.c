@@ -33,15 +33,6 @@ struct pool {
 
 static const char *const levels[] = { "never", "madvise", "always" };
 
-/* libibverbs always returns ENOENT: find the actual reason. */
-static int why_not_open(const struct ibv_device *ibdev, int err)
-{
-	char path[sizeof(ibdev->dev_name) + 32];
-
-	snprintf(path, sizeof(path), "/dev/infiniband/%s", ibdev->dev_name);
-	return access(path, R_OK | W_OK) ? errno : err;
-}
-
 static void query_device(struct ibv_device *ibdev, struct device *device)
 {
 	struct ibv_context *context;
@@ -120,8 +111,7 @@ static void transports_text(const struct ibv_odp_caps *caps, char *text, size_t 
 static const char *advice(const struct device *device)
 {
 	if (device->open_error)
-		return "give this user read and write access to /dev/infiniband/uverbs*, and pass "
-		       "it into the container if there is one";
+		return open_advice(device->open_error);
 	if (!device->odp)
 		return "not possible: the device does not support on-demand paging";
 	if (device->pages.source != IBV_ODP_SOURCE_KERNEL)
@@ -201,9 +191,9 @@ static void print_transparent(void)
 	char text[SIZES_TEXT];
 
 	if (!pmd) {
-		printf("  transparent         %s\n",
-		       access("/sys/kernel/mm", F_OK) ? "not known: no /sys/kernel/mm here"
-						      : "none in this kernel");
+		printf("  transparent         %s\n", access("/sys/kernel/mm", F_OK)
+							     ? "not known: no /sys/kernel/mm here"
+							     : "none in this kernel");
 		return;
 	}
 	level = thp_anon_level(pmd, pmd);
@@ -304,9 +294,7 @@ int info_run(const struct tool *tool, int argc, char **argv)
 	}
 	if (list)
 		ibv_free_device_list(list);
-	if (!shown) {
-		complain_no_device(tool);
-		return TOOL_NOTHING;
-	}
+	if (!shown)
+		return complain_no_device(tool);
 	return failed ? TOOL_FAILED : TOOL_OK;
 }

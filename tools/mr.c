@@ -11,6 +11,7 @@
 
 #include "../libibverbs/rdma_netlink.h"
 #include "../libibverbs/sizes.h"
+#include "../preload/names.h"
 #include "tool.h"
 
 /* Named values of the driver. */
@@ -41,6 +42,7 @@ struct list {
 	const char *device;
 	unsigned int count;
 	unsigned int sized; /* with a page size */
+	unsigned int devices;
 };
 
 static void copy_text(char *to, size_t room, const struct nl_attrs *value)
@@ -146,15 +148,9 @@ static void value_text(const struct mr *mr, int which, char *text, size_t room)
 
 static void print_mr(const struct list *list, const struct mr *mr)
 {
-	char owner[64], name[32], size[SIZES_TEXT] = "-";
+	char name[32], size[SIZES_TEXT] = "-";
 	char blocks[24], table[24], faults[24], invalidated[24];
 
-	if (mr->has_pid) {
-		process_name(mr->pid, name, sizeof(name));
-		snprintf(owner, sizeof(owner), "%" PRIu64 " %s", mr->pid, name);
-	} else {
-		snprintf(owner, sizeof(owner), "[%s]", mr->kernel_name);
-	}
 	if (mr->has_value[PAGE_SHIFT] && mr->values[PAGE_SHIFT] < 64)
 		sizes_text(1ULL << mr->values[PAGE_SHIFT], size, sizeof(size));
 	value_text(mr, BLOCKS_MAPPED, blocks, sizeof(blocks));
@@ -165,8 +161,16 @@ static void print_mr(const struct list *list, const struct mr *mr)
 		printf("%s%-10s %6s %14s %5s %10s %10s %10s %10s  %s%s\n", bold(list->tool),
 		       "DEVICE", "MR", "BYTES", "PAGE", "BLOCKS", "TABLE", "FAULTS", "INVALID",
 		       "OWNER", normal(list->tool));
-	printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s %10s %10s %10s %10s  %s\n", list->device,
-	       mr->number, mr->length, size, blocks, table, faults, invalidated, owner);
+	printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s %10s %10s %10s %10s  ", list->device,
+	       mr->number, mr->length, size, blocks, table, faults, invalidated);
+	if (mr->has_pid) {
+		process_name(mr->pid, name, sizeof(name));
+		printf("%" PRIu64 " ", mr->pid);
+		names_print(stdout, name);
+		putchar('\n');
+	} else {
+		printf("[%s]\n", mr->kernel_name);
+	}
 }
 
 static int take_message(const struct nl_attrs *attrs, void *arg)
@@ -192,6 +196,26 @@ static int take_message(const struct nl_attrs *attrs, void *arg)
 	return 0;
 }
 
+/* What to do about an error of RDMA netlink. */
+static const char *list_advice(int err)
+{
+	switch (err) {
+	case EPROTONOSUPPORT:
+	case EAFNOSUPPORT:
+		return "; the kernel has no RDMA netlink: load the module ib_core";
+	case EACCES:
+	case EPERM:
+		return "; run this command as root";
+	case EINVAL:
+	case EOPNOTSUPP:
+		return "; this kernel does not list memory regions";
+	case ENODEV:
+		return "; the device has been removed, or belongs to another network namespace";
+	default:
+		return "";
+	}
+}
+
 static int list_devices(struct list *list)
 {
 	const struct tool *tool = list->tool;
@@ -204,16 +228,17 @@ static int list_devices(struct list *list)
 		list->device = ibv_get_device_name(devices[i]);
 		if (tool->device && strcmp(tool->device, list->device) != 0)
 			continue;
+		list->devices++;
 		err = rdma_netlink_mrs(list->device, take_message, list);
 		if (err)
-			complain("%s: %s", list->device, strerror(err));
+			complain("%s: %s%s", list->device, strerror(err), list_advice(err));
 		if (err || status == TOOL_NOTHING)
 			status = err ? TOOL_FAILED : TOOL_OK;
 	}
 	if (devices)
 		ibv_free_device_list(devices);
 	if (status == TOOL_NOTHING)
-		complain_no_device(tool);
+		status = complain_no_device(tool);
 	return status;
 }
 
@@ -234,10 +259,8 @@ int mr_run(const struct tool *tool, int argc, char **argv)
 		json_close(&json, ']');
 		json_end(&json);
 	}
-	if (status == TOOL_OK && !list.count) {
+	if (status == TOOL_OK && list.devices && !list.count && !tool->json)
 		complain("no memory region");
-		return TOOL_NOTHING;
-	}
 	if (list.count && !list.sized && !tool->json)
 		complain("this driver does not report page sizes; "
 			 "a program can query them with ibv_query_mr_odp()");

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
+#include <infiniband/verbs.h>
 
+#include "../preload/names.h"
 #include "tool.h"
 
 void complain(const char *fmt, ...)
@@ -35,18 +38,58 @@ static bool kernel_has(const char *wanted, char *name, size_t room)
 	return found;
 }
 
-void complain_no_device(const struct tool *tool)
+int complain_no_device(const struct tool *tool)
 {
 	char name[256];
+	bool found;
 
-	if (kernel_has(tool->device, name, sizeof(name)))
+	found = kernel_has(tool->device, name, sizeof(name));
+	if (found)
 		complain("no usable RDMA device: the kernel has %s, but libibverbs does not; check "
-			 "/dev/infiniband/uverbs* and the provider of the device", name);
+			 "/dev/infiniband/uverbs* and the provider of the device",
+			 name);
 	else if (tool->device)
 		complain("no RDMA device %s; \"hugeodp info\" lists the devices", tool->device);
 	else
-		complain("no RDMA device; check that its driver is loaded (\"rdma link\" lists the "
-			 "devices of the kernel)");
+		complain(
+			"no RDMA device; load its driver, or make a software device by \"rdma link "
+			"add rxe0 type rxe netdev NETDEV\"");
+	/* a machine without RDMA is not an error */
+	return found || tool->device ? TOOL_NOTHING : TOOL_OK;
+}
+
+int why_not_open(const struct ibv_device *ibdev, int err)
+{
+	char path[sizeof(ibdev->dev_name) + 32];
+
+	snprintf(path, sizeof(path), "/dev/infiniband/%s", ibdev->dev_name);
+	return access(path, R_OK | W_OK) ? errno : err;
+}
+
+const char *open_advice(int err)
+{
+	switch (err) {
+	case EACCES:
+	case EPERM:
+		return "give this user read and write access to /dev/infiniband/uverbs*; a "
+		       "container "
+		       "also needs the device in its device list";
+	case ENOENT:
+		return "load the module ib_uverbs; pass /dev/infiniband into the container if "
+		       "there "
+		       "is one";
+	case ENODEV:
+	case ENXIO:
+	case EIO:
+		return "the device was removed or has failed: see the messages of the kernel";
+	case ENOMEM:
+		return "raise the limit of locked memory (ulimit -l), or free memory";
+	case EMFILE:
+	case ENFILE:
+		return "raise the limit of open files (ulimit -n)";
+	default:
+		return "see the messages of the kernel (dmesg) about the device";
+	}
 }
 
 const char *good(const struct tool *tool)
@@ -69,51 +112,13 @@ const char *normal(const struct tool *tool)
 	return tool->color ? "\033[0m" : "";
 }
 
-/* Bytes of the UTF-8 character at the start of a text; 0 if there is none. */
-static size_t character(const char *text)
-{
-	const unsigned char c = (unsigned char)text[0], next = (unsigned char)text[1];
-	size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-	size_t i;
-
-	for (i = 1; i < len; i++) {
-		if (((unsigned char)text[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* overlong encodings, surrogates, code points past the last one */
-	if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f) ||
-	    (c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f))
-		return 0;
-	return len;
-}
-
-static void quote(FILE *out, const char *text)
-{
-	size_t len;
-
-	fputc('"', out);
-	for (; *text; text += len ? len : 1) {
-		len = character(text);
-		if (*text == '"' || *text == '\\')
-			fprintf(out, "\\%c", *text);
-		else if (len == 1 && (*text < ' ' || *text == 0x7f))
-			fprintf(out, "\\u%04x", *text);
-		else if (len)
-			fwrite(text, 1, len, out);
-		else
-			/* names of files and processes need not be UTF-8 */
-			fputs("\\ufffd", out);
-	}
-	fputc('"', out);
-}
-
 static void next(struct json *json, const char *name)
 {
 	if (json->more)
 		fputs(", ", json->out);
 	json->more = true;
 	if (name) {
-		quote(json->out, name);
+		names_json(json->out, name);
 		fputs(": ", json->out);
 	}
 }
@@ -134,7 +139,7 @@ void json_close(struct json *json, char bracket)
 void json_string(struct json *json, const char *name, const char *value)
 {
 	next(json, name);
-	quote(json->out, value);
+	names_json(json->out, value);
 }
 
 void json_number(struct json *json, const char *name, uint64_t value)

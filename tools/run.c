@@ -99,6 +99,18 @@ static void absolute(const char *path, char *room, size_t size)
 		snprintf(room, size, "%s/%s", directory, path);
 }
 
+static const char *exec_advice(const struct tool *tool, const char *program, int err)
+{
+	if (err == ENOENT && strchr(program, '/') && !access(program, F_OK))
+		return "; the interpreter in its first line, or its dynamic linker, is missing";
+	if (err == ENOENT && tool->report && !strcmp(tool->report, "-"))
+		return "; a file for the report is given as --report=FILE";
+	if (err == ENOEXEC)
+		return "; it is a program for another system, or a script without #! in its first "
+		       "line";
+	return "";
+}
+
 int run_program(const struct tool *tool, const char *mode, char **argv)
 {
 	char path[8192], sizes[SIZES_TEXT] = "any";
@@ -143,7 +155,7 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 	}
 	if (!err)
 		return status;
-	complain("%s: %s", argv[0], strerror(err));
+	complain("%s: %s%s", argv[0], strerror(err), exec_advice(tool, argv[0], err));
 	return err == ENOENT ? TOOL_NO_COMMAND : TOOL_CANNOT;
 }
 

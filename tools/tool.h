@@ -12,10 +12,12 @@ enum {
 	TOOL_OK = 0,
 	TOOL_FAILED = 1,
 	TOOL_USAGE = 2,
-	TOOL_NOTHING = 3,      /* no such device, process or memory region */
+	TOOL_NOTHING = 3,      /* no such device or process; check: the answer is no */
 	TOOL_CANNOT = 126,     /* the program cannot be run */
 	TOOL_NO_COMMAND = 127, /* the program was not found */
 };
+
+struct ibv_device;
 
 struct tool {
 	bool json;
@@ -36,6 +38,7 @@ struct command {
 	int (*run)(const struct tool *tool, int argc, char **argv);
 };
 
+int check_run(const struct tool *tool, int argc, char **argv);
 int info_run(const struct tool *tool, int argc, char **argv);
 int explain_run(const struct tool *tool, int argc, char **argv);
 int mr_run(const struct tool *tool, int argc, char **argv);
@@ -50,8 +53,16 @@ int run_program(const struct tool *tool, const char *mode, char **argv);
 /* Print a message to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Print that there is no device, or not the requested one, and what to check. */
-void complain_no_device(const struct tool *tool);
+/*
+ * Print that there is no device, or not the requested one, and what to do. Returns the exit status,
+ * which is 0 if the machine has no device and none was requested.
+ */
+int complain_no_device(const struct tool *tool);
+
+/* libibverbs always returns ENOENT for a device that it cannot open: find the actual error. */
+int why_not_open(const struct ibv_device *ibdev, int err);
+/* What to do about it. */
+const char *open_advice(int err);
 
 /* Colours for good, bad and headlines; empty strings without colours. */
 const char *good(const struct tool *tool);

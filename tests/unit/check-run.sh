@@ -204,6 +204,26 @@ check "a reader sees the end of the program's output" kill -0 $pid
 echo >"$dir/go"
 wait $pid
 
+echo "# names"
+cp "$dir/program" "$dir"/$'red\e[31m\xc2\x9b"\xff\u00e4'
+ends 0 "$dir"/red*
+check "... a name does not control the terminal" [ "$(tr -dc '\033\233' <"$dir/err")" = "" ]
+said $'red?[31m?"?\u00e4['
+options=(--json)
+ends 0 "$dir"/red*
+check "... and is complete in JSON" python3 -c 'import json, sys
+name = json.load(open(sys.argv[1]))["program"]
+sys.exit(name != "red\u001b[31m\u009b\"\ufffd\u00e4")' "$dir/err"
+options=(--report)
+
+echo "# errors"
+ends 127 report program
+said "--report=FILE"
+printf '#!/no/interpreter\n' >"$dir/script"
+chmod +x "$dir/script"
+ends 127 "$dir/script"
+said "the interpreter in its first line"
+
 echo "# odd surroundings"
 check "SIGCHLD is ignored" python3 - "$hugeodp" <<'PROGRAM'
 import signal, subprocess, sys

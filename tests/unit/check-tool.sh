@@ -42,9 +42,10 @@ sys.exit(0 if eval(sys.argv[2]) else 1)' "$dir/out" "$1"
 }
 
 exits 0 --help
-for command in info explain mr run; do
+for command in check info explain mr run help; do
 	said out "  $command "
 	"$hugeodp" $command --help >"$dir/help"
+	check "... by both ways" diff "$dir/help" <("$hugeodp" help $command)
 	check "help of $command" grep -q "^usage: hugeodp $command" "$dir/help"
 	check "... in its manual page" grep -q "\*\*$command\*\*" "$tools/man/hugeodp.1.md"
 	check "... in the completion" grep -q "\b$command\b" "$tools/hugeodp.bash"
@@ -63,6 +64,11 @@ for key in $(sed -nE 's/.*json_(open|string|number|bool|sizes)\(&?json, "([a-z_]
 	$(grep -oE '\\"[a-z_]+\\":' "$tools/../preload/counts.c" | tr -d '\\":'); do
 	check "key $key in the manual page" grep -q "\*$key\*" "$tools/man/hugeodp.1.md"
 done
+exits 0 help
+said out "commands:"
+exits 2 help frob
+said err "no such command: frob"
+exits 2 help info mr
 exits 2 frob
 said err "no such command: frob"
 exits 2 --frob
@@ -93,6 +99,12 @@ exits 2 explain --min any 1
 exits 2 explain --min '1M|2M' $$
 exits 2 run
 exits 2 info --color sometimes
+exits 2 check extra
+exits 3 check --device nowhere
+said out "no: no RDMA device nowhere; "
+exits 3 check --json --device nowhere
+json 'v["verdict"] == "no" and "nowhere" in v["reason"] and v["advice"]'
+json '[e["name"] for e in v["evidence"]][:3] == ["kernel", "transparent pages", "hugetlb pool"]'
 exits 3 info --device nowhere
 said err "no RDMA device"
 exits 3 info --json --device nowhere
@@ -121,7 +133,7 @@ m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 m.madvise(mmap.MADV_HUGEPAGE)
 m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
 files = []
-for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff"):
+for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
     with open(sys.argv[1].encode() + b"/" + name, "wb+") as file:
         file.truncate(4 << 20)
         files.append(mmap.mmap(file.fileno(), 4 << 20))
@@ -132,6 +144,11 @@ until grep -q ready "$dir/ready"; do kill -0 $holder; done
 exits 0 explain --json $holder
 json 'any(m["name"].endswith("/\u00e4\U0001f600") for m in v["mappings"])'
 json 'any(m["name"].endswith("/\ufffd\ufffd\ufffdx\ufffd") for m in v["mappings"])'
+json 'any(m["name"].endswith("/red\u001b[31m") for m in v["mappings"])'
+exits 0 explain --color never $holder
+check "a name does not control the terminal" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
+said out "/red?[31m"
+exits 0 explain --json $holder
 thp=/sys/kernel/mm/transparent_hugepage/enabled
 if [ ! -r $thp ]; then
 	echo "NOT CHECKED: transparent huge pages, without $thp"

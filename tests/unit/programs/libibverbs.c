@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* A libibverbs without devices: prints each call and the name of this copy. */
+/*
+ * A libibverbs that prints each call and the name of this copy. Its devices are the words of
+ * FAKE_DEVICES: "odp" supports on-demand paging, "plain" does not, "closed" cannot be opened.
+ */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <infiniband/verbs.h>
 
 #undef ibv_reg_mr
@@ -47,6 +54,86 @@ int ibv_rereg_mr(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, si
 	(void)length;
 	(void)access;
 	return IBV_REREG_MR_ERR_INPUT;
+}
+
+static struct ibv_device devices[8];
+
+static int query_device_ex(struct ibv_context *context,
+			   const struct ibv_query_device_ex_input *input,
+			   struct ibv_device_attr_ex *attr, size_t size)
+{
+	(void)input;
+	memset(attr, 0, size);
+	if (!strcmp(context->device->name, "odp"))
+		attr->odp_caps.general_caps = IBV_ODP_SUPPORT;
+	return 0;
+}
+
+struct ibv_device **ibv_get_device_list(int *n)
+{
+	const char *words = getenv("FAKE_DEVICES");
+	struct ibv_device **list = calloc(9, sizeof(*list));
+	int i = 0, len = 0;
+
+	if (!list)
+		abort();
+	for (; words && i < 8 && sscanf(words, " %31s%n", devices[i].name, &len) == 1;
+	     words += len) {
+		strcpy(devices[i].dev_name, "uverbs-none");
+		list[i] = &devices[i];
+		i++;
+	}
+	*n = i;
+	return list;
+}
+
+void ibv_free_device_list(struct ibv_device **list)
+{
+	free(list);
+}
+
+struct ibv_context *ibv_open_device(struct ibv_device *device)
+{
+	struct verbs_context *verbs = calloc(1, sizeof(*verbs));
+
+	if (!verbs)
+		abort();
+	if (!strcmp(device->name, "closed")) {
+		free(verbs);
+		return NULL;
+	}
+	verbs->sz = sizeof(*verbs);
+	verbs->query_device_ex = query_device_ex;
+	verbs->context.device = device;
+	verbs->context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+	verbs->context.cmd_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return &verbs->context;
+}
+
+int ibv_close_device(struct ibv_context *context)
+{
+	close(context->cmd_fd);
+	free(verbs_get_ctx(context));
+	return 0;
+}
+
+struct ibv_mr *ibv_import_mr(struct ibv_pd *pd, uint32_t handle)
+{
+	(void)pd;
+	(void)handle;
+	return NULL;
+}
+
+struct ibv_mr *ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size_t length, uint64_t iova,
+				 int fd, int access)
+{
+	(void)pd;
+	(void)offset;
+	(void)length;
+	(void)iova;
+	(void)fd;
+	(void)access;
+	return NULL;
 }
 
 const char *ibv_get_device_name(struct ibv_device *device)
