@@ -130,7 +130,7 @@ enum ibv_odp_reason {
 	IBV_ODP_REASON_HOLE = 6,
 	/* memory backed by smaller pages */
 	IBV_ODP_REASON_SMALL_PAGES = 7,
-	/* not eligible for transparent huge pages */
+	/* not eligible for transparent huge pages, and the kernel does not report why */
 	IBV_ODP_REASON_NO_THP = 8,
 	/* read-only memory backed by small pages */
 	IBV_ODP_REASON_READ_ONLY = 9,
@@ -138,6 +138,18 @@ enum ibv_odp_reason {
 	IBV_ODP_REASON_BOUNDARY = 10,
 	/* unreadable or device memory */
 	IBV_ODP_REASON_NO_ACCESS = 11,
+	/* transparent huge pages are switched off in the system */
+	IBV_ODP_REASON_THP_OFF = 12,
+	/* the system's setting is madvise, and the memory has no MADV_HUGEPAGE */
+	IBV_ODP_REASON_THP_NOT_ADVISED = 13,
+	/* MADV_NOHUGEPAGE */
+	IBV_ODP_REASON_THP_REFUSED = 14,
+	/* prctl(PR_SET_THP_DISABLE) */
+	IBV_ODP_REASON_THP_PROCESS = 15,
+	/* shared memory, for which the system does not allow transparent huge pages */
+	IBV_ODP_REASON_THP_SHMEM = 16,
+	/* a file of a tmpfs that is mounted without the option huge= */
+	IBV_ODP_REASON_THP_MOUNT = 17,
 };
 
 /* Properties of a whole range, independent of the page size. */
@@ -292,6 +304,14 @@ int ibv_probe_odp_range(struct ibv_context *context, void *addr, size_t length,
  * Return: a constant string, also for a reason unknown to this release
  */
 const char *ibv_odp_reason_str(uint32_t reason);
+
+/**
+ * ibv_odp_reason_hint - The command or call that removes a reason
+ * @reason: enum ibv_odp_reason
+ *
+ * Return: a constant string, empty if there is none
+ */
+const char *ibv_odp_reason_hint(uint32_t reason);
 
 #ifdef __cplusplus
 }

@@ -52,7 +52,7 @@ HUGEODP_EXPORT const char *ibv_odp_reason_str(uint32_t reason)
 {
 	static const char *const words[] = {
 		[IBV_ODP_REASON_NONE] = "nothing",
-		[IBV_ODP_REASON_DEVICE] = "device or kernel do not support the size",
+		[IBV_ODP_REASON_DEVICE] = "the device or the kernel does not support the size",
 		[IBV_ODP_REASON_LENGTH] = "the range fits into one smaller page",
 		[IBV_ODP_REASON_IOVA] = "address and iova differ below the size",
 		[IBV_ODP_REASON_START] = "unaligned start",
@@ -63,7 +63,37 @@ HUGEODP_EXPORT const char *ibv_odp_reason_str(uint32_t reason)
 		[IBV_ODP_REASON_READ_ONLY] = "read-only memory of small pages",
 		[IBV_ODP_REASON_BOUNDARY] = "a mapping ends inside a page of the size",
 		[IBV_ODP_REASON_NO_ACCESS] = "memory that cannot be read",
+		[IBV_ODP_REASON_THP_OFF] = "transparent huge pages are off",
+		[IBV_ODP_REASON_THP_NOT_ADVISED] = "no MADV_HUGEPAGE",
+		[IBV_ODP_REASON_THP_REFUSED] = "MADV_NOHUGEPAGE",
+		[IBV_ODP_REASON_THP_PROCESS] = "PR_SET_THP_DISABLE in the process",
+		[IBV_ODP_REASON_THP_SHMEM] = "no transparent huge pages for shared memory",
+		[IBV_ODP_REASON_THP_MOUNT] = "tmpfs without the option huge=",
 	};
 
 	return reason < sizeof(words) / sizeof(words[0]) ? words[reason] : "unknown reason";
+}
+
+#define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
+
+HUGEODP_EXPORT const char *ibv_odp_reason_hint(uint32_t reason)
+{
+	switch (reason) {
+	case IBV_ODP_REASON_SMALL_PAGES:
+		return "madvise(addr, length, MADV_COLLAPSE), or allocate it with MAP_HUGETLB";
+	case IBV_ODP_REASON_THP_OFF:
+		return "echo madvise >" THP_DIR "enabled";
+	case IBV_ODP_REASON_THP_NOT_ADVISED:
+		return "madvise(addr, length, MADV_HUGEPAGE) before the first access";
+	case IBV_ODP_REASON_THP_REFUSED:
+		return "no madvise(addr, length, MADV_NOHUGEPAGE)";
+	case IBV_ODP_REASON_THP_PROCESS:
+		return "prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) in the process or its parent";
+	case IBV_ODP_REASON_THP_SHMEM:
+		return "echo advise >" THP_DIR "shmem_enabled, and MADV_HUGEPAGE";
+	case IBV_ODP_REASON_THP_MOUNT:
+		return "mount -o remount,huge=within_size DIRECTORY";
+	default:
+		return "";
+	}
 }

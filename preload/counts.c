@@ -48,9 +48,10 @@ static void text_counts(FILE *out, const struct counts *counts)
 	}
 	for (i = 0; i < COUNTS_REASONS; i++) {
 		if (counts->small[i])
-			fprintf(out, "hugeodp:   %" PRIu64 " with base pages: %s\n",
-				counts->small[i],
-				i ? ibv_odp_reason_str(i) : "the kernel's choice");
+			fprintf(out, "hugeodp:   %" PRIu64 " with base pages: %s%s%s\n",
+				counts->small[i], i ? ibv_odp_reason_str(i) : "the kernel's choice",
+				*ibv_odp_reason_hint(i) ? "; to change it: " : "",
+				ibv_odp_reason_hint(i));
 	}
 	for (i = 0; i < DECLINED_KINDS; i++) {
 		if (counts->declined[i])

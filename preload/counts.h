@@ -14,7 +14,7 @@
 
 /* Registrations that are reported one by one; all are counted. */
 #define COUNTS_RANGES 32
-#define COUNTS_REASONS (IBV_ODP_REASON_NO_ACCESS + 1)
+#define COUNTS_REASONS (IBV_ODP_REASON_THP_MOUNT + 1)
 #define COUNTS_MAGIC (0x6875676500000000ULL + sizeof(struct counts))
 
 /* Why a registration was left as it was. */

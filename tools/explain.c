@@ -20,7 +20,8 @@ struct totals {
 	uint64_t bytes;
 	uint64_t huge_bytes;
 	uint64_t left_out; /* mappings that are too short */
-	uint64_t reasons[IBV_ODP_REASON_NO_ACCESS + 1];
+	uint64_t reasons[IBV_ODP_REASON_THP_MOUNT + 1];
+	uint64_t no_access; /* bytes that cannot be registered, and do not count */
 };
 
 /* The part between unaligned ends; page_shift is 0 if it cannot have a larger size either. */
@@ -40,7 +41,9 @@ static void print_mapping(const struct tool *tool, const struct vma *vma,
 {
 	char size[SIZES_TEXT], blocked[SIZES_TEXT];
 
-	sizes_text(report->page_shift ? 1ULL << report->page_shift : 0, size, sizeof(size));
+	snprintf(size, sizeof(size), "-");
+	if (report->page_shift)
+		sizes_text(1ULL << report->page_shift, size, sizeof(size));
 	printf("%012" PRIx64 "-%012" PRIx64 " %9" PRIu64 "K  %s%-5s%s ", vma->start, vma->end,
 	       (vma->end - vma->start) >> 10, report->reason ? bad(tool) : good(tool), size,
 	       normal(tool));
@@ -69,6 +72,8 @@ static void json_mapping(struct json *json, const struct vma *vma,
 	if (report->reason) {
 		json_number(json, "blocked_shift", report->blocked_shift);
 		json_string(json, "reason", ibv_odp_reason_str(report->reason));
+		if (*ibv_odp_reason_hint(report->reason))
+			json_string(json, "hint", ibv_odp_reason_hint(report->reason));
 		json_number(json, "obstacle_address", report->address);
 	}
 	if (inner->page_shift) {
@@ -91,11 +96,16 @@ static void print_totals(const struct tool *tool, const struct totals *totals, u
 	       " MiB%s\n",
 	       bold(tool), totals->mappings, totals->bytes >> 20,
 	       sizes_text(size, text, sizeof(text)), totals->huge_bytes >> 20, normal(tool));
-	for (i = 1; i <= IBV_ODP_REASON_NO_ACCESS; i++) {
+	for (i = 1; i <= IBV_ODP_REASON_THP_MOUNT; i++) {
+		const char *hint = ibv_odp_reason_hint(i);
+
 		if (totals->reasons[i])
-			printf("  %" PRIu64 " MiB: %s\n", totals->reasons[i] >> 20,
-			       ibv_odp_reason_str(i));
+			printf("  %" PRIu64 " MiB: %s%s%s\n", totals->reasons[i] >> 20,
+			       ibv_odp_reason_str(i), *hint ? "; to change it: " : "", hint);
 	}
+	if (totals->no_access >> 20)
+		printf("  %" PRIu64 " MiB not counted: %s\n", totals->no_access >> 20,
+		       ibv_odp_reason_str(IBV_ODP_REASON_NO_ACCESS));
 	if (totals->left_out)
 		printf("  %" PRIu64 " mappings shorter than %s left out, see --min\n",
 		       totals->left_out, sizes_text(min, text, sizeof(text)));
@@ -112,6 +122,10 @@ static void count(struct totals *totals, const struct vma *vma, const struct ibv
 	uint64_t bytes = vma->end - vma->start;
 	uint64_t huge = 0;
 
+	if (report->flags & IBV_ODP_RANGE_HOLE) {
+		totals->no_access += bytes;
+		return;
+	}
 	if (has_size(report->page_shift, size))
 		huge = bytes;
 	else if (has_size(inner->page_shift, size))
@@ -184,6 +198,14 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 			err = probe_inner(&range, &vmas, &report, &inner);
 		if (err)
 			break;
+		/* base pages can be requested for any range, but there is nothing to access */
+		if (report.flags & IBV_ODP_RANGE_HOLE || vma.flags & VMA_SPECIAL)
+			report = (struct ibv_odp_report){
+				.flags = IBV_ODP_RANGE_HOLE,
+				.reason = IBV_ODP_REASON_NO_ACCESS,
+				.address = vma.start,
+				.blocked_shift = (uint32_t)__builtin_ctzll(sizes),
+			};
 		count(totals, &vma, &report, &inner, largest(sizes));
 		if (tool->json)
 			json_mapping(json, &vma, &report, &inner);
@@ -238,6 +260,7 @@ static int explain_pid(const struct tool *tool, const char *pid)
 		json_close(&json, ']');
 		json_number(&json, "bytes", totals.bytes);
 		json_number(&json, "huge_bytes", totals.huge_bytes);
+		json_number(&json, "no_access_bytes", totals.no_access);
 		json_number(&json, "left_out", totals.left_out);
 		if (err)
 			json_string(&json, "error", strerror(err));

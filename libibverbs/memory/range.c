@@ -103,40 +103,65 @@ int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t leng
 	return uverbs_cmd_exec(context, &cmd);
 }
 
-/* Whether a fault would allocate transparent huge pages of the size, by the system's settings. */
-static int thp_by_rules(struct walk *walk, struct vma *vma, bool *yes)
+static uint32_t why_no_file(struct walk *walk, const struct vma *vma)
 {
-	enum thp_level level;
+	switch (vmas_file_kind(walk->vmas, vma)) {
+	case VMAS_FILE_SHMEM:
+		return IBV_ODP_REASON_THP_SHMEM;
+	case VMAS_FILE_TMPFS:
+		return IBV_ODP_REASON_THP_MOUNT;
+	default:
+		return IBV_ODP_REASON_NO_THP;
+	}
+}
+
+/*
+ * Why a fault would not allocate transparent huge pages of the size, by the system's settings and
+ * the properties of the mapping. The reason is NONE if it would.
+ */
+static int why_no_thp(struct walk *walk, struct vma *vma, uint32_t *reason)
+{
+	bool file = vma->flags & VMA_FILE;
+	enum thp_level level = file ? THP_ALWAYS : thp_anon_level(walk->size, walk->pmd_size);
 	int err;
 
-	*yes = false;
-	if (vma->flags & VMA_FILE) {
-		if (!thp_shmem_possible())
-			return 0;
-		level = THP_ALWAYS;
-	} else {
-		level = thp_anon_level(walk->size, walk->pmd_size);
-	}
+	*reason = IBV_ODP_REASON_THP_OFF;
 	if (level == THP_NEVER)
 		return 0;
+	*reason = IBV_ODP_REASON_NO_THP;
 	err = vmas_find_thp(walk->vmas, vma);
-	if (err)
+	if (err || !(vma->flags & VMA_THP_KNOWN))
 		return err == ENOENT ? 0 : err;
-	if (!(vma->flags & VMA_THP_ELIGIBLE) || vma->flags & VMA_THP_REFUSED)
-		return 0;
-	*yes = level == THP_ALWAYS || vma->flags & VMA_THP_WANTED;
+	if (vma->flags & VMA_THP_REFUSED)
+		*reason = IBV_ODP_REASON_THP_REFUSED;
+	else if (vmas_thp_disabled(walk->vmas))
+		*reason = IBV_ODP_REASON_THP_PROCESS;
+	else if (level == THP_MADVISE && !(vma->flags & VMA_THP_WANTED))
+		*reason = IBV_ODP_REASON_THP_NOT_ADVISED;
+	else if (vma->flags & VMA_THP_ELIGIBLE)
+		*reason = IBV_ODP_REASON_NONE;
+	else if (file)
+		*reason = why_no_file(walk, vma);
 	return 0;
 }
 
 /* Ask the kernel if possible: checking the settings needs a scan of all mappings. */
-static int thp_provides(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end, bool *yes)
+static int thp_obstacle(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end,
+			uint32_t *reason)
 {
 	uint32_t shift;
+	int err;
 
 	if (!walk->range->context || range_kernel_shift(walk->range->context, start, end - start,
 							walk->size | walk->base, &shift))
-		return thp_by_rules(walk, vma, yes);
-	*yes = 1ULL << shift == walk->size;
+		return why_no_thp(walk, vma, reason);
+	*reason = IBV_ODP_REASON_NONE;
+	if (1ULL << shift == walk->size)
+		return 0;
+	err = why_no_thp(walk, vma, reason);
+	/* the kernel knows better */
+	if (err || !*reason)
+		*reason = IBV_ODP_REASON_NO_THP;
 	return 0;
 }
 
@@ -157,10 +182,9 @@ static void mapping_boundary(struct walk *walk, uint64_t at)
 
 static int check_thp(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end)
 {
-	uint32_t reason = vma->flags & VMA_WRITE ? IBV_ODP_REASON_NO_THP : IBV_ODP_REASON_READ_ONLY;
 	enum vmas_scan scan;
-	uint64_t small;
-	bool yes;
+	uint32_t reason;
+	uint64_t first;
 	int err;
 
 	if (walk->size > walk->pmd_size || walk->range->hugetlb_only) {
@@ -177,21 +201,32 @@ static int check_thp(struct walk *walk, struct vma *vma, uint64_t start, uint64_
 	end = down(end, walk->size);
 	if (start >= end)
 		return 0;
-	scan = vmas_scan(walk->vmas, start, end, &small);
+	first = start;
+	scan = vmas_scan(walk->vmas, start, end, &first);
 	if (scan == VMAS_SCAN_HUGE)
 		return 0;
 	if (scan == VMAS_SCAN_SMALL && walk->size == walk->pmd_size) {
-		in_the_way(walk, small, small + walk->base, IBV_ODP_REASON_SMALL_PAGES, walk->size);
+		in_the_way(walk, first, first + walk->base, IBV_ODP_REASON_SMALL_PAGES, walk->size);
 		return 0;
 	}
-	err = thp_provides(walk, vma, start, end, &yes);
-	if (!err && !yes)
-		in_the_way(walk, start, end, reason, walk->size);
+	err = thp_obstacle(walk, vma, start, end, &reason);
+	if (!err && reason && !(vma->flags & VMA_WRITE))
+		reason = IBV_ODP_REASON_READ_ONLY;
+	if (!err && reason)
+		in_the_way(walk, first, end, reason, walk->size);
 	return err;
 }
 
 static int check_vma(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end)
 {
+	int err;
+
+	/* the memory of a device is that of a file, and only smaps reports it */
+	if (vma->flags & VMA_FILE && vma->page_size == walk->base) {
+		err = vmas_find_thp(walk->vmas, vma);
+		if (err && err != ENOENT)
+			return err;
+	}
 	if (!(vma->flags & VMA_READ) || vma->flags & VMA_SPECIAL) {
 		if (end > walk->range->addr && start < walk->end)
 			walk->flags |= IBV_ODP_RANGE_HOLE;

@@ -11,7 +11,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "memory/vmas.h"
@@ -298,9 +300,49 @@ int vmas_find_thp(struct vmas *vmas, struct vma *vma)
 	if (err)
 		return err;
 	/* ignore the entry if the mapping has changed in the meantime */
-	if (found.start <= vma->start && found.end >= vma->end)
+	if (found.start <= vma->start && found.end >= vma->end) {
 		vma->flags |= found.flags;
+		memcpy(vma->name, found.name, sizeof(vma->name));
+	}
 	return 0;
+}
+
+static bool begins(const char *name, const char *with)
+{
+	return !strncmp(name, with, strlen(with));
+}
+
+enum vmas_file vmas_file_kind(const struct vmas *vmas, const struct vma *vma)
+{
+	const char *slash = strrchr(vma->name, '/');
+	struct statfs fs;
+	char path[512];
+
+	if (begins(vma->name, "/memfd:") || begins(vma->name, "/dev/zero") ||
+	    begins(vma->name, "/SYSV") || begins(vma->name, "[anon_shmem:"))
+		return VMAS_FILE_SHMEM;
+	if (*vma->name != '/')
+		return VMAS_FILE_OTHER;
+	/* the directory: the file may have been deleted, and a long name is cut off */
+	snprintf(path, sizeof(path), "%s/root%.*s/", vmas->proc, (int)(slash - vma->name),
+		 vma->name);
+	return !statfs(path, &fs) && fs.f_type == TMPFS_MAGIC ? VMAS_FILE_TMPFS : VMAS_FILE_OTHER;
+}
+
+bool vmas_thp_disabled(const struct vmas *vmas)
+{
+	unsigned int enabled = 1;
+	char line[256], path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/status", vmas->proc);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file) && sscanf(line, "THP_enabled: %u", &enabled) != 1)
+		;
+	fclose(file);
+	return !enabled;
 }
 
 /* Find the first page of a range with none of @inverted and all other categories of @mask. */
@@ -322,7 +364,7 @@ static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t in
 	return ioctl(fd, PAGEMAP_IOCTL, &req);
 }
 
-enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *small)
+enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *first)
 {
 	const uint64_t mask = PAGEMAP_PRESENT | PAGEMAP_HUGE;
 	struct pagemap_region region = { 0 };
@@ -338,6 +380,7 @@ enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64
 		return VMAS_SCAN_UNKNOWN;
 	if (!found)
 		return VMAS_SCAN_HUGE;
+	*first = region.start;
 	if (!(region.categories & PAGEMAP_PRESENT)) {
 		found = scan(vmas->pagemap, region.start, end, mask, PAGEMAP_HUGE, &region);
 		if (found < 0)
@@ -345,6 +388,6 @@ enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64
 		if (!found)
 			return VMAS_SCAN_ABSENT;
 	}
-	*small = region.start;
+	*first = region.start;
 	return VMAS_SCAN_SMALL;
 }

@@ -24,7 +24,7 @@ struct vma {
 	uint64_t end;
 	uint64_t page_size; /* the hugetlb page size, or else the base page size */
 	uint32_t flags;
-	/* only smaps reports these, otherwise 0 */
+	/* only smaps reports these, otherwise 0 or empty */
 	uint64_t rss;
 	uint64_t thp_bytes;
 	char name[64];
@@ -63,6 +63,17 @@ int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma);
  */
 int vmas_find_thp(struct vmas *vmas, struct vma *vma);
 
+/* The kind of memory of a file, after vmas_find_thp(). */
+enum vmas_file {
+	VMAS_FILE_OTHER,
+	VMAS_FILE_SHMEM, /* memfd, shared anonymous memory, shmget(2) */
+	VMAS_FILE_TMPFS, /* below a mount point */
+};
+enum vmas_file vmas_file_kind(const struct vmas *vmas, const struct vma *vma);
+
+/* Whether the process has switched transparent huge pages off by prctl(2). */
+bool vmas_thp_disabled(const struct vmas *vmas);
+
 enum vmas_scan {
 	VMAS_SCAN_HUGE,	   /* all pages are present and mapped as huge pages */
 	VMAS_SCAN_SMALL,   /* a small page is present */
@@ -70,7 +81,7 @@ enum vmas_scan {
 	VMAS_SCAN_UNKNOWN, /* PAGEMAP_SCAN is not available */
 };
 
-/* How a range is mapped now. @small receives the address of the first small page, if any. */
-enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *small);
+/* How a range is mapped now. @first receives the address of the first small or missing page, if any. */
+enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *first);
 
 #endif

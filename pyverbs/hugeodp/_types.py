@@ -75,6 +75,12 @@ class Reason(enum.IntEnum):
     READ_ONLY = 9
     BOUNDARY = 10
     NO_ACCESS = 11
+    THP_OFF = 12
+    THP_NOT_ADVISED = 13
+    THP_REFUSED = 14
+    THP_PROCESS = 15
+    THP_SHMEM = 16
+    THP_MOUNT = 17
 
 
 class RangeFlags(enum.IntFlag):

@@ -119,10 +119,12 @@ check "... none in a file" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
 exits 0 explain --json --min 4K --sizes "2M|4K" $$
 json 'v["pid"] == '$$
 json 'len(v["mappings"]) > 5'
-json 'all(m["page_shift"] in (12, 21) for m in v["mappings"])'
-json 'all(("reason" in m) == (m["page_shift"] == 12) for m in v["mappings"])'
+json 'all(m["page_shift"] in (0, 12, 21) for m in v["mappings"])'
+json 'all(("reason" in m) == (m["page_shift"] < 21) for m in v["mappings"])'
 json 'any(m["name"].endswith("bash") for m in v["mappings"])'
-json 'v["bytes"] >= sum(m["end"] - m["start"] for m in v["mappings"])'
+json 'v["bytes"] == sum(m["end"] - m["start"] for m in v["mappings"] if m["page_shift"])'
+json 'v["no_access_bytes"] == sum(m["end"] - m["start"] for m in v["mappings"] if not m["page_shift"])'
+json 'not any(m["page_shift"] for m in v["mappings"] if m["name"].startswith("[vvar"))'
 exits 0 explain $$ --json --min=4K
 json 'v["left_out"] == 0 and len(v["mappings"]) > 5'
 exits 0 explain $$ --min 8E
@@ -132,6 +134,9 @@ import mmap, signal, sys
 m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 m.madvise(mmap.MADV_HUGEPAGE)
 m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
+hidden = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
+refused = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+refused.madvise(mmap.MADV_NOHUGEPAGE)
 files = []
 for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
     with open(sys.argv[1].encode() + b"/" + name, "wb+") as file:
@@ -144,6 +149,8 @@ until grep -q ready "$dir/ready"; do kill -0 $holder; done
 exits 0 explain --json $holder
 json 'any(m["name"].endswith("/\u00e4\U0001f600") for m in v["mappings"])'
 json 'any(m["name"].endswith("/\ufffd\ufffd\ufffdx\ufffd") for m in v["mappings"])'
+json 'v["no_access_bytes"] >= 64 << 20 and v["bytes"] < 64 << 20 + v["huge_bytes"]'
+json 'any(m.get("reason") == "MADV_NOHUGEPAGE" and "MADV_NOHUGEPAGE" in m["hint"] for m in v["mappings"])'
 json 'any(m["name"].endswith("/red\u001b[31m") for m in v["mappings"])'
 exits 0 explain --color never $holder
 check "a name does not control the terminal" [ "$(tr -dc '\033' <"$dir/out")" = "" ]

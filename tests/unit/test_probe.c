@@ -2,6 +2,10 @@
 /* Page sizes that a range could get, with recorded mappings and with those of a fake kernel. */
 #include "fake.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
 
@@ -76,9 +80,9 @@ static void recorded(void **state)
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(HUGETLB_SHARED, 8 * M, FAKE_2M, GRANTED(21));
-	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
-	probe(THP_REFUSED, 8 * M, FAKE_2M, BLOCKED(0, 21, NO_THP, THP_REFUSED));
-	probe(SHMEM, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, SHMEM));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
+	probe(THP_REFUSED, 8 * M, FAKE_2M, BLOCKED(0, 21, THP_REFUSED, THP_REFUSED));
+	probe(SHMEM, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_SHMEM, SHMEM));
 	probe(HUGETLB, 8 * M, FAKE_1G | FAKE_2M, BLOCKED(21, 30, SMALL_PAGES, HUGETLB));
 	probe(THP_THERE, 8 * M, 0, BLOCKED(21, 30, SMALL_PAGES, THP_THERE));
 }
@@ -134,9 +138,8 @@ static void alignment(void **state)
 	      BLOCKED(21, 30, LENGTH, HUGETLB + 2 * M));
 	/* up to the last address */
 	probe(0 - 8 * M, 8 * M, FAKE_4K,
-	      (struct expect){ .reason = IBV_ODP_REASON_END,
-			       .blocked = 12,
-			       .flags = IBV_ODP_RANGE_HOLE });
+	      (struct expect){
+		      .reason = IBV_ODP_REASON_END, .blocked = 12, .flags = IBV_ODP_RANGE_HOLE });
 }
 
 static void device_limits(void **state)
@@ -196,16 +199,16 @@ static void settings(void **state)
 	/* sizes in between */
 	fake.caps.page_sizes |= 64 * K | 128 * K;
 	thp_dir = RECORDED "/thp-64k";
-	probe(PLAIN, 8 * M, 0, BLOCKED(16, 17, NO_THP, PLAIN));
+	probe(PLAIN, 8 * M, 0, BLOCKED(16, 17, THP_OFF, PLAIN));
 	thp_dir = RECORDED "/thp-always";
 	probe(PLAIN + 64 * K, 128 * K, FAKE_4K | 64 * K, GRANTED(16));
 
 	thp_dir = RECORDED "/thp-madvise";
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
-	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_NOT_ADVISED, PLAIN));
 	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	thp_dir = RECORDED "/thp-never";
-	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_OFF, THP_ASKED));
 	probe(HUGETLB, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	thp_dir = RECORDED "/thp-before-6.8";
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, GRANTED(21));
@@ -275,11 +278,11 @@ static void kernel_answers_with_smaps(void **state)
 	(void)state;
 	use_kernel();
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
-	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
 	thp_dir = RECORDED "/thp-madvise";
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	thp_dir = RECORDED "/thp-never";
-	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_OFF, THP_ASKED));
 }
 
 /* With the series the kernel is asked, and smaps is not used. */
@@ -309,7 +312,124 @@ static void series_answers(void **state)
 	/* without an answer, the result is the same as without the series */
 	fake.method_err[FAKE_QUERY_PAGES] = ENOMEM;
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
-	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
+}
+
+/* A directory like /proc/PID with one mapping of 8 MiB at PLAIN. */
+static void write_proc(const char *name, const char *fields, const char *status)
+{
+	static char dir[] = "/tmp/test_probe.XXXXXX";
+	char path[64];
+	FILE *file;
+
+	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/smaps", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "%jx-%jx rw-s 00000000 00:01 7 %s\nKernelPageSize: 4 kB\n%s",
+		(uintmax_t)PLAIN, (uintmax_t)(PLAIN + 8 * M), name, fields);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/status", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(status, file);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/root", dir);
+	assert_int_equal(symlink("/", path), 0);
+	/* PROCMAP_QUERY and PAGEMAP_SCAN are those of the fake kernel */
+	snprintf(path, sizeof(path), "%s/maps", dir);
+	assert_int_equal(symlink("smaps", path), 0);
+	snprintf(path, sizeof(path), "%s/pagemap", dir);
+	assert_int_equal(symlink("smaps", path), 0);
+	range_proc_self = dir;
+}
+
+static void remove_proc(void)
+{
+	static const char *const names[] = { "smaps", "status", "root", "maps", "pagemap" };
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", range_proc_self, names[i]);
+		unlink(path);
+	}
+	rmdir(range_proc_self);
+}
+
+/* A device can map its memory by huge entries, and HMM refuses it whatever the size. */
+static void device_memory(void **state)
+{
+	static const struct fake_vma vma = { PLAIN, PLAIN + 8 * M,   4 * K, READ_WRITE,
+					     7,	    FAKE_PAGES_HUGE, 0 };
+	static const char *const flags[] = { "VmFlags: rd wr sh pf\n", "VmFlags: rd wr sh io\n" };
+	const struct expect expect = { 12, 21, IBV_ODP_REASON_NO_ACCESS, PLAIN,
+				       IBV_ODP_RANGE_HOLE };
+	size_t i;
+
+	(void)state;
+	fake.vmas = &vma;
+	fake.nvmas = 1;
+	/* also for a kernel that is asked about transparent huge pages */
+	fake.range_shift = 21;
+	for (i = 0; i < 2; i++) {
+		write_proc("/dev/vfio/1", flags[i], "");
+		probe(PLAIN, 8 * M, HUGE_AND_SMALL, expect);
+		remove_proc();
+	}
+	write_proc("/memfd:one", "VmFlags: rd wr sh\n", "");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	remove_proc();
+}
+
+static void reasons(void **state)
+{
+	static const struct fake_vma missing[] = {
+		{ PLAIN, PLAIN + 8 * M, 4 * K, READ_WRITE, 7, FAKE_PAGES_ABSENT, 0 },
+	};
+	static const struct fake_vma half[] = {
+		{ PLAIN, PLAIN + 4 * M, 4 * K, READ_WRITE, 7, FAKE_PAGES_HUGE, 0 },
+		{ PLAIN + 4 * M, PLAIN + 8 * M, 4 * K, READ_WRITE, 7, FAKE_PAGES_ABSENT, 0 },
+	};
+	const char *plain = "THPeligible: 0\nVmFlags: rd wr sh\n";
+	struct device_caps caps;
+
+	(void)state;
+	fake.vmas = missing;
+	fake.nvmas = 1;
+	assert_int_equal(hugeodp_device_caps(&fake_context, &caps), 0);
+	fake.method_err[FAKE_QUERY_PAGES] = ENOMEM;
+	write_proc("/SYSV00000000 (deleted)", plain, "THP_enabled:\t1\n");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_SHMEM, PLAIN));
+	remove_proc();
+	write_proc("/dev/shm/file (deleted)", plain, "THP_enabled:\t1\n");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_MOUNT, PLAIN));
+	remove_proc();
+	/* with huge=, whatever shmem_enabled is */
+	thp_dir = RECORDED "/thp-never";
+	write_proc("/dev/shm/file", "THPeligible: 1\nVmFlags: rd wr sh\n", "");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+	remove_proc();
+	thp_dir = RECORDED "/thp-always";
+	write_proc("/proc/version", plain, "");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
+	/* the first address that stands in the way is that of the first missing page */
+	fake.vmas = half;
+	fake.nvmas = 2;
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN + 4 * M));
+	remove_proc();
+	fake.vmas = missing;
+	fake.nvmas = 1;
+	write_proc("/dev/zero (deleted)", plain, "Name:\tx\nTHP_enabled:\t0\n");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_PROCESS, PLAIN));
+	remove_proc();
+	/* the kernel says no, and smaps why */
+	fake.method_err[FAKE_QUERY_PAGES] = 0;
+	fake.range_shift = 12;
+	write_proc("/memfd:one (deleted)", plain, "");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_SHMEM, PLAIN));
+	remove_proc();
 }
 
 /* Linux 6.11 has PAGEMAP_SCAN, but it may not be allowed. */
@@ -319,7 +439,7 @@ static void no_pagemap(void **state)
 	use_kernel();
 	fake.pagemap_err = EPERM;
 	probe(THP_THERE, 8 * M, HUGE_AND_SMALL, GRANTED(21));
-	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_REFUSED));
+	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
 }
 
 static void arguments(void **state)
@@ -383,11 +503,19 @@ static void words(void **state)
 	uint32_t a, b;
 
 	(void)state;
-	for (a = 0; a <= IBV_ODP_REASON_NO_ACCESS + 1; a++) {
+	for (a = 0; a <= IBV_ODP_REASON_THP_MOUNT + 1; a++) {
 		for (b = 0; b < a; b++)
 			assert_string_not_equal(ibv_odp_reason_str(a), ibv_odp_reason_str(b));
 	}
 	assert_string_equal(ibv_odp_reason_str(UINT32_MAX), "unknown reason");
+	/* each obstacle to transparent huge pages has its own remedy */
+	for (a = IBV_ODP_REASON_THP_OFF; a <= IBV_ODP_REASON_THP_MOUNT; a++) {
+		assert_true(*ibv_odp_reason_hint(a));
+		for (b = IBV_ODP_REASON_THP_OFF; b < a; b++)
+			assert_string_not_equal(ibv_odp_reason_hint(a), ibv_odp_reason_hint(b));
+	}
+	assert_string_equal(ibv_odp_reason_hint(IBV_ODP_REASON_NONE), "");
+	assert_string_equal(ibv_odp_reason_hint(UINT32_MAX), "");
 }
 
 int main(void)
@@ -404,6 +532,8 @@ int main(void)
 		cmocka_unit_test_setup(kernel_answers, setup),
 		cmocka_unit_test_setup(kernel_answers_with_smaps, setup),
 		cmocka_unit_test_setup(series_answers, setup),
+		cmocka_unit_test_setup(device_memory, setup),
+		cmocka_unit_test_setup(reasons, setup),
 		cmocka_unit_test_setup(no_pagemap, setup),
 		cmocka_unit_test_setup(arguments, setup),
 		cmocka_unit_test_setup(report_sizes, setup),

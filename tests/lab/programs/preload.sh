@@ -61,7 +61,7 @@ report() {
 	[[ ! -e $dir/report ]] || sed -nE 's/.*("upgraded.*), "ranges.*/# \1/p' "$dir/report"
 }
 
-DEVICE_CANNOT="r['huge'] == 0 and r['declined'] == {'device or kernel do not support the size': 1}"
+DEVICE_CANNOT="r['huge'] == 0 and r['declined'] == {'the device or the kernel does not support the size': 1}"
 
 # MiB that are mapped in blocks of 2M or more; two adjacent huge pages are one block of 4M
 HUGE="sum(int(s[:-1]) * n for s, n in r['blocks_mapped'].items() if s[-1] == 'M')"

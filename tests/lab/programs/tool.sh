@@ -70,9 +70,9 @@ hugeodp explain --json "$pid" >"$dir/explain"
 ok "explain: hugetlb memory could have huge pages" json "$dir/explain" \
 	'any(m["page_shift"] == 21 and "hugepage" in m["name"] for m in v[0]["mappings"])'
 ok "explain: other memory can not, and why" json "$dir/explain" \
-	'any(m.get("reason") in ("not eligible for transparent huge pages", "unaligned start") for m in v[0]["mappings"])'
+	'any(m.get("reason") in ("MADV_NOHUGEPAGE", "unaligned start") for m in v[0]["mappings"])'
 hugeodp explain "$pid" >"$dir/out"
-ok "explain, text" grep -q 'not eligible\|unaligned' "$dir/out"
+ok "explain, text" grep -q 'MADV_NOHUGEPAGE\|unaligned' "$dir/out"
 
 hugeodp mr --json -d "$device" >"$dir/mr"
 ok "mr: the MR of a process" json "$dir/mr" \

@@ -53,9 +53,11 @@ static void kinds(struct rig *rig)
 		enum mem_kind kind;
 		uint32_t reason;
 	} cases[] = {
-		{ MEM_BASE, IBV_ODP_REASON_NO_THP },  { MEM_THP, IBV_ODP_REASON_NONE },
-		{ MEM_HUGETLB, IBV_ODP_REASON_NONE }, { MEM_HUGETLB_SHARED, IBV_ODP_REASON_NONE },
-		{ MEM_SHMEM, IBV_ODP_REASON_NO_THP },
+		{ MEM_BASE, IBV_ODP_REASON_THP_REFUSED },
+		{ MEM_THP, IBV_ODP_REASON_NONE },
+		{ MEM_HUGETLB, IBV_ODP_REASON_NONE },
+		{ MEM_HUGETLB_SHARED, IBV_ODP_REASON_NONE },
+		{ MEM_SHMEM, IBV_ODP_REASON_THP_SHMEM },
 	};
 	struct mem mem;
 	char name[64];
