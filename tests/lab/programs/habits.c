@@ -310,7 +310,7 @@ static const struct habit {
 	{ "no environment", no_environment, REPORT, 1 },
 	{ "no files but the device", no_files, REPORT, 1 },
 	{ "stderr without a reader", no_reader, "-", 0 },
-	{ "no file may grow", file_limit, REPORT, 0 },
+	{ "no file may grow", file_limit, REPORT, 1 },
 	{ "a request of its own, by name", by_name, REPORT, 1 },
 	{ "libibverbs' first interface", first_interface, REPORT, 1 },
 	{ "many processes that end at once", many, REPORT, PROCESSES },
