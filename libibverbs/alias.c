@@ -2,11 +2,10 @@
 /* Export ibv_reg_mr_ex() under its own name, for programs that use dlsym(). */
 #include "priv.h"
 
-#undef ibv_reg_mr_ex
+struct ibv_mr *by_its_name(struct ibv_pd *pd,
+			   struct ibv_mr_init_attr *attr) __asm__("ibv_reg_mr_ex");
 
-struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
-
-HUGEODP_EXPORT struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+HUGEODP_EXPORT struct ibv_mr *by_its_name(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
 	return hugeodp_reg_mr_ex(pd, attr);
 }

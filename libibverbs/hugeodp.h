@@ -7,7 +7,8 @@
  * Terms: a *block* is one translation of a memory region (MR); its size is the
  * *page size* of the MR, and the log2 of that size is the *page shift*. A set of
  * page sizes is a bit mask in bytes, as in struct ibv_device_attr.page_size_cap:
- * 4 KiB is 1 << 12, 2 MiB is 1 << 21.
+ * IBV_ODP_PAGE_4K | IBV_ODP_PAGE_2M. Sizes below the base page size of the system,
+ * and from 2^48 bytes, are EINVAL in all functions.
  *
  * Errors, as in libibverbs: functions that return int return 0 or a positive
  * errno value, and also set errno; functions that return a pointer return NULL
@@ -22,12 +23,23 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 #include <infiniband/verbs.h>
-#include <infiniband/hugeodp_compat.h> /* struct ibv_mr_init_attr before rdma-core 59 */
+#include <infiniband/hugeodp_compat.h> /* version; struct ibv_mr_init_attr before rdma-core 59 */
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Page sizes in bytes, as 64-bit values: in an int, 1 << 31 is a mask of many bits. */
+#define IBV_ODP_PAGE_SHIFT(shift) (UINT64_C(1) << (shift))
+#define IBV_ODP_PAGE_4K IBV_ODP_PAGE_SHIFT(12)
+#define IBV_ODP_PAGE_64K IBV_ODP_PAGE_SHIFT(16)
+#define IBV_ODP_PAGE_2M IBV_ODP_PAGE_SHIFT(21)
+#define IBV_ODP_PAGE_512M IBV_ODP_PAGE_SHIFT(29)
+#define IBV_ODP_PAGE_1G IBV_ODP_PAGE_SHIFT(30)
+/* The base page size of the system: "or else base pages" on every architecture. */
+#define IBV_ODP_PAGE_BASE (UINT64_C(1) * (unsigned long)sysconf(_SC_PAGESIZE))
 
 /* Bit of ibv_mr_init_attr.comp_mask: this is a struct ibv_mr_init_attr_odp. */
 #define IBV_REG_MR_MASK_ODP (1ULL << 48)
@@ -197,7 +209,8 @@ struct ibv_odp_report {
  * Return: the MR, or NULL with errno
  *   EINVAL      unknown bit in comp_mask or flags, reserved not 0, no address,
  *               length 0, range that wraps around, iova and address that differ
- *               below the base page size, IBV_ACCESS_ON_DEMAND missing,
+ *               below the base page size, impossible page size,
+ *               IBV_ACCESS_ON_DEMAND missing,
  *               IBV_ACCESS_HUGETLB (a request of its own), file descriptor or
  *               other non-ODP memory kind
  *   EOPNOTSUPP  device without on-demand paging, no accepted size or requested
@@ -211,8 +224,12 @@ struct ibv_odp_report {
  * or any error of ibv_reg_mr(). A failed call leaves nothing registered.
  */
 struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr);
-/* rdma-core 59 and later export the same name; renaming it makes the link order irrelevant. */
-#define ibv_reg_mr_ex hugeodp_reg_mr_ex
+/*
+ * rdma-core 59 and later export the same name. Another name for the linker makes the link order
+ * irrelevant; a macro would also rename members of structs.
+ */
+struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+	__asm__("hugeodp_reg_mr_ex");
 
 /**
  * ibv_mr_page_shift - Page shift of an ODP MR
@@ -246,7 +263,7 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
  * @flags: enum ibv_odp_flags
  *
  * Return: 0, or
- *   EINVAL      unknown flag, or @mr is not an ODP MR
+ *   EINVAL      unknown flag, impossible page size, or @mr is not an ODP MR
  *   EOPNOTSUPP  not supported by the kernel or the device
  *   ERANGE      none of the sizes fits; the MR is unchanged
  *   ENOMEM      out of memory; the MR is unchanged
@@ -287,8 +304,8 @@ int ibv_query_device_odp(struct ibv_context *context, struct ibv_device_odp_attr
  * equals its address, and describes the memory as it is now.
  *
  * Return: 0, also if no accepted size is possible, or
- *   EINVAL      no address, length 0, range that wraps around, @report is NULL,
- *               or @size is too small for page_shift
+ *   EINVAL      no address, length 0, range that wraps around, impossible page
+ *               size, @report is NULL, or @size is too small for page_shift
  *   EOPNOTSUPP  device without on-demand paging, implicit MR (address NULL,
  *               length SIZE_MAX)
  *   ENOMEM      out of memory
@@ -312,6 +329,13 @@ const char *ibv_odp_reason_str(uint32_t reason);
  * Return: a constant string, empty if there is none
  */
 const char *ibv_odp_reason_hint(uint32_t reason);
+
+/**
+ * hugeodp_version - The release of the library
+ *
+ * Return: a number that compares with HUGEODP_VERSION and HUGEODP_VERSION_NUMBER()
+ */
+uint32_t hugeodp_version(void);
 
 #ifdef __cplusplus
 }

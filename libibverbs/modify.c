@@ -20,7 +20,7 @@ int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
 
 HUGEODP_EXPORT int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
 {
-	if (flags & ~HUGEODP_KNOWN_FLAGS)
+	if (flags & ~HUGEODP_KNOWN_FLAGS || !hugeodp_sizes_are_possible(page_sizes))
 		return hugeodp_err(EINVAL);
 	return hugeodp_err(hugeodp_modify(mr, page_sizes, flags));
 }

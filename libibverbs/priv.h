@@ -4,6 +4,7 @@
 #define HUGEODP_PRIV_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -33,6 +34,12 @@ static inline void *hugeodp_err_ptr(int err)
 {
 	errno = err;
 	return NULL;
+}
+
+/* Page sizes that some device and system can have: not those of an int shift gone wrong. */
+static inline bool hugeodp_sizes_are_possible(uint64_t sizes)
+{
+	return !(sizes & (IBV_ODP_PAGE_BASE - 1)) && !(sizes >> 48);
 }
 
 /* Size of a struct up to and including a member. */

@@ -33,7 +33,8 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 		return hugeodp_err(EINVAL);
 	if (!addr && length == SIZE_MAX)
 		return hugeodp_err(EOPNOTSUPP);
-	if (!addr || !length || range.addr + (length - 1) < range.addr)
+	if (!addr || !length || range.addr + (length - 1) < range.addr ||
+	    !hugeodp_sizes_are_possible(page_sizes))
 		return hugeodp_err(EINVAL);
 
 	err = hugeodp_device_caps(context, &caps);

@@ -38,7 +38,8 @@ static int validate(const struct ibv_mr_init_attr_odp *request)
 
 	if (attr->comp_mask & ~known || (attr->comp_mask & required) != required)
 		return EINVAL;
-	if (request->flags & ~HUGEODP_KNOWN_FLAGS || request->reserved)
+	if (request->flags & ~HUGEODP_KNOWN_FLAGS || request->reserved ||
+	    !hugeodp_sizes_are_possible(request->page_sizes))
 		return EINVAL;
 	if (!(attr->access & IBV_ACCESS_ON_DEMAND) || attr->access & IBV_ACCESS_HUGETLB)
 		return EINVAL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <infiniband/hugeodp.h>
 
 #include "../libibverbs/sizes.h"
 #include "tool.h"
@@ -173,7 +174,7 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		help(command);
 		return TOOL_OK;
 	case 'V':
-		puts("hugeodp " HUGEODP_VERSION);
+		puts("hugeodp " HUGEODP_VERSION_STRING);
 		return TOOL_OK;
 	default:
 		return TOOL_USAGE;

@@ -26,8 +26,14 @@ compile() { # compiler option... -- header...
 for header in "${public[@]}" "$abi"; do
 	compile "$cc" -x c -std=c11 -- "$header" "$header"
 done
-for header in "${public[@]}"; do
-	compile "$cc" -x c -std=c99 -Wconversion -- "$header"
+# supports COMPILER OPTION...: whether the compiler knows the standard
+supports() { "$@" -fsyntax-only - </dev/null 2>/dev/null; }
+
+# c2x and c++2b are the names of C23 and C++23 before the compilers had finished them
+for standard in c99 c11 c17 c2x; do
+	for header in "${public[@]}"; do
+		compile "$cc" -x c -std=$standard -Wconversion -- "$header"
+	done
 done
 compile "$cc" -x c -std=c11 -- infiniband/verbs.h "${public[@]}"
 compile "$cc" -x c -std=c11 -- "${public[@]}" infiniband/verbs.h
@@ -36,8 +42,14 @@ if command -v c++ >/dev/null; then
 	for header in "${public[@]}" "$abi"; do
 		compile c++ -x c++ -std=c++17 -- "$header" "$header"
 	done
-	for header in "${public[@]}"; do
-		compile c++ -x c++ -std=c++11 -Wconversion -Wold-style-cast -- "$header"
+	for cxx in c++ clang++; do
+		command -v $cxx >/dev/null || continue
+		for standard in c++11 c++14 c++17 c++20 c++2b; do
+			supports $cxx -x c++ -std=$standard || continue
+			for header in "${public[@]}"; do
+				compile $cxx -x c++ -std=$standard -Wconversion -Wold-style-cast -- "$header"
+			done
+		done
 	done
 else
 	echo "NOT CHECKED: C++, without a C++ compiler"

@@ -16,8 +16,9 @@ mapped=$(awk '/^HUGEODP_[0-9.]+ \{/ { node = $1 }
 declared=$(sed 's@/\*.*\*/@@' "$header" | tr '\n' ' ' | sed 's@/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/@@g' |
 	grep -oE '\b(ibv|hugeodp)_[a-z_0-9]+\(' | tr -d '(' | sort -u)
 # functions that the header renames
-renamed=$(sed -nE 's/^#define (ibv_[a-z_0-9]+) (hugeodp_[a-z_0-9]+)$/\1 \2/p' "$header")
-paged=$(sed -nE '/^# NAME/,/^# /s/^((ibv_[a-z_0-9]+(, )?)+) - .*/\1/p' "$man"/*.3.md |
+renamed=$(tr '\n\t' '  ' <"$header" |
+	sed -E 's/;/;\n/g' | sed -nE 's/.*\b(ibv_[a-z_0-9]+)\(.*\) +__asm__\("(hugeodp_[a-z_0-9]+)"\);.*/\1 \2/p')
+paged=$(sed -nE '/^# NAME/,/^# /s/^(((ibv|hugeodp)_[a-z_0-9]+(, )?)+) - .*/\1/p' "$man"/*.3.md |
 	tr -s ', ' '\n' | sort -u)
 
 compare() { # what left right

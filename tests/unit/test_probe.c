@@ -147,8 +147,6 @@ static void device_limits(void **state)
 	(void)state;
 	probe(HUGETLB, 8 * M, 1ULL << 34 | HUGE_AND_SMALL, BLOCKED(21, 34, DEVICE, HUGETLB));
 	probe(HUGETLB, 8 * M, 1ULL << 34, BLOCKED(0, 34, DEVICE, HUGETLB));
-	/* sizes below the base page never fit */
-	probe(HUGETLB, 8 * M, 1 << 11, BLOCKED(0, 11, DEVICE, HUGETLB));
 }
 
 static void iova(void **state)

@@ -79,8 +79,8 @@ static void registers_at_iova(void **state)
 	request.base.access |= IBV_ACCESS_RELAXED_ORDERING;
 	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
 	assert_int_equal(fake.reg_iova, 0x10000000);
-	assert_int_equal(fake.reg_access, (unsigned int)ACCESS | IBV_ACCESS_RELAXED_ORDERING |
-						  IBV_ACCESS_HUGETLB);
+	assert_int_equal(fake.reg_access,
+			 (unsigned int)ACCESS | IBV_ACCESS_RELAXED_ORDERING | IBV_ACCESS_HUGETLB);
 }
 
 /* Memory that cannot be huge is registered as usual, and the result depends on the request. */
@@ -296,6 +296,40 @@ static void kernel_without_series(void **state)
 	expect_refused(&request, EOPNOTSUPP);
 }
 
+/* As by a shift in an int, a shift in place of a size, or a size in KiB */
+static void impossible_sizes(void **state)
+{
+	static const uint64_t sizes[] = {
+		(uint64_t)(int64_t)INT32_MIN,
+		(uint64_t)(int64_t)INT32_MIN | FAKE_4K,
+		21,
+		FAKE_2M | 21,
+		2048,
+		FAKE_2M | 1ULL << 48,
+		1ULL << 63,
+	};
+	struct ibv_mr_init_attr_odp request = good_request();
+	struct ibv_odp_report report;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		request.page_sizes = sizes[i];
+		expect_invalid(&request, EINVAL);
+		assert_int_equal(ibv_modify_mr_odp(&fake_mr, sizes[i], 0), EINVAL);
+		assert_int_equal(ibv_probe_odp_range(&fake_context, request.base.addr,
+						     request.base.length, sizes[i], &report,
+						     sizeof(report)),
+				 EINVAL);
+		assert_int_equal(fake.ncalls, 0);
+	}
+	assert_true(IBV_ODP_PAGE_SHIFT(31) == 1ULL << 31);
+	assert_true((IBV_ODP_PAGE_4K | IBV_ODP_PAGE_2M | IBV_ODP_PAGE_1G) ==
+		    (FAKE_4K | FAKE_2M | FAKE_1G));
+	assert_true(IBV_ODP_PAGE_BASE == (uint64_t)sysconf(_SC_PAGESIZE));
+	assert_int_equal(hugeodp_version(), HUGEODP_VERSION);
+}
+
 static void device_cannot(void **state)
 {
 	struct ibv_mr_init_attr_odp request = good_request();
@@ -303,8 +337,8 @@ static void device_cannot(void **state)
 	(void)state;
 	request.page_sizes = 1ULL << 34;
 	expect_refused(&request, EOPNOTSUPP);
-	/* sizes below the base page, and each unsupported size */
-	request.page_sizes = ~(FAKE_4K | FAKE_2M | FAKE_1G);
+	/* each possible size that it does not support */
+	request.page_sizes = ((1ULL << 48) - FAKE_4K) & ~(FAKE_4K | FAKE_2M | FAKE_1G);
 	expect_refused(&request, EOPNOTSUPP);
 	/* one supported size among others is enough */
 	request.page_sizes = 1ULL << 34 | FAKE_4K;
@@ -404,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup(iova_at_the_end, fake_setup),
 		cmocka_unit_test_setup(iova_congruence, fake_setup),
 		cmocka_unit_test_setup(kernel_without_series, fake_setup),
+		cmocka_unit_test_setup(impossible_sizes, fake_setup),
 		cmocka_unit_test_setup(device_cannot, fake_setup),
 		cmocka_unit_test_setup(second_registration, fake_setup),
 		cmocka_unit_test_setup(provider_fails, fake_setup),

@@ -61,13 +61,14 @@ static void sizes(struct rig *rig, const struct buf *buf)
 {
 	struct ibv_device_odp_attr device;
 
-	REG(page_sizes, 1 << 11, EOPNOTSUPP, "2 KiB");
+	REG(page_sizes, 1 << 11, EINVAL, "2 KiB");
 	REG(page_sizes, 1ULL << 40, EOPNOTSUPP, "1 TiB");
-	REG(page_sizes, 1ULL << 63, EOPNOTSUPP, "2^63");
-	REG(page_sizes, 1, EOPNOTSUPP, "one byte");
-	REG(page_sizes, 1ULL << 40 | 1 << 11, EOPNOTSUPP, "1 TiB or 2 KiB");
-	REG(page_sizes, SZ_2M | 1 << 11, 0, "2 MiB or 2 KiB");
-	REG(page_sizes, ~0ULL, 0, "any size, bit by bit");
+	REG(page_sizes, 1ULL << 63, EINVAL, "2^63");
+	REG(page_sizes, 1, EINVAL, "one byte");
+	REG(page_sizes, 1ULL << 40 | 1ULL << 34, EOPNOTSUPP, "1 TiB or 16 GiB");
+	REG(page_sizes, SZ_2M | 1 << 11, EINVAL, "2 MiB or 2 KiB");
+	REG(page_sizes, ~0ULL, EINVAL, "all bits");
+	REG(page_sizes, (1ULL << 48) - SZ_4K, 0, "any size, bit by bit");
 	REG(page_sizes, SZ_1G, ERANGE, "1 GiB");
 	if (ibv_query_device_odp(rig->ctx, &device, sizeof(device)))
 		fatal("ibv_query_device_odp: %s", strerror(errno));

@@ -76,7 +76,7 @@ static void by_kind(struct rig *rig)
 		{ HUGETLB_FLAG, MEM_THP, 21, 0 },
 		{ HUGETLB_FLAG, MEM_BASE, 0, ERANGE },
 		/* unsupported sizes are ignored if a supported one is requested, too */
-		{ SZ_2M | 1 << 11 | 1ULL << 40, MEM_HUGETLB, 21, 0 },
+		{ SZ_2M | 1ULL << 34 | 1ULL << 40, MEM_HUGETLB, 21, 0 },
 	};
 	struct buf buf;
 
