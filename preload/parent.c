@@ -168,8 +168,9 @@ static void report_nothing(const struct parent *parent, const char *program, con
 
 	snprintf(counts.program, sizeof(counts.program), "%s", slash ? slash + 1 : program);
 	if (shared_loaded(&parent->shared))
-		snprintf(counts.note, sizeof(counts.note),
-			 "no registration of memory was seen in it or in its children");
+		snprintf(
+			counts.note, sizeof(counts.note),
+			"no registration of memory was seen in it or its children before it ended");
 	else
 		snprintf(counts.note, sizeof(counts.note), "was not reached: %s",
 			 unreached_reason(path));

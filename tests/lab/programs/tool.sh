@@ -15,12 +15,12 @@ hugeodp check --json >"$dir/check" || status=$?
 if [[ $HUGEODP_KERNEL == stock ]]; then
 	# rxe has base pages only; mlx5 has the flag for memory of the pool
 	ok "check: the kernel limits it" json "$dir/check" \
-		"v[0]['verdict'] in ('no', 'limited') and 'kernel' in v[0]['advice'] and
-		 $status == (3 if v[0]['verdict'] == 'no' else 0)"
+		"(v[0]['verdict'] in ('no', 'limited') and 'kernel' in v[0]['advice'] and
+		 $status == (3 if v[0]['verdict'] == 'no' else 0))"
 else
 	ok "check: yes, and no advice" json "$dir/check" \
-		"v[0]['verdict'] == 'yes' and 'by the kernel' in v[0]['reason'] and 'advice' not in v[0] and
-		 $status == 0"
+		"(v[0]['verdict'] == 'yes' and 'by the kernel' in v[0]['reason'] and
+		 'advice' not in v[0] and $status == 0)"
 fi
 
 hugeodp info --json >"$dir/info"
