@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -11,6 +13,44 @@
 #include "stock.h"
 #include "stock_mrs.h"
 
+const char *stock_module_dir = "/sys/module";
+
+/* Whether a module is not the one that was built with the kernel; false if it is part of it. */
+static bool is_out_of_tree(int dir, const char *module)
+{
+	char path[300], taint[32] = "";
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/taint", module);
+	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOENT;
+	len = read(fd, taint, sizeof(taint) - 1);
+	close(fd);
+	return len < 0 || strchr(taint, 'O');
+}
+
+/* The RDMA core and all modules that use it, such as ib_uverbs and the drivers. */
+static bool modules_are_in_tree(void)
+{
+	int dir = open(stock_module_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir < 0 ? -1 : openat(dir, "ib_core/holders", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *holders = fd < 0 ? NULL : fdopendir(fd);
+	bool good = dir >= 0 && !is_out_of_tree(dir, "ib_core");
+	const struct dirent *entry;
+
+	while (good && holders && (entry = readdir(holders)))
+		good = *entry->d_name == '.' || !is_out_of_tree(dir, entry->d_name);
+	if (holders)
+		closedir(holders);
+	else if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	return good;
+}
+
 bool hugetlb_flag_is_safe(const char *release)
 {
 	unsigned int major, minor;
@@ -20,7 +60,10 @@ bool hugetlb_flag_is_safe(const char *release)
 		return false;
 	if (sscanf(release, "%u.%u", &major, &minor) != 2)
 		return false;
-	return major < 6 || (major == 6 && minor < 16);
+	/* 2.6 is what a process with the personality UNAME26 gets from any kernel */
+	if (major < 3 || major > 6 || (major == 6 && minor >= 16))
+		return false;
+	return modules_are_in_tree();
 }
 
 int stock_caps(struct ibv_context *context, struct device_caps *caps)

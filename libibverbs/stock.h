@@ -28,9 +28,13 @@ uint64_t stock_sizes(const struct device_caps *caps, uint64_t addr, uint64_t len
 int stock_register(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
 		   const struct device_caps *caps, struct ibv_mr **mr);
 
+/* The directory with the modules of the kernel; the unit tests replace it. */
+extern const char *stock_module_dir;
+
 /*
  * Whether MRs of several blocks are correct with IBV_ACCESS_HUGETLB: Linux 6.16 and later map all
- * blocks but the first to the wrong memory.
+ * blocks but the first to the wrong memory. The release says nothing about RDMA modules that were
+ * built outside of the kernel's tree, which can be newer.
  */
 bool hugetlb_flag_is_safe(const char *release);
 

@@ -2,7 +2,11 @@
 /* Page size requests on a kernel without the series. */
 #include "fake.h"
 
+#include <ftw.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +31,8 @@ static int setup(void **state)
 {
 	range_proc_self = RECORDED "/linux-7.3";
 	thp_dir = RECORDED "/thp-always";
+	/* a kernel with all drivers built in */
+	stock_module_dir = RECORDED;
 	fake_setup(state);
 	fake_kernel(FAKE_STOCK);
 	fake.driver_id = MLX5;
@@ -154,6 +160,8 @@ static void releases(void **state)
 		{ "5.14.0-503.el9.x86_64", false },
 		{ "5.15.0-306.177.4.el9uek.x86_64", false },
 		{ "6.4.0-150700.53-default", false },
+		/* from any kernel, under setarch --uname-2.6 */
+		{ "2.6.78", false },
 		{ "", false },
 		{ "six", false },
 	};
@@ -162,6 +170,59 @@ static void releases(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(hugetlb_flag_is_safe(cases[i].release), cases[i].right);
+}
+
+/* A directory like /sys/module in which a driver uses ib_core. */
+static char modules[] = "/tmp/test_stock.XXXXXX";
+
+static void write_module(const char *name, const char *taint)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", modules, name);
+	mkdir(path, 0700);
+	strcat(path, "/taint");
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(taint, file);
+	fclose(file);
+}
+
+static int remove_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void out_of_tree_modules(void **state)
+{
+	char path[96];
+
+	(void)state;
+	fake.release = "6.15.11-amd64";
+	assert_non_null(mkdtemp(modules));
+	stock_module_dir = modules;
+	write_module("ib_core", "\n");
+	snprintf(path, sizeof(path), "%s/ib_core/holders", modules);
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/driver");
+	assert_int_equal(mkdir(path, 0700), 0);
+	write_module("driver", "E\n");
+	write_module("other", "OE\n");
+	granted(HUGETLB, 4 * M, FAKE_2M, 21);
+	write_module("driver", "OE\n");
+	refused(HUGETLB, 4 * M, FAKE_2M, EOPNOTSUPP);
+	granted(HUGETLB, 2 * M, FAKE_2M, 21);
+	write_module("driver", "\n");
+	granted(HUGETLB, 4 * M, FAKE_2M, 21);
+	write_module("ib_core", "O\n");
+	refused(HUGETLB, 4 * M, FAKE_2M, EOPNOTSUPP);
+	/* nothing is known */
+	assert_int_equal(nftw(modules, remove_file, 4, FTW_DEPTH | FTW_PHYS), 0);
+	refused(HUGETLB, 4 * M, FAKE_2M, EOPNOTSUPP);
 }
 
 /* The flag is only correct for memory of the hugetlb pool. */
@@ -352,6 +413,7 @@ int main(void)
 		cmocka_unit_test_setup(one_block, setup),
 		cmocka_unit_test_setup(two_blocks, setup),
 		cmocka_unit_test_setup(releases, setup),
+		cmocka_unit_test_setup(out_of_tree_modules, setup),
 		cmocka_unit_test_setup(memory, setup),
 		cmocka_unit_test_setup(series_without_device, setup),
 		cmocka_unit_test_setup(modules_without_device, setup),
