@@ -138,8 +138,9 @@ is_state() { [ "$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status")" = "$2" ];
 start bash -c "$waits" "$dir/go"
 kill -USR1 $pid
 check "a signal for the program" until_true grep -q USR1 "$dir/out"
-check "the command line of the program appears once" \
-	[ "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cF 'echo USR1' )" = 1 ]
+check "the command line is that of the program" grep -qF 'echo USR1' "/proc/$child/cmdline"
+# shellcheck disable=SC2016
+check "... and does not appear a second time" bash -c '! grep -qF "echo USR1" "/proc/$0/cmdline"' $pid
 kill -STOP "$child"
 check "the program stops: the command stops as well" until_true is_state $pid T
 kill -CONT $pid
