@@ -63,10 +63,15 @@ static void text_counts(FILE *out, const struct counts *counts)
 			fprintf(out, "hugeodp:   %" PRIu64 " blocks of %s mapped at the end\n",
 				counts->blocks[i], size_text(i, size));
 	}
-	fprintf(out,
-		"hugeodp:   %" PRIu64 " on-demand regions deregistered: %" PRIu64
-		" faults, %" PRIu64 " blocks invalidated, %" PRIu64 " changes of page size\n",
-		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
+	fprintf(out, "hugeodp:   %" PRIu64 " on-demand regions deregistered", counts->deregistered);
+	if (counts->known)
+		fprintf(out,
+			": %" PRIu64 " faults, %" PRIu64 " blocks invalidated, %" PRIu64
+			" changes of page size",
+			counts->faults, counts->invalidated, counts->renegotiations);
+	else if (counts->deregistered)
+		fputs("; this kernel does not count their faults", out);
+	fputc('\n', out);
 }
 
 /* The text in place of the counts, or NULL. */
@@ -174,26 +179,33 @@ static void json_report(FILE *out, const struct counts *counts)
 		separator = ", ";
 	}
 	fputc('}', out);
-	json_by_shift(out, "blocks_mapped", counts->blocks);
-	fprintf(out,
-		", \"deregistered\": %" PRIu64 ", \"faults\": %" PRIu64
-		", \"pages_invalidated\": %" PRIu64 ", \"renegotiations\": %" PRIu64,
-		counts->deregistered, counts->faults, counts->invalidated, counts->renegotiations);
+	fprintf(out, ", \"deregistered\": %" PRIu64, counts->deregistered);
+	if (counts->known || !counts->deregistered) {
+		json_by_shift(out, "blocks_mapped", counts->blocks);
+		fprintf(out,
+			", \"faults\": %" PRIu64 ", \"pages_invalidated\": %" PRIu64
+			", \"renegotiations\": %" PRIu64,
+			counts->faults, counts->invalidated, counts->renegotiations);
+	}
 	json_ranges(out, counts);
 	if (note_of(counts))
 		fprintf(out, ", \"note\": \"%s\"", note_of(counts));
 	fprintf(out, "}\n");
 }
 
-/* "%p" in the path is replaced by the process number. */
+/* Each "%p" in the path is replaced by the process number. */
 static void report_name(char *name, size_t room, const char *path, pid_t pid)
 {
-	const char *mark = strstr(path, "%p");
+	const char *mark;
+	size_t len = 0;
 
-	if (mark)
-		snprintf(name, room, "%.*s%d%s", (int)(mark - path), path, pid, mark + 2);
-	else
-		snprintf(name, room, "%s", path);
+	while ((mark = strstr(path, "%p")) && len < room) {
+		len += (size_t)snprintf(name + len, room - len, "%.*s%d", (int)(mark - path), path,
+					pid);
+		path = mark + 2;
+	}
+	if (len < room)
+		snprintf(name + len, room - len, "%s", path);
 }
 
 /* One write(2) if possible, as other processes may append too. Returns 0 or an errno value. */

@@ -47,7 +47,8 @@ struct counts {
 	uint64_t upgraded[64]; /* by page shift */
 	uint64_t declined[DECLINED_KINDS];
 	uint64_t small[COUNTS_REASONS];
-	uint64_t deregistered; /* regions that the members up to renegotiations count for */
+	uint64_t deregistered; /* on-demand regions */
+	uint64_t known;	       /* those of them that the members up to renegotiations count for */
 	uint64_t blocks[64];   /* mapped when deregistered, by size */
 	uint64_t faults;
 	uint64_t invalidated;

@@ -192,6 +192,12 @@ void report_work(const struct ibv_mr_odp_attr *attr)
 	take_lock();
 	counts = counts_of_mine();
 	counts->deregistered++;
+	/* without the kernel, counters are 0 because they are not known */
+	if (attr->source != IBV_ODP_SOURCE_KERNEL) {
+		release_lock();
+		return;
+	}
+	counts->known++;
 	for (shift = 0; shift < 64; shift++)
 		counts->blocks[shift] += attr->blocks[shift];
 	counts->faults += attr->faults;

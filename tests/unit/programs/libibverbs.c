@@ -19,6 +19,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 				unsigned int access)
 {
 	struct ibv_mr *mr = calloc(1, sizeof(*mr));
+	static uint32_t handle;
 
 	(void)iova;
 	(void)access;
@@ -28,6 +29,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 	mr->pd = pd;
 	mr->addr = addr;
 	mr->length = length;
+	mr->handle = ++handle;
 	puts(COPY ": reg");
 	return mr;
 }
