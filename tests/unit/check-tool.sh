@@ -207,6 +207,15 @@ check "completion of a command" [ "$(completion hugeodp ex)" = explain ]
 check "completion of a program" [ "$(completion hugeodp explain -- sha256su | sort -u)" = sha256sum ]
 check "completion after an equals sign" [ "$(completion hugeodp info --color = al)" = always ]
 check "completion of sizes contains no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,4K ]
+check "completion of a program's arguments" [ "$(cd "$dir" && touch argument && completion hugeodp run -s 2M ls arg)" = argument ]
+check "completion of the report's file" [ "$(cd "$dir" && completion hugeodp run --report = arg)" = argument ]
+offset() { # word...: where the completion of bash-completion takes over
+	bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+		_command_offset() { echo "$1"; }; _hugeodp' bash "$tools/hugeodp.bash" "$@"
+}
+check "completion of a program by its own" [ "$(offset hugeodp run ls --al)" = 2 ]
+check "... after options" [ "$(offset hugeodp run --sizes = 2M -s any --all ls --al)" = 8 ]
+check "... after --" [ "$(offset hugeodp explain -- ls --al)" = 3 ]
 check "completion of an option" [ "$(completion hugeodp run --rep)" = --report ]
 check "completion of a value" [ "$(completion hugeodp info --color a | tr '\n' ' ')" = "auto always " ]
 exit "$failed"
