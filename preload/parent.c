@@ -122,8 +122,11 @@ static bool take_children(const struct parent *parent, siginfo_t *end)
 			*end = info;
 			return true;
 		}
-		/* the shell takes the terminal when its own child stops; SIGCONT is passed on */
-		if (info.si_code == CLD_STOPPED)
+		/*
+		 * Job control: the shell takes the terminal when its own child stops, and continues
+		 * both. A program that is stopped by SIGSTOP may be continued alone.
+		 */
+		if (info.si_code == CLD_STOPPED && info.si_status != SIGSTOP)
 			raise(SIGSTOP);
 	}
 }

@@ -36,8 +36,17 @@ static int make_memory(void)
 {
 	int fd = memfd_create("hugeodp", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
+	int high;
+
 	/* before Linux 6.3 */
-	return fd < 0 ? memfd_create("hugeodp", MFD_CLOEXEC | MFD_ALLOW_SEALING) : fd;
+	if (fd < 0)
+		fd = memfd_create("hugeodp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* the command may have been started without a standard stream */
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	close(fd);
+	return high;
 }
 
 /* No process may make the others fault by truncating the memory. */

@@ -152,9 +152,10 @@ check "the command line is that of the program" grep -qF 'echo USR1' "/proc/$chi
 # shellcheck disable=SC2016
 check "... and does not appear a second time" bash -c '! grep -qF "echo USR1" "/proc/$0/cmdline"' $pid
 kill -STOP "$child"
-check "the program stops: the command stops as well" until_true is_state $pid T
-kill -CONT $pid
-check "... and both continue" until_true is_state "$child" S
+check "the program is stopped" until_true is_state "$child" T
+check "... and the command still waits for it" is_state $pid S
+kill -CONT "$child"
+check "... and it continues" until_true is_state "$child" S
 kill -TERM $pid
 status=0
 wait $pid || status=$?
@@ -188,6 +189,41 @@ while True:
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 print(f"# status {status}: {text!r}")
 sys.exit(status != 41)
+PROGRAM
+
+check "job control of a shell: stopped, continued, interrupted" python3 - "$hugeodp" <<'PROGRAM'
+import os, pty, select, sys, time
+
+pid, terminal = pty.fork()
+if not pid:
+    os.environ["PS1"] = "$ "
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+text = b""
+def expect(what):
+    global text
+    end = time.monotonic() + 60
+    while what not in text:
+        if time.monotonic() > end or not select.select([terminal], [], [], 60)[0]:
+            sys.exit(f"# no {what!r} in {text!r}")
+        text += os.read(terminal, 4096)
+    text = text.split(what, 1)[1]
+def send(what):
+    os.write(terminal, what)
+
+expect(b"$ ")
+send(b"%s run --report -- sh -c 'echo rea\"\"dy; read x; echo got $x; read x'\n" % sys.argv[1].encode())
+expect(b"ready\r\n")
+send(b"\x1a")
+expect(b"Stopped")
+send(b"fg\n")
+expect(b"fg\r\n")
+send(b"input\n")
+expect(b"got input\r\n")
+send(b"\x03")
+expect(b"$ ")
+send(b"echo status $?\n")
+expect(b"status 130")
+send(b"exit\n")
 PROGRAM
 
 echo "# nothing is left"
@@ -241,6 +277,13 @@ import signal, subprocess, sys
 def ignore(): signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 sys.exit(subprocess.run([sys.argv[1], "run", "--report=/dev/null", "sh", "-c", "exit 5"], preexec_fn=ignore).returncode != 5)
 PROGRAM
+rm -f "$dir/report"
+for stream in 0 1 2; do
+	# shellcheck disable=SC2016
+	bash -c 'eval "exec $0>&-"; exec "$@"' $stream \
+		"$hugeodp" run --report="$dir/report" -- "$dir/program" kill >"$dir/out" 2>"$dir/err" || true
+done
+check "without a standard stream: reported" [ "$(grep -c 'ended without exit' "$dir/report")" = 3 ]
 # shellcheck disable=SC2016
 check "no files may grow" bash -c 'ulimit -f 0; exec "$0" run --report=/dev/null -- true' "$hugeodp"
 exit "$failed"
