@@ -14,6 +14,7 @@
 #include "shared.h"
 
 static struct counts *count; /* valid only in the process whose number it holds */
+static bool seen;	     /* a registration, by this process or before it was forked */
 static bool is_shared;	     /* count is memory that hugeodp run can read */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;
@@ -106,6 +107,7 @@ static struct counts *counts_of_mine(void)
 	static struct counts own;
 	int err = errno;
 
+	seen = true;
 	if (count && count->pid == getpid())
 		return count;
 	count = place ? shared_claim(place) : NULL;
@@ -209,9 +211,7 @@ void report_work(const struct ibv_mr_odp_attr *attr)
 /* Without any call that was intercepted, libibverbs is of interest if the program opened it. */
 static void check_unseen(void)
 {
-	if (count && count->pid == getpid())
-		return;
-	if (!libibverbs_was_opened())
+	if (seen || !libibverbs_was_opened())
 		return;
 	take_lock();
 	counts_of_mine()->unseen = 1;

@@ -99,6 +99,11 @@ lines 1
 ends 0 "$dir/byhandle"
 said "loaded libibverbs, but no registration was seen"
 lines 1
+build "$dir/libplugin.so" -shared -fPIC -DPLUGIN program.c -L"$dir/a" -Wl,-rpath,"$dir/a" -l:libibverbs.so.1
+build "$dir/opens" -DOPENS main.c
+ends 0 "$dir/opens" "$dir/libplugin.so" fork
+check "... a child of a process that was reached is not reported" \
+	[ "$(grep -c 'no registration was seen' "$dir/err")" = 0 ]
 if build "$dir/static" -static -DSTATIC main.c 2>/dev/null; then
 	ends 0 "$dir/static"
 	said "was not reached: it is linked statically"

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Calls a library that uses libibverbs, linked (-DMIDDLE) or loaded (-DOPENS; "-" unloads it), or
- * calls libibverbs by functions of its handle (-DHANDLE), or does nothing (-DSTATIC).
+ * Calls a library that uses libibverbs, linked (-DMIDDLE) or loaded (-DOPENS; "-" unloads it,
+ * "fork" forks a child), or calls libibverbs by functions of its handle (-DHANDLE), or does nothing
+ * (-DSTATIC).
  */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #ifdef MIDDLE
 void plugin(void);
@@ -25,6 +28,12 @@ int main(int argc, char **argv)
 	int i;
 
 	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "fork")) {
+			if (!fork())
+				return 0;
+			wait(NULL);
+			continue;
+		}
 		if (!strcmp(argv[i], "-")) {
 			dlclose(handle);
 			continue;
