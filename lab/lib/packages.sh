@@ -115,7 +115,7 @@ deb_series() {
 deb_try() {
 	local suite=$1 root=$2 status=0
 	mkdir -p "$root/mnt/pyverbs"
-	cp -r "$TOP_DIR/README.md" "$TOP_DIR/packaging/tests/try.sh" "$root/mnt"
+	cp -r "$TOP_DIR/README.md" "$TOP_DIR"/packaging/tests/{check,try}.sh "$root/mnt"
 	cp -r "$TOP_DIR/pyverbs/tests" "$root/mnt/pyverbs"
 	part_vm --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt || status=$?
@@ -140,7 +140,7 @@ deb_dkms() {
 	source_require
 	debian_stock_require
 	step "building the modules of the package hugeodp-dkms" deb_dkms_install "$debs" "$root"
-	cp "$TOP_DIR/packaging/tests/try-dkms.sh" "$root/mnt"
+	cp "$TOP_DIR"/packaging/tests/{check,try-dkms}.sh "$root/mnt"
 	part_vm --kernel debian-stock --device none --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try-dkms.sh || status=$?
 	tally_tap packages-dkms "$status" /dev/null <"$RUN_DIR/out"

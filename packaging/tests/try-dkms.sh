@@ -7,21 +7,8 @@ set -uo pipefail
 
 release=$(uname -r)
 source=$(echo /usr/src/hugeodp-*)
-tests=0
-bad=0
-
-# check NAME COMMAND...
-check() {
-	local name=$1
-	shift
-	tests=$((tests + 1))
-	if "$@"; then
-		echo "ok $tests - $name"
-	else
-		echo "not ok $tests - $name"
-		bad=$((bad + 1))
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
 built() { dkms status -k "$release" | grep -q '^hugeodp.*: installed'; }
 
@@ -63,5 +50,4 @@ check "a kernel that is not installed is named" \
 check "headers of a kernel are needed" \
 	refuses 'no headers' "$source/kernel/modules/build" / /nowhere / /tmp/out
 check "removal leaves the distribution's modules" removed
-echo "1..$tests"
-[[ $bad == 0 ]]
+checked

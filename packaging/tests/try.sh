@@ -8,21 +8,8 @@
 set -uo pipefail
 
 source=$1
-tests=0
-bad=0
-
-# check NAME COMMAND...
-check() {
-	local name=$1
-	shift
-	tests=$((tests + 1))
-	if "$@"; then
-		echo "ok $tests - $name"
-	else
-		echo "not ok $tests - $name"
-		bad=$((bad + 1))
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
 # compile PROGRAM FILE: with the command of README.md
 compile() {
@@ -108,5 +95,4 @@ check "manual pages" pages
 check "the command" tool
 check "the tests of the Python package" python
 check "removed without a trace" removed
-echo "1..$tests"
-[[ $bad == 0 ]]
+checked
