@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <infiniband/verbs.h>
@@ -37,23 +36,36 @@ static const struct kernel_side sides[] = {
 	},
 };
 
-/* Read at most @room bytes of the mark. Returns the number of bytes, or a negative errno value. */
+static int open_retry(int dir, const char *path, int flags)
+{
+	int fd;
+
+	do {
+		fd = openat(dir, path, flags | O_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Read at most @room bytes of the mark. Returns the number of bytes, or a negative errno value. A
+ * thread may have the smallest stack there is, so no path is put together.
+ */
 static ssize_t read_mark(const struct ibv_device *device, char *text, size_t room)
 {
-	char path[IBV_SYSFS_PATH_MAX + sizeof("/" HUGEODP_MARK_FILE)];
+	int dir, fd;
 	ssize_t len;
-	int fd;
 
 	/* a provider that runs only in user space may have no folder in sysfs */
 	if (!device->ibdev_path[0])
 		return -ENOENT;
-	snprintf(path, sizeof(path), "%s/" HUGEODP_MARK_FILE, device->ibdev_path);
+	dir = open_retry(AT_FDCWD, device->ibdev_path, O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return dir;
 	/* not to wait for the other end, should something else be there than a regular file */
-	do {
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	} while (fd < 0 && errno == EINTR);
+	fd = open_retry(dir, HUGEODP_MARK_FILE, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	close(dir);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	do {
 		len = read(fd, text, room);
 	} while (len < 0 && errno == EINTR);
