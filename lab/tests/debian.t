@@ -19,7 +19,9 @@ inside() {
 		for module in "$@"; do
 			tree=in-tree
 			! grep -q O /sys/module/$module/taint || tree=out-of-tree
-			echo "$module $(modinfo -F filename $module | cut -d/ -f6) $tree"
+			file=$(modinfo -F filename $module)
+			file=${file#*/modules/*/}
+			echo "$module ${file%%/*} $tree"
 		done' bash "$@"
 	OUT=$(sed -E '1s/ 7\.3\.[0-9]+\+deb[0-9]+-amd64$/ RELEASE/' <<<"$OUT")
 }
