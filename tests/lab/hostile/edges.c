@@ -494,6 +494,36 @@ static void windows(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
+/*
+ * Pinned memory: of no length but not at the start of a page, which is one page; and with an iova that
+ * wraps around. What a driver cannot map it refuses, and the kernel has nothing to complain about.
+ */
+static void pinned(struct rig *rig, const void *arg)
+{
+	static _Alignas(4096) uint8_t mem[SZ_64K];
+	const struct {
+		const char *name;
+		size_t at, len;
+		uint64_t iova;
+	} edges[] = {
+		{ "no length", 1, 0, (uintptr_t)mem + 1 },
+		{ "an iova that wraps", 0, SZ_4K * 2, ~0ULL - SZ_4K + 1 },
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(edges); i++) {
+		struct ibv_mr *mr = ibv_reg_mr_iova(rig->pd, mem + edges[i].at, edges[i].len,
+						    edges[i].iova, ACCESS_ALL);
+		int err = mr ? 0 : errno;
+
+		/* rxe maps both, and no access is within them */
+		ok(err == EINVAL || (!err && rig->is_rxe), "%s: %s", edges[i].name,
+		   err ? strerror(err) : "registered");
+		if (mr)
+			is_errno(ibv_dereg_mr(mr), 0, "%s: deregistration", edges[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct mode *const whole[] = { &mode_odp, &mode_2m_4k, &mode_mixed_2m_4k };
@@ -509,6 +539,7 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
 		scenario(later(), windows, blocks[i], "windows, %s", blocks[i]->name);
 	scenario(later(), probes, NULL, "probe");
+	scenario(later(), pinned, NULL, "pinned");
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
 		scenario(later() * 2, implicit, whole[i], "implicit, %s", whole[i]->name);
 	/* what may end the kernel comes last */
