@@ -6,6 +6,23 @@
 #define PAGE_SHIFT_MIN 12
 #define PAGE_SHIFT_MAX 40
 
+static uint64_t queue_lists; /* bytes of page lists */
+
+static bool queue_alloc_list(struct queue *queue, uint64_t count)
+{
+	uint64_t bytes = count * sizeof(*queue->pages);
+
+	if (count > QUEUE_LISTS_MAX / sizeof(*queue->pages) ||
+	    bytes > QUEUE_LISTS_MAX - queue_lists)
+		return false;
+	queue->pages = calloc(count, sizeof(*queue->pages));
+	if (!queue->pages)
+		return false;
+	queue->page_count = count;
+	queue_lists += bytes;
+	return true;
+}
+
 bool queue_init_at(struct queue *queue, const uint8_t *pages, size_t pages_length,
 		   unsigned int log_page_size, uint64_t offset, uint64_t size)
 {
@@ -23,10 +40,8 @@ bool queue_init_at(struct queue *queue, const uint8_t *pages, size_t pages_lengt
 		return true;
 	if (needed > pages_length / 8)
 		return false;
-	queue->pages = calloc(needed, sizeof(*queue->pages));
-	if (!queue->pages)
+	if (!queue_alloc_list(queue, needed))
 		return false;
-	queue->page_count = needed;
 	for (i = 0; i < needed; i++)
 		queue->pages[i] = get_be64(pages + i * 8) & ~(uint64_t)0xfff;
 	return true;
@@ -58,9 +73,7 @@ bool queue_part(struct queue *part, const struct queue *whole, uint64_t offset, 
 	part->page_shift = whole->page_shift;
 	part->offset = offset & (page_size - 1);
 	part->size = size;
-	part->page_count = ((offset + size - 1) >> whole->page_shift) - first + 1;
-	part->pages = calloc(part->page_count, sizeof(*part->pages));
-	if (!part->pages)
+	if (!queue_alloc_list(part, ((offset + size - 1) >> whole->page_shift) - first + 1))
 		return false;
 	memcpy(part->pages, whole->pages + first, part->page_count * sizeof(*part->pages));
 	return true;
@@ -80,6 +93,8 @@ bool queue_address(const struct queue *queue, uint64_t offset, size_t length, ui
 
 void queue_release(struct queue *queue)
 {
+	if (queue->pages)
+		queue_lists -= queue->page_count * sizeof(*queue->pages);
 	free(queue->pages);
 	memset(queue, 0, sizeof(*queue));
 }

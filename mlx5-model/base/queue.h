@@ -4,6 +4,9 @@
 
 #include "base/dev.h"
 
+/* Bytes of page lists that the process keeps for all queues and umems of its devices, at most */
+#define QUEUE_LISTS_MAX (256u << 20)
+
 /*
  * From the page list of a command: log_page_size is relative to 4 KiB, page_offset in 1/64 pages.
  * Returns false if the list is too short for size or the numbers are invalid.

@@ -14,6 +14,8 @@ bool sg_add(struct sg *sg, uint8_t *host, size_t length)
 		sg->length += length;
 		return true;
 	}
+	if (sg->count == SG_PIECES_MAX)
+		return false;
 	if (sg->count == sg->room) {
 		size_t room = sg->room ? sg->room * 2 : 16;
 		struct sg_piece *pieces = realloc(sg->pieces, room * sizeof(*pieces));

@@ -13,13 +13,22 @@ struct sg_piece {
 	size_t length;
 };
 
+/*
+ * What one work request may cost. A message of DEV_MAX_MSG in pages of 4 KiB has 2^18 pieces, each found
+ * through at most CAPS_MAX_INDIRECTION + 1 entries; users can ask for lists of single bytes.
+ */
+#define SG_PIECES_MAX (1u << 19)
+#define SG_ENTRIES_MAX (1u << 21)
+
 struct sg {
+	unsigned int entries; /* of translation tables that were read for it */
 	struct sg_piece *pieces;
 	size_t count;
 	size_t room;
 	uint64_t length;
 };
 
+/* These two return false on ENOMEM, and for more than SG_PIECES_MAX pieces */
 bool sg_add(struct sg *sg, uint8_t *host, size_t length);
 bool sg_add_guest(struct dev *dev, struct sg *sg, uint64_t address, uint64_t length, bool write);
 void sg_release(struct sg *sg);

@@ -4,7 +4,9 @@
 #include "data/job.h"
 #include "data/recv.h"
 
+/* A queue pair's turn: the other ones, and messages from QEMU, wait until it is over */
 #define ENGINE_BATCH 64
+#define ENGINE_BATCH_BYTES (64u << 20)
 #define ENGINE_PACKET 4096u
 #define ENGINE_PACKETS_LOG 7
 #define ENGINE_POLL_NS 2000000u
@@ -30,19 +32,24 @@ static void engine_complete(struct job *job, enum cqe_opcode opcode)
 	cq_complete(job->dev, IFC_GET(qpc, job->qp->context, cqn_snd), &completion);
 }
 
-/* In the error state all posted WQEs complete, signaled or not */
+/*
+ * In the error state all posted WQEs complete, signaled or not. A driver that posts at the same time has
+ * the rest completed when the queue is polled again.
+ */
 static void engine_flush(struct dev *dev, struct qp *qp)
 {
 	struct job job = { .dev = dev, .qp = qp, .syndrome = SYNDROME_FLUSHED };
+	unsigned int blocks = 0;
 	uint16_t posted;
 
 	recv_flush(dev, qp);
-	while (qp_posted(dev, qp, true, &posted) && posted) {
+	while (blocks < 1u << qp->log_sq_size && qp_posted(dev, qp, true, &posted) && posted) {
 		wqe_read(dev, qp, &job.wqe);
 		if (job.wqe.blocks > posted)
 			job.wqe.blocks = posted;
 		engine_complete(&job, CQE_REQUESTER_ERROR);
 		engine_advance(qp, &job.wqe);
+		blocks += job.wqe.blocks;
 	}
 }
 
@@ -73,9 +80,10 @@ static enum job_result engine_execute(struct job *job)
 }
 
 /* JOB_DONE or JOB_FAILED: the WQE at the head ended */
-static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t posted)
+static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t posted,
+				   uint64_t *bytes)
 {
-	struct job job = { .dev = dev, .qp = qp };
+	struct job job = { .dev = dev, .qp = qp, .start = dev_now() };
 	enum job_result result;
 
 	if (!wqe_read(dev, qp, &job.wqe) || job.wqe.blocks > posted) {
@@ -85,6 +93,7 @@ static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t post
 		if (result == JOB_DONE || result == JOB_FAILED)
 			wqe_check(dev, qp, &job.wqe);
 	}
+	*bytes += job.local.length;
 	sg_release(&job.local);
 	sg_release(&job.remote);
 	if (result == JOB_WAIT || result == JOB_MORE)
@@ -105,17 +114,20 @@ static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t post
 bool engine_run(struct dev *dev, struct qp *qp)
 {
 	enum job_result result;
+	uint64_t bytes = 0;
 	unsigned int i;
 	uint16_t posted;
 
-	for (i = 0; i < ENGINE_BATCH && qp->state == QP_RTS && qp->stall == STALL_NONE; i++) {
+	for (i = 0; i < ENGINE_BATCH && bytes < ENGINE_BATCH_BYTES && qp->state == QP_RTS &&
+		    qp->stall == STALL_NONE;
+	     i++) {
 		if (!qp_posted(dev, qp, true, &posted)) {
 			qp_fail(dev, qp);
 			break;
 		}
 		if (!posted)
 			return false;
-		result = engine_step(dev, qp, posted);
+		result = engine_step(dev, qp, posted, &bytes);
 		/* what else there is to do comes before the rest of a message */
 		if (result == JOB_WAIT || result == JOB_MORE)
 			return result == JOB_MORE;

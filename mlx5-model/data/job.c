@@ -9,6 +9,7 @@
 #define JOB_POLL_NS 500000u
 #define JOB_TIMEOUT_MAX_NS 500000000u
 #define JOB_RNR_FOREVER 7
+#define JOB_PAUSE 8
 #define JOB_NAK_MAX_NS 2000000u  /* for page faults: many of them would make a run long */
 
 enum job_result job_failed(struct job *job, enum syndrome syndrome)
@@ -141,10 +142,13 @@ static bool job_peer_allows(const struct job *job, enum xlate_access access)
 	}
 }
 
+/* An attempt that took long comes again after several times as long, however short the timer is */
 static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
 {
+	uint64_t now = dev_now(), least = (now - job->start) * JOB_PAUSE;
+
 	job->qp->stall = stall;
-	job->qp->wake = dev_now() + ns;
+	job->qp->wake = now + (ns > least ? ns : least);
 	job->qp->retries++;
 	qp_wait(job->dev, job->qp);
 	return JOB_WAIT;

@@ -23,6 +23,7 @@ struct job {
 	struct dev *peer_dev; /* NULL until the peer is found */
 	struct qp *peer;
 	struct wqe wqe;
+	uint64_t start; /* of this attempt, in ns */
 	uint64_t skip;	/* bytes of the message that are committed */
 	uint64_t chunk; /* bytes to move in this attempt, at most */
 	uint64_t total; /* bytes of the message */

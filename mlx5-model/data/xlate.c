@@ -9,7 +9,6 @@
 #define MTT_FLAGS 7ull
 #define KSM_KEY 4
 #define KSM_ADDRESS 8
-#define WALK_BUDGET (1u << 22)
 
 /* A repeated pattern: this entry, then entries of {stride, bytes, key, address} */
 #define KLM_REPEAT_KEY 0x400u
@@ -20,7 +19,6 @@ struct walk {
 	struct sg *sg;
 	struct xlate_miss *miss;
 	bool write;
-	unsigned int *budget; /* entries left to read: mkeys can refer to each other in a loop */
 };
 
 static enum xlate_result walk_key(const struct walk *walk, const struct mkey *parent, uint32_t key,
@@ -35,9 +33,10 @@ static enum xlate_result walk_miss(const struct walk *walk, uint32_t key, uint64
 	return XLATE_FAULT;
 }
 
+/* Keys can refer to each other in a loop, and to the same bytes again and again */
 static bool walk_spend(const struct walk *walk)
 {
-	return *walk->budget && (*walk->budget)--;
+	return walk->sg->entries < SG_ENTRIES_MAX && ++walk->sg->entries;
 }
 
 static void walk_count(struct dev *dev, unsigned int page_shift)
@@ -281,9 +280,7 @@ enum xlate_result xlate(struct dev *dev, const struct xlate_origin *origin, uint
 			uint64_t address, uint64_t length, enum xlate_access access, struct sg *sg,
 			struct xlate_miss *miss)
 {
-	unsigned int budget = WALK_BUDGET;
 	const struct walk walk = {
-		.budget = &budget,
 		.dev = dev,
 		.origin = origin,
 		.sg = sg,
