@@ -14,6 +14,7 @@ struct fixture {
 	uint64_t memory[2];
 	uint32_t key[2];
 	bool ends; /* the driver answers with an error from now on */
+	unsigned int faults;
 };
 
 static int setup_scheme(void **state, enum dev_scheme scheme)
@@ -26,7 +27,7 @@ static int setup_scheme(void **state, enum dev_scheme scheme)
 	pair_init(&f.pair, &(struct dev_options){ .scheme = scheme, .fault_seed = 11,
 						  .strict = true }, 2, QP_RC);
 	for (i = 0; i < 2; i++) {
-		f.memory[i] = stand_alloc(f.pair.on[i], ROOM, 4096);
+		f.memory[i] = stand_alloc(f.pair.on[i], ROOM, ROOM);
 		f.key[i] = stand_register(f.pair.on[i], f.memory[i], ROOM, 12, false);
 		for (j = 0; j < ROOM; j++)
 			stand_at(f.pair.on[i], f.memory[i])[j] = j * 3 + j / 4096 + i;
@@ -62,10 +63,20 @@ static const struct qp *requester(struct fixture *f)
 static void map(struct fixture *f, unsigned int side, uint64_t from, uint64_t length, bool present)
 {
 	struct mkey *mkey = mkey_get(&f->pair.on[side]->dev, f->key[side]);
-	uint64_t i;
+	uint64_t size = 1ull << mkey->page_shift, i;
 
-	for (i = from / 4096; i < (from + length + 4095) / 4096 && i < ROOM / 4096; i++)
-		put_be64(mkey->xlt + 8 * i, present ? (f->memory[side] + i * 4096) | 3 : 0);
+	for (i = from / size; i < (from + length + size - 1) / size && i < ROOM / size; i++)
+		put_be64(mkey->xlt + 8 * i, present ? (f->memory[side] + i * size) | 3 : 0);
+}
+
+/* Gives the key pages of another size, between two parts of a message */
+static void resize(struct fixture *f, unsigned int side)
+{
+	struct mkey *mkey = mkey_get(&f->pair.on[side]->dev, f->key[side]);
+
+	map(f, side, 0, ROOM, false);
+	IFC_SET(mkc, mkey->context, log_page_size, 12 + f->faults % 5);
+	mkey_refresh(mkey);
 }
 
 /* What the kernel's driver does; it returns the offset of the pages in the memory */
@@ -77,8 +88,10 @@ static void serve(struct fixture *f, unsigned int side, const uint8_t *event)
 	bool last = true;
 
 	/* nothing reads what was moved, so it may go */
-	if (committed)
-		map(f, side, 0, (OFFSET + committed) & ~4095ull, false);
+	if (committed && ++f->faults % 4 == 0)
+		resize(f, side);
+	else if (committed > 65536)
+		map(f, side, 0, committed - 65536, false);
 	switch (event[3]) {
 	case 0:
 		assert_int_equal(get_be32(data), committed);
