@@ -28,7 +28,8 @@ static void usage(FILE *file)
 {
 	fputs("usage: mlx5-model --socket PATH... [--stats FILE]\n"
 	      "                  [--scheme transport|memory] [--delay SEED] [--faults SEED]\n"
-	      "                  [--cap NAME=VALUE]... [--fail [COMMAND:]N]... [--strict] [--trace]\n"
+	      "                  [--cap NAME=VALUE]... [--fail [COMMAND:]N]...\n"
+	      "                  [--strict] [--trace]\n"
 	      "Each socket is a device, in the order of their LIDs. A line \"ready\" on standard\n"
 	      "output means that all of them can be connected to.\n",
 	      file);

@@ -133,7 +133,7 @@ struct mkey {
 	unsigned int page_shift;
 	bool always_present; /* made without page-fault support: entries need no permission bits */
 	uint64_t xlt_size;   /* bytes */
-	uint64_t fresh;	     /* bytes of the table, from its start, written since the last use */
+	uint64_t fresh;	     /* bytes, from the table's start, written since the last use */
 	uint8_t *xlt;
 };
 

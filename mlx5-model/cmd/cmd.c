@@ -127,7 +127,7 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 		/* bytes 2 and 3 are the user context, 0 for the driver's own commands */
 		if (!get_be16(buffer + 2) &&
 		    (in_length < entry->in_size || out_length < entry->out_size))
-			strict_report(dev, "command %s with %zu bytes for %u, and %zu for a reply of %u",
+			strict_report(dev, "command %s has %zu bytes of %u, its reply %zu of %u",
 				      entry->name, in_length, entry->in_size, out_length,
 				      entry->out_size);
 		reserved_report(dev, "command", entry->name, entry->reserved, buffer);

@@ -17,8 +17,8 @@ static inline struct mkey *mkey_get(struct dev *dev, uint32_t key)
 /* Call after the context changed */
 void mkey_refresh(struct mkey *mkey);
 /*
- * Strict mode: what hardware requires of a key that is in use, and nothing here depends on. before is
- * what the key was until the UMR that changed it, NULL for a new key.
+ * Strict mode: what hardware requires of a key that is in use, and nothing here depends on. before
+ * is what the key was until the UMR that changed it, NULL for a new key.
  */
 void mkey_check(struct dev *dev, const struct mkey *mkey, const struct mkey *before);
 /*

@@ -18,23 +18,23 @@ struct mkey_limits {
 /* The logs of the least and of the largest page size, as drivers read the capabilities */
 static struct mkey_limits mkey_limits(const struct dev *dev, enum mkey_mode mode)
 {
-	const uint8_t *caps = dev->caps_general_2;
+#define CAP(field) IFC_GET(cmd_hca_cap_2, dev->caps_general_2, field)
 	struct mkey_limits limits = {
-		.least = IFC_GET(cmd_hca_cap_2, caps, log_min_mkey_entity_size),
-		.most = mode == MKEY_KSM ?
-				IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_fixed_buffer) :
-				IFC_GET(cmd_hca_cap_2, caps, max_mkey_log_entity_size_mtt),
+		.least = CAP(log_min_mkey_entity_size),
+		.most = CAP(max_mkey_log_entity_size_mtt),
 	};
 
-	if (mode == MKEY_KSM &&
-	    IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer_valid))
-		limits.least = IFC_GET(cmd_hca_cap_2, caps, min_mkey_log_entity_size_fixed_buffer);
+	if (mode == MKEY_KSM) {
+		limits.most = CAP(max_mkey_log_entity_size_fixed_buffer);
+		if (CAP(min_mkey_log_entity_size_fixed_buffer_valid))
+			limits.least = CAP(min_mkey_log_entity_size_fixed_buffer);
+	}
 	if (limits.least < MKEY_PAGE_LEAST)
 		limits.least = MKEY_PAGE_LEAST;
-	if (!limits.most || (limits.most > MKEY_PAGE_MOST &&
-			     !IFC_GET(cmd_hca_cap_2, caps, umr_log_entity_size_5)))
+	if (!limits.most || (limits.most > MKEY_PAGE_MOST && !CAP(umr_log_entity_size_5)))
 		limits.most = MKEY_PAGE_MOST;
 	return limits;
+#undef CAP
 }
 
 static const char *mkey_kind(const struct mkey *mkey)
@@ -105,9 +105,11 @@ static void mkey_check_table(struct dev *dev, const struct mkey *mkey)
 
 	if (!mkey->length64 && needed > table)
 		strict_report(dev,
-			      "mkey %#x: %#" PRIx64 " + %#" PRIx64 " with entries of 2^%u needs %" PRIu64
+			      "mkey %#x: %#" PRIx64 " + %#" PRIx64
+			      " with entries of 2^%u needs %" PRIu64
 			      " of them, its table has %" PRIu64,
-			      mkey->key, mkey->start, mkey->length, mkey->page_shift, needed, table);
+			      mkey->key, mkey->start, mkey->length, mkey->page_shift, needed,
+			      table);
 }
 
 /* Entries that a use of the key before this one has left */

@@ -16,7 +16,7 @@ bool uses_eq(struct dev *dev, uint32_t number);
 bool uses_cq(struct dev *dev, uint32_t number);
 bool uses_srq(struct dev *dev, uint32_t number);
 
-/* The status of a command that destroys this object: CMD_OK if it may, else one that it fails with */
+/* The status of a command that destroys this object: CMD_OK if it may */
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,
 			    bool (*uses)(struct dev *dev, uint32_t number));
 

@@ -33,8 +33,8 @@ static void engine_complete(struct job *job, enum cqe_opcode opcode)
 }
 
 /*
- * In the error state all posted WQEs complete, signaled or not. A driver that posts at the same time has
- * the rest completed when the queue is polled again.
+ * In the error state all posted WQEs complete, signaled or not. What a driver posts meanwhile
+ * may complete only when the queue is polled again.
  */
 static void engine_flush(struct dev *dev, struct qp *qp)
 {

@@ -20,10 +20,10 @@
 #define FAULT_EVENTS_MAX 3
 #define FAULT_PREFETCH_FEW 9
 #define FAULT_PREFETCH_MANY 600
-/* Tokens have 24 bits in the transport scheme. Of the 48 in the memory scheme all parts are used. */
+/* Tokens have 24 bits in the transport scheme. All parts of the memory scheme's 48 are used. */
 #define FAULT_TOKEN_MASK 0xffffff
 #define FAULT_TOKEN_MEMORY 0x800180010000ull
-/* Faults that are over and not answered: the driver never answers some of a queue pair that is gone */
+/* Faults that are over and not answered: those of a queue pair that is gone may never be */
 #define FAULT_OVER_MAX 16384
 
 static struct reported_fault **fault_bucket(struct dev *dev, uint64_t token)
@@ -167,8 +167,8 @@ static void fault_memory_event(struct dev *dev, uint32_t key, uint64_t token, ui
 }
 
 /*
- * One event for all that is missing; or, in a mix, some for a part of it, of which only the last lets
- * the driver resume. Returns the number of events.
+ * One event for all that is missing; or, in a mix, some for a part of it, of which only the last
+ * lets the driver resume. Returns the number of events.
  */
 static unsigned int fault_memory_events(struct dev *dev, const struct fault *fault, uint64_t token)
 {
@@ -229,7 +229,8 @@ static bool fault_announced(struct dev *dev, const struct qp *qp, enum fault_use
 }
 
 /* Sends the events of a fault and sets what the driver has to repeat in its answer */
-static void fault_report(struct dev *dev, const struct fault *fault, struct reported_fault *reported)
+static void fault_report(struct dev *dev, const struct fault *fault,
+			 struct reported_fault *reported)
 {
 	reported->answers = 1;
 	if (dev->options.scheme == SCHEME_MEMORY) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Page faults. A queue pair whose WQE meets an entry that is not present stops there, an event
- * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again. No byte was moved before that is
- * not committed, so running it again repeats nothing.
+ * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again. Only bytes that are committed
+ * were moved before, so running it again repeats nothing.
  *
  * The device that reports a fault keeps it by its token until the driver has answered its events. A
  * fault that is over before, as its queue pair is gone or its other end is, may still be answered.
@@ -43,8 +43,8 @@ struct fault {
 };
 
 /*
- * Stops qp of dev; reporter is the device whose translation has the hole. Returns false, and reports
- * it in strict mode, if page faults are not announced for this use of this service.
+ * Stops qp of dev; reporter is the device whose translation has the hole. Returns false, and
+ * reports it in strict mode, if page faults are not announced for this use of this service.
  */
 bool fault_raise(struct dev *dev, struct qp *qp, struct dev *reporter, const struct fault *fault);
 /* The queue pair was destroyed, or its state changed: a later resume has no effect. */

@@ -186,7 +186,7 @@ enum job_result job_fault_pending(struct job *job)
 	return result;
 }
 
-/* A page fault at the responder stops it. It may reply that it is not ready, if that can be repeated. */
+/* A page fault stops the responder. It may reply that it is not ready, if retries are left. */
 static bool job_fault_remote(struct job *job, const struct fault *fault)
 {
 	if (!fault_raise(job->dev, job->qp, job->peer_dev, fault))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * One attempt at one send WQE: at all of its message or, with a mix of page faults, at some packets of
- * it, after those that are committed.
+ * One attempt at one send WQE: at all of its message or, with a mix of page faults, at some packets
+ * of it, after those that are committed.
  */
 #ifndef MLX5_MODEL_JOB_H
 #define MLX5_MODEL_JOB_H
@@ -35,7 +35,7 @@ struct job {
 };
 
 enum job_result job_failed(struct job *job, enum syndrome syndrome);
-/* Translates this attempt's part of the data segments from here to the end of the WQE; sets total */
+/* Translates its part of the data segments, from here to the end of the WQE; sets total */
 enum job_result job_local(struct job *job, bool write);
 /* Translates the same part of the peer's memory, at address the operation as a whole */
 enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,

@@ -232,8 +232,8 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 	if (dev_fails(dev, DEV_FAIL_UMR))
 		return XLATE_DENIED;
 	if (!mkey || !umr_allowed(mkey, origin, &umr) || !umr_announced(dev, mkey, &umr)) {
-		strict_report(dev, "UMR of key %#x with flags %#x and mask %#" PRIx64 " refused", key,
-			      umr.flags, umr.mask);
+		strict_report(dev, "UMR of key %#x with flags %#x and mask %#" PRIx64 " refused",
+			      key, umr.flags, umr.mask);
 		return XLATE_DENIED;
 	}
 	if (!umr_fits(dev, mkey, &umr))

@@ -225,7 +225,7 @@ static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *m
 	return XLATE_DENIED;
 }
 
-/* What an indirect key may not refer to, or NULL. It gives no rights that the other key does not. */
+/* Why an indirect key may not refer to this one, or NULL if it may. It gives no rights to it. */
 static const char *walk_objection(const struct walk *walk, const struct mkey *parent,
 				  const struct mkey *mkey, uint32_t key)
 {

@@ -245,9 +245,11 @@ static void test_transitions(void **state)
 	stand_init(&b, NULL);
 	cq = stand_create_cq(&b);
 	qp = stand_create_qp(&b, &cq, QP_RC);
-	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_INIT2RTR_QP, NULL),
+			 CMD_BAD_RESOURCE_STATE);
 	stand_connect(&b, &qp, &qp);
-	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(stand_modify(&b, &qp, MLX5_CMD_OP_RST2INIT_QP, NULL),
+			 CMD_BAD_RESOURCE_STATE);
 	IFC_SET(query_qp_in, in, opcode, MLX5_CMD_OP_QUERY_QP);
 	IFC_SET(query_qp_in, in, qpn, qp.number);
 	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);

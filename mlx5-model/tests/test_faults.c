@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The mix of page faults: every kind occurs, and messages arrive whole under a driver that serves them. */
+/* The mix of page faults: every kind occurs, and messages arrive whole if a driver serves them. */
 #include "pair.h"
 
 #include "data/fault.h"
@@ -195,7 +195,7 @@ static void test_messages(void **state)
 	assert_int_equal(PAIR_TOTAL(p, bytes_out), (uint64_t)MESSAGES * LENGTH);
 }
 
-/* Errors end the message, also after events that are not the last; answers to the rest are no errors */
+/* Errors end the message, also after events that are not the last; the others may be answered */
 static void test_errors(void **state)
 {
 	static const enum syndrome expected[] = { SYNDROME_LOCAL_PROTECTION,

@@ -67,7 +67,7 @@ static void test_pieces(void **state)
 	assert_true(dev_now() - start < 20000000000ull);
 }
 
-/* An attempt that takes long, and finds no receive WQE, leaves time for others until the next one */
+/* An attempt that takes long and finds no receive WQE leaves time until the next one */
 static void test_pause(void **state)
 {
 	struct pair *p = *state;

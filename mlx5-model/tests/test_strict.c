@@ -186,7 +186,7 @@ static void test_resize(void **state)
 	assert_int_equal(reported(f), 0);
 }
 
-/* As the driver does for a dmabuf MR: clear the entries of the largest size, then set those after them */
+/* As for a dmabuf MR: the driver clears the entries of the largest size, then sets the others */
 static void test_resize_as_dmabuf(void **state)
 {
 	struct fixture *f = *state;
@@ -509,7 +509,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_beyond_table), TEST(test_units),	 TEST(test_resize),
 		TEST(test_resize_as_dmabuf), TEST(test_sizes), TEST(test_small_table),
-		TEST(test_leftovers), TEST(test_children), TEST(test_lifetimes), TEST(test_references),
+		TEST(test_leftovers), TEST(test_children), TEST(test_lifetimes),
+		TEST(test_references),
 		TEST(test_doorbells), TEST(test_umr_announced),
 	};
 
