@@ -250,7 +250,9 @@ struct object libibverbs_of(const void *caller)
 		.libibverbs = kept ? kept : &none,
 	};
 	take_lock();
-	if (cache.unloaded == search.unloaded && cache.count < OBJECTS && functions.dereg_mr)
+	/* code that was generated at run time is in no object */
+	if (search.end && cache.unloaded == search.unloaded && cache.count < OBJECTS &&
+	    functions.dereg_mr)
 		cache.objects[cache.count++] = object;
 	release_lock();
 	return object;
