@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "libibverbs.h"
 
@@ -116,6 +117,27 @@ static int check_object(struct dl_phdr_info *info, size_t size, void *arg)
 		copy_name(search->name, sizeof(search->name), info->dlpi_name);
 	}
 	return 0;
+}
+
+/*
+ * Find the object with the address. The names are too large for the smallest stack that a thread may
+ * have, and malloc() may be a function that registers memory. Returns NULL if there is no memory.
+ */
+static struct search *search_start(const void *addr)
+{
+	struct search *search = mmap(NULL, sizeof(*search), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (search == MAP_FAILED)
+		return NULL;
+	search->addr = (uintptr_t)addr;
+	dl_iterate_phdr(check_object, search);
+	return search;
+}
+
+static void search_end(struct search *search)
+{
+	munmap(search, sizeof(*search));
 }
 
 /* Look up all functions; @handle is RTLD_NEXT, or the caller's. */
@@ -233,44 +255,47 @@ bool libibverbs_was_opened(void)
 struct object libibverbs_of(const void *caller)
 {
 	static const struct libibverbs none;
-	struct search search = { .addr = (uintptr_t)caller };
+	struct object object = { .libibverbs = &none };
 	const struct libibverbs *kept;
 	struct libibverbs functions;
-	struct object object;
+	struct search *search;
 
 	if (find_cached((uintptr_t)caller, &object))
 		return object;
-	dl_iterate_phdr(check_object, &search);
-	find_libibverbs(&search, &functions);
+	search = search_start(caller);
+	if (!search)
+		return (struct object){ .libibverbs = &none };
+	find_libibverbs(search, &functions);
 	kept = keep_copy(&functions);
 	object = (struct object){
-		.start = search.start,
-		.end = search.end,
-		.libhugeodp = !strncmp(base_name(search.name), "libhugeodp.so", 13),
+		.start = search->start,
+		.end = search->end,
+		.libhugeodp = !strncmp(base_name(search->name), "libhugeodp.so", 13),
 		.libibverbs = kept ? kept : &none,
 	};
 	take_lock();
 	/* code that was generated at run time is in no object */
-	if (search.end && cache.unloaded == search.unloaded && cache.count < OBJECTS &&
+	if (search->end && cache.unloaded == search->unloaded && cache.count < OBJECTS &&
 	    functions.dereg_mr)
 		cache.objects[cache.count++] = object;
 	release_lock();
+	search_end(search);
 	return object;
 }
 
 void *libibverbs_next(const void *caller, const char *name)
 {
-	struct search search = { .addr = (uintptr_t)caller };
 	void *function = dlsym(RTLD_NEXT, name);
+	struct search *search = function ? NULL : search_start(caller);
 	void *handle;
 
-	if (!function) {
-		dl_iterate_phdr(check_object, &search);
-		handle = *search.name ? dlopen(search.name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
+	if (search) {
+		handle = *search->name ? dlopen(search->name, RTLD_NOLOAD | RTLD_LAZY) : NULL;
 		if (handle) {
 			function = dlsym(handle, name);
 			dlclose(handle);
 		}
+		search_end(search);
 	}
 	dlerror();
 	return function;
