@@ -27,7 +27,8 @@ vm_usage() {
 		  --kernel NAME    debian (default), debian-stock, hugeodp, stock or debug
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
-		                   scheme=memory, devices=2, lenient, delay=SEED, trace, log=FILE
+		                   scheme=memory, devices=2, lenient, delay=SEED, faults=SEED,
+		                   caps=NAME=VALUE, fail=N, fail=COMMAND:N, trace, log=FILE
 		  --share DIR      DIR read-only at /mnt/share
 		  --mem MIB        memory (3072)
 		  --smp N          processors (2)
