@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "ioctl.h"
+#include "uverbs/ioctl.h"
 #include "priv.h"
 #include "stock.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-#include "ioctl.h"
+#include "uverbs/ioctl.h"
 #include "priv.h"
 
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)

@@ -12,7 +12,7 @@
 #include <rdma/ib_user_hugeodp.h>
 
 #include "context_cache.h"
-#include "kernel_side.h"
+#include "uverbs/kernel_side.h"
 
 #define HUGEODP_EXPORT __attribute__((visibility("default")))
 

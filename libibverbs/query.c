@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <string.h>
 
-#include "ioctl.h"
+#include "uverbs/ioctl.h"
 #include "priv.h"
 #include "stock_mrs.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <stddef.h>
 
-#include "ioctl.h"
+#include "uverbs/ioctl.h"
 #include "provider.h"
 
 static const struct hugeodp_provider *const providers[] = {

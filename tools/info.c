@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <infiniband/hugeodp.h>
 
-#include "../libibverbs/kernel_side.h"
+#include "../libibverbs/uverbs/kernel_side.h"
 #include "../libibverbs/memory/thp.h"
 #include "../libibverbs/sizes.h"
 #include "../libibverbs/stock.h"

@@ -9,7 +9,7 @@
 #include <infiniband/verbs.h>
 #include <rdma/rdma_netlink.h>
 
-#include "../libibverbs/rdma_netlink.h"
+#include "../libibverbs/uverbs/rdma_netlink.h"
 #include "../libibverbs/sizes.h"
 #include "../preload/names.h"
 #include "tool.h"

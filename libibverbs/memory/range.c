@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "ioctl.h"
+#include "uverbs/ioctl.h"
 #include "memory/range.h"
 #include "memory/thp.h"
 #include "memory/vmas.h"

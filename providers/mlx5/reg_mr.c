@@ -4,7 +4,7 @@
  * Registering first and changing the page sizes afterwards would build tables of
  * base pages, in the kernel and in the device, only to discard them.
  */
-#include "ioctl.h"
+#include "uverbs/ioctl.h"
 #include "priv.h"
 #include "provider.h"
 

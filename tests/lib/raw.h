@@ -10,7 +10,7 @@
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
-#include "../../libibverbs/kernel_side.h"
+#include "../../libibverbs/uverbs/kernel_side.h"
 
 #define RAW_ATTRS 16
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "../../libibverbs/driver_id.h"
+#include "../../libibverbs/uverbs/driver_id.h"
 
 #define THREADS 16
 

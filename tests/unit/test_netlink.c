@@ -7,7 +7,7 @@
 #include <linux/netlink.h>
 #include <rdma/rdma_netlink.h>
 
-#include "../../libibverbs/rdma_netlink.h"
+#include "../../libibverbs/uverbs/rdma_netlink.h"
 
 static int ask(uint32_t *id)
 {
