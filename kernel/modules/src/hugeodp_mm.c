@@ -104,7 +104,9 @@ static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
 			return -EINTR;
 		if (done == -ENOMEM)
 			return -ENOMEM;
-		if (done <= 0)
+		if (!done || done == -EAGAIN || done == -EBUSY)
+			return -EBUSY;
+		if (done < 0)
 			return hugeodp_fault_error(mm, addr, write);
 		addr += (unsigned long)done << PAGE_SHIFT;
 		nr -= (unsigned long)done;
@@ -122,7 +124,8 @@ static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
  * user space such that a fatal signal ends it, and refuses hidden memory.
  *
  * Return: 0; -EFAULT if there is no memory, or no device may see it; -EPERM if it
- *	   may be read, but not written; -EINTR; -ENOMEM
+ *	   may be read, but not written; -EBUSY if it is worth another try;
+ *	   -EINTR; -ENOMEM
  */
 int hugeodp_fault_in(struct mm_struct *mm, const struct hmm_range *range)
 {
