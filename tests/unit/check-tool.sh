@@ -7,20 +7,8 @@
 set -euo pipefail
 
 hugeodp=$1 tools=$2
-dir=$(mktemp -d)
-trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$dir"' EXIT
-failed=0
-
-check() { # what condition...
-	local what=$1
-	shift
-	if "$@"; then
-		echo "ok: $what"
-	else
-		echo "not ok: $what"
-		failed=1
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=checks.sh
+source "$(dirname "$0")/checks.sh"
 
 # the command line that runs the command, if any
 via=()

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Helpers of the check-*.sh scripts that run programs under "hugeodp run": a copy of libibverbs
-# that needs no device, and programs that use it. The scripts set include and cc, and read failed.
+# Helpers of the check-*.sh scripts, which read failed; and of those that run programs under "hugeodp
+# run", which set include and cc: a copy of libibverbs that needs no device, and programs that use it.
 # shellcheck disable=SC2034,SC2154
 
 dir=$(mktemp -d)
