@@ -10,25 +10,10 @@ clients_packages() {
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP_DIR/tests/clients/packages" | paste -sd,
 }
 
-# Sets CLIENTS_ROOT to the root without anything of ours, made first if needed
+# Sets CLIENTS_ROOT to the root without anything of ours
 clients_root_require() {
-	local key
-	key=$({
-		echo "$CLIENTS_SUITE"
-		clients_packages
-		sed -n '/^deb_root()/,/^}/p' "$LAB_DIR/lib/packages.sh"
-	} | hash_text)
-	CLIENTS_ROOT=$CACHE_DIR/debroot/clients-$key
-	cache_use "$CLIENTS_ROOT" && return 0
-	host_require
-	lock clients
-	if [[ ! -d $CLIENTS_ROOT ]]; then
-		run_dir_create
-		step "making a root with RDMA programs (Debian $CLIENTS_SUITE)" \
-			deb_root "$CLIENTS_SUITE" "$RUN_DIR/new" "$(clients_packages)"
-		cache_add "$CLIENTS_ROOT"
-	fi
-	unlock clients
+	deb_root_cached clients 'with RDMA programs' "$CLIENTS_SUITE" "$(clients_packages)"
+	CLIENTS_ROOT=$DEB_CACHED
 }
 
 # clients_make WORK: a copy of the root that shares its files, with ours in it, in WORK/root

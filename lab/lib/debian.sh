@@ -122,34 +122,13 @@ debian_stock_require() {
 	unlock kernel-debian-stock
 }
 
-debian_headers_packages() {
-	echo "make,patch,xz-utils,gcc-14,libc6-dev,linux-headers-$1=$(<"$SOURCE/version")"
-}
-
-debian_headers_make() {
-	deb_root "$DEBIAN_HEADERS_SUITE" "$1" "$2" "deb $(apt_mirror) $SOURCE_SUITE main"
-}
-
 # Sets HEADERS_ROOT to the root that has the headers of the kernel RELEASE and the compiler that
-# belongs to them, made first if needed
+# belongs to them
 debian_headers_require() {
-	local packages key
-	packages=$(debian_headers_packages "$1")
-	key=$({
-		echo "$packages"
-		declare -f debian_headers_make deb_root
-	} | hash_text)
-	HEADERS_ROOT=$CACHE_DIR/debroot/headers-$key
-	cache_use "$HEADERS_ROOT" && return 0
-	host_require
-	lock headers
-	if [[ ! -d $HEADERS_ROOT ]]; then
-		run_dir_create
-		step "making a root with the headers of Debian's kernel" \
-			debian_headers_make "$RUN_DIR/new" "$packages"
-		cache_add "$HEADERS_ROOT"
-	fi
-	unlock headers
+	deb_root_cached headers "with the headers of Debian's kernel" "$DEBIAN_HEADERS_SUITE" \
+		"make,patch,xz-utils,gcc-14,libc6-dev,linux-headers-$1=$(<"$SOURCE/version")" \
+		"$SOURCE_SUITE"
+	HEADERS_ROOT=$DEB_CACHED
 }
 
 # Names of the files that the modules are made of, NUL-separated

@@ -33,25 +33,40 @@ deb_build_packages() {
 	} | grep -vx 'dh-sequence-.*' | paste -sd,
 }
 
-# Sets DEB_ROOT to the root in which packages for SUITE are built, made first if needed
-deb_root_require() {
-	local suite=$1 key
-	key=$({
-		echo "$suite"
-		deb_build_packages "$suite"
-		sed -n '/^deb_root()/,/^}/p' "$LAB_DIR/lib/packages.sh"
+# deb_root_make DIR SUITE PACKAGES [SUITE...]: the packages may also come from the other suites
+deb_root_make() {
+	local dir=$1 suite=$2 packages=$3 mirror sources
+	mirror=$(apt_mirror)
+	shift 3
+	sources=("${@/#/deb $mirror }")
+	sources=("${sources[@]/%/ main}")
+	deb_root "$suite" "$dir" "$packages" "${sources[@]}"
+}
+
+# deb_root_cached NAME WHAT SUITE PACKAGES [SUITE...]: sets DEB_CACHED to such a root, made first if
+# needed. NAME is one of its own for each kind of root, WHAT says what it is for.
+deb_root_cached() {
+	local name=$1 what=$2
+	shift 2
+	DEB_CACHED=$CACHE_DIR/debroot/$name-$({
+		printf '%s\n' "$@"
+		declare -f deb_root deb_root_make
 	} | hash_text)
-	DEB_ROOT=$CACHE_DIR/debroot/$suite-$key
-	cache_use "$DEB_ROOT" && return 0
+	cache_use "$DEB_CACHED" && return 0
 	host_require
-	lock "debroot-$suite"
-	if [[ ! -d $DEB_ROOT ]]; then
+	lock "debroot-$name"
+	if [[ ! -d $DEB_CACHED ]]; then
 		run_dir_create
-		step "making a root to build packages in (Debian $suite)" \
-			deb_root "$suite" "$RUN_DIR/new" "$(deb_build_packages "$suite")"
-		cache_add "$DEB_ROOT"
+		step "making a root $what (Debian $1)" deb_root_make "$RUN_DIR/new" "$@"
+		cache_add "$DEB_CACHED"
 	fi
-	unlock "debroot-$suite"
+	unlock "debroot-$name"
+}
+
+# Sets DEB_ROOT to the root in which packages for SUITE are built
+deb_root_require() {
+	deb_root_cached "$1" 'to build packages in' "$1" "$(deb_build_packages "$1")"
+	DEB_ROOT=$DEB_CACHED
 }
 
 # What packages are made of
