@@ -82,10 +82,11 @@ static int hugeodp_fault_error(struct mm_struct *mm, unsigned long addr,
 static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
 			     unsigned long nr, bool write)
 {
+	/* HMM takes a page that NUMA balancing watches for one that is not there. */
+	unsigned int flags = FOLL_HONOR_NUMA_FAULT | (write ? FOLL_WRITE : 0);
 	struct page *pages[HUGEODP_FAULT_BATCH];
-	int locked = 1;
+	int locked, ret;
 	long done, i;
-	int ret;
 
 	while (nr) {
 		ret = mmap_read_lock_killable(mm);
@@ -94,8 +95,7 @@ static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
 		locked = 1;
 		done = get_user_pages_remote(mm, addr,
 					     min(nr, HUGEODP_FAULT_BATCH),
-					     write ? FOLL_WRITE : 0, pages,
-					     &locked);
+					     flags, pages, &locked);
 		if (locked)
 			mmap_read_unlock(mm);
 		for (i = 0; i < done; i++)
