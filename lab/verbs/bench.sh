@@ -59,6 +59,7 @@ verb_bench() {
 	mkdir -p "$RUN_DIR/bench" "$dir"
 	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe
 	bench_rxe "${kernels[1]}" "$quick" "${both[@]}"
+	bench_as "${kernels[0]}"
 	bench_boot rxe-seconds --accel tcg --kernel "${kernels[0]}" --hugepages 64 -- \
 		"${BENCH_AS[@]}" "$BENCH/perftest.sh" "$rounds"
 	for kernel in "${kernels[@]}"; do
