@@ -669,9 +669,13 @@ int ib_odp_look(struct ib_odp_look *look)
 			continue;
 		if (ret || !look->fault)
 			return ret;
-		/* What was faulted in since the last look may be gone again. */
-		if (look->seq != faulted_at && effort == ODP_FAULT_REST &&
-		    time_before(jiffies, deadline))
+		/*
+		 * What was faulted in since the last look may be gone again, and
+		 * a look does not notice what goes while it is under way.
+		 */
+		if (effort >= ODP_FAULT_REST && time_before(jiffies, deadline) &&
+		    (look->seq != faulted_at ||
+		     mmu_interval_check_retry(look->notifier, look->seq)))
 			effort = ODP_FAULT_WANTED;
 		faulted_at = look->seq;
 		if (effort == ODP_EFFORTS)
