@@ -12,17 +12,17 @@ for part in common host progress accel; do
 	source "$LAB_DIR/lib/$part.sh"
 done
 
-vm() { lab run --device none --mem 1024 --hugepages 0 --kernel stock "$@"; }
+vm() { lab run --device none --mem 1024 --hugepages 0 --kernel debian-stock "$@"; }
 
 # the first machine of a kernel may have to wait until it is built, which is reported as well
 vm --accel tcg -- true
 vm --accel tcg -- true
 is 'emulation: status' "$STATUS" 0
-is 'emulation: printed' "$ERR" 'lab: the machine: kernel stock, device none, accelerator tcg'
+is 'emulation: printed' "$ERR" 'lab: the machine: kernel debian-stock, device none, accelerator tcg'
 vm --accel kvm -- true
 if [[ $STATUS == 0 ]]; then
 	is 'KVM, which works: printed' "$ERR" \
-		'lab: the machine: kernel stock, device none, accelerator kvm'
+		'lab: the machine: kernel debian-stock, device none, accelerator kvm'
 else
 	ok 'KVM, which does not work: reason' grep -q '^lab: .*KVM does not work on this host: ' "$TAP_DIR/err"
 fi

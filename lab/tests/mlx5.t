@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
-vm() { lab run --device mlx5 --mem 1024 --hugepages 0 --kernel stock "$@"; }
+vm() { lab run --device mlx5 --mem 1024 --hugepages 0 --kernel debian-stock "$@"; }
 not() { ! "$@"; }
 
 # shellcheck disable=SC2016 # expanded in the machine
@@ -27,7 +27,7 @@ is 'counters of both in the log' "$(grep -c '^commands ' "$TAP_DIR/log")" 2
 
 # the stock kernel writes misaligned entries for more than one huge page
 wrong() {
-	lab run --device mlx5 --kernel stock "$@" -- /usr/libexec/hugeodp/tests/odp-corruption-stock.t
+	lab run --device mlx5 --kernel debian-stock "$@" -- /usr/libexec/hugeodp/tests/odp-corruption-stock.t
 }
 wrong
 is 'what hardware may not accept: status' "$STATUS" 70
@@ -57,7 +57,7 @@ start() {
 	started=$TAP_DIR/started
 	: >"$started"
 	set -m
-	env --default-signal "$LAB" run --device mlx5 --mem 1024 --hugepages 0 --kernel stock -- \
+	env --default-signal "$LAB" run --device mlx5 --mem 1024 --hugepages 0 --kernel debian-stock -- \
 		bash -c 'echo started; exec sleep 1000' >"$started" 2>"$TAP_DIR/err" &
 	pid=$!
 	set +m

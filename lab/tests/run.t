@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
-vm() { lab run --device none --mem 1024 --hugepages 0 --kernel stock "$@"; }
+vm() { lab run --device none --mem 1024 --hugepages 0 --kernel debian-stock "$@"; }
 
 # shellcheck disable=SC2016 # literally
 arguments=('two words' "it's \"quoted\"" '$HOME `id` \ *' $'new\nline\n' '' '--' 'ü')
@@ -17,7 +17,7 @@ ok 'arguments arrive as they are' cmp "$TAP_DIR/wanted" "$TAP_DIR/out"
 # shellcheck disable=SC2016 # expanded in the machine
 vm -- bash -c 'echo out; echo err >&2; echo "$HUGEODP_LAB $HUGEODP_KERNEL $HUGEODP_DEVICE"; exit 42'
 is 'exit status' "$STATUS" 42
-is 'standard output' "$OUT" $'out\n1 stock none'
+is 'standard output' "$OUT" $'out\n1 debian-stock none'
 is 'standard error, after the line about the machine' "$(sed '1s/^lab: the machine: .*/-/' <<<"$ERR")" \
 	$'-\nerr'
 
@@ -34,7 +34,7 @@ vm --share "$TAP_DIR/share" -- bash -c \
 	'cat "/mnt/share/file, with comma" && ! touch /mnt/share/new 2>/dev/null'
 is 'shared directory, read-only' "$STATUS:$OUT" 0:hello
 
-lab run --kernel stock -- bash -c 'cat /sys/class/infiniband/rxe[01]/ports/1/state
+lab run --kernel debian-stock -- bash -c 'cat /sys/class/infiniband/rxe[01]/ports/1/state
 	grep HugePages_Total /proc/meminfo'
 is 'rxe is active, huge pages are there' "$(tr -s ' \n' ' ' <<<"$OUT")" \
 	'4: ACTIVE 4: ACTIVE HugePages_Total: 256 '
