@@ -141,11 +141,11 @@ part_label() {
 }
 
 part_lab() {
-	part_label lab hugeodp rxe : --mem 4608 --gigapages 1
+	part_label lab debian rxe : --mem 4608 --gigapages 1
 	# a machine in which tables for all that is registered would not fit
-	part_label lab-small hugeodp rxe-small : --mem 2048 --hugepages 0
+	part_label lab-small debian rxe-small : --mem 2048 --hugepages 0
 	# of the part hostile, what takes seconds
-	part_label lab-quick hugeodp rxe-quick : --mem 4096
+	part_label lab-quick debian rxe-quick : --mem 4096
 }
 
 # The mlx5 driver in both page-fault schemes, with delays of the device
