@@ -355,7 +355,7 @@ static void fault_release(struct dev *dev, const struct reported_fault *reported
 	qp->fault_failed = error;
 	dev->stats.page_faults_resumed++;
 	dev->stats.page_faults_failed += error;
-	/* a requester that was told to try again does so by its timer */
+	/* the timer of a requester that got a NAK repeats the request */
 	if (qp->stall != STALL_FAULT)
 		return;
 	qp->stall = STALL_NONE;

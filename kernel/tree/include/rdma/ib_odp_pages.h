@@ -31,8 +31,8 @@ struct ib_uverbs_odp_state;
 /* Bytes that ib_umem_odp_map_and_lock() can do at a time. */
 #define IB_ODP_MAP_MAX SZ_64K
 /*
- * Memory that is being invalidated is no reason to fail, unless that goes on
- * for long: HMM waits for HMM_RANGE_DEFAULT_TIMEOUT this many times.
+ * A fault in memory that is being invalidated fails only if that goes on for
+ * long: HMM waits for HMM_RANGE_DEFAULT_TIMEOUT this many times.
  */
 #define IB_ODP_MAX_BUSY 10
 
@@ -144,8 +144,8 @@ struct ib_odp_charge {
 };
 
 /*
- * An error pointer. Whatever is no errno would be an address that the caller takes
- * for an object, so it is a bug that has to end here.
+ * An error pointer. The caller would take a number that is not an errno for the
+ * address of an object, so warn, and return -EIO instead.
  */
 static inline void *ib_odp_err_ptr(int err)
 {

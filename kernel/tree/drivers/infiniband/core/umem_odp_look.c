@@ -7,7 +7,7 @@
  * otherwise. A block is one page if it lies within one leaf of the page tables
  * or within one folio, aligned to its size, all of it present. How the CPU maps
  * a folio does not matter. Folios that happen to be neighbours do not count:
- * physical addresses are none of the business of a user. The permissions of a
+ * a user must not learn physical addresses. The permissions of a
  * block are the weakest in it.
  *
  * All of this sits on hmm_range_fault(). A look asks it for one page of a block
@@ -301,7 +301,7 @@ struct odp_window {
 static bool odp_good(const struct ib_odp_look *look, unsigned long pfn,
 		     unsigned long page)
 {
-	/* A block is no less than any of its pages. */
+	/* A block must not grant less than its page does. */
 	unsigned long want = HMM_PFN_VALID |
 			     (look->write ? HMM_PFN_WRITE :
 					    page & HMM_PFN_WRITE);
@@ -613,9 +613,8 @@ static int odp_fault_block(struct ib_odp_look *look, u64 addr,
 }
 
 /*
- * One effort for each block that needs it, and to which it may be of use: what is
- * in a smaller folio is not the block whatever is done. Returns whether there was
- * one.
+ * One effort for each block that needs it. Memory in a smaller folio is left out:
+ * no fault makes it the block. Returns whether there was one.
  */
 static int odp_fault_blocks(struct ib_odp_look *look, enum odp_effort effort)
 {
@@ -740,7 +739,7 @@ static bool odp_vma_provides(struct vm_area_struct *vma, u64 start, u64 end,
 
 /*
  * Blocks of this size for all of [@start, @end)? With @reserved, address space
- * that has no memory yet is no obstacle.
+ * that has no memory yet is accepted.
  */
 static bool odp_provided(struct mm_struct *mm, u64 start, u64 end,
 			 unsigned int shift, bool reserved)

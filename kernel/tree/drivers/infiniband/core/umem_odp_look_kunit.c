@@ -235,7 +235,7 @@ static void agree_mixed(struct kunit *test, u64 sizes, const char *what)
 					       is_block(t, at, __ffs64(sizes)),
 					       "%s: %llx is missing", what, at);
 		KUNIT_EXPECT_TRUE_MSG(test, is_block(t, b->addr, b->shift),
-				      "%s: %lx is no block", what, b->addr);
+				      "%s: %lx is not a block", what, b->addr);
 		larger = sizes & ~((BIT_ULL(b->shift) << 1) - 1);
 		for (; larger; larger &= larger - 1)
 			KUNIT_EXPECT_FALSE_MSG(test,

@@ -14,8 +14,8 @@
  * ib_umem_odp_fault_in - let all of an ODP umem have memory
  * @umem_odp: the umem
  *
- * Nothing is mapped for the device, and that memory is not made of blocks of the
- * umem's size is no error yet.
+ * Nothing is mapped for the device. Memory that is not made of blocks of the
+ * umem's size is accepted here.
  *
  * Return: 0; -EFAULT if there is a hole, or memory that may not be accessed as the
  *	   MR wants it; -EBUSY if it is being invalidated all the time; -EINTR; -ENOMEM

@@ -85,7 +85,7 @@ static void odp_dirty_blocks(const struct ib_odp_block *block, unsigned long nr)
 
 /*
  * The table for blocks of @sizes. A umem that may only be read from never has
- * anything to mark dirty, whatever the CPU may do with the pages.
+ * anything to mark dirty, even if the CPU writes to the pages.
  */
 static int odp_alloc_table(const struct ib_umem_odp *umem_odp, u64 sizes,
 			   struct ib_odp_tables *tables)

@@ -400,7 +400,7 @@ static void odp_put(struct ib_odp_table *table, const struct odp_chunk *chunk,
  * @nr: number of blocks, all inside of the table
  * @spare: memory for a chunk
  *
- * Blocks that are HMM_PFN_VALID take the place of whatever is there. If a chunk
+ * Blocks that are HMM_PFN_VALID replace the entries that are there. If a chunk
  * is missing for which @spare is of the wrong size, that size is put there, and
  * the caller has to replace the memory and to try again. Memory that was used is
  * no longer in @spare.

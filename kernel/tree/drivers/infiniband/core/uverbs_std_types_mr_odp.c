@@ -72,14 +72,14 @@ static int copy_blocks(struct uverbs_attr_bundle *attrs, u16 id,
 }
 
 /**
- * uverbs_reg_mr_odp_check - look at the request before an MR is registered
+ * uverbs_reg_mr_odp_check - check the request before an MR is registered
  * @attrs: attributes of UVERBS_METHOD_REG_MR
  * @ib_dev: the device
  * @access_flags: enum ib_access_flags
  * @user_va: the MR is plain user memory
  *
- * The driver reads the request itself; this makes sure that one which it would
- * not even look at is no silent success.
+ * The driver reads the request itself. A driver that does not know requests would
+ * ignore it, so refuse it here.
  *
  * Return: 0 or an error
  */
