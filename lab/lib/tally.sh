@@ -24,23 +24,39 @@ tally_check() {
 }
 
 # tally_tap PART STATUS ALLOWED <OUTPUT: the output of prove -v and its exit status. A skipped
-# test is a failed one unless a line of the file ALLOWED is its name.
+# test is a failed one unless a line of the file ALLOWED is its name. So is a file whose results are not
+# as many as its plan says.
 tally_tap() {
-	local part=$1 status=$2 allowed=$3 line file='' name failed=0
+	local part=$1 status=$2 allowed=$3 line file='' plan='' points=0 name failed=0
 	while IFS= read -r line; do
 		case $line in
 		*.t' ..'*)
+			tally_plan "$part/$file" "$plan" "$points" || failed=1
 			file=${line%%.t ..*}
 			file=${file##*/}
-			[[ $line != *' skipped: '* ]] || tally_skip "$part/$file" "$allowed" || failed=1
+			plan='' points=0
+			if [[ $line == *' skipped: '* ]]; then
+				plan=0
+				tally_skip "$part/$file" "$allowed" || failed=1
+			fi
 			continue
 			;;
-		'ok '[0-9]* | 'not ok '[0-9]*) ;;
+		1..[0-9]*)
+			plan=${line#1..}
+			plan=${plan%%[!0-9]*}
+			continue
+			;;
+		'Bail out!'* | 'Bailout called.'*)
+			tally fail "$part/$file: $line"
+			failed=1
+			continue
+			;;
+		'ok '[0-9]* | 'not ok '[0-9]*) points=$((points + 1)) ;;
 		*) continue ;;
 		esac
 		name=$part/$file:${line#*ok }
 		case $line in
-		'not ok '*'# TODO'*) tally skip "$name" ;;
+		'not ok '*'# '[Tt][Oo][Dd][Oo]*) tally skip "$name" ;;
 		'not ok '*)
 			tally fail "$name"
 			failed=1
@@ -49,9 +65,25 @@ tally_tap() {
 		*) tally pass "$name" ;;
 		esac
 	done
-	if [[ $status != 0 && $failed == 0 ]]; then
+	tally_plan "$part/$file" "$plan" "$points" || failed=1
+	if [[ $failed == 0 && -z $file ]]; then
+		tally fail "$part: no test ran, status $status"
+	elif [[ $failed == 0 && $status != 0 ]]; then
 		tally fail "$part: ended with status $status"
 	fi
+}
+
+# tally_plan FILE PLAN POINTS: before the first file there is neither
+tally_plan() {
+	[[ $1 != */ || $3 != 0 ]] || return 0
+	if [[ -z $2 ]]; then
+		tally fail "$1 (ended before its plan, after $3 results)"
+	elif [[ $2 != "$3" ]]; then
+		tally fail "$1 ($3 results, not $2)"
+	else
+		return 0
+	fi
+	return 1
 }
 
 tally_skip() {

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# What the lab makes of the output of tests: nothing that is missing, unexpected or cut off passes.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+source "$(dirname "$0")/tap.sh"
+LAB_DIR=$(dirname "$LAB")
+for part in common tally; do
+	# shellcheck source=/dev/null
+	source "$LAB_DIR/lib/$part.sh"
+done
+# shellcheck disable=SC2034 # of tally.sh
+RUN_DIR=$TAP_DIR
+say() { :; }
+
+# tap STATUS LINE...: the tally of these lines, a word for each result; with its names in $TAP_DIR/tally
+tap() {
+	local status=$1
+	shift
+	: >"$TAP_DIR/tally"
+	printf '%s\n' "$@" >"$TAP_DIR/lines"
+	echo 'p/a:2 - listed' >"$TAP_DIR/allowed"
+	tally_tap p "$status" "$TAP_DIR/allowed" <"$TAP_DIR/lines"
+	cut -d' ' -f1 "$TAP_DIR/tally" | paste -sd' '
+}
+
+is 'all pass' "$(tap 0 'x/a.t ..' 'ok 1 - one' '# a comment' 'ok 2 - two' '1..2')" 'pass pass'
+is 'the plan first' "$(tap 0 'x/a.t ..' '1..1' 'ok 1 - one')" pass
+is 'one fails' "$(tap 1 'x/a.t ..' 'ok 1 - one' 'not ok 2 - two' '1..2')" 'pass fail'
+is 'one fails with status 0' "$(tap 0 'x/a.t ..' 'not ok 1 - one' '1..1')" fail
+is 'all pass, but not the status' "$(tap 7 'x/a.t ..' 'ok 1 - one' '1..1')" 'pass fail'
+is 'to be done: fails' "$(tap 0 'x/a.t ..' 'not ok 1 - one # TODO later' '1..1')" skip
+is 'to be done: passes' "$(tap 0 'x/a.t ..' 'ok 1 - one # TODO later' '1..1')" pass
+is 'skipped, and not listed' "$(tap 0 'x/a.t ..' 'ok 1 - one # SKIP why' '1..1')" fail
+is 'skipped, and listed' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'ok 2 - listed # SKIP why' '1..2')" 'pass skip'
+is 'a whole file skipped' "$(tap 0 'x/a.t .. skipped: why')" fail
+is 'fewer results than the plan' "$(tap 0 'x/a.t ..' '1..3' 'ok 1 - one' 'ok 2 - two')" 'pass pass fail'
+is 'more of them' "$(tap 0 'x/a.t ..' '1..1' 'ok 1 - one' 'ok 2 - two')" 'pass pass fail'
+is 'no plan' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'x/b.t ..' 'ok 1 - one' '1..1')" 'pass fail pass'
+ok 'no plan: named' grep -qx 'fail p/a (ended before its plan, after 1 results)' "$TAP_DIR/tally"
+is 'no result at all' "$(tap 0 'x/a.t ..' 'x/b.t ..' 'ok 1 - one' '1..1')" 'fail pass'
+is 'the last one is cut off' "$(tap 0 'x/a.t ..' 'ok 1 - one' '1..1' 'x/b.t ..' 'ok 1')" 'pass pass fail'
+is 'a test gives up' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'Bail out! no memory' '1..1')" 'pass fail'
+is 'a test gives up, as prove reports it' \
+	"$(tap 255 'x/a.t ..' 'ok 1 - one' '1..1' 'Bailout called.  Further testing stopped:  x')" 'pass fail'
+is 'nothing at all' "$(tap 0 '')" fail
+is 'nothing at all, and a status' "$(tap 1 '')" fail
+done_testing
