@@ -541,7 +541,10 @@ static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
 	return mixed;
 }
 
-/* No page fault finds the MR yet. The umem is the caller's on error. */
+/*
+ * The umem is the MR's from now on, in case of an error, too. No page fault finds
+ * the mkey of the MR yet, but one may find that of a child, and the MR by it.
+ */
 static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 					     struct ib_umem_odp *umem_odp,
 					     int access_flags, bool snapshot)
@@ -551,14 +554,17 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 	int err;
 
 	mixed = mlx5r_mixed_alloc(umem_odp);
-	if (!mixed)
+	if (!mixed) {
+		ib_umem_odp_release(umem_odp);
 		return ERR_PTR(-ENOMEM);
+	}
 	mixed->snapshot = snapshot;
 	mr = mlx5_mr_cache_alloc(to_mdev(pd->device), access_flags,
 				 MLX5_MKC_ACCESS_MODE_KSM,
 				 ALIGN(mixed->entries, 4));
 	if (IS_ERR(mr)) {
 		kvfree(mixed);
+		ib_umem_odp_release(umem_odp);
 		return mr == ERR_PTR(-EAGAIN) ? ERR_PTR(-ENOMEM) : mr;
 	}
 	mr->mmkey.type = MLX5_MKEY_MR;
@@ -577,9 +583,6 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 	if (!err)
 		err = mlx5r_mixed_enable(mr);
 	if (err) {
-		mlx5r_mixed_dereg(mr);
-		mlx5r_mixed_release(mr);
-		mr->umem = NULL;
 		mlx5_ib_dereg_mr(&mr->ibmr, NULL);
 		return ib_odp_err_ptr(err);
 	}
@@ -605,10 +608,8 @@ struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
 	int err;
 
 	mr = mlx5r_mixed_create(pd, umem_odp, access_flags, true);
-	if (IS_ERR(mr)) {
-		ib_umem_odp_release(umem_odp);
+	if (IS_ERR(mr))
 		return mr;
-	}
 	err = mlx5r_store_odp_mkey(to_mdev(pd->device), &mr->mmkey,
 				   mlx5r_pd_context(pd));
 	if (!err)
@@ -646,15 +647,11 @@ struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
 					   u64 length)
 {
 	struct ib_umem_odp *umem_odp;
-	struct mlx5_ib_mr *mr;
 
 	umem_odp = ib_umem_odp_alloc_mixed_child(mlx5r_mixed_umem(imr), start,
 						 length);
 	if (IS_ERR(umem_odp))
 		return ERR_CAST(umem_odp);
-	mr = mlx5r_mixed_create(imr->ibmr.pd, umem_odp, imr->access_flags,
-				false);
-	if (IS_ERR(mr))
-		ib_umem_odp_release(umem_odp);
-	return mr;
+	return mlx5r_mixed_create(imr->ibmr.pd, umem_odp, imr->access_flags,
+				  false);
 }
