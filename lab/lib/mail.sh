@@ -53,6 +53,28 @@ mail_kernel_doc() {
 	[[ -z $out ]] || { echo "$out" && return 1; }
 }
 
+# What the series changes, for a processor of 32 bits: it compiles, and no new file has a warning
+mail_build_i386() {
+	local tree=$RUN_DIR/i386 make option status=0
+	cp -al "$SOURCE/tree" "$tree"
+	cp -r --remove-destination "$RUN_DIR/want/." "$tree/"
+	make=(make -C "$tree" O=obj ARCH=i386 -j"$(nproc)" CC='ccache gcc' HOSTCC='ccache gcc')
+	"${make[@]}" -s defconfig
+	for option in INFINIBAND INFINIBAND_USER_ACCESS INFINIBAND_ON_DEMAND_PAGING MLX5_CORE MLX5_CORE_EN \
+		MLX5_INFINIBAND KUNIT INFINIBAND_ODP_KUNIT_TEST; do
+		"$tree/scripts/config" --file "$tree/obj/.config" -e "$option"
+	done
+	"${make[@]}" -s olddefconfig
+	grep -qx CONFIG_INFINIBAND_ODP_KUNIT_TEST=y "$tree/obj/.config" || return
+	"${make[@]}" W=1 mm/hmm.o drivers/infiniband/core/ drivers/infiniband/hw/mlx5/ \
+		>"$RUN_DIR/i386.log" 2>&1 || status=$?
+	mail_new_sources | sed 's,^\./,,' >"$RUN_DIR/new"
+	if [[ $status != 0 ]] || grep -F 'warning:' "$RUN_DIR/i386.log" | grep -Ff "$RUN_DIR/new"; then
+		tail -n 40 "$RUN_DIR/i386.log"
+		return 1
+	fi
+}
+
 # mail_each: one result for each mail and each exception
 mail_each() {
 	local state name status=0
@@ -129,6 +151,7 @@ mail_test() {
 	done
 	tally_check series/same-as-lab mail_same
 	tally_check series/kernel-doc mail_kernel_doc
+	tally_check series/i386 mail_build_i386
 	tally_check series/syzkaller "$TOP_DIR/kernel/syzkaller/check" "$SOURCE/tree"
 	mail_each
 }
