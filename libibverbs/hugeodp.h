@@ -232,6 +232,22 @@ struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 	__asm__("hugeodp_reg_mr_ex");
 
 /**
+ * hugeodp_reg_mr - Register a memory region with a page size request
+ * @pd: protection domain
+ * @attr: description of the MR. The function adds IBV_REG_MR_MASK_ODP and
+ *        IBV_REG_MR_MASK_ADDR to comp_mask.
+ * @size: sizeof(*attr) in the caller
+ *
+ * The same as ibv_reg_mr_ex() with a request, but without a cast: it reads no
+ * byte after @size.
+ *
+ * Return: as ibv_reg_mr_ex(). Also EINVAL if @attr is NULL or @size is too small
+ * for page_sizes, and EOPNOTSUPP if a member that is newer than the library is not 0.
+ */
+struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *attr,
+			      size_t size);
+
+/**
  * ibv_mr_page_shift - Page shift of an ODP MR
  * @mr: any MR
  *
@@ -242,7 +258,7 @@ int ibv_mr_page_shift(struct ibv_mr *mr);
 
 /**
  * ibv_query_mr_odp - Query the current state of an ODP MR
- * @mr: any MR
+ * @mr: any MR, or a struct with its context and handle
  * @attr: filled in; bytes after the end of this release's struct are set to zero
  * @size: sizeof(*attr) in the caller
  *
@@ -258,7 +274,8 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
 
 /**
  * ibv_modify_mr_odp - Change the accepted page sizes of a live ODP MR
- * @mr: an ODP MR; work requests may be using it
+ * @mr: an ODP MR, or a struct with its context and handle; work requests may be
+ *	using it
  * @page_sizes: accepted page sizes, bit mask in bytes; 0 means any size
  * @flags: enum ibv_odp_flags
  *

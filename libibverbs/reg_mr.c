@@ -110,18 +110,13 @@ static int register_request(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp
 	return err == EOPNOTSUPP ? register_then_modify(provider, pd, request, mr) : err;
 }
 
-HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request)
 {
-	const struct ibv_mr_init_attr_odp *request;
+	const struct ibv_mr_init_attr *attr = &request->base;
 	struct device_caps caps;
 	struct ibv_mr *mr;
 	int err;
 
-	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
-		return hugeodp_upstream_reg_mr_ex(pd, attr);
-
-	/* the mask bit guarantees this */
-	request = (const struct ibv_mr_init_attr_odp *)attr;
 	err = validate(request);
 	if (!err)
 		err = check_device(pd->context, request, &caps);
@@ -134,4 +129,31 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr
 	else
 		err = stock_register(pd, request, iova_of(attr), &caps, &mr);
 	return err ? hugeodp_err_ptr(err) : mr;
+}
+
+HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
+		return hugeodp_upstream_reg_mr_ex(pd, attr);
+	/* the mask bit guarantees this */
+	return register_odp(pd, (const struct ibv_mr_init_attr_odp *)attr);
+}
+
+HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd,
+					     const struct ibv_mr_init_attr_odp *attr, size_t size)
+{
+	const unsigned char *bytes = (const unsigned char *)attr;
+	struct ibv_mr_init_attr_odp request = { 0 };
+	size_t i;
+
+	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_init_attr_odp, page_sizes))
+		return hugeodp_err_ptr(EINVAL);
+	/* a member of a later release that this one cannot respect */
+	for (i = sizeof(request); i < size; i++) {
+		if (bytes[i])
+			return hugeodp_err_ptr(EOPNOTSUPP);
+	}
+	memcpy(&request, attr, size < sizeof(request) ? size : sizeof(request));
+	request.base.comp_mask |= IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
+	return register_odp(pd, &request);
 }

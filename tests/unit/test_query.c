@@ -25,6 +25,26 @@ static void mr_fields(void **state)
 	assert_int_equal(attr.reserved, 0);
 }
 
+/* Context and handle identify the MR. */
+static void mr_by_handle(void **state)
+{
+	struct ibv_mr mr = { .context = &fake_context, .handle = FAKE_MR_HANDLE };
+	struct ibv_mr_odp_attr attr;
+
+	(void)state;
+	assert_int_equal(ibv_query_mr_odp(&mr, &attr, sizeof(attr)), 0);
+	assert_int_equal(attr.blocks_mapped, 3);
+	assert_int_equal(ibv_mr_page_shift(&mr), 21);
+	assert_int_equal(ibv_modify_mr_odp(&mr, FAKE_2M, 0), 0);
+	mr.handle++;
+	assert_int_equal(ibv_query_mr_odp(&mr, &attr, sizeof(attr)), ENOENT);
+	assert_int_equal(ibv_mr_page_shift(&mr), -ENOENT);
+	assert_int_equal(ibv_modify_mr_odp(&mr, FAKE_2M, 0), ENOENT);
+	fake_kernel(FAKE_STOCK);
+	mr = (struct ibv_mr){ .context = &fake_context, .handle = FAKE_MR_HANDLE };
+	assert_int_equal(ibv_query_mr_odp(&mr, &attr, sizeof(attr)), EOPNOTSUPP);
+}
+
 static void device_fields(void **state)
 {
 	struct ibv_device_odp_attr attr;
@@ -151,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(mr_fields, fake_setup),
+		cmocka_unit_test_setup(mr_by_handle, fake_setup),
 		cmocka_unit_test_setup(device_fields, fake_setup),
 		cmocka_unit_test_setup(mr_sizes, fake_setup),
 		cmocka_unit_test_setup(device_sizes, fake_setup),

@@ -2,6 +2,7 @@
 /* Registration with a page size request. */
 #include "fake.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #define ADDR ((void *)(uintptr_t)0x7f0000200000)
@@ -296,6 +297,62 @@ static void kernel_without_series(void **state)
 	expect_refused(&request, EOPNOTSUPP);
 }
 
+/* Structs of other sizes than this release's: no byte after the size is read. */
+static void typed(void **state)
+{
+	const size_t full = sizeof(struct ibv_mr_init_attr_odp);
+	const size_t smallest = offsetof(struct ibv_mr_init_attr_odp, flags);
+	union {
+		struct ibv_mr_init_attr_odp request;
+		unsigned char bytes[sizeof(struct ibv_mr_init_attr_odp) + 24];
+	} in;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(smallest, 136);
+	assert_null(hugeodp_reg_mr(&fake_pd, NULL, full));
+	assert_int_equal(errno, EINVAL);
+	for (size = 0; size <= sizeof(in); size++) {
+		struct ibv_mr_init_attr_odp *part;
+
+		memset(&in, 0, sizeof(in));
+		in.request = good_request();
+		in.request.base.comp_mask = 0;
+		/* of its own, so that a sanitizer sees a byte too many */
+		part = malloc(size ? size : 1);
+		assert_non_null(part);
+		memcpy(part, &in, size);
+		fake.nreg = 0;
+		errno = 0;
+		if (size < smallest) {
+			assert_null(hugeodp_reg_mr(&fake_pd, part, size));
+			assert_int_equal(errno, EINVAL);
+			assert_int_equal(fake.nreg, 0);
+		} else {
+			assert_ptr_equal(hugeodp_reg_mr(&fake_pd, part, size), &fake_mr);
+			assert_int_equal(fake.nreg, 1);
+			assert_int_equal(part->base.comp_mask, 0);
+		}
+		free(part);
+		if (size <= full)
+			continue;
+		in.bytes[size - 1] = 1;
+		fake.nreg = 0;
+		assert_null(hugeodp_reg_mr(&fake_pd, &in.request, size));
+		assert_int_equal(errno, EOPNOTSUPP);
+		assert_int_equal(fake.nreg, 0);
+	}
+	/* the rest is checked as in ibv_reg_mr_ex() */
+	in.request = good_request();
+	in.request.reserved = 1;
+	assert_null(hugeodp_reg_mr(&fake_pd, &in.request, full));
+	assert_int_equal(errno, EINVAL);
+	in.request.reserved = 0;
+	in.request.base.comp_mask = 1ULL << 40;
+	assert_null(hugeodp_reg_mr(&fake_pd, &in.request, full));
+	assert_int_equal(errno, EINVAL);
+}
+
 /* As by a shift in an int, a shift in place of a size, or a size in KiB */
 static void impossible_sizes(void **state)
 {
@@ -438,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup(iova_at_the_end, fake_setup),
 		cmocka_unit_test_setup(iova_congruence, fake_setup),
 		cmocka_unit_test_setup(kernel_without_series, fake_setup),
+		cmocka_unit_test_setup(typed, fake_setup),
 		cmocka_unit_test_setup(impossible_sizes, fake_setup),
 		cmocka_unit_test_setup(device_cannot, fake_setup),
 		cmocka_unit_test_setup(second_registration, fake_setup),
