@@ -258,7 +258,7 @@ int ibv_mr_page_shift(struct ibv_mr *mr);
 
 /**
  * ibv_query_mr_odp - Query the current state of an ODP MR
- * @mr: any MR, or a struct with its context and handle
+ * @mr: any MR
  * @attr: filled in; bytes after the end of this release's struct are set to zero
  * @size: sizeof(*attr) in the caller
  *
@@ -274,8 +274,7 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
 
 /**
  * ibv_modify_mr_odp - Change the accepted page sizes of a live ODP MR
- * @mr: an ODP MR, or a struct with its context and handle; work requests may be
- *	using it
+ * @mr: an ODP MR; work requests may be using it
  * @page_sizes: accepted page sizes, bit mask in bytes; 0 means any size
  * @flags: enum ibv_odp_flags
  *
@@ -291,6 +290,15 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
  *   EIO         the device was removed
  */
 int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
+
+/*
+ * ibv_query_mr_odp() and ibv_modify_mr_odp() by the cmd_fd of the context and the handle of the MR,
+ * for bindings that do not have the structs. Only the kernel answers. Also:
+ *   EBADF       @cmd_fd is not an open file
+ *   EINVAL      @cmd_fd is not an RDMA device
+ */
+int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, struct ibv_mr_odp_attr *attr, size_t size);
+int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags);
 
 /**
  * ibv_query_device_odp - Query the page sizes that a device supports for ODP MRs

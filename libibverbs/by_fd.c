@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * MRs by command file descriptor and handle, for bindings of other languages. These often expose both
+ * numbers but not the structs of libibverbs.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "by_fd.h"
+#include "priv.h"
+
+const char *by_fd_char_dir = "/sys/dev/char";
+const char *by_fd_class_dir = "/sys/class/infiniband";
+
+/* What the rest of the library reads of an open device. */
+struct stand_in {
+	struct ibv_context context;
+	struct ibv_device device;
+};
+
+/* Read the name of the RDMA device that a character device belongs to. */
+static int read_name(dev_t rdev, char *name, size_t room)
+{
+	char path[128];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%u:%u/ibdev", by_fd_char_dir, major(rdev), minor(rdev));
+	do {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return errno == ENOENT ? EINVAL : errno;
+	len = read(fd, name, room - 1);
+	close(fd);
+	/* one line, and a name of one component */
+	if (len < 2 || name[len - 1] != '\n')
+		return EINVAL;
+	name[len - 1] = '\0';
+	return strcspn(name, "/\n") == (size_t)len - 1 && *name != '.' ? 0 : EINVAL;
+}
+
+static int stand_in(int cmd_fd, struct stand_in *to)
+{
+	struct ibv_device *device = &to->device;
+	struct stat st;
+	int err, len;
+
+	memset(to, 0, sizeof(*to));
+	if (fstat(cmd_fd, &st))
+		return errno;
+	if (!S_ISCHR(st.st_mode))
+		return EINVAL;
+	err = read_name(st.st_rdev, device->name, sizeof(device->name));
+	if (err)
+		return err;
+	len = snprintf(device->ibdev_path, sizeof(device->ibdev_path), "%s/%s", by_fd_class_dir,
+		       device->name);
+	if (len < 0 || (size_t)len >= sizeof(device->ibdev_path))
+		return EINVAL;
+	to->context.device = device;
+	to->context.cmd_fd = cmd_fd;
+	return 0;
+}
+
+HUGEODP_EXPORT int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, struct ibv_mr_odp_attr *attr,
+				       size_t size)
+{
+	struct stand_in device;
+	struct ibv_mr mr = { .context = &device.context, .handle = handle };
+	int err = stand_in(cmd_fd, &device);
+
+	return err ? hugeodp_err(err) : ibv_query_mr_odp(&mr, attr, size);
+}
+
+HUGEODP_EXPORT int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes,
+					uint32_t flags)
+{
+	struct stand_in device;
+	struct ibv_mr mr = { .context = &device.context, .handle = handle };
+	int err = stand_in(cmd_fd, &device);
+
+	return err ? hugeodp_err(err) : ibv_modify_mr_odp(&mr, page_sizes, flags);
+}
