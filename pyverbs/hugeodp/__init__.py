@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """Huge-page on-demand paging (ODP) for objects of pyverbs.
 
-    import mmap
     import hugeodp
     from pyverbs.device import Context
     from pyverbs.pd import PD
 
-    # without flags it would be shared memory, which rarely has huge pages
-    memory = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
+    memory = hugeodp.alloc(64 << 20)
     with Context(name="rxe0") as ctx, PD(ctx) as pd:
         with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,
-                        page_sizes=2 << 20 | 4 << 10) as mr:
+                        page_sizes="2M|base") as mr:
             print(mr.page_shift, mr.odp)
 
-Page sizes are a bit mask in bytes: 2 << 20 is 2 MiB. See hugeodp(7) for an overview.
+Page sizes are text such as "2M|base", or a bit mask in bytes: 2 << 20 is 2 MiB. See hugeodp(7) for
+an overview.
 """
 
+from ._core import VERSION as __version__
+from ._memory import alloc
 from ._mr import MR
+from ._sizes import page_sizes
 from ._types import (
     Access,
     DeviceCaps,
@@ -42,8 +43,11 @@ __all__ = [
     "Report",
     "Source",
     "State",
+    "__version__",
+    "alloc",
     "modify",
     "page_shift",
+    "page_sizes",
     "probe",
     "query",
     "query_device",

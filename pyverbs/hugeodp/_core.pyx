@@ -1,126 +1,70 @@
 # cython: language_level=3, annotation_typing=False
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The C side: calls libhugeodp, and finds the C structs of pyverbs' Python objects.
+"""The C side: calls libhugeodp.
 
-pyverbs exposes handles, keys and file descriptors, but some releases do not expose the pointers,
-and its private headers are not installed. Search the Python object itself for the pointer: the word
-that points to a struct whose members equal all public attributes. The search writes nothing, and
-reads through the kernel, so that a word that is not a pointer causes an error and not a crash.
+pyverbs does not expose the pointers of its objects, or damages the struct when it does (Context.context
+before rdma-core 61). File descriptors, handles and names of devices are sufficient.
 """
 
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
-from cpython.object cimport PyObject
-from libc.errno cimport errno
+from libc.errno cimport ENODEV, errno
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
-from posix.unistd cimport close, read, write
+from libc.string cimport strcmp
 
 from hugeodp.libhugeodp cimport (
-    ibv_context, ibv_device, ibv_device_odp_attr, ibv_modify_mr_odp, ibv_mr, ibv_mr_odp_attr,
-    ibv_mr_page_shift, ibv_odp_reason_str, ibv_odp_report, ibv_probe_odp_range,
-    ibv_query_device_odp, ibv_query_mr_odp)
+    HUGEODP_VERSION_STRING, hugeodp_modify_mr_fd, hugeodp_query_mr_fd, ibv_close_device, ibv_context,
+    ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
+    ibv_mr_odp_attr, ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
+    ibv_probe_odp_range, ibv_query_device_odp)
 
-cdef extern from "<fcntl.h>" nogil:
-    int O_CLOEXEC
-    int O_NONBLOCK
-
-cdef extern from "<unistd.h>" nogil:
-    int pipe2(int *fds, int flags)
+VERSION = HUGEODP_VERSION_STRING.decode()
 
 
-cdef class Reader:
-    """Copies memory that may not be mapped. A pipe works on every kernel and in every sandbox."""
-    cdef int fds[2]
+cdef int open_device(const char *name, ibv_context **context) nogil:
+    """Open the device with this name. Returns 0 or an errno value."""
+    cdef ibv_device **devices = ibv_get_device_list(NULL)
+    cdef ibv_device **device = devices
+    cdef int err = ENODEV
 
-    def __cinit__(self):
-        self.fds[0] = self.fds[1] = -1
-        if pipe2(self.fds, O_CLOEXEC | O_NONBLOCK):
-            raise OSError(errno, "pipe")
-
-    def __dealloc__(self):
-        if self.fds[0] >= 0:
-            close(self.fds[0])
-            close(self.fds[1])
-
-    cdef bint read(self, uintptr_t at, void *to, size_t size):
-        cdef ssize_t there = write(self.fds[1], <void *>at, size)
-
-        return there > 0 and read(self.fds[0], to, there) == <ssize_t>size
+    context[0] = NULL
+    if devices == NULL:
+        return errno
+    while device[0] != NULL and strcmp(ibv_get_device_name(device[0]), name):
+        device += 1
+    if device[0] != NULL:
+        context[0] = ibv_open_device(device[0])
+        err = 0 if context[0] != NULL else errno
+    ibv_free_device_list(devices)
+    return err
 
 
-cdef bint is_context(Reader reader, uintptr_t at, bytes name):
-    cdef ibv_context context
-    cdef ibv_device device
-
-    return (reader.read(at, &context, sizeof(context))
-            and reader.read(<uintptr_t>context.device, &device, sizeof(device))
-            and device.name[:len(name) + 1] == name + b"\0")
-
-
-cdef list pointers(object obj):
-    """The words of an object that could be pointers."""
-    cdef uintptr_t start = <uintptr_t><PyObject *>obj
-    cdef size_t size = type(obj).__basicsize__
-    cdef size_t offset
-    cdef uintptr_t word
-    cdef list found = []
-
-    for offset in range(sizeof(PyObject), size - sizeof(word) + 1, sizeof(word)):
-        word = (<uintptr_t *>(start + offset))[0]
-        if word >= 4096 and word % sizeof(word) == 0:
-            found.append(word)
-    return found
-
-
-def find_context(context) -> int:
-    """Address of the struct ibv_context of a pyverbs Context; 0 if it is closed."""
-    name = context.name.encode()
-    if len(name) >= sizeof((<ibv_device *>NULL).name):
-        return 0
-    reader = Reader()
-    for word in pointers(context):
-        # the attributes may be read only while the context is open
-        if (is_context(reader, word, name)
-                and (<ibv_context *><uintptr_t>word).cmd_fd == context.cmd_fd):
-            return word
-    return 0
-
-
-def find_mr(mr, context: int) -> int:
-    """Address of the struct ibv_mr of an open pyverbs MR on a device; 0 if there is none."""
-    cdef ibv_mr attr
-    cdef uintptr_t want = context
-
-    reader = Reader()
-    for word in pointers(mr):
-        if (reader.read(word, &attr, sizeof(attr)) and <uintptr_t>attr.context == want
-                and attr.handle == mr.handle and attr.lkey == mr.lkey and attr.rkey == mr.rkey
-                and attr.length == mr.length):
-            return word
-    return 0
-
-
-def query_device(context: int) -> tuple:
+def query_device(name: bytes) -> tuple:
     """(errno, page_sizes, flags, source)"""
-    cdef ibv_context *ctx = <ibv_context *><uintptr_t>context
+    cdef const char *text = name
+    cdef ibv_context *context
     cdef ibv_device_odp_attr attr
     cdef int err
 
     with nogil:
-        err = ibv_query_device_odp(ctx, &attr, sizeof(attr))
+        err = open_device(text, &context)
+        if not err:
+            err = ibv_query_device_odp(context, &attr, sizeof(attr))
+            ibv_close_device(context)
     if err:
         return (err,)
     return (0, attr.page_sizes, attr.flags, attr.source)
 
 
-def query_mr(mr: int) -> tuple:
+def query_mr(cmd_fd: int, handle: int) -> tuple:
     """(errno, page_sizes, page_shift, flags, blocks_mapped, ... as in the struct)"""
-    cdef ibv_mr *cmr = <ibv_mr *><uintptr_t>mr
+    cdef int fd = cmd_fd
+    cdef uint32_t number = handle
     cdef ibv_mr_odp_attr attr
     cdef int err
 
     with nogil:
-        err = ibv_query_mr_odp(cmr, &attr, sizeof(attr))
+        err = hugeodp_query_mr_fd(fd, number, &attr, sizeof(attr))
     if err:
         return (err,)
     return (0, attr.page_sizes, attr.page_shift, attr.flags, attr.blocks_mapped, attr.table_bytes,
@@ -128,31 +72,23 @@ def query_mr(mr: int) -> tuple:
             attr.renegotiations_down, {1 << i: attr.blocks[i] for i in range(64) if attr.blocks[i]})
 
 
-def page_shift(mr: int) -> int:
-    """The page shift, or a negative errno value."""
-    cdef ibv_mr *cmr = <ibv_mr *><uintptr_t>mr
-    cdef int shift
-
-    with nogil:
-        shift = ibv_mr_page_shift(cmr)
-    return shift
-
-
-def modify_mr(mr: int, page_sizes: int, flags: int) -> int:
+def modify_mr(cmd_fd: int, handle: int, page_sizes: int, flags: int) -> int:
     """0 or an errno value."""
-    cdef ibv_mr *cmr = <ibv_mr *><uintptr_t>mr
+    cdef int fd = cmd_fd
+    cdef uint32_t number = handle
     cdef uint64_t sizes = page_sizes
     cdef uint32_t bits = flags
     cdef int err
 
     with nogil:
-        err = ibv_modify_mr_odp(cmr, sizes, bits)
+        err = hugeodp_modify_mr_fd(fd, number, sizes, bits)
     return err
 
 
-def probe(context: int, address: int, length: int, page_sizes: int) -> tuple:
+def probe(name: bytes, address: int, length: int, page_sizes: int) -> tuple:
     """(errno, page_sizes, address, ... as in the struct)"""
-    cdef ibv_context *ctx = <ibv_context *><uintptr_t>context
+    cdef const char *text = name
+    cdef ibv_context *context
     cdef uintptr_t start = address
     cdef size_t size = length
     cdef uint64_t sizes = page_sizes
@@ -160,7 +96,11 @@ def probe(context: int, address: int, length: int, page_sizes: int) -> tuple:
     cdef int err
 
     with nogil:
-        err = ibv_probe_odp_range(ctx, <void *>start, size, sizes, &report, sizeof(report))
+        err = open_device(text, &context)
+        if not err:
+            err = ibv_probe_odp_range(context, <void *>start, size, sizes, &report,
+                                      sizeof(report))
+            ibv_close_device(context)
     if err:
         return (err,)
     return (0, report.page_sizes, report.address, report.page_shift, report.blocked_shift,
@@ -169,6 +109,10 @@ def probe(context: int, address: int, length: int, page_sizes: int) -> tuple:
 
 def reason_str(reason: int) -> str:
     return ibv_odp_reason_str(reason).decode()
+
+
+def reason_hint(reason: int) -> str:
+    return ibv_odp_reason_hint(reason).decode()
 
 
 cdef class Buffer:
@@ -183,12 +127,19 @@ cdef class Buffer:
     def __dealloc__(self):
         self.release()
 
+    cdef int check_held(self) except -1:
+        if not self.held:
+            raise ValueError("the buffer has been released")
+        return 0
+
     @property
     def address(self) -> int:
+        self.check_held()
         return <uintptr_t>self.view.buf
 
     @property
     def length(self) -> int:
+        self.check_held()
         return self.view.len
 
     def release(self) -> None:

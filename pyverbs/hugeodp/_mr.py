@@ -8,45 +8,43 @@ import mmap
 from typing import TYPE_CHECKING
 
 from pyverbs.cmid import CMID
-from pyverbs.device import Context
 from pyverbs.mr import MR as PyverbsMR
 from pyverbs.pd import PD
 from pyverbs.pyverbs_error import PyverbsError
 
 from . import _core
-from ._types import Access, DeviceCaps, Flags, HugeOdpError, Source, State
-from ._verbs import _check_request, _put_in_force, modify, page_shift, query, query_device
+from ._sizes import PageSizes, page_sizes as parse_sizes
+from ._types import Access, Flags, HugeOdpError, Source, State
+from ._verbs import check_flags, modify, page_shift, put_in_force, query, query_device
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from _typeshed import ReadableBuffer
 
 _WRITES = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC
 
 
-def check(obj: Context | PD, access: int, page_sizes: int, flags: int) -> DeviceCaps:
-    """Check the request before the registration, as ibv_reg_mr_ex() does."""
-    _check_request(page_sizes, flags)
-    if not access & Access.ON_DEMAND or access & Access.HUGETLB or flags & ~sum(Flags):
-        raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
-    caps = query_device(obj)
-    if (page_sizes and not page_sizes & caps.page_sizes) or flags & ~caps.flags:
-        raise HugeOdpError(
-            errno.EOPNOTSUPP,
-            f"register MR, page sizes {page_sizes:#x} of {caps.page_sizes:#x}, "
-            f"flags {flags:#x} of {int(caps.flags):#x}",
-        )
-    return caps
-
-
-def without_series(caps: DeviceCaps, page_sizes: int) -> State:
+def _without_series(page_sizes: int, flags: int) -> State:
     """State of a plain ODP MR, which has base pages, on a kernel that does not report it."""
-    if page_sizes and not page_sizes & mmap.PAGESIZE:
-        raise HugeOdpError(errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}")
-    sizes = (page_sizes or caps.page_sizes) & caps.page_sizes
-    return State(sizes, mmap.PAGESIZE.bit_length() - 1, Flags(0), 0, 0, 0, 0, 0, caps.source)
+    if flags or (page_sizes and not page_sizes & mmap.PAGESIZE):
+        raise HugeOdpError(
+            errno.EOPNOTSUPP, f"register MR, page sizes {page_sizes:#x}, flags {flags:#x}")
+    shift = mmap.PAGESIZE.bit_length() - 1
+    return State(mmap.PAGESIZE, shift, Flags(0), 0, 0, 0, 0, 0, Source.LIBRARY)
 
 
-class MR(PyverbsMR):
+def _error_of(e: PyverbsError, creator: PD | CMID) -> int:
+    """The errno of a registration that failed."""
+    code: int = getattr(e, "error_code", -1)
+    if code == errno.EINVAL:
+        # what some kernels return for a device without on-demand paging
+        try:
+            query_device(creator)
+        except HugeOdpError as device:
+            code = device.errno or code
+    return code if code > 0 else errno.ENOMEM
+
+
+class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
     """An ODP MR with a page size request; in all other respects an MR of pyverbs.
 
     ``buffer`` is an object with the buffer protocol (mmap, bytearray, memoryview, a NumPy
@@ -54,16 +52,18 @@ class MR(PyverbsMR):
     ``length`` give memory that the caller manages; with ``length`` alone, pyverbs allocates the
     memory.
 
-    ``page_sizes`` is a bit mask in bytes: one size is a strict request, several are negotiated, 0
-    means any. ``Access.ON_DEMAND`` is added to ``access``.
+    ``page_sizes`` is a bit mask in bytes or text such as "2M|base", where "base" is the base page
+    size: one size is a strict request, several are negotiated, 0 or "any" means any. ``flags`` are
+    those of ``Flags``. ``Access.ON_DEMAND`` is added to ``access``.
+
+    ``implicit`` registers the whole address space; then there is no memory to give.
 
     On a kernel without page size requests, a request that accepts base pages gets these, and
     ``odp.source`` is ``Source.LIBRARY``; other requests fail with EOPNOTSUPP.
 
-    >>> memory = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    >>> memory.madvise(mmap.MADV_HUGEPAGE)
+    >>> memory = hugeodp.alloc(64 << 20)
     >>> with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,
-    ...                 page_sizes=2 << 20 | 4 << 10) as mr:
+    ...                 page_sizes="2M|base") as mr:
     ...     print(mr.page_shift)
     21
     """
@@ -71,41 +71,70 @@ class MR(PyverbsMR):
     def __init__(
         self,
         pd: PD,
-        buffer: Buffer | None = None,
+        buffer: ReadableBuffer | None = None,
         *,
         length: int = 0,
         access: int = 0,
         address: int | None = None,
-        page_sizes: int = 0,
+        page_sizes: PageSizes = 0,
         flags: int = 0,
+        implicit: bool = False,
     ) -> None:
+        """Register memory with a page size request; the class describes the arguments."""
         if not isinstance(pd, (PD, CMID)):
             raise TypeError(f"a PD of pyverbs is needed, not {type(pd).__name__}")
+        sizes = parse_sizes(page_sizes)
         access |= Access.ON_DEMAND
-        caps = check(pd, access, page_sizes, flags)
-        plain = None if caps.source == Source.KERNEL else without_series(caps, page_sizes)
-        held = None
-        if buffer is not None:
-            if length or address is not None:
-                raise TypeError("either a buffer or address and length")
-            held = _core.Buffer(buffer, bool(access & _WRITES))
-            address, length = held.address, held.length
-        if not 0 < length < 1 << 64 or (address is not None and not 0 < address < (1 << 64) - length):
-            raise HugeOdpError(errno.EINVAL, "register MR, no memory")
-        self._held = held
+        if access & Access.HUGETLB or check_flags(flags) & ~sum(Flags):
+            raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
+        self._held: _core.Buffer | None = None
+        address, length = self._hold(buffer, address, length, access, implicit)
         try:
-            super().__init__(pd, length, access, address=address)
-            if plain is None:
-                _put_in_force(self, page_sizes, flags, "register MR")
-            else:
-                self.odp_without_series = plain
+            super().__init__(pd, length, access, address=address, implicit=implicit)
+            self._request(sizes, flags, implicit)
         except BaseException as e:
             self.close()
             if isinstance(e, PyverbsError):
-                code = getattr(e, "error_code", -1)
-                code = code if code > 0 else errno.ENOMEM
+                code = _error_of(e, pd)
                 raise HugeOdpError(code, f"register MR of {length} bytes") from e
             raise
+
+    def _hold(
+        self,
+        buffer: ReadableBuffer | None,
+        address: int | None,
+        length: int,
+        access: int,
+        implicit: bool,
+    ) -> tuple[int | None, int]:
+        """The memory to register; a buffer is held until close()."""
+        given = length != 0 or address is not None
+        if (buffer is not None) + given + implicit > 1:
+            raise TypeError("either a buffer, or address and length, or implicit")
+        if implicit:
+            return None, 0
+        if buffer is not None:
+            held = _core.Buffer(buffer, bool(access & _WRITES))
+            address, length = held.address, held.length
+            if length:
+                self._held = held
+        if not 0 < length < 1 << 64 or (address is not None and not 0 < address < (1 << 64) - length):
+            raise HugeOdpError(errno.EINVAL, "register MR, no memory")
+        return address, length
+
+    def _request(self, sizes: int, flags: int, implicit: bool) -> None:
+        """Put the request in force on the MR, which pyverbs has registered without it."""
+        try:
+            put_in_force(self, sizes, flags, "register MR")
+        except HugeOdpError as e:
+            if e.errno != errno.EOPNOTSUPP or implicit:
+                raise
+            try:
+                query(self)
+            except HugeOdpError:
+                self.odp_without_series = _without_series(sizes, flags)
+            else:
+                raise
 
     def close(self) -> None:
         """Deregister the MR, then release its buffer. May be called more than once."""

@@ -28,6 +28,11 @@ class HugeOdpError(OSError):
     def __init__(self, code: int, doing: str) -> None:
         hint = "; probe() reports the obstacle" if code == errno.ERANGE else ""
         super().__init__(code, f"{doing}: {os.strerror(code)}{hint}")
+        self._doing = doing
+
+    def __reduce__(self) -> tuple[type[HugeOdpError], tuple[int, str]]:
+        # the arguments of this class, not those of OSError
+        return type(self), (self.errno or 0, self._doing)
 
 
 class Access(enum.IntFlag):
@@ -134,3 +139,5 @@ class Report(NamedTuple):
     source: Source
     #: description of the reason
     text: str
+    #: the command or call that removes the reason, or an empty string
+    hint: str = ""

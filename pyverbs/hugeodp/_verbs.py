@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import gc
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from pyverbs.cmid import CMID
 from pyverbs.device import Context
@@ -14,6 +14,7 @@ from pyverbs.mr import MR as PyverbsMR
 from pyverbs.pd import PD
 
 from . import _core
+from ._sizes import PageSizes, page_sizes as parse_sizes
 from ._types import (
     DeviceCaps,
     Flags,
@@ -26,10 +27,13 @@ from ._types import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from _typeshed import ReadableBuffer
+
+#: objects that belong to a device
+OnDevice = Union[Context, PD, PyverbsMR, CMID]
 
 
-def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
+def context_of(obj: OnDevice) -> Context:
     """The Context that an object of pyverbs belongs to.
 
     pyverbs does not expose it, but the garbage collector does. A closed object has none.
@@ -46,37 +50,34 @@ def context_of(obj: Context | PD | PyverbsMR | CMID) -> Context:
     raise HugeOdpError(errno.EINVAL, f"{type(obj).__name__} is closed")
 
 
-def _context_address(obj: Context | PD | PyverbsMR) -> int:
-    context = _core.find_context(context_of(obj))
-    if not context:
-        raise HugeOdpError(errno.EINVAL, "Context is closed")
-    return context
+def _device_name(obj: OnDevice) -> bytes:
+    name: str = context_of(obj).name
+    return name.encode()
 
 
-def _mr_address(mr: PyverbsMR) -> int:
+def _mr_numbers(mr: PyverbsMR) -> tuple[int, int]:
+    """File descriptor and handle. An MR that is closed has no context, and no handle to read."""
     if not isinstance(mr, PyverbsMR):
         raise TypeError(f"an MR of pyverbs is needed, not {type(mr).__name__}")
-    address = _core.find_mr(mr, _context_address(mr))
-    if not address:
-        raise HugeOdpError(errno.EINVAL, "this release of pyverbs hides its MR")
-    return address
+    return context_of(mr).cmd_fd, mr.handle
 
 
-def _check_request(page_sizes: int, flags: int) -> None:
-    """Refuse values that do not fit the C types instead of truncating them."""
-    if not 0 <= operator.index(page_sizes) < 1 << 64 or not 0 <= operator.index(flags) < 1 << 32:
-        raise HugeOdpError(errno.EINVAL, f"request {page_sizes:#x}, flags {flags:#x}")
+def check_flags(flags: int) -> int:
+    """Refuse values that do not fit the C type instead of truncating them."""
+    if not 0 <= operator.index(flags) < 1 << 32:
+        raise HugeOdpError(errno.EINVAL, f"flags {flags:#x}")
+    return flags
 
 
-def query_device(obj: Context | PD | PyverbsMR) -> DeviceCaps:
-    """Page sizes and flags that a device supports.
+def query_device(obj: OnDevice) -> DeviceCaps:
+    """Page sizes and flags that a device supports. Opens the device for the time of the call.
 
     >>> with Context(name="rxe0") as ctx:
     ...     caps = hugeodp.query_device(ctx)
     ...     print("2 MiB" if caps.page_sizes & 2 << 20 else "no 2 MiB")
     2 MiB
     """
-    err, *caps = _core.query_device(_context_address(obj))
+    err, *caps = _core.query_device(_device_name(obj))
     if err:
         raise HugeOdpError(err, "query ODP page sizes of the device")
     page_sizes, flags, source = caps
@@ -90,7 +91,7 @@ def query(mr: PyverbsMR) -> State:
     >>> state.page_size, state.blocks_mapped, state.faults
     (2097152, 80, 80)
     """
-    err, *state = _core.query_mr(_mr_address(mr))
+    err, *state = _core.query_mr(*_mr_numbers(mr))
     if err == errno.EOPNOTSUPP and hasattr(mr, "odp_without_series"):
         plain: State = mr.odp_without_series
         return plain
@@ -107,22 +108,17 @@ def page_shift(mr: PyverbsMR) -> int:
     >>> 1 << hugeodp.page_shift(mr)
     2097152
     """
-    shift = _core.page_shift(_mr_address(mr))
-    if shift == -errno.EOPNOTSUPP and hasattr(mr, "odp_without_series"):
-        return query(mr).page_shift
-    if shift < 0:
-        raise HugeOdpError(-shift, "query page shift of an MR")
-    return shift
+    return query(mr).page_shift
 
 
-def _put_in_force(mr: PyverbsMR, page_sizes: int, flags: int, doing: str) -> None:
-    _check_request(page_sizes, flags)
-    err = _core.modify_mr(_mr_address(mr), page_sizes, flags)
+def put_in_force(mr: PyverbsMR, page_sizes: int, flags: int, doing: str) -> None:
+    """Change the page sizes of an MR, for a request that has been checked."""
+    err = _core.modify_mr(*_mr_numbers(mr), page_sizes, flags)
     if err:
         raise HugeOdpError(err, f"{doing}, page sizes {page_sizes:#x}, flags {flags:#x}")
 
 
-def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
+def modify(mr: PyverbsMR, page_sizes: PageSizes = 0, flags: int = 0) -> State:
     """Change the page sizes that a live ODP MR may have; traffic may be running.
 
     0 accepts any size. Returns the new state of the MR. If none of the sizes fits (ERANGE), the MR
@@ -130,10 +126,10 @@ def modify(mr: PyverbsMR, page_sizes: int = 0, flags: int = 0) -> State:
 
     >>> hugeodp.modify(mr, 4 << 10).page_shift
     12
-    >>> hugeodp.modify(mr, 2 << 20 | 4 << 10).page_shift
+    >>> hugeodp.modify(mr, "2M|4K").page_shift
     21
     """
-    _put_in_force(mr, page_sizes, flags, "modify MR")
+    put_in_force(mr, parse_sizes(page_sizes), check_flags(flags), "modify MR")
     return query(mr)
 
 
@@ -146,22 +142,23 @@ def _reason(value: int) -> Reason | int:
 
 
 def probe(
-    obj: Context | PD,
-    buffer: Buffer | None = None,
+    obj: OnDevice,
+    buffer: ReadableBuffer | None = None,
     *,
     address: int = 0,
     length: int = 0,
-    page_sizes: int = 0,
+    page_sizes: PageSizes = 0,
 ) -> Report:
     """The page sizes that memory could get, and the obstacle to larger ones. Registers nothing.
 
     The memory is that of a buffer, or ``length`` bytes at ``address``. With ``page_sizes`` 0, all
     sizes of the device are considered.
 
-    >>> report = hugeodp.probe(ctx, memory, page_sizes=2 << 20 | 4 << 10)
+    >>> report = hugeodp.probe(ctx, memory, page_sizes="2M|base")
     >>> report.page_shift, report.text, hex(report.address)
     (12, 'memory of smaller pages', '0x7f2f10600000')
     """
+    sizes = parse_sizes(page_sizes)
     held = None
     if buffer is not None:
         if address or length:
@@ -169,15 +166,14 @@ def probe(
         held = _core.Buffer(buffer, False)
         address, length = held.address, held.length
     try:
-        _check_request(page_sizes, 0)
         if not 0 <= address < 1 << 64 or not 0 <= length < 1 << 64:
             raise HugeOdpError(errno.EINVAL, f"probe {length:#x} bytes at {address:#x}")
-        err, *report = _core.probe(_context_address(obj), address, length, page_sizes)
+        err, *report = _core.probe(_device_name(obj), address, length, sizes)
     finally:
         if held is not None:
             held.release()
     if err:
         raise HugeOdpError(err, f"probe {length:#x} bytes at {address:#x}")
-    sizes, at, shift, blocked, reason, flags, source = report
-    return Report(sizes, at, shift, blocked, _reason(reason), RangeFlags(flags), Source(source),
-                  _core.reason_str(reason))
+    possible, at, shift, blocked, reason, flags, source = report
+    return Report(possible, at, shift, blocked, _reason(reason), RangeFlags(flags), Source(source),
+                  _core.reason_str(reason), _core.reason_hint(reason))

@@ -5,22 +5,21 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from "<infiniband/verbs.h>" nogil:
     struct ibv_device:
-        char name[64]
+        pass
 
     struct ibv_context:
-        ibv_device *device
-        int cmd_fd
+        pass
 
-    struct ibv_mr:
-        ibv_context *context
-        void *addr
-        size_t length
-        uint32_t handle
-        uint32_t lkey
-        uint32_t rkey
+    ibv_device **ibv_get_device_list(int *count)
+    void ibv_free_device_list(ibv_device **devices)
+    const char *ibv_get_device_name(ibv_device *device)
+    ibv_context *ibv_open_device(ibv_device *device)
+    int ibv_close_device(ibv_context *context)
 
 
 cdef extern from "<infiniband/hugeodp.h>" nogil:
+    const char *HUGEODP_VERSION_STRING
+
     struct ibv_mr_odp_attr:
         uint64_t page_sizes
         uint32_t page_shift
@@ -48,10 +47,10 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint32_t flags
         uint32_t source
 
-    int ibv_mr_page_shift(ibv_mr *mr)
-    int ibv_query_mr_odp(ibv_mr *mr, ibv_mr_odp_attr *attr, size_t size)
-    int ibv_modify_mr_odp(ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
+    int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, ibv_mr_odp_attr *attr, size_t size)
+    int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags)
     int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)
     int ibv_probe_odp_range(ibv_context *context, void *addr, size_t length, uint64_t page_sizes,
                             ibv_odp_report *report, size_t size)
     const char *ibv_odp_reason_str(uint32_t reason)
+    const char *ibv_odp_reason_hint(uint32_t reason)

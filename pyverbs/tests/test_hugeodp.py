@@ -12,6 +12,7 @@ import importlib
 import io
 import mmap
 import random
+import types
 import unittest
 
 import hugeodp
@@ -177,7 +178,7 @@ class Objects(Case):
         self.assertEqual(mr.read(3, 0), b"abc")
 
     def test_many(self) -> None:
-        """find_mr() finds the MR of each Python object, and no other."""
+        """Each Python object has the state of its own MR."""
         shifts = {12: K4, 16: K64, 21: M2}
         mrs = [
             (self.mr(memory("hugetlb", M2), access=RW, page_sizes=size), shift)
@@ -191,6 +192,27 @@ class Objects(Case):
             with hugeodp.MR(pd, memory("hugetlb"), access=RW, page_sizes=M2) as mr:
                 other = self.mr(memory("hugetlb"), access=RW, page_sizes=K4)
                 self.assertEqual((mr.page_shift, other.page_shift), (21, 12))
+
+    def test_implicit(self) -> None:
+        mr = self.mr(implicit=True, access=RW, page_sizes=M2 | K4)
+        self.assertEqual((mr.odp.source, mr.odp.page_sizes), (Source.KERNEL, M2 | K4))
+        area, target = memory("hugetlb"), hugeodp.alloc(LENGTH)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+        local = types.SimpleNamespace(buf=address, lkey=mr.lkey)
+        remote = self.mr(target, access=RW, page_sizes="2M|base")
+        area[:] = pattern(1)
+        self.assertEqual(set(self.rig.transfer(r.WRITE, local, remote, 0, LENGTH)), {0})
+        self.assertTrue(target == area[:], "wrong bytes")
+        self.assertGreater(mr.odp.faults, 0)
+
+    def test_alloc(self) -> None:
+        """Memory of any length has huge pages."""
+        for length in (M2, 32_000_000):
+            area = hugeodp.alloc(length)
+            report = hugeodp.probe(self.rig.ctx, area, page_sizes="2M|base")
+            self.assertEqual((report.page_shift, report.reason), (21, Reason.NONE))
+            mr = self.mr(area, access=RW, page_sizes="2M|base")
+            self.assertEqual((mr.page_shift, mr.length), (21, length))
 
     def test_device(self) -> None:
         caps = hugeodp.query_device(self.rig.ctx)
@@ -234,7 +256,7 @@ class Probe(Case):
         report = hugeodp.probe(self.rig.pd, area, page_sizes=M2)
         self.assertEqual((report.page_sizes, report.page_shift, report.blocked_shift), (0, 0, 21))
         self.assertNotEqual(report.reason, Reason.NONE)
-        self.assertTrue(report.text)
+        self.assertTrue(report.text and report.hint)
         address = ctypes.addressof(ctypes.c_char.from_buffer(area))
         self.assertTrue(address <= report.address < address + LENGTH)
         self.refused(errno.ERANGE, hugeodp.MR, self.rig.pd, area, access=RW, page_sizes=M2)
@@ -279,8 +301,14 @@ class Life(Case):
 
     def test_closed_context(self) -> None:
         with Context(name=r.DEVICE) as ctx:
-            hugeodp.query_device(ctx)
-        self.assertIn("closed", str(self.refused(errno.EINVAL, hugeodp.query_device, ctx)))
+            caps = hugeodp.query_device(ctx)
+            pd = PD(ctx)
+            mr = hugeodp.MR(pd, memory("thp"), access=RW, page_sizes=K4)
+        # the name of the device is sufficient
+        self.assertEqual(hugeodp.query_device(ctx), caps)
+        for closed in (pd, mr):
+            self.assertIn("closed", str(self.refused(errno.EINVAL, hugeodp.query_device, closed)))
+        self.assertIn("closed", str(self.refused(errno.EINVAL, hugeodp.query, mr)))
 
     def test_memory_window(self) -> None:
         with self.assertRaises(TypeError):
@@ -318,7 +346,8 @@ class Refusals(Case):
             (errno.EINVAL, {"page_sizes": -1}),
             (errno.EINVAL, {"page_sizes": 1 << 64}),
             (errno.EINVAL, {"access": RW | Access.HUGETLB}),
-            (errno.EOPNOTSUPP, {"page_sizes": 1 << 50}),
+            (errno.EINVAL, {"page_sizes": 1 << 50}),
+            (errno.EINVAL, {"page_sizes": "3M"}),
             (errno.EOPNOTSUPP, {"page_sizes": 1 << 40}),
         ):
             with self.subTest(wrong):
@@ -331,7 +360,8 @@ class Refusals(Case):
         self.assertRaises(TypeError, hugeodp.MR, pd, 17, access=RW)
         self.assertRaises(TypeError, hugeodp.MR, self.rig.ctx, area, access=RW)
         self.assertRaises(TypeError, hugeodp.MR, None, area, access=RW)
-        self.assertRaises(TypeError, hugeodp.MR, pd, area, access=RW, page_sizes="2M")
+        self.assertRaises(TypeError, hugeodp.MR, pd, area, access=RW, implicit=True)
+        self.assertRaises(TypeError, hugeodp.MR, pd, address=K4, access=RW, implicit=True)
         self.assertRaises(TypeError, hugeodp.MR, pd, area, access=RW, page_sizes=2e6)
         self.assertRaises(TypeError, hugeodp.query_device, "rxe0")
         self.assertRaises(TypeError, hugeodp.probe, None, area)

@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""Tests that need no device. usage: test_package.py VERSION"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import mmap
+import pickle
+import pydoc
+import sys
+import unittest
+
+import hugeodp
+from hugeodp import HugeOdpError, _core
+
+BASE = mmap.PAGESIZE
+M2 = 2 << 20
+
+
+class Package(unittest.TestCase):
+    def refused(self, code: int, call, *args, **kwargs) -> HugeOdpError:
+        with self.assertRaises(HugeOdpError) as caught:
+            call(*args, **kwargs)
+        self.assertEqual(errno.errorcode[caught.exception.errno], errno.errorcode[code])
+        return caught.exception
+
+    def test_version(self) -> None:
+        self.assertEqual(hugeodp.__version__, VERSION)
+
+    def test_help(self) -> None:
+        text = pydoc.plain(pydoc.render_doc(hugeodp.MR))
+        self.assertIn("page_sizes", text)
+        self.assertIn("Register memory with a page size request", text)
+        # of pyverbs' constructor
+        self.assertNotIn("creator", hugeodp.MR.__init__.__doc__)
+        for name in hugeodp.__all__:
+            if name != "__version__":
+                self.assertTrue(getattr(hugeodp, name).__doc__, name)
+
+    def test_sizes(self) -> None:
+        for sizes, mask in (
+            ("2M", M2),
+            ("2m|base", M2 | BASE),
+            ("1G,2M,BASE", 1 << 30 | M2 | BASE),
+            ("2097152", M2),
+            ("2097152B", M2),
+            ("any", 0),
+            ("", 0),
+            (0, 0),
+            (M2 | BASE, M2 | BASE),
+            (1 << 47, 1 << 47),
+        ):
+            self.assertEqual(hugeodp.page_sizes(sizes), mask, sizes)
+        for sizes in ("3M", "2M|", "|2M", "2X", "-2M", "2MiB", "2 M", "1K", "0", "512T", "99999999999E",
+                      "2M|any", "\u0662M", BASE >> 1, M2 | 1, -1, -M2, 1 << 48, 1 << 50, 1 << 64):
+            self.refused(errno.EINVAL, hugeodp.page_sizes, sizes)
+        for sizes in (2e6, None, b"2M"):
+            self.assertRaises(TypeError, hugeodp.page_sizes, sizes)
+
+    def test_impossible_size(self) -> None:
+        """As in libhugeodp: EINVAL, before anything else is checked."""
+        for sizes in (1 << 50, 1 << 48, 21, -1 << 31):
+            self.refused(errno.EINVAL, hugeodp.modify, None, sizes)
+            self.refused(errno.EINVAL, hugeodp.probe, None, b"abc", page_sizes=sizes)
+
+    def test_pickle(self) -> None:
+        for code in (errno.ERANGE, errno.EINVAL):
+            error = HugeOdpError(code, "register MR")
+            copy = pickle.loads(pickle.dumps(error))
+            self.assertIs(type(copy), HugeOdpError)
+            self.assertEqual((copy.errno, str(copy), copy.args), (code, str(error), error.args))
+
+    def test_alloc(self) -> None:
+        for length in (1, BASE, M2, M2 + 1, 32_000_000):
+            memory = hugeodp.alloc(length)
+            held = _core.Buffer(memory, True)
+            self.assertEqual((held.length, held.address % M2), (length, 0))
+            held.release()
+            self.assertRaises(ValueError, getattr, held, "address")
+            self.assertRaises(ValueError, getattr, held, "length")
+            self.assertEqual(memory[length - 1], 0)
+            memory[0] = 1
+        # of one mapping with MADV_HUGEPAGE, which goes on to the end of the last page
+        memory = hugeodp.alloc(1)
+        address = _core.Buffer(memory, True).address
+        self.assertTrue(any(
+            start <= address and address + M2 <= end for start, end in self.mappings("hg")))
+        del memory
+        gc.collect()
+        self.assertFalse(any(
+            start <= address < end for start, end in self.mappings("hg")))
+        for length in (0, -1, 1 << 63):
+            self.refused(errno.EINVAL, hugeodp.alloc, length)
+        for size in (0, 3 << 20, BASE >> 1, 1 << 48):
+            self.refused(errno.EINVAL, hugeodp.alloc, 1, page_size=size)
+        self.refused(errno.ENOMEM, hugeodp.alloc, 1 << 61)
+
+    def mappings(self, flag: str) -> list[tuple[int, int]]:
+        found, span = [], (0, 0)
+        with open("/proc/self/smaps", encoding="utf-8", errors="replace") as smaps:
+            for line in smaps:
+                first, *rest = line.split()
+                if first == "VmFlags:" and flag in rest:
+                    found.append(span)
+                elif "-" in first and not first.endswith(":"):
+                    start, end = first.split("-")
+                    span = int(start, 16), int(end, 16)
+        return found
+
+    def test_no_device(self) -> None:
+        # ENOSYS without RDMA in the kernel
+        no_device = (errno.ENODEV, errno.ENOSYS)
+        self.assertIn(_core.query_device(b"nowhere")[0], no_device)
+        self.assertIn(_core.probe(b"nowhere", BASE, BASE, 0)[0], no_device)
+        self.assertEqual(_core.query_mr(-1, 0)[0], errno.EBADF)
+        with open("/dev/null", encoding="ascii") as other:
+            self.assertEqual(_core.query_mr(other.fileno(), 0)[0], errno.EINVAL)
+            self.assertEqual(_core.modify_mr(other.fileno(), 0, BASE, 0), errno.EINVAL)
+
+    def test_types(self) -> None:
+        self.assertRaises(TypeError, hugeodp.MR, None, b"abc")
+        self.assertRaises(TypeError, hugeodp.query_device, "rxe0")
+        self.assertRaises(TypeError, hugeodp.query, None)
+
+
+if __name__ == "__main__":
+    VERSION = sys.argv.pop(1)
+    unittest.main()
