@@ -66,7 +66,7 @@ try_python() {
 try_pages() {
 	local page to
 	cd /usr/share/man
-	for page in man1/hugeodp.1.gz man3/*.3hugeodp.gz man7/hugeodp.7.gz; do
+	for page in man1/hugeodp.1.gz man3/*.3hugeodp.gz man7/hugeodp.7.gz man7/hugeodp-tutorial.7.gz; do
 		to=$(zcat "$page" | sed -n '1s/^\.so //p')
 		zcat "${to:-${page%.gz}}.gz" | grep '^\.SH NAME' >/dev/null
 	done

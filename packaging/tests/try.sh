@@ -67,7 +67,7 @@ library() {
 
 pages() {
 	local page
-	for page in 7/hugeodp.7 3/ibv_reg_mr_ex.3hugeodp 3/ibv_mr_page_shift.3hugeodp; do
+	for page in 7/hugeodp.7 7/hugeodp-tutorial.7 3/ibv_reg_mr_ex.3hugeodp 3/ibv_mr_page_shift.3hugeodp; do
 		zcat "/usr/share/man/man$page.gz" | grep -q . || return 1
 	done
 }

@@ -95,7 +95,7 @@ preload=$libdir/hugeodp/libhugeodp-preload.so
 echo "ok: hugeodp command and preloaded library"
 
 if command -v pandoc >/dev/null; then
-	for page in man1/hugeodp.1 man3/ibv_reg_mr_ex.3hugeodp man3/ibv_mr_page_shift.3hugeodp man7/hugeodp.7; do
+	for page in man1/hugeodp.1 man3/ibv_reg_mr_ex.3hugeodp man3/ibv_mr_page_shift.3hugeodp man7/hugeodp.7 man7/hugeodp-tutorial.7; do
 		[ -s "$(find "$prefix" -path "*/$page")" ]
 	done
 	echo "ok: manual pages"
