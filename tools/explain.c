@@ -19,6 +19,7 @@ struct totals {
 	uint64_t mappings;
 	uint64_t bytes;
 	uint64_t huge_bytes;
+	uint64_t thp_bytes; /* in transparent huge pages now */
 	uint64_t left_out; /* mappings that are too short */
 	uint64_t reasons[IBV_ODP_REASON_THP_MOUNT + 1];
 	uint64_t no_access; /* bytes that cannot be registered, and do not count */
@@ -31,14 +32,24 @@ struct inner {
 	uint32_t page_shift;
 };
 
+/* What is known of a mapping. */
+struct explained {
+	struct ibv_odp_report report;
+	struct inner inner;
+	/* bytes in blocks of transparent huge pages, where the mapping as a whole has smaller pages */
+	uint64_t mixed;
+};
+
 static uint64_t largest(uint64_t sizes)
 {
 	return sizes ? 1ULL << (63 - __builtin_clzll(sizes)) : 0;
 }
 
 static void print_mapping(const struct tool *tool, const struct vma *vma,
-			  const struct ibv_odp_report *report, const struct inner *inner)
+			  const struct explained *is)
 {
+	const struct ibv_odp_report *report = &is->report;
+	const struct inner *inner = &is->inner;
 	char size[SIZES_TEXT], blocked[SIZES_TEXT];
 
 	snprintf(size, sizeof(size), "-");
@@ -55,18 +66,25 @@ static void print_mapping(const struct tool *tool, const struct vma *vma,
 		printf("but %s from %#" PRIx64 " to %#" PRIx64 "  ",
 		       sizes_text(1ULL << inner->page_shift, size, sizeof(size)), inner->start,
 		       inner->end);
+	else if (is->mixed)
+		printf("but %" PRIu64 "M in blocks of %s  ", is->mixed >> 20,
+		       sizes_text(thp_pmd_size(), size, sizeof(size)));
 	names_print(stdout, vma->name);
 	putchar('\n');
 }
 
 static void json_mapping(struct json *json, const struct vma *vma,
-			 const struct ibv_odp_report *report, const struct inner *inner)
+			 const struct explained *is)
 {
+	const struct ibv_odp_report *report = &is->report;
+	const struct inner *inner = &is->inner;
+
 	json_open(json, NULL, '{');
 	json_number(json, "start", vma->start);
 	json_number(json, "end", vma->end);
 	json_string(json, "name", vma->name);
 	json_number(json, "rss", vma->rss);
+	json_number(json, "thp_bytes", vma->thp_bytes);
 	json_number(json, "page_shift", report->page_shift);
 	json_sizes(json, "page_sizes", report->page_sizes);
 	if (report->reason) {
@@ -83,6 +101,8 @@ static void json_mapping(struct json *json, const struct vma *vma,
 		json_number(json, "page_shift", inner->page_shift);
 		json_close(json, '}');
 	}
+	if (is->mixed)
+		json_number(json, "mixed_bytes", is->mixed);
 	json_close(json, '}');
 }
 
@@ -96,6 +116,8 @@ static void print_totals(const struct tool *tool, const struct totals *totals, u
 	       " MiB%s\n",
 	       bold(tool), totals->mappings, totals->bytes >> 20,
 	       sizes_text(size, text, sizeof(text)), totals->huge_bytes >> 20, normal(tool));
+	if (totals->thp_bytes)
+		printf("  %" PRIu64 " MiB in transparent huge pages now\n", totals->thp_bytes >> 20);
 	for (i = 1; i <= IBV_ODP_REASON_THP_MOUNT; i++) {
 		const char *hint = ibv_odp_reason_hint(i);
 
@@ -116,24 +138,28 @@ static bool has_size(uint32_t page_shift, uint64_t size)
 	return page_shift && 1ULL << page_shift >= size;
 }
 
-static void count(struct totals *totals, const struct vma *vma, const struct ibv_odp_report *report,
-		  const struct inner *inner, uint64_t size)
+static void count(struct totals *totals, const struct vma *vma, const struct explained *is,
+		  uint64_t size)
 {
+	const struct inner *inner = &is->inner;
 	uint64_t bytes = vma->end - vma->start;
 	uint64_t huge = 0;
 
-	if (report->flags & IBV_ODP_RANGE_HOLE) {
+	if (is->report.flags & IBV_ODP_RANGE_HOLE) {
 		totals->no_access += bytes;
 		return;
 	}
-	if (has_size(report->page_shift, size))
+	if (has_size(is->report.page_shift, size))
 		huge = bytes;
 	else if (has_size(inner->page_shift, size))
 		huge = inner->end - inner->start;
+	if (thp_pmd_size() >= size && is->mixed > huge)
+		huge = is->mixed;
 	totals->mappings++;
 	totals->bytes += bytes;
 	totals->huge_bytes += huge;
-	totals->reasons[report->reason] += bytes - huge;
+	totals->thp_bytes += vma->thp_bytes;
+	totals->reasons[is->report.reason] += bytes - huge;
 }
 
 /* Probe the part between unaligned ends: a buffer in it can have larger pages than the mapping. */
@@ -159,12 +185,92 @@ static int probe_inner(const struct range *whole, struct vmas *vmas,
 	return err;
 }
 
+/* Whether a fault in a block without pages would allocate a huge page. */
+static int would_be_huge(const struct range *whole, struct vmas *vmas, uint64_t at, uint64_t size,
+			 bool *huge)
+{
+	struct range range = *whole;
+	struct ibv_odp_report report;
+	int err;
+
+	range.addr = range.iova = at;
+	range.length = size;
+	err = range_report_vmas(&range, vmas, &report);
+	*huge = !err && has_size(report.page_shift, size);
+	return err;
+}
+
+/*
+ * Count the bytes in blocks of transparent huge pages, where small pages in other blocks are the
+ * obstacle: a mixed region has huge pages in the former. Whether blocks without any page count is a
+ * property of the mapping, so the first one decides.
+ */
+static int count_mixed(const struct range *whole, struct vmas *vmas, const struct vma *vma,
+		       uint64_t *mixed)
+{
+	const uint64_t size = thp_pmd_size(), mask = size - 1;
+	const uint64_t end = vma->end & ~mask;
+	bool decided = false, absent_counts = true;
+	uint64_t at, bad, first, good = 0;
+	enum vmas_scan scan;
+	int err;
+
+	*mixed = 0;
+	if (!size || !(whole->accepted & size) || vma->page_size >= size)
+		return 0;
+	for (at = (vma->start + mask) & ~mask; at < end; at = bad + size) {
+		scan = vmas_scan(vmas, at, end, &first);
+		if (scan == VMAS_SCAN_UNKNOWN) {
+			*mixed = vma->thp_bytes;
+			return 0;
+		}
+		bad = scan == VMAS_SCAN_SMALL ? first & ~mask : end;
+		if (bad == at)
+			continue;
+		good += bad - at;
+		if (!decided && vmas_scan(vmas, at, bad, &first) == VMAS_SCAN_ABSENT) {
+			err = would_be_huge(whole, vmas, first & ~mask, size, &absent_counts);
+			if (err)
+				return err;
+			decided = true;
+		}
+	}
+	*mixed = absent_counts || good < vma->thp_bytes ? good : vma->thp_bytes;
+	return 0;
+}
+
+/* Find out all about a mapping. */
+static int explain_mapping(const struct range *whole, struct vmas *vmas, const struct vma *vma,
+			   struct explained *is)
+{
+	int err = range_report_vmas(whole, vmas, &is->report);
+
+	is->mixed = 0;
+	if (!err)
+		err = probe_inner(whole, vmas, &is->report, &is->inner);
+	if (err)
+		return err;
+	/* base pages can be requested for any range, but there is nothing to access */
+	if (is->report.flags & IBV_ODP_RANGE_HOLE || vma->flags & VMA_SPECIAL) {
+		is->report = (struct ibv_odp_report){
+			.flags = IBV_ODP_RANGE_HOLE,
+			.reason = IBV_ODP_REASON_NO_ACCESS,
+			.address = vma->start,
+			.blocked_shift = (uint32_t)__builtin_ctzll(whole->accepted),
+		};
+		return 0;
+	}
+	if (has_size(is->report.page_shift, thp_pmd_size()))
+		return 0;
+	return count_mixed(whole, vmas, vma, &is->mixed);
+}
+
 /* Read the mappings from smaps, because the names and resident sizes are printed, too. */
 static int explain(const struct tool *tool, const char *proc, uint64_t sizes, uint64_t min,
 		   struct json *json, struct totals *totals)
 {
 	struct vmas list, vmas;
-	struct inner inner;
+	struct explained is;
 	struct vma vma;
 	uint64_t at;
 	int err;
@@ -184,7 +290,6 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 			.accepted = sizes,
 			.supported = sizes,
 		};
-		struct ibv_odp_report report;
 
 		/* [vsyscall] ends at the top of the address space */
 		if (vma.end <= vma.start)
@@ -193,24 +298,14 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 			totals->left_out++;
 			continue;
 		}
-		err = range_report_vmas(&range, &vmas, &report);
-		if (!err)
-			err = probe_inner(&range, &vmas, &report, &inner);
+		err = explain_mapping(&range, &vmas, &vma, &is);
 		if (err)
 			break;
-		/* base pages can be requested for any range, but there is nothing to access */
-		if (report.flags & IBV_ODP_RANGE_HOLE || vma.flags & VMA_SPECIAL)
-			report = (struct ibv_odp_report){
-				.flags = IBV_ODP_RANGE_HOLE,
-				.reason = IBV_ODP_REASON_NO_ACCESS,
-				.address = vma.start,
-				.blocked_shift = (uint32_t)__builtin_ctzll(sizes),
-			};
-		count(totals, &vma, &report, &inner, largest(sizes));
+		count(totals, &vma, &is, largest(sizes));
 		if (tool->json)
-			json_mapping(json, &vma, &report, &inner);
+			json_mapping(json, &vma, &is);
 		else
-			print_mapping(tool, &vma, &report, &inner);
+			print_mapping(tool, &vma, &is);
 	}
 	vmas_close(&vmas);
 	vmas_close(&list);
@@ -260,6 +355,7 @@ static int explain_pid(const struct tool *tool, const char *pid)
 		json_close(&json, ']');
 		json_number(&json, "bytes", totals.bytes);
 		json_number(&json, "huge_bytes", totals.huge_bytes);
+		json_number(&json, "thp_bytes", totals.thp_bytes);
 		json_number(&json, "no_access_bytes", totals.no_access);
 		json_number(&json, "left_out", totals.left_out);
 		if (err)

@@ -125,6 +125,10 @@ m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
 hidden = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
 refused = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 refused.madvise(mmap.MADV_NOHUGEPAGE)
+# a small page in the first block only; the rest has no pages yet
+mixed = mmap.mmap(-1, 34 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+mixed[2 << 20] = 1
+mixed.madvise(mmap.MADV_HUGEPAGE)
 files = []
 for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
     with open(sys.argv[1].encode() + b"/" + name, "wb+") as file:
@@ -151,6 +155,12 @@ elif ! grep -q '\[never\]' $thp; then
 	json 'any(m["end"] - m["inner"]["start"] >= 6 << 20 and m["inner"]["page_shift"] == 21 and
 		not m["inner"]["start"] & 0x1fffff for m in v["mappings"] if "inner" in m)'
 	json 'v["huge_bytes"] >= 6 << 20'
+	json 'any(m.get("mixed_bytes", 0) >= 28 << 20 and m["rss"] < m["mixed_bytes"] for m in v["mappings"])'
+	json 'v["huge_bytes"] >= 34 << 20'
+	json 'not any("mixed_bytes" in m for m in v["mappings"] if m.get("reason") == "MADV_NOHUGEPAGE")'
+	json 'v["thp_bytes"] == sum(m["thp_bytes"] for m in v["mappings"] if m["page_shift"])'
+	exits 0 explain --color never $holder
+	said out "M in blocks of 2M"
 fi
 kill $holder
 wait $holder || true
