@@ -23,3 +23,6 @@ s,^(hugeodp-kernel-source .*/README\.md)\.gz$,\1,
 
 # a manual page with several names: debhelper replaces pages that refer to another by links
 s,lrwxrwxrwx (/usr/share/man/man3/),-rw-r--r-- \1,
+
+# Debian's zsh has a folder of its own for packages
+s,/usr/share/zsh/vendor-completions/,/usr/share/zsh/site-functions/,

@@ -92,6 +92,8 @@ preload=$libdir/hugeodp/libhugeodp-preload.so
 # a dependency of a preloaded object takes the place of the copy that the program would load
 [ "$(readelf -d "$preload" | grep -c 'NEEDED.*\[libibverbs')" = 0 ]
 [ -s "$prefix/share/bash-completion/completions/hugeodp" ]
+[ -s "$prefix/share/zsh/site-functions/_hugeodp" ]
+[ -s "$prefix/share/fish/vendor_completions.d/hugeodp.fish" ]
 echo "ok: hugeodp command and preloaded library"
 
 if command -v pandoc >/dev/null; then

@@ -1,0 +1,62 @@
+#compdef hugeodp
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# Completion of hugeodp(1) for zsh, installed as _hugeodp.
+
+_hugeodp_commands() {
+	local -a commands=(
+		'check:answer whether this machine can do it, or what to do'
+		'info:show devices and system settings'
+		'explain:show which memory could have huge pages'
+		'mr:show memory regions'
+		'run:run a program with huge pages'
+		'help:describe a command'
+	)
+	_describe -t commands command commands
+}
+
+_hugeodp_devices() {
+	local -a devices=(/sys/class/infiniband/*(N:t))
+	_describe -t devices device devices
+}
+
+_hugeodp() {
+	local curcontext=$curcontext state line
+	local -i i
+	local -A opt_args
+	local -a general=(
+		'(-j --json)'{-j,--json}'[print JSON instead of text]'
+		'--color=[use colours]:when:(auto always never)'
+		'(- *)'{-h,--help}'[describe the command]'
+	)
+	local -a sizes=('(-s --sizes)'{-s+,--sizes=}'[page sizes]:sizes:(any "2M|4K" "1G|2M|4K")')
+
+	_arguments -C -S $general '(- *)'{-V,--version}'[print the version]' \
+		'(-): :_hugeodp_commands' '(-)*:: :->arguments' && return
+	[[ $state == arguments ]] || return
+	case $words[1] in
+	check | info | mr)
+		_arguments -S $general '(-d --device)'{-d+,--device=}'[show only this device]: :_hugeodp_devices'
+		;;
+	explain)
+		i=${words[(i)--]}
+		if ((CURRENT > i)); then
+			shift i words
+			((CURRENT -= i))
+			_normal
+			return
+		fi
+		_arguments $general $sizes '--min=[leave out shorter mappings]:size:(4K 2M 1G)' '1:process:_pids'
+		;;
+	run)
+		_arguments -S $general $sizes \
+			'--all[also change registrations without on-demand paging]' \
+			'(-r --report)'{-r-,--report=-}'[report the result at exit]::file:_files' \
+			'(-):program: _command_names -e' '*::argument: _normal'
+		;;
+	help)
+		_hugeodp_commands
+		;;
+	esac
+}
+
+_hugeodp "$@"
