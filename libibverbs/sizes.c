@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "sizes.h"
 
@@ -12,6 +14,11 @@ static bool parse_one(const char **text, uint64_t *size)
 	const char *unit;
 	char *end;
 
+	if (!strncasecmp(*text, "base", 4)) {
+		*text += 4;
+		*size = (uint64_t)sysconf(_SC_PAGESIZE);
+		return true;
+	}
 	if (**text < '0' || **text > '9')
 		return false;
 	*size = strtoull(*text, &end, 10);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Sets of page sizes as text: "2M|4K", "any". */
+/* Sets of page sizes as text: "2M|base", "any". */
 #ifndef HUGEODP_SIZES_H
 #define HUGEODP_SIZES_H
 
@@ -10,7 +10,7 @@
 /* Longest text of sizes_text(). */
 #define SIZES_TEXT 256
 
-/* "any" and "" are 0. Sizes are separated by '|' or ','. */
+/* "any" and "" are 0, "base" is the base page size. Sizes are separated by '|' or ','. */
 bool sizes_parse(const char *text, uint64_t *sizes);
 
 /* Three or more consecutive sizes become a range: "4K..1G". Returns @text. */

@@ -47,7 +47,7 @@ _hugeodp() {
 	--color) words='auto always never' ;;
 	-d | --device) words=$(cd /sys/class/infiniband 2>/dev/null && compgen -G '*') ;;
 	# not separated by "|", which the shell would interpret as a pipe
-	-s | --sizes) words='any 2M 2M,4K 1G,2M,4K' ;;
+	-s | --sizes) words='any 2M 2M,base 1G,2M,base' ;;
 	--min) words='4K 2M 1G' ;;
 	--report=)
 		compopt -o filenames 2>/dev/null || true

@@ -50,7 +50,7 @@ static const struct {
 	{ 'r',
 	  "  -r, --report[=FILE]  report the result at exit, to stderr or appended to FILE; %p in\n"
 	  "                       the name is replaced by the process number\n" },
-	{ 's', "  -s, --sizes LIST     page sizes, for example \"2M|4K\" or any\n" },
+	{ 's', "  -s, --sizes LIST     page sizes, for example \"2M|base\" or any\n" },
 };
 
 static void help_options(const char *letters)
@@ -123,7 +123,7 @@ static int set_sizes(struct tool *tool, const char *list)
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	if (!sizes_parse(list, &tool->sizes))
-		return usage_error("not a list of page sizes such as \"2M|4K\"", list);
+		return usage_error("not a list of page sizes such as \"2M|base\"", list);
 	if (tool->sizes & (base - 1))
 		return usage_error("smaller than the system's base page", list);
 	tool->sizes_given = true;

@@ -52,7 +52,7 @@ complete -c hugeodp -n $anywhere -s h -l help -d 'Describe the command'
 complete -c hugeodp -n '__hugeodp_in check info mr' -s d -l device -x \
 	-a '(ls /sys/class/infiniband 2>/dev/null)' -d 'Show only this device'
 complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -s s -l sizes -x \
-	-a 'any 2M,4K 1G,2M,4K' -d 'Page sizes'
+	-a 'any 2M,base 1G,2M,base' -d 'Page sizes'
 complete -c hugeodp -n '__hugeodp_in explain' -l min -x -a '4K 2M 1G' -d 'Leave out shorter mappings'
 complete -c hugeodp -n '__hugeodp_in explain' -a '(__fish_complete_pids)'
 complete -c hugeodp -n '__hugeodp_in run' -l all \

@@ -28,7 +28,7 @@ _hugeodp() {
 		'--color=[use colours]:when:(auto always never)'
 		'(- *)'{-h,--help}'[describe the command]'
 	)
-	local -a sizes=('(-s --sizes)'{-s+,--sizes=}'[page sizes]:sizes:(any "2M|4K" "1G|2M|4K")')
+	local -a sizes=('(-s --sizes)'{-s+,--sizes=}'[page sizes]:sizes:(any "2M|base" "1G|2M|base")')
 
 	_arguments -C -S $general '(- *)'{-V,--version}'[print the version]' \
 		'(-): :_hugeodp_commands' '(-)*:: :->arguments' && return

@@ -158,10 +158,10 @@ static void print_mr(const struct list *list, const struct mr *mr)
 	value_text(mr, FAULTS, faults, sizeof(faults));
 	value_text(mr, INVALIDATED, invalidated, sizeof(invalidated));
 	if (!list->count)
-		printf("%s%-10s %6s %14s %5s %10s %10s %10s %10s  %s%s\n", bold(list->tool),
-		       "DEVICE", "MR", "BYTES", "PAGE", "BLOCKS", "TABLE", "FAULTS", "INVALID",
+		printf("%s%-10s %6s %14s %5s %10s %10s %10s %11s  %s%s\n", bold(list->tool),
+		       "DEVICE", "MR", "BYTES", "PAGE", "BLOCKS", "TABLE", "FAULTS", "INVALIDATED",
 		       "OWNER", normal(list->tool));
-	printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s %10s %10s %10s %10s  ", list->device,
+	printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s %10s %10s %10s %11s  ", list->device,
 	       mr->number, mr->length, size, blocks, table, faults, invalidated);
 	if (mr->has_pid) {
 		process_name(mr->pid, name, sizeof(name));

@@ -78,10 +78,14 @@ exits 2 explain 1 --
 exits 2 explain --
 exits 2 info -- extra
 exits 2 explain --sizes 3M 1
-said err 'page sizes such as "2M|4K": 3M'
+said err 'page sizes such as "2M|base": 3M'
 exits 2 explain --sizes 2K,4M 1
 said err "smaller than the system's base page: 2K,4M"
 exits 2 explain --sizes "2M|" 1
+exits 2 explain --sizes "2M|bases" 1
+exits 2 explain --min bas 1
+exits 0 explain --json --sizes "2M|Base" $$
+json 'v["sizes"] == [v["sizes"][0], 2 << 20] and v["sizes"][0] == __import__("mmap").PAGESIZE'
 exits 2 explain --sizes 99999999T 1
 exits 2 explain --min any 1
 exits 2 explain --min '1M|2M' $$
@@ -204,7 +208,7 @@ completion() { # word...: print the completions of the last one
 check "completion of a command" [ "$(completion hugeodp ex)" = explain ]
 check "completion of a program" [ "$(completion hugeodp explain -- sha256su | sort -u)" = sha256sum ]
 check "completion after an equals sign" [ "$(completion hugeodp info --color = al)" = always ]
-check "completion of sizes contains no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,4K ]
+check "completion of sizes contains no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,base ]
 check "completion of a program's arguments" [ "$(cd "$dir" && touch argument && completion hugeodp run -s 2M ls arg)" = argument ]
 check "completion of the report's file" [ "$(cd "$dir" && completion hugeodp run --report = arg)" = argument ]
 offset() { # word...: where the completion of bash-completion takes over
