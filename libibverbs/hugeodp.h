@@ -340,6 +340,25 @@ int ibv_probe_odp_range(struct ibv_context *context, void *addr, size_t length,
 			uint64_t page_sizes, struct ibv_odp_report *report, size_t size);
 
 /**
+ * hugeodp_probe_mr - Find the page sizes that an MR of a request could get
+ * @context: an open device
+ * @attr: the request, as for hugeodp_reg_mr()
+ * @attr_size: sizeof(*attr) in the caller
+ * @report: as for ibv_probe_odp_range()
+ * @size: sizeof(*report) in the caller
+ *
+ * The same as ibv_probe_odp_range(), for the iova of the request, and with the
+ * checks of hugeodp_reg_mr(): the errors are those of the registration that
+ * follows. For IBV_ODP_MIXED, the report is about a size that all blocks have.
+ *
+ * Return: 0, also if no accepted size is possible, or the errno value with which
+ * hugeodp_reg_mr() refuses the request before it registers anything, or that of
+ * ibv_probe_odp_range()
+ */
+int hugeodp_probe_mr(struct ibv_context *context, const struct ibv_mr_init_attr_odp *attr,
+		     size_t attr_size, struct ibv_odp_report *report, size_t size);
+
+/**
  * ibv_odp_reason_str - Describe a reason
  * @reason: enum ibv_odp_reason
  *

@@ -71,6 +71,19 @@ int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **
 int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps);
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps);
 
+/*
+ * reg_mr.c: copy a request of any size; the checks that need no answer from the kernel; and those of
+ * the device, before the registration, so that there is nothing to undo. Each returns 0 or an errno value.
+ */
+int hugeodp_copy_request(struct ibv_mr_init_attr_odp *request,
+			 const struct ibv_mr_init_attr_odp *attr, size_t size);
+int hugeodp_validate(const struct ibv_mr_init_attr_odp *request);
+int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
+			 struct device_caps *caps);
+
+/* reg_mr.c: the first address of the MR for remote peers. */
+uint64_t hugeodp_iova(const struct ibv_mr_init_attr *attr);
+
 /* modify.c: put a request in force on an MR. */
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 

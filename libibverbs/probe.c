@@ -16,6 +16,22 @@ void probe_for_device(struct range *range, struct ibv_context *context,
 	}
 }
 
+/* Probe a range that has been checked. Returns 0 or an errno value. */
+static int probe(struct range *range, struct ibv_context *context, const struct device_caps *caps,
+		 struct ibv_odp_report *report, size_t size)
+{
+	struct ibv_odp_report answer;
+	int err;
+
+	probe_for_device(range, context, caps);
+	if (!range->accepted)
+		range->accepted = caps->page_sizes;
+	err = range_report_self(range, &answer);
+	if (!err)
+		hugeodp_copy_out(report, size, &answer, sizeof(answer));
+	return err;
+}
+
 HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, size_t length,
 				       uint64_t page_sizes, struct ibv_odp_report *report,
 				       size_t size)
@@ -26,7 +42,6 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 		.length = length,
 	};
 	struct device_caps caps;
-	struct ibv_odp_report answer;
 	int err;
 
 	if (!report || size < HUGEODP_SIZE_THROUGH(struct ibv_odp_report, page_shift))
@@ -40,13 +55,38 @@ HUGEODP_EXPORT int ibv_probe_odp_range(struct ibv_context *context, void *addr, 
 	err = hugeodp_device_caps(context, &caps);
 	if (err)
 		return hugeodp_err(err);
-	probe_for_device(&range, context, &caps);
-	range.accepted = page_sizes ? page_sizes : caps.page_sizes;
-	err = range_report_self(&range, &answer);
+	range.accepted = page_sizes;
+	return hugeodp_err(probe(&range, context, &caps, report, size));
+}
+
+HUGEODP_EXPORT int hugeodp_probe_mr(struct ibv_context *context,
+				    const struct ibv_mr_init_attr_odp *attr, size_t attr_size,
+				    struct ibv_odp_report *report, size_t size)
+{
+	struct ibv_mr_init_attr_odp request;
+	struct device_caps caps;
+	struct range range;
+	int err;
+
+	if (!report || size < HUGEODP_SIZE_THROUGH(struct ibv_odp_report, page_shift))
+		return hugeodp_err(EINVAL);
+	err = hugeodp_copy_request(&request, attr, attr_size);
+	if (!err)
+		err = hugeodp_validate(&request);
+	/* the whole address space has no page size */
+	if (!err && !request.base.addr)
+		err = EOPNOTSUPP;
+	if (!err)
+		err = hugeodp_check_device(context, &request, &caps);
 	if (err)
 		return hugeodp_err(err);
-	hugeodp_copy_out(report, size, &answer, sizeof(answer));
-	return 0;
+	range = (struct range){
+		.addr = (uintptr_t)request.base.addr,
+		.length = request.base.length,
+		.iova = hugeodp_iova(&request.base),
+		.accepted = request.page_sizes,
+	};
+	return hugeodp_err(probe(&range, context, &caps, report, size));
 }
 
 HUGEODP_EXPORT const char *ibv_odp_reason_str(uint32_t reason)

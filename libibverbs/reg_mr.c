@@ -21,20 +21,19 @@ static bool is_implicit(const struct ibv_mr_init_attr *attr)
 	return !attr->addr && attr->length == SIZE_MAX;
 }
 
-static uint64_t iova_of(const struct ibv_mr_init_attr *attr)
+uint64_t hugeodp_iova(const struct ibv_mr_init_attr *attr)
 {
 	return attr->comp_mask & IBV_REG_MR_MASK_IOVA ? attr->iova : (uintptr_t)attr->addr;
 }
 
-/* Checks that need no answer from the kernel. */
-static int validate(const struct ibv_mr_init_attr_odp *request)
+int hugeodp_validate(const struct ibv_mr_init_attr_odp *request)
 {
 	const uint64_t required = IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
 	const uint64_t known = required | IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_DMAH;
 	const uint64_t base_page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const struct ibv_mr_init_attr *attr = &request->base;
 	uint64_t addr = (uintptr_t)attr->addr;
-	uint64_t iova = iova_of(attr);
+	uint64_t iova = hugeodp_iova(attr);
 
 	if (attr->comp_mask & ~known || (attr->comp_mask & required) != required)
 		return EINVAL;
@@ -63,9 +62,8 @@ static int check_caps(const struct ibv_mr_init_attr_odp *request, const struct d
 	return 0;
 }
 
-/* Called before the registration, so that there is nothing to undo on failure. */
-static int check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
-			struct device_caps *caps)
+int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
+			 struct device_caps *caps)
 {
 	int err;
 
@@ -85,9 +83,9 @@ static int register_then_modify(const struct hugeodp_provider *provider, struct 
 	const struct ibv_mr_init_attr *attr = &request->base;
 	int err;
 
-	*mr = provider->first_step ? provider->first_step(pd, request, iova_of(attr)) : NULL;
+	*mr = provider->first_step ? provider->first_step(pd, request, hugeodp_iova(attr)) : NULL;
 	if (!*mr)
-		*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, iova_of(attr),
+		*mr = ibv_reg_mr_iova2(pd, attr->addr, attr->length, hugeodp_iova(attr),
 				       (unsigned int)attr->access);
 	if (!*mr)
 		return errno;
@@ -106,8 +104,27 @@ static int register_request(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp
 	int err = EOPNOTSUPP;
 
 	if (provider->reg_mr)
-		err = provider->reg_mr(pd, request, iova_of(&request->base), mr);
+		err = provider->reg_mr(pd, request, hugeodp_iova(&request->base), mr);
 	return err == EOPNOTSUPP ? register_then_modify(provider, pd, request, mr) : err;
+}
+
+int hugeodp_copy_request(struct ibv_mr_init_attr_odp *request,
+			 const struct ibv_mr_init_attr_odp *attr, size_t size)
+{
+	const unsigned char *bytes = (const unsigned char *)attr;
+	size_t i;
+
+	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_init_attr_odp, page_sizes))
+		return EINVAL;
+	/* a member of a later release that this one cannot respect */
+	for (i = sizeof(*request); i < size; i++) {
+		if (bytes[i])
+			return EOPNOTSUPP;
+	}
+	memset(request, 0, sizeof(*request));
+	memcpy(request, attr, size < sizeof(*request) ? size : sizeof(*request));
+	request->base.comp_mask |= IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
+	return 0;
 }
 
 static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request)
@@ -117,9 +134,9 @@ static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_a
 	struct ibv_mr *mr;
 	int err;
 
-	err = validate(request);
+	err = hugeodp_validate(request);
 	if (!err)
-		err = check_device(pd->context, request, &caps);
+		err = hugeodp_check_device(pd->context, request, &caps);
 	if (err)
 		return hugeodp_err_ptr(err);
 	if (caps.source == IBV_ODP_SOURCE_KERNEL)
@@ -127,7 +144,7 @@ static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_a
 	else if (is_implicit(attr))
 		err = EOPNOTSUPP;
 	else
-		err = stock_register(pd, request, iova_of(attr), &caps, &mr);
+		err = stock_register(pd, request, hugeodp_iova(attr), &caps, &mr);
 	return err ? hugeodp_err_ptr(err) : mr;
 }
 
@@ -142,18 +159,8 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd,
 					     const struct ibv_mr_init_attr_odp *attr, size_t size)
 {
-	const unsigned char *bytes = (const unsigned char *)attr;
-	struct ibv_mr_init_attr_odp request = { 0 };
-	size_t i;
+	struct ibv_mr_init_attr_odp request;
+	int err = hugeodp_copy_request(&request, attr, size);
 
-	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_init_attr_odp, page_sizes))
-		return hugeodp_err_ptr(EINVAL);
-	/* a member of a later release that this one cannot respect */
-	for (i = sizeof(request); i < size; i++) {
-		if (bytes[i])
-			return hugeodp_err_ptr(EOPNOTSUPP);
-	}
-	memcpy(&request, attr, size < sizeof(request) ? size : sizeof(request));
-	request.base.comp_mask |= IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
-	return register_odp(pd, &request);
+	return err ? hugeodp_err_ptr(err) : register_odp(pd, &request);
 }

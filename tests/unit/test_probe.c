@@ -440,6 +440,88 @@ static void no_pagemap(void **state)
 	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
 }
 
+/* The answer is that for the registration with the same request. */
+static void request(void **state)
+{
+	struct ibv_mr_init_attr_odp attr = {
+		.base = {
+			.addr = (void *)(uintptr_t)HUGETLB,
+			.length = 8 * M,
+			.access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND,
+			.comp_mask = IBV_REG_MR_MASK_IOVA,
+			.iova = HUGETLB + 4 * K,
+		},
+		.page_sizes = HUGE_AND_SMALL,
+	};
+	struct ibv_odp_report report, range;
+
+	(void)state;
+	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report,
+					  sizeof(report)),
+			 0);
+	assert_int_equal(report.page_shift, 12);
+	assert_int_equal(report.reason, IBV_ODP_REASON_IOVA);
+	attr.base.comp_mask = 0;
+	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report,
+					  sizeof(report)),
+			 0);
+	assert_int_equal(ibv_probe_odp_range(&fake_context, attr.base.addr, attr.base.length,
+					     HUGE_AND_SMALL, &range, sizeof(range)),
+			 0);
+	assert_memory_equal(&report, &range, sizeof(range));
+	assert_int_equal(report.page_shift, 21);
+	attr.page_sizes = 0;
+	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report,
+					  sizeof(report)),
+			 0);
+	assert_int_equal(report.page_shift, 21);
+	assert_int_equal(report.blocked_shift, 30);
+	assert_int_equal(fake.nreg, 0);
+}
+
+static void refused(const struct ibv_mr_init_attr_odp *attr, size_t size, int err)
+{
+	struct ibv_odp_report report;
+
+	errno = 0;
+	assert_int_equal(hugeodp_probe_mr(&fake_context, attr, size, &report, sizeof(report)), err);
+	assert_int_equal(errno, err);
+}
+
+static void request_refused(void **state)
+{
+	const struct ibv_mr_init_attr_odp good = {
+		.base = {
+			.addr = (void *)(uintptr_t)HUGETLB,
+			.length = 8 * M,
+			.access = IBV_ACCESS_ON_DEMAND,
+		},
+	};
+	struct ibv_mr_init_attr_odp attr = good;
+	struct ibv_odp_report report;
+
+	(void)state;
+	refused(NULL, sizeof(attr), EINVAL);
+	refused(&attr, 135, EINVAL);
+	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), NULL, 32), EINVAL);
+	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report, 19), EINVAL);
+	attr.base.access = IBV_ACCESS_LOCAL_WRITE;
+	refused(&attr, sizeof(attr), EINVAL);
+	attr = good;
+	attr.page_sizes = 21;
+	refused(&attr, sizeof(attr), EINVAL);
+	attr.page_sizes = FAKE_2M << 1;
+	refused(&attr, sizeof(attr), EOPNOTSUPP);
+	attr = good;
+	attr.flags = IBV_ODP_MIXED;
+	refused(&attr, sizeof(attr), EOPNOTSUPP);
+	attr = good;
+	attr.base.length = SIZE_MAX;
+	refused(&attr, sizeof(attr), EINVAL);
+	attr.base.addr = NULL;
+	refused(&attr, sizeof(attr), EOPNOTSUPP);
+}
+
 static void arguments(void **state)
 {
 	struct ibv_odp_report report;
@@ -533,6 +615,8 @@ int main(void)
 		cmocka_unit_test_setup(device_memory, setup),
 		cmocka_unit_test_setup(reasons, setup),
 		cmocka_unit_test_setup(no_pagemap, setup),
+		cmocka_unit_test_setup(request, setup),
+		cmocka_unit_test_setup(request_refused, setup),
 		cmocka_unit_test_setup(arguments, setup),
 		cmocka_unit_test_setup(report_sizes, setup),
 		cmocka_unit_test_setup(words, setup),
