@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * MRs by command file descriptor and handle, for bindings of other languages. These often expose both
+ * MRs by command file descriptor and handle, for bindings of other languages, which often have both
  * numbers but not the structs of libibverbs.
  */
 #include <fcntl.h>

@@ -72,8 +72,9 @@ int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps);
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps);
 
 /*
- * reg_mr.c: copy a request of any size; the checks that need no answer from the kernel; and those of
- * the device, before the registration, so that there is nothing to undo. Each returns 0 or an errno value.
+ * reg_mr.c: copy a request of any size; check what needs no answer from the kernel; check the
+ * request against the device, before the registration, so that there is nothing to undo. Each
+ * returns 0 or an errno value.
  */
 int hugeodp_copy_request(struct ibv_mr_init_attr_odp *request,
 			 const struct ibv_mr_init_attr_odp *attr, size_t size);

@@ -30,12 +30,16 @@ def pkg_config(option: str) -> list[str]:
     """Options of the compiler or the linker for libhugeodp."""
     try:
         output = subprocess.run(
-            ["pkg-config", option, "libhugeodp", "libibverbs"], check=True, capture_output=True, text=True
+            ["pkg-config", option, "libhugeodp", "libibverbs"],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
     except FileNotFoundError:
         sys.exit("hugeodp: pkg-config is not installed")
     except subprocess.CalledProcessError as e:
-        sys.exit(f"hugeodp: install libhugeodp with its headers first (Debian: libhugeodp-dev)\n{e.stderr}")
+        sys.exit("hugeodp: install libhugeodp with its headers first (Debian: libhugeodp-dev)\n"
+                 + e.stderr)
     return shlex.split(output)
 
 

@@ -20,7 +20,7 @@ struct totals {
 	uint64_t bytes;
 	uint64_t huge_bytes;
 	uint64_t thp_bytes; /* in transparent huge pages now */
-	uint64_t left_out; /* mappings that are too short */
+	uint64_t left_out;  /* mappings that are too short */
 	uint64_t reasons[IBV_ODP_REASON_THP_MOUNT + 1];
 	uint64_t no_access; /* bytes that cannot be registered, and do not count */
 };
@@ -73,8 +73,7 @@ static void print_mapping(const struct tool *tool, const struct vma *vma,
 	putchar('\n');
 }
 
-static void json_mapping(struct json *json, const struct vma *vma,
-			 const struct explained *is)
+static void json_mapping(struct json *json, const struct vma *vma, const struct explained *is)
 {
 	const struct ibv_odp_report *report = &is->report;
 	const struct inner *inner = &is->inner;
@@ -117,7 +116,8 @@ static void print_totals(const struct tool *tool, const struct totals *totals, u
 	       bold(tool), totals->mappings, totals->bytes >> 20,
 	       sizes_text(size, text, sizeof(text)), totals->huge_bytes >> 20, normal(tool));
 	if (totals->thp_bytes)
-		printf("  %" PRIu64 " MiB in transparent huge pages now\n", totals->thp_bytes >> 20);
+		printf("  %" PRIu64 " MiB in transparent huge pages now\n",
+		       totals->thp_bytes >> 20);
 	for (i = 1; i <= IBV_ODP_REASON_THP_MOUNT; i++) {
 		const char *hint = ibv_odp_reason_hint(i);
 

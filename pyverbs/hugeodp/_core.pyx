@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """The C side: calls libhugeodp.
 
-pyverbs does not expose the pointers of its objects, or damages the struct when it does (Context.context
-before rdma-core 61). File descriptors, handles and names of devices are sufficient.
+pyverbs does not expose the pointers of its objects, or damages the struct when it does
+(Context.context before rdma-core 61). File descriptors, handles and names of devices are sufficient.
 """
 
 from cpython.buffer cimport (
@@ -13,8 +13,8 @@ from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport strcmp
 
 from hugeodp.libhugeodp cimport (
-    HUGEODP_VERSION_STRING, hugeodp_modify_mr_fd, hugeodp_query_mr_fd, ibv_close_device, ibv_context,
-    ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
+    HUGEODP_VERSION_STRING, hugeodp_modify_mr_fd, hugeodp_query_mr_fd, ibv_close_device,
+    ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
     ibv_mr_odp_attr, ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
     ibv_probe_odp_range, ibv_query_device_odp)
 

@@ -118,7 +118,8 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
             address, length = held.address, held.length
             if length:
                 self._held = held
-        if not 0 < length < 1 << 64 or (address is not None and not 0 < address < (1 << 64) - length):
+        fits = address is None or 0 < address < (1 << 64) - length
+        if not 0 < length < 1 << 64 or not fits:
             raise HugeOdpError(errno.EINVAL, "register MR, no memory")
         return address, length
 

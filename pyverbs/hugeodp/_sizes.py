@@ -33,11 +33,13 @@ def page_sizes(sizes: PageSizes) -> int:
     '0x210000'
     """
     if isinstance(sizes, str):
-        parsed = [0] if sizes in ("", "any") else [_parse_one(part) for part in re.split(r"[|,]", sizes)]
+        parsed = []
+        if sizes not in ("", "any"):
+            parsed = [_parse_one(part) for part in re.split(r"[|,]", sizes)]
         mask = 0
         for size in parsed:
             mask |= size
-        valid = sizes in ("", "any") or all(parsed)
+        valid = all(parsed)
     else:
         mask = operator.index(sizes)
         valid = True

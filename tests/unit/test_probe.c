@@ -456,24 +456,21 @@ static void request(void **state)
 	struct ibv_odp_report report, range;
 
 	(void)state;
-	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report,
-					  sizeof(report)),
-			 0);
+	assert_int_equal(
+		hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report, sizeof(report)), 0);
 	assert_int_equal(report.page_shift, 12);
 	assert_int_equal(report.reason, IBV_ODP_REASON_IOVA);
 	attr.base.comp_mask = 0;
-	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report,
-					  sizeof(report)),
-			 0);
+	assert_int_equal(
+		hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report, sizeof(report)), 0);
 	assert_int_equal(ibv_probe_odp_range(&fake_context, attr.base.addr, attr.base.length,
 					     HUGE_AND_SMALL, &range, sizeof(range)),
 			 0);
 	assert_memory_equal(&report, &range, sizeof(range));
 	assert_int_equal(report.page_shift, 21);
 	attr.page_sizes = 0;
-	assert_int_equal(hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report,
-					  sizeof(report)),
-			 0);
+	assert_int_equal(
+		hugeodp_probe_mr(&fake_context, &attr, sizeof(attr), &report, sizeof(report)), 0);
 	assert_int_equal(report.page_shift, 21);
 	assert_int_equal(report.blocked_shift, 30);
 	assert_int_equal(fake.nreg, 0);

@@ -80,8 +80,8 @@ static void mr_by_fd(void **state)
 	assert_memory_equal(&attr, &by_mr, sizeof(attr));
 	fake_expect_query(fake_last_call());
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, NULL, 0), EINVAL);
-	assert_int_equal(
-		hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, &attr, sizeof(attr)), ENOENT);
+	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, &attr, sizeof(attr)),
+			 ENOENT);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), 0);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, 21, 0), EINVAL);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, FAKE_2M, 0), ENOENT);
@@ -103,9 +103,9 @@ static void mr_by_other_fd(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		sysfs_make(&sysfs, names[i]);
-		assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr,
-						     sizeof(attr)),
-				 EINVAL);
+		assert_int_equal(
+			hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)),
+			EINVAL);
 		sysfs_remove(&sysfs);
 	}
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)),
