@@ -9,8 +9,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "uverbs/ioctl.h"
 #include "by_fd.h"
 #include "priv.h"
+#include "provider.h"
 
 const char *by_fd_char_dir = "/sys/dev/char";
 const char *by_fd_class_dir = "/sys/class/infiniband";
@@ -84,4 +86,34 @@ HUGEODP_EXPORT int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t pa
 	int err = stand_in(cmd_fd, &device);
 
 	return err ? hugeodp_err(err) : ibv_modify_mr_odp(&mr, page_sizes, flags);
+}
+
+HUGEODP_EXPORT int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle,
+					const struct ibv_mr_init_attr_odp *attr, size_t size,
+					uint32_t *handle)
+{
+	const struct hugeodp_provider *provider;
+	struct ibv_mr_init_attr_odp request;
+	struct stand_in device;
+	struct ibv_pd pd = { .context = &device.context, .handle = pd_handle };
+	int err = stand_in(cmd_fd, &device);
+
+	if (!err)
+		err = hugeodp_copy_request(&request, attr, size);
+	if (!err)
+		err = hugeodp_validate(&request);
+	if (err)
+		return hugeodp_err(err);
+	provider = hugeodp_provider(&device.context);
+	if (!provider->create_mr)
+		return hugeodp_err(EOPNOTSUPP);
+	return hugeodp_err(provider->create_mr(&pd, &request, hugeodp_iova(&request.base), handle));
+}
+
+HUGEODP_EXPORT int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)
+{
+	struct stand_in device;
+	int err = stand_in(cmd_fd, &device);
+
+	return hugeodp_err(err ? err : uverbs_destroy_mr(&device.context, handle));
 }

@@ -301,6 +301,37 @@ int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, struct ibv_mr_odp_attr *att
 int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags);
 
 /**
+ * hugeodp_create_mr_fd - Create an MR in the kernel, for ibv_import_mr()
+ * @cmd_fd: of the context
+ * @pd_handle: of the protection domain
+ * @attr: description of the MR, as for hugeodp_reg_mr()
+ * @size: sizeof(*attr) in the caller
+ * @handle: of the new MR
+ *
+ * For bindings, and only where the provider can import an MR (mlx5, mlx4). Release
+ * the MR by ibv_dereg_mr() of the imported one, or by hugeodp_destroy_mr_fd().
+ *
+ * Return: 0, or
+ *   EBADF       @cmd_fd is not an open file
+ *   EINVAL      @cmd_fd is not an RDMA device
+ *   EOPNOTSUPP  the kernel has no page size requests, or the provider cannot
+ *               import MRs, or not those for memory windows
+ *   ENOENT      no such protection domain
+ * or an errno value of hugeodp_reg_mr()
+ */
+int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle, const struct ibv_mr_init_attr_odp *attr,
+			 size_t size, uint32_t *handle);
+
+/**
+ * hugeodp_destroy_mr_fd - Deregister an MR that has no struct ibv_mr
+ * @cmd_fd: of the context
+ * @handle: of the MR
+ *
+ * Return: 0, or the errno value of the kernel; EBADF and EINVAL as above
+ */
+int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle);
+
+/**
  * ibv_query_device_odp - Query the page sizes that a device supports for ODP MRs
  * @context: an open device
  * @attr: filled in; bytes after the end of this release's struct are set to zero

@@ -27,6 +27,14 @@ struct hugeodp_provider {
 		      struct ibv_mr **mr);
 
 	/*
+	 * The first half of that: create an MR in the kernel, which ibv_import_mr() can then adopt.
+	 * Uses only the context and the handle of @pd, and of the context only what
+	 * libibverbs/by_fd.c fills in. NULL if @reg_mr is.
+	 */
+	int (*create_mr)(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
+			 uint64_t iova, uint32_t *handle);
+
+	/*
 	 * If a request takes two ioctls: register so that the second one has little to change.
 	 * Returns NULL if the caller should try a plain registration. NULL if a plain registration
 	 * is always right.

@@ -108,3 +108,12 @@ int uverbs_cmd_exec(struct ibv_context *context, struct uverbs_cmd *cmd)
 
 	return err == EPROTONOSUPPORT ? EOPNOTSUPP : err;
 }
+
+int uverbs_destroy_mr(struct ibv_context *context, uint32_t handle)
+{
+	struct uverbs_cmd cmd;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_MR_DESTROY);
+	uverbs_attr_idr(&cmd, UVERBS_ATTR_DESTROY_MR_HANDLE, handle);
+	return uverbs_cmd_exec(context, &cmd);
+}

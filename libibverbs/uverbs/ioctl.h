@@ -46,6 +46,9 @@ uint32_t uverbs_attr_handle(const struct uverbs_cmd *cmd, uint16_t id);
  */
 int uverbs_cmd_exec(struct ibv_context *context, struct uverbs_cmd *cmd);
 
+/* Deregister an MR that has no struct ibv_mr. Returns 0 or an errno value. */
+int uverbs_destroy_mr(struct ibv_context *context, uint32_t handle);
+
 /* The number of the kernel driver. Returns 0 or EOPNOTSUPP. */
 int uverbs_driver_id(struct ibv_context *context, uint32_t *driver_id);
 

@@ -23,8 +23,8 @@ enum {
 	REG_MR_RESP_RKEY = 10,
 };
 
-static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
-		  uint32_t *handle)
+static int mlx5_create_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
+			  uint64_t iova, uint32_t *handle)
 {
 	const struct ib_uverbs_odp_request odp = {
 		.page_sizes = request->page_sizes,
@@ -41,6 +41,9 @@ static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 	struct uverbs_cmd cmd;
 	int err;
 
+	/* the provider cannot bind a memory window to an imported MR */
+	if (attr->access & IBV_ACCESS_MW_BIND)
+		return EOPNOTSUPP;
 	err = hugeodp_kernel_side(pd->context, &side);
 	if (err)
 		return err;
@@ -60,31 +63,19 @@ static int create(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 	return err;
 }
 
-static void destroy(struct ibv_context *context, uint32_t handle)
-{
-	struct uverbs_cmd cmd;
-
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_MR_DESTROY);
-	uverbs_attr_idr(&cmd, UVERBS_ATTR_DESTROY_MR_HANDLE, handle);
-	uverbs_cmd_exec(context, &cmd);
-}
-
 static int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request, uint64_t iova,
 		       struct ibv_mr **mr)
 {
 	uint32_t handle;
 	int err;
 
-	/* the provider cannot bind a memory window to an imported MR */
-	if (request->base.access & IBV_ACCESS_MW_BIND)
-		return EOPNOTSUPP;
-	err = create(pd, request, iova, &handle);
+	err = mlx5_create_mr(pd, request, iova, &handle);
 	if (err)
 		return err;
 	*mr = ibv_import_mr(pd, handle);
 	if (!*mr) {
 		err = errno;
-		destroy(pd->context, handle);
+		uverbs_destroy_mr(pd->context, handle);
 		return err;
 	}
 	/* ibv_import_mr() does not set these, ibv_reg_mr() does */
@@ -96,6 +87,7 @@ static int mlx5_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *req
 const struct hugeodp_provider provider_mlx5 = {
 	.driver = RDMA_DRIVER_MLX5,
 	.reg_mr = mlx5_reg_mr,
+	.create_mr = mlx5_create_mr,
 	.mixed_at_registration = true,
 	.hugetlb_flag_known = true,
 };
@@ -103,4 +95,5 @@ const struct hugeodp_provider provider_mlx5 = {
 const struct hugeodp_provider provider_mlx4 = {
 	.driver = RDMA_DRIVER_MLX4,
 	.reg_mr = mlx5_reg_mr,
+	.create_mr = mlx5_create_mr,
 };

@@ -16,6 +16,8 @@
 #include <rdma/rdma_netlink.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
+#include "../../libibverbs/by_fd.h"
+
 #define FAKE_SOCKET 4712
 
 struct fake fake;
@@ -92,6 +94,33 @@ void fake_mark(const void *mark, size_t len)
 	assert_non_null(file);
 	assert_int_equal(fwrite(mark, 1, len, file), len);
 	assert_int_equal(fclose(file), 0);
+}
+
+void fake_sysfs_make(struct fake_sysfs *sysfs, const char *ibdev)
+{
+	FILE *file;
+
+	strcpy(sysfs->dir, "/tmp/hugeodp-unit.XXXXXX");
+	assert_non_null(mkdtemp(sysfs->dir));
+	snprintf(sysfs->chr, sizeof(sysfs->chr), "%s/%u:%u", sysfs->dir, major(fake.rdev),
+		 minor(fake.rdev));
+	snprintf(sysfs->ibdev, sizeof(sysfs->ibdev), "%s/ibdev", sysfs->chr);
+	snprintf(sysfs->link, sizeof(sysfs->link), "%s/fake0", sysfs->dir);
+	assert_int_equal(mkdir(sysfs->chr, 0700), 0);
+	file = fopen(sysfs->ibdev, "w");
+	assert_non_null(file);
+	fputs(ibdev, file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(symlink(fake_context.device->ibdev_path, sysfs->link), 0);
+	by_fd_char_dir = by_fd_class_dir = sysfs->dir;
+}
+
+void fake_sysfs_remove(const struct fake_sysfs *sysfs)
+{
+	unlink(sysfs->ibdev);
+	rmdir(sysfs->chr);
+	unlink(sysfs->link);
+	assert_int_equal(rmdir(sysfs->dir), 0);
 }
 
 void fake_kernel(enum fake_form form)

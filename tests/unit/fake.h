@@ -178,6 +178,19 @@ void fake_kernel(enum fake_form form);
 /* Replace the mark of the device; NULL removes it. */
 void fake_mark(const void *mark, size_t len);
 
+/*
+ * sysfs as the functions for file descriptors read it: the character device has the name of the RDMA
+ * device, here the content of its file ibdev.
+ */
+struct fake_sysfs {
+	char dir[32];
+	char chr[96];
+	char ibdev[112];
+	char link[96];
+};
+void fake_sysfs_make(struct fake_sysfs *sysfs, const char *ibdev);
+void fake_sysfs_remove(const struct fake_sysfs *sysfs);
+
 /* Methods and attributes of the kernel's form. */
 struct fake_numbers {
 	uint16_t query_pages;

@@ -2,13 +2,7 @@
 /* Results of the queries, also for structs of other sizes than this release's. */
 #include "fake.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-#include "../../libibverbs/by_fd.h"
 
 static void mr_fields(void **state)
 {
@@ -33,48 +27,13 @@ static void mr_fields(void **state)
 	assert_int_equal(attr.reserved, 0);
 }
 
-/* sysfs as hugeodp_query_mr_fd() reads it: the character device has the name of the RDMA device. */
-struct sysfs {
-	char dir[32];
-	char chr[96];
-	char ibdev[112];
-	char link[96];
-};
-
-static void sysfs_make(struct sysfs *sysfs, const char *ibdev)
-{
-	FILE *file;
-
-	strcpy(sysfs->dir, "/tmp/hugeodp-unit.XXXXXX");
-	assert_non_null(mkdtemp(sysfs->dir));
-	snprintf(sysfs->chr, sizeof(sysfs->chr), "%s/%u:%u", sysfs->dir, major(fake.rdev),
-		 minor(fake.rdev));
-	snprintf(sysfs->ibdev, sizeof(sysfs->ibdev), "%s/ibdev", sysfs->chr);
-	snprintf(sysfs->link, sizeof(sysfs->link), "%s/fake0", sysfs->dir);
-	assert_int_equal(mkdir(sysfs->chr, 0700), 0);
-	file = fopen(sysfs->ibdev, "w");
-	assert_non_null(file);
-	fputs(ibdev, file);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(symlink(fake_context.device->ibdev_path, sysfs->link), 0);
-	by_fd_char_dir = by_fd_class_dir = sysfs->dir;
-}
-
-static void sysfs_remove(const struct sysfs *sysfs)
-{
-	unlink(sysfs->ibdev);
-	rmdir(sysfs->chr);
-	unlink(sysfs->link);
-	assert_int_equal(rmdir(sysfs->dir), 0);
-}
-
 static void mr_by_fd(void **state)
 {
 	struct ibv_mr_odp_attr by_mr, attr;
-	struct sysfs sysfs;
+	struct fake_sysfs sysfs;
 
 	(void)state;
-	sysfs_make(&sysfs, "fake0\n");
+	fake_sysfs_make(&sysfs, "fake0\n");
 	assert_int_equal(ibv_query_mr_odp(&fake_mr, &by_mr, sizeof(by_mr)), 0);
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)), 0);
 	assert_memory_equal(&attr, &by_mr, sizeof(attr));
@@ -89,7 +48,7 @@ static void mr_by_fd(void **state)
 	assert_int_equal(hugeodp_query_mr_fd(-1, FAKE_MR_HANDLE, &attr, sizeof(attr)), EBADF);
 	assert_int_equal(errno, EBADF);
 	assert_int_equal(hugeodp_modify_mr_fd(-1, FAKE_MR_HANDLE, FAKE_2M, 0), EBADF);
-	sysfs_remove(&sysfs);
+	fake_sysfs_remove(&sysfs);
 }
 
 /* The kernel or the file is not ours: nothing of ours is sent. */
@@ -97,20 +56,20 @@ static void mr_by_other_fd(void **state)
 {
 	static const char *const names[] = { "", "\n", "fake0", "..\n", "a/b\n", "fake0\nfake1\n" };
 	struct ibv_mr_odp_attr attr;
-	struct sysfs sysfs;
+	struct fake_sysfs sysfs;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		sysfs_make(&sysfs, names[i]);
+		fake_sysfs_make(&sysfs, names[i]);
 		assert_int_equal(
 			hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)),
 			EINVAL);
-		sysfs_remove(&sysfs);
+		fake_sysfs_remove(&sysfs);
 	}
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)),
 			 EINVAL);
-	sysfs_make(&sysfs, "fake0\n");
+	fake_sysfs_make(&sysfs, "fake0\n");
 	fake.mode = S_IFREG;
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), EINVAL);
 	fake.mode = S_IFCHR;
@@ -120,7 +79,7 @@ static void mr_by_other_fd(void **state)
 			 EOPNOTSUPP);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), EOPNOTSUPP);
 	assert_int_equal(fake.nours, 0);
-	sysfs_remove(&sysfs);
+	fake_sysfs_remove(&sysfs);
 }
 
 static void device_fields(void **state)

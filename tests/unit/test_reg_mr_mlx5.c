@@ -252,6 +252,76 @@ static void interrupted(void **state)
 	assert_int_equal(fake.ncalls, 4);
 }
 
+/* The kernel's part alone, for a binding that imports the MR. */
+static void by_fd(void **state)
+{
+	static const struct fake_attr destroy_attrs[] = { { 0, 0, FAKE_MR_HANDLE } };
+	struct ibv_mr_init_attr_odp request = good_request();
+	struct fake_sysfs sysfs;
+	uint32_t handle = 0;
+
+	(void)state;
+	fake_sysfs_make(&sysfs, "fake0\n");
+	request.flags = IBV_ODP_POPULATE;
+	request.base.comp_mask = 0;
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, &request,
+					      sizeof(request), &handle),
+			 0);
+	assert_int_equal(handle, FAKE_MR_HANDLE);
+	expect_reg(fake_last_call(), (uintptr_t)ADDR, LENGTH, (uintptr_t)ADDR, ACCESS);
+	assert_int_equal(fake.kernel_mrs, 1);
+	assert_int_equal(fake.nimport, 0);
+	assert_int_equal(hugeodp_destroy_mr_fd(FAKE_CMD_FD, handle), 0);
+	fake_expect_call(fake_last_call(), 7, 1, destroy_attrs, 1);
+	assert_int_equal(fake.kernel_mrs, 0);
+
+	assert_int_equal(hugeodp_destroy_mr_fd(FAKE_CMD_FD, handle + 1), ENOENT);
+	assert_int_equal(hugeodp_destroy_mr_fd(-1, handle), EBADF);
+	assert_int_equal(
+		hugeodp_create_mr_fd(-1, FAKE_PD_HANDLE, &request, sizeof(request), &handle),
+		EBADF);
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE + 1, &request,
+					      sizeof(request), &handle),
+			 ENOENT);
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, &request, 135, &handle),
+			 EINVAL);
+	request.page_sizes = 21;
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, &request,
+					      sizeof(request), &handle),
+			 EINVAL);
+	request = good_request();
+	request.base.access |= IBV_ACCESS_MW_BIND;
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, &request,
+					      sizeof(request), &handle),
+			 EOPNOTSUPP);
+	assert_int_equal(fake.kernel_mrs, 0);
+	fake_sysfs_remove(&sysfs);
+}
+
+/* A kernel or a driver that does not support it: nothing of ours is sent. */
+static void by_other_fd(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	struct fake_sysfs sysfs;
+	uint32_t handle;
+
+	(void)state;
+	fake_sysfs_make(&sysfs, "fake0\n");
+	fake.driver_id = FAKE_DRIVER_ID;
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, &request,
+					      sizeof(request), &handle),
+			 EOPNOTSUPP);
+	fake_sysfs_remove(&sysfs);
+	setup(state);
+	fake_kernel(FAKE_STOCK);
+	fake_sysfs_make(&sysfs, "fake0\n");
+	assert_int_equal(hugeodp_create_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, &request,
+					      sizeof(request), &handle),
+			 EOPNOTSUPP);
+	assert_int_equal(fake.nours, 0);
+	fake_sysfs_remove(&sysfs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +336,8 @@ int main(void)
 		cmocka_unit_test_setup(import_fails, setup),
 		cmocka_unit_test_setup(provider_cannot, setup),
 		cmocka_unit_test_setup(interrupted, setup),
+		cmocka_unit_test_setup(by_fd, setup),
+		cmocka_unit_test_setup(by_other_fd, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
