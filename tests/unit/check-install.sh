@@ -77,6 +77,21 @@ else
 	echo "NOT CHECKED: C++, without a C++ compiler"
 fi
 
+cat >"$dir/CMakeLists.txt" <<'PROJECT'
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES C)
+find_package(hugeodp 0.1 REQUIRED)
+add_executable(by-cmake consumer.c)
+target_compile_options(by-cmake PRIVATE -Wno-address)
+target_link_libraries(by-cmake PRIVATE hugeodp::hugeodp)
+PROJECT
+for step in "-S $dir -B $dir/by-cmake -DCMAKE_C_COMPILER=$cc -DCMAKE_PREFIX_PATH=$prefix" "--build $dir/by-cmake"; do
+	read -ra arguments <<<"$step"
+	env -u PKG_CONFIG_PATH "$cmake" "${arguments[@]}" >"$dir/log" || { cat "$dir/log"; exit 1; }
+done
+"$dir/by-cmake/by-cmake"
+echo "ok: C program, with find_package()"
+
 # the library links to libibverbs itself, so that programs need not
 says 'NEEDED.*\[libibverbs\.so\.1\]' readelf -d "$libdir/libhugeodp.so"
 [ "$(readelf -d "$libdir/libhugeodp.so" | grep -c 'SONAME.*\[libhugeodp\.so\.1\]')" = 1 ]
