@@ -240,10 +240,10 @@ part_rdma-core() {
 	done
 }
 
-# part_unittest NAME KERNEL PROGRAM: the tests of a program of the Python package
+# part_unittest NAME KERNEL PROGRAM [OPTION...]: the tests of a program of the Python package
 part_unittest() {
 	local name=$1 kernel=$2 program=$3 status=0
-	part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c \
+	part_vm --kernel "$kernel" --timeout 1800 "${@:4}" -- /bin/bash -c \
 		"/usr/libexec/hugeodp/pyverbs/$program 2>&1" || status=$?
 	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
 	tally_unittest "$name" "$LAB_DIR/expected/$name" "$RUN_DIR/out"
@@ -253,6 +253,7 @@ part_unittest() {
 part_python() {
 	local status=0
 	part_unittest python debian test_hugeodp.py
+	part_unittest python-mlx5 debian test_mlx5.py --device mlx5
 	part_unittest python-stock debian-stock test_stock.py
 	part_vm --timeout 1800 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core

@@ -10,12 +10,12 @@ from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 from libc.errno cimport ENODEV, errno
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
-from libc.string cimport strcmp
+from libc.string cimport memset, strcmp
 
 from hugeodp.libhugeodp cimport (
-    HUGEODP_VERSION_STRING, hugeodp_modify_mr_fd, hugeodp_query_mr_fd, ibv_close_device,
-    ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
-    ibv_mr_odp_attr, ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
+    HUGEODP_VERSION_STRING, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_modify_mr_fd,
+    hugeodp_query_mr_fd, ibv_close_device, ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
+    ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
     ibv_probe_odp_range, ibv_query_device_odp)
 
 VERSION = HUGEODP_VERSION_STRING.decode()
@@ -54,6 +54,37 @@ def query_device(name: bytes) -> tuple:
     if err:
         return (err,)
     return (0, attr.page_sizes, attr.flags, attr.source)
+
+
+def create_mr(cmd_fd: int, pd_handle: int, address: int, length: int, access: int,
+              page_sizes: int, flags: int) -> tuple:
+    """(errno, handle)"""
+    cdef int fd = cmd_fd
+    cdef uint32_t pd = pd_handle
+    cdef uint32_t handle = 0
+    cdef ibv_mr_init_attr_odp attr
+    cdef int err
+
+    memset(&attr, 0, sizeof(attr))
+    attr.base.addr = <void *><uintptr_t>address
+    attr.base.length = length
+    attr.base.access = access
+    attr.page_sizes = page_sizes
+    attr.flags = flags
+    with nogil:
+        err = hugeodp_create_mr_fd(fd, pd, &attr, sizeof(attr), &handle)
+    return (err, handle)
+
+
+def destroy_mr(cmd_fd: int, handle: int) -> int:
+    """0 or an errno value."""
+    cdef int fd = cmd_fd
+    cdef uint32_t number = handle
+    cdef int err
+
+    with nogil:
+        err = hugeodp_destroy_mr_fd(fd, number)
+    return err
 
 
 def query_mr(cmd_fd: int, handle: int) -> tuple:

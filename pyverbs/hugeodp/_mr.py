@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import sys
 from typing import TYPE_CHECKING
 
 from pyverbs.cmid import CMID
@@ -13,13 +14,24 @@ from pyverbs.pd import PD
 from pyverbs.pyverbs_error import PyverbsError
 
 from . import _core
+from ._memory import alloc
 from ._sizes import PageSizes, page_sizes as parse_sizes
 from ._types import Access, Flags, HugeOdpError, Source, State
-from ._verbs import check_flags, modify, page_shift, put_in_force, query, query_device
+from ._verbs import (
+    check_flags,
+    context_of,
+    modify,
+    page_shift,
+    put_in_force,
+    query,
+    query_device,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+#: the length of an implicit MR: SIZE_MAX
+_ALL = (sys.maxsize << 1) + 1
 _WRITES = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC
 
 
@@ -88,10 +100,17 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
         if access & Access.HUGETLB or check_flags(flags) & ~sum(Flags):
             raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
         self._held: _core.Buffer | None = None
+        # file descriptor and handle of an MR that pyverbs imported
+        self._created: tuple[int, int] | None = None
         address, length = self._hold(buffer, address, length, access, implicit)
         try:
             super().__init__(pd, length, access, address=address, implicit=implicit)
-            self._request(sizes, flags, implicit)
+            try:
+                put_in_force(self, sizes, flags, "register MR")
+            except HugeOdpError as e:
+                if e.errno != errno.EOPNOTSUPP:
+                    raise
+                self._request_at_once(e, pd, address, length, access, sizes, flags)
         except BaseException as e:
             self.close()
             if isinstance(e, PyverbsError):
@@ -123,22 +142,60 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
             raise HugeOdpError(errno.EINVAL, "register MR, no memory")
         return address, length
 
-    def _request(self, sizes: int, flags: int, implicit: bool) -> None:
-        """Put the request in force on the MR, which pyverbs has registered without it."""
+    def _request_at_once(
+        self,
+        refusal: HugeOdpError,
+        creator: PD | CMID,
+        address: int | None,
+        length: int,
+        access: int,
+        sizes: int,
+        flags: int,
+    ) -> None:
+        """Register again, with the request.
+
+        Some devices can only do that, for instance for mixed MRs. pyverbs imports the MR.
+        """
         try:
-            put_in_force(self, sizes, flags, "register MR")
-        except HugeOdpError as e:
-            if e.errno != errno.EOPNOTSUPP or implicit:
-                raise
-            try:
-                query(self)
-            except HugeOdpError:
-                self.odp_without_series = _without_series(sizes, flags)
-            else:
-                raise
+            query(self)
+        except HugeOdpError:
+            if not length:
+                raise refusal from None
+            self.odp_without_series = _without_series(sizes, flags)
+            return
+        pd = creator.pd if isinstance(creator, CMID) else creator
+        if length and address is None:
+            # the memory of pyverbs goes with its MR
+            self._held = _core.Buffer(alloc(length), True)
+            address = self._held.address
+        cmd_fd: int = context_of(pd).cmd_fd
+        err, handle = _core.create_mr(
+            cmd_fd, pd.handle, address or 0, length or _ALL, access, sizes, flags)
+        if err == errno.EOPNOTSUPP:
+            raise refusal
+        if err:
+            raise HugeOdpError(
+                err, f"register MR, page sizes {sizes:#x}, flags {flags:#x}")
+        try:
+            super().close()
+            super().__init__(pd, length, access, address=address, handle=handle)
+        except BaseException:
+            _core.destroy_mr(cmd_fd, handle)
+            raise
+        self._created = cmd_fd, handle
 
     def close(self) -> None:
         """Deregister the MR, then release its buffer. May be called more than once."""
+        created = getattr(self, "_created", None)
+        if created is not None:
+            err = _core.destroy_mr(*created)
+            # the device may be gone, or the MR with a process that shares it
+            if err not in (0, errno.ENOENT, errno.EIO):
+                raise HugeOdpError(err, "deregister MR")
+            self._created = None
+            # frees the struct that pyverbs imported, and calls close()
+            super().unimport()
+            return
         super().close()
         held = getattr(self, "_held", None)
         if held is not None:

@@ -47,6 +47,19 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint32_t flags
         uint32_t source
 
+    struct ibv_mr_init_attr:
+        size_t length
+        int access
+        void *addr
+
+    struct ibv_mr_init_attr_odp:
+        ibv_mr_init_attr base
+        uint64_t page_sizes
+        uint32_t flags
+
+    int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle, const ibv_mr_init_attr_odp *attr,
+                             size_t size, uint32_t *handle)
+    int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)
     int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, ibv_mr_odp_attr *attr, size_t size)
     int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags)
     int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)
