@@ -406,6 +406,16 @@ const char *ibv_odp_reason_str(uint32_t reason);
 const char *ibv_odp_reason_hint(uint32_t reason);
 
 /**
+ * hugeodp_set_log - Receive the reasons of failures as text
+ * @function: called with one line, without a newline; NULL ends it
+ * @arg: passed to @function
+ *
+ * Call it while no other thread executes a function of the library. Without it, the
+ * lines are appended to the file in the environment variable HUGEODP_LOG, if set.
+ */
+void hugeodp_set_log(void (*function)(void *arg, const char *line), void *arg);
+
+/**
  * hugeodp_version - The release of the library
  *
  * Return: a number that compares with HUGEODP_VERSION and HUGEODP_VERSION_NUMBER()

@@ -3,7 +3,9 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "priv.h"
+#include "probe.h"
 #include "provider.h"
 #include "stock.h"
 
@@ -26,40 +28,57 @@ uint64_t hugeodp_iova(const struct ibv_mr_init_attr *attr)
 	return attr->comp_mask & IBV_REG_MR_MASK_IOVA ? attr->iova : (uintptr_t)attr->addr;
 }
 
+static int validate_range(const struct ibv_mr_init_attr *attr)
+{
+	const uint64_t base_page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t addr = (uintptr_t)attr->addr;
+	uint64_t iova = hugeodp_iova(attr);
+
+	if (is_implicit(attr))
+		return iova ? log_refusal(EINVAL, "implicit MR with an iova") : 0;
+	if (!addr || !attr->length)
+		return log_refusal(EINVAL, "no address, or length 0");
+	if (wraps(addr, attr->length) || wraps(iova, attr->length))
+		return log_refusal(EINVAL, "address or iova wraps around: %#jx, %#jx, length %#zx",
+				   (uintmax_t)addr, (uintmax_t)iova, attr->length);
+	if ((addr ^ iova) & (base_page - 1))
+		return log_refusal(EINVAL, "address %#jx and iova %#jx differ below the base page",
+				   (uintmax_t)addr, (uintmax_t)iova);
+	return 0;
+}
+
 int hugeodp_validate(const struct ibv_mr_init_attr_odp *request)
 {
 	const uint64_t required = IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
 	const uint64_t known = required | IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_DMAH;
-	const uint64_t base_page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const struct ibv_mr_init_attr *attr = &request->base;
-	uint64_t addr = (uintptr_t)attr->addr;
-	uint64_t iova = hugeodp_iova(attr);
 
 	if (attr->comp_mask & ~known || (attr->comp_mask & required) != required)
-		return EINVAL;
-	if (request->flags & ~HUGEODP_KNOWN_FLAGS || request->reserved ||
-	    !hugeodp_sizes_are_possible(request->page_sizes))
-		return EINVAL;
-	if (!(attr->access & IBV_ACCESS_ON_DEMAND) || attr->access & IBV_ACCESS_HUGETLB)
-		return EINVAL;
+		return log_refusal(EINVAL, "comp_mask %#jx has unknown bits or no address",
+				   (uintmax_t)attr->comp_mask);
+	if (request->flags & ~HUGEODP_KNOWN_FLAGS)
+		return log_refusal(EINVAL, "unknown bits in flags %#x", request->flags);
+	if (request->reserved)
+		return log_refusal(EINVAL, "reserved is not 0");
+	if (!hugeodp_sizes_are_possible(request->page_sizes))
+		return log_refusal(EINVAL, "page sizes %#jx are below the base page or above 2^47",
+				   (uintmax_t)request->page_sizes);
+	if (!(attr->access & IBV_ACCESS_ON_DEMAND))
+		return log_refusal(EINVAL, "access %#x without IBV_ACCESS_ON_DEMAND",
+				   (unsigned int)attr->access);
+	if (attr->access & IBV_ACCESS_HUGETLB)
+		return log_refusal(EINVAL, "IBV_ACCESS_HUGETLB is a request of its own");
 	if (attr->comp_mask & IBV_REG_MR_MASK_DMAH)
-		return EOPNOTSUPP;
-	if (is_implicit(attr))
-		return iova ? EINVAL : 0;
-	if (!attr->addr || !attr->length || wraps(addr, attr->length) || wraps(iova, attr->length))
-		return EINVAL;
-	if ((addr ^ iova) & (base_page - 1))
-		return EINVAL;
-	return 0;
+		return log_refusal(EOPNOTSUPP, "a DMA handle is not supported");
+	return validate_range(attr);
 }
 
 static int check_caps(const struct ibv_mr_init_attr_odp *request, const struct device_caps *caps)
 {
-	if (request->page_sizes && !(request->page_sizes & caps->page_sizes))
-		return EOPNOTSUPP;
-	if (request->flags & ~caps->flags)
-		return EOPNOTSUPP;
-	return 0;
+	return (request->page_sizes && !(request->page_sizes & caps->page_sizes)) ||
+			       request->flags & ~caps->flags
+		       ? EOPNOTSUPP
+		       : 0;
 }
 
 int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
@@ -70,7 +89,17 @@ int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_a
 	if (context_find_caps(context, caps) && !check_caps(request, caps))
 		return 0;
 	err = hugeodp_device_caps_now(context, caps);
-	return err ? err : check_caps(request, caps);
+	if (err)
+		return log_refusal(err, "%s: no on-demand paging",
+				   ibv_get_device_name(context->device));
+	err = check_caps(request, caps);
+	if (err)
+		log_line("%s%s: page sizes %#jx of %#jx, flags %#x of %#x",
+			 ibv_get_device_name(context->device),
+			 caps->source == IBV_ODP_SOURCE_KERNEL ? "" : " without kernel support",
+			 (uintmax_t)request->page_sizes, (uintmax_t)caps->page_sizes,
+			 request->flags, caps->flags);
+	return err;
 }
 
 /*
@@ -115,16 +144,39 @@ int hugeodp_copy_request(struct ibv_mr_init_attr_odp *request,
 	size_t i;
 
 	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_init_attr_odp, page_sizes))
-		return EINVAL;
+		return log_refusal(EINVAL, "no request, or size %zu is too small", size);
 	/* a member of a later release that this one cannot respect */
 	for (i = sizeof(*request); i < size; i++) {
 		if (bytes[i])
-			return EOPNOTSUPP;
+			return log_refusal(EOPNOTSUPP, "unknown member at byte %zu", i);
 	}
 	memset(request, 0, sizeof(*request));
 	memcpy(request, attr, size < sizeof(*request) ? size : sizeof(*request));
 	request->base.comp_mask |= IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
 	return 0;
+}
+
+/* Say why a registration failed that passed the checks. */
+static void log_failure(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
+			const struct device_caps *caps, int err)
+{
+	struct range range = {
+		.addr = (uintptr_t)request->base.addr,
+		.length = request->base.length,
+		.iova = hugeodp_iova(&request->base),
+		.accepted = request->page_sizes ? request->page_sizes : caps->page_sizes,
+	};
+	struct ibv_odp_report report;
+
+	log_line("registration of %#zx bytes at %#jx, page sizes %#jx, flags %#x: %s",
+		 request->base.length, (uintmax_t)range.addr, (uintmax_t)request->page_sizes,
+		 request->flags, strerror(err));
+	if (err != ERANGE || is_implicit(&request->base))
+		return;
+	probe_for_device(&range, context, caps);
+	if (!range_report_self(&range, &report) && report.reason)
+		log_line("no 2^%u: %s, at %#jx", report.blocked_shift,
+			 ibv_odp_reason_str(report.reason), (uintmax_t)report.address);
 }
 
 static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request)
@@ -145,7 +197,11 @@ static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_a
 		err = EOPNOTSUPP;
 	else
 		err = stock_register(pd, request, hugeodp_iova(attr), &caps, &mr);
-	return err ? hugeodp_err_ptr(err) : mr;
+	if (!err)
+		return mr;
+	if (log_wanted())
+		log_failure(pd->context, request, &caps, err);
+	return hugeodp_err_ptr(err);
 }
 
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)

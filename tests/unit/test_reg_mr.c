@@ -2,7 +2,9 @@
 /* Registration with a page size request. */
 #include "fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ADDR ((void *)(uintptr_t)0x7f0000200000)
@@ -477,7 +479,157 @@ static void modify_fails(void **state)
 	}
 }
 
-int main(void)
+struct lines {
+	unsigned int count;
+	char last[256];
+	char before[256];
+};
+
+static void take_line(void *arg, const char *line)
+{
+	struct lines *lines = arg;
+
+	strcpy(lines->before, lines->last);
+	snprintf(lines->last, sizeof(lines->last), "%s", line);
+	lines->count++;
+	errno = EBADMSG;
+}
+
+/* Each cause of an error has a line of its own, which names the value. */
+static void log_of_refusals(void **state)
+{
+	const struct {
+		const char *words;
+		int err;
+		uint64_t comp_mask;
+		void *addr;
+		size_t length;
+		int access;
+		uint64_t page_sizes;
+		uint32_t flags;
+		uint32_t reserved;
+	} cases[] = {
+		{ "comp_mask 0x1001000000002", EINVAL, 1ULL << 36, ADDR, FAKE_2M, ACCESS, 0, 0, 0 },
+		{ "flags 0x80", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 0, 0x80, 0 },
+		{ "reserved", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 0, 0, 1 },
+		{ "page sizes 0x15", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 21, 0, 0 },
+		{ "access 0x1 without IBV_ACCESS_ON_DEMAND", EINVAL, 0, ADDR, FAKE_2M, 1, 0, 0, 0 },
+		{ "IBV_ACCESS_HUGETLB", EINVAL, 0, ADDR, FAKE_2M, ACCESS | IBV_ACCESS_HUGETLB, 0, 0,
+		  0 },
+		{ "DMA handle", EOPNOTSUPP, IBV_REG_MR_MASK_DMAH, ADDR, FAKE_2M, ACCESS, 0, 0, 0 },
+		{ "no address", EINVAL, 0, NULL, FAKE_2M, ACCESS, 0, 0, 0 },
+		{ "length 0", EINVAL, 0, ADDR, 0, ACCESS, 0, 0, 0 },
+		{ "wraps around", EINVAL, 0, ADDR, SIZE_MAX, ACCESS, 0, 0, 0 },
+		{ "implicit MR with an iova", EINVAL, IBV_REG_MR_MASK_IOVA, NULL, SIZE_MAX, ACCESS,
+		  0, 0, 0 },
+		{ "iova 0x1 differ", EINVAL, IBV_REG_MR_MASK_IOVA, ADDR, FAKE_2M, ACCESS, 0, 0, 0 },
+		{ "page sizes 0x400000 of 0x40201000", EOPNOTSUPP, 0, ADDR, FAKE_2M, ACCESS,
+		  FAKE_2M << 1, 0, 0 },
+		{ "flags 0x1 of 0x2", EOPNOTSUPP, 0, ADDR, FAKE_2M, ACCESS, 0, IBV_ODP_MIXED, 0 },
+	};
+	struct ibv_mr_init_attr_odp request;
+	struct lines lines = { 0 };
+	size_t i;
+
+	(void)state;
+	hugeodp_set_log(take_line, &lines);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		request = (struct ibv_mr_init_attr_odp){
+			.base = {
+				.addr = cases[i].addr,
+				.length = cases[i].length,
+				.access = cases[i].access,
+				.comp_mask = cases[i].comp_mask,
+				.iova = 1,
+			},
+			.page_sizes = cases[i].page_sizes,
+			.flags = cases[i].flags,
+			.reserved = cases[i].reserved,
+		};
+		lines.count = 0;
+		errno = 0;
+		assert_null(hugeodp_reg_mr(&fake_pd, &request, sizeof(request)));
+		assert_int_equal(errno, cases[i].err);
+		assert_int_equal(lines.count, 1);
+		assert_non_null(strstr(lines.last, cases[i].words));
+	}
+	assert_null(hugeodp_reg_mr(&fake_pd, &request, 17));
+	assert_string_equal(lines.last, "no request, or size 17 is too small");
+	hugeodp_set_log(NULL, NULL);
+	lines.count = 0;
+	assert_null(hugeodp_reg_mr(&fake_pd, &request, 17));
+	assert_int_equal(lines.count, 0);
+}
+
+/* A registration that fails in the kernel; ERANGE with the obstacle. */
+static void log_of_failures(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	struct lines lines = { 0 };
+
+	(void)state;
+	hugeodp_set_log(take_line, &lines);
+	fake.method_err[FAKE_MODIFY_MR] = ENOMEM;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(lines.count, 1);
+	assert_non_null(strstr(lines.last, "page sizes 0x200000, flags 0: Cannot allocate memory"));
+	fake.method_err[FAKE_MODIFY_MR] = ERANGE;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, ERANGE);
+	assert_int_equal(lines.count, 3);
+	/* the unit tests have no memory there */
+	assert_string_equal(lines.last, "no 2^21: nothing mapped there, at 0x7f0000200000");
+	fake.method_err[FAKE_MODIFY_MR] = 0;
+	assert_non_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(lines.count, 3);
+	hugeodp_set_log(NULL, NULL);
+}
+
+/* In a process of its own, because the environment is read once. */
+static void log_file(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	char name[] = "/tmp/hugeodp-unit.XXXXXX", text[256] = "";
+	int fd = mkstemp(name), status;
+	pid_t child;
+
+	(void)state;
+	assert_true(fd >= 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		char *argv[] = { "test_reg_mr", "log", NULL };
+
+		setenv("HUGEODP_LOG", name, 1);
+		execv("/proc/self/exe", argv);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "reserved is not 0\nno address, or length 0\n");
+	close(fd);
+	unlink(name);
+	request.reserved = 1;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(access(name, F_OK), -1);
+}
+
+/* The other process of log_file(). */
+static int refuse_two(void)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	request.reserved = 1;
+	if (ibv_reg_mr_ex(&fake_pd, &request.base) || errno != EINVAL)
+		return 1;
+	request = good_request();
+	request.base.length = 0;
+	return ibv_reg_mr_ex(&fake_pd, &request.base) || errno != EINVAL;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(registers, fake_setup),
@@ -496,6 +648,9 @@ int main(void)
 		cmocka_unit_test_setup(iova_congruence, fake_setup),
 		cmocka_unit_test_setup(kernel_without_series, fake_setup),
 		cmocka_unit_test_setup(typed, fake_setup),
+		cmocka_unit_test_setup(log_of_refusals, fake_setup),
+		cmocka_unit_test_setup(log_of_failures, fake_setup),
+		cmocka_unit_test_setup(log_file, fake_setup),
 		cmocka_unit_test_setup(impossible_sizes, fake_setup),
 		cmocka_unit_test_setup(device_cannot, fake_setup),
 		cmocka_unit_test_setup(second_registration, fake_setup),
@@ -503,5 +658,7 @@ int main(void)
 		cmocka_unit_test_setup(modify_fails, fake_setup),
 	};
 
+	if (argc == 2 && !strcmp(argv[1], "log"))
+		return refuse_two();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
