@@ -380,8 +380,13 @@ int explain_run(const struct tool *tool, int argc, char **argv)
 		return TOOL_USAGE;
 	}
 	if (!strcmp(argv[-1], "--")) {
-		program.report = "-";
+		if (!program.report)
+			program.report = "-";
 		return run_program(&program, "explain", argv);
+	}
+	if (tool->all || tool->report) {
+		complain("explain: --all and --report are for programs, after --");
+		return TOOL_USAGE;
 	}
 	if (argc > 1) {
 		complain("explain: unexpected argument '%s'; give one PID, or -- and a program",

@@ -60,7 +60,7 @@ _hugeodp() {
 		'') words+=' --version check info mr explain run help' ;;
 		help) words='check info mr explain run help' ;;
 		check | info | mr) words+=' --device' ;;
-		explain) words+=" --sizes --min -- $(cd /proc && compgen -G '[0-9]*')" ;;
+		explain) words+=" --sizes --min --all --report -- $(cd /proc && compgen -G '[0-9]*')" ;;
 		run)
 			words+=' --sizes --all --report'
 			if [[ $cur != -* && ${COMP_WORDS[COMP_CWORD - 1]} != = && $cur != = ]]; then

@@ -18,7 +18,7 @@ static const struct command commands[] = {
 	{ "info", "", "show devices, their page sizes, and the huge-page settings of the system",
 	  "d", info_run },
 	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
-	  "show which memory could have huge pages, and why the rest could not", "sm",
+	  "show which memory could have huge pages, and why the rest could not", "smar",
 	  explain_run },
 	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "d",
 	  mr_run },
@@ -42,7 +42,7 @@ static const struct {
 	const char *text;
 } option_help[] = {
 	{ 'a',
-	  "      --all            also change registrations without on-demand paging; the program\n"
+	  "      --all            also registrations without on-demand paging; under run the program\n"
 	  "                       may behave differently, see hugeodp(1)\n" },
 	{ 'd', "  -d, --device NAME    show only this RDMA device\n" },
 	{ 'm',

@@ -55,8 +55,8 @@ complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -s s -l sizes
 	-a 'any 2M,base 1G,2M,base' -d 'Page sizes'
 complete -c hugeodp -n '__hugeodp_in explain' -l min -x -a '4K 2M 1G' -d 'Leave out shorter mappings'
 complete -c hugeodp -n '__hugeodp_in explain' -a '(__fish_complete_pids)'
-complete -c hugeodp -n '__hugeodp_in run' -l all \
-	-d 'Also change registrations without on-demand paging'
-complete -c hugeodp -n '__hugeodp_in run' -s r -l report -d 'Report the result at exit'
+complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -l all \
+	-d 'Also registrations without on-demand paging'
+complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -s r -l report -d 'Report the result at exit'
 complete -c hugeodp -n __hugeodp_in_program \
 	-a '(__fish_complete_subcommand --fcs-skip=2 -s --sizes --color --min)'

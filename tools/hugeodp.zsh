@@ -28,6 +28,10 @@ _hugeodp() {
 		'--color=[use colours]:when:(auto always never)'
 		'(- *)'{-h,--help}'[describe the command]'
 	)
+	local -a program=(
+		'--all[also registrations without on-demand paging]'
+		'(-r --report)'{-r-,--report=-}'[report the result at exit]::file:_files'
+	)
 	local -a sizes=('(-s --sizes)'{-s+,--sizes=}'[page sizes]:sizes:(any "2M|base" "1G|2M|base")')
 
 	_arguments -C -S $general '(- *)'{-V,--version}'[print the version]' \
@@ -45,12 +49,10 @@ _hugeodp() {
 			_normal
 			return
 		fi
-		_arguments $general $sizes '--min=[leave out shorter mappings]:size:(4K 2M 1G)' '1:process:_pids'
+		_arguments $general $sizes $program '--min=[leave out shorter mappings]:size:(4K 2M 1G)' '1:process:_pids'
 		;;
 	run)
-		_arguments -S $general $sizes \
-			'--all[also change registrations without on-demand paging]' \
-			'(-r --report)'{-r-,--report=-}'[report the result at exit]::file:_files' \
+		_arguments -S $general $sizes $program \
 			'(-):program: _command_names -e' '*::argument: _normal'
 		;;
 	help)

@@ -26,8 +26,8 @@ struct tool {
 	uint64_t sizes;	    /* 0: any */
 	bool sizes_given;
 	uint64_t min;	    /* shortest mapping to explain */
-	bool all;	    /* run: also change registrations without on-demand paging */
-	const char *report; /* run: file of the report, "-" for stderr, or NULL */
+	bool all;	    /* run, explain: also registrations without on-demand paging */
+	const char *report; /* run, explain: file of the report, "-" for stderr, or NULL */
 };
 
 struct command {

@@ -38,6 +38,18 @@ lines() { check "... $1 lines on stderr" [ "$(wc -l <"$dir/err")" = "$1" ]; }
 places() { find /dev/shm /tmp -maxdepth 1 -name 'hugeodp.*' 2>/dev/null || true; }
 before=$(places)
 
+echo "# explain"
+"$hugeodp" explain --json -- "$dir/program" pinned 2>"$dir/err" >"$dir/out"
+said '"registrations": 2'
+said '"ranges": []'
+"$hugeodp" explain --all --json --report="$dir/explained" -- "$dir/program" pinned >"$dir/all" 2>"$dir/err"
+lines 0
+check "explain --all: pinned memory" python3 -c 'import json, sys
+report = json.load(open(sys.argv[1]))
+sys.exit(len(report["ranges"]) != 2 or any(r["length"] != 8192 for r in report["ranges"]))' "$dir/explained"
+check "... and registers the same" diff "$dir/out" "$dir/all"
+rm "$dir/explained"
+
 echo "# ends"
 ends 0 "$dir/program"
 said "program["

@@ -75,6 +75,9 @@ exits 2 explain abc
 exits 2 explain 1 2
 exits 2 explain 1 -- true
 exits 2 explain 1 --
+exits 2 explain --all 1
+said err "for programs, after --"
+exits 2 explain --report=x 1
 exits 2 explain --
 exits 2 info -- extra
 exits 2 explain --sizes 3M 1

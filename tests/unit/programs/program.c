@@ -37,6 +37,7 @@ static struct verbs_context verbs = {
 };
 static struct ibv_pd pd = { .context = &verbs.context };
 static char memory[2][8192];
+static int access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND;
 
 void plugin(void)
 {
@@ -45,8 +46,7 @@ void plugin(void)
 
 	verbs.context.cmd_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (i = 0; i < 2; i++)
-		mrs[i] = ibv_reg_mr(&pd, memory[i], sizeof(memory[i]),
-				    IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND);
+		mrs[i] = ibv_reg_mr(&pd, memory[i], sizeof(memory[i]), access_flags);
 	ibv_new_function();
 	for (i = 0; i < 2; i++) {
 		if (!mrs[i] || ibv_dereg_mr(mrs[i]))
@@ -68,6 +68,8 @@ int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "";
 
+	if (!strcmp(how, "pinned"))
+		access_flags = IBV_ACCESS_LOCAL_WRITE;
 	plugin();
 	fflush(stdout);
 	if (!strcmp(how, "data"))
