@@ -45,32 +45,60 @@ static uint64_t largest(uint64_t sizes)
 	return sizes ? 1ULL << (63 - __builtin_clzll(sizes)) : 0;
 }
 
-static void print_mapping(const struct tool *tool, const struct vma *vma,
-			  const struct explained *is)
+/* A size in the largest unit in which it has at most four digits. */
+static const char *short_size(uint64_t bytes, char *text, size_t room)
+{
+	static const char units[] = "KMGTPE";
+	uint64_t value = bytes >> 10;
+	int unit = 0;
+
+	for (; value > 9999; value = (value + 512) >> 10)
+		unit++;
+	snprintf(text, room, "%" PRIu64 "%c", value, units[unit]);
+	return text;
+}
+
+/* What is in the way of a larger size, and what could have it all the same. */
+static void print_obstacle(const struct explained *is)
 {
 	const struct ibv_odp_report *report = &is->report;
 	const struct inner *inner = &is->inner;
-	char size[SIZES_TEXT], blocked[SIZES_TEXT];
+	char size[SIZES_TEXT];
 
-	snprintf(size, sizeof(size), "-");
-	if (report->page_shift)
-		sizes_text(1ULL << report->page_shift, size, sizeof(size));
-	printf("%012" PRIx64 "-%012" PRIx64 " %9" PRIu64 "K  %s%-5s%s ", vma->start, vma->end,
-	       (vma->end - vma->start) >> 10, report->reason ? bad(tool) : good(tool), size,
-	       normal(tool));
-	if (report->reason)
-		printf("no %s: %s, at %#" PRIx64 "  ",
-		       sizes_text(1ULL << report->blocked_shift, blocked, sizeof(blocked)),
-		       ibv_odp_reason_str(report->reason), report->address);
+	printf("    no %s: %s, at %#" PRIx64,
+	       sizes_text(1ULL << report->blocked_shift, size, sizeof(size)),
+	       ibv_odp_reason_str(report->reason), report->address);
 	if (inner->page_shift)
-		printf("but %s from %#" PRIx64 " to %#" PRIx64 "  ",
+		printf("\n    but %s from %#" PRIx64 " to %#" PRIx64,
 		       sizes_text(1ULL << inner->page_shift, size, sizeof(size)), inner->start,
 		       inner->end);
 	else if (is->mixed)
-		printf("but %" PRIu64 "M in blocks of %s  ", is->mixed >> 20,
+		printf("\n    but %" PRIu64 "M in blocks of %s", is->mixed >> 20,
 		       sizes_text(thp_pmd_size(), size, sizeof(size)));
-	names_print(stdout, vma->name);
 	putchar('\n');
+}
+
+static void print_mapping(const struct tool *tool, const struct vma *vma,
+			  const struct explained *is, bool first)
+{
+	char page[SIZES_TEXT] = "-", bytes[16], rss[16], thp[16];
+
+	if (first)
+		printf("%s%-25s %6s %6s %6s  %-5s%s\n", bold(tool), "ADDRESS", "SIZE", "RSS", "THP",
+		       "PAGE  NAME", normal(tool));
+	if (is->report.page_shift)
+		sizes_text(1ULL << is->report.page_shift, page, sizeof(page));
+	printf("%012" PRIx64 "-%012" PRIx64 " %6s %6s %6s  %s%s%s", vma->start, vma->end,
+	       short_size(vma->end - vma->start, bytes, sizeof(bytes)),
+	       short_size(vma->rss, rss, sizeof(rss)), short_size(vma->thp_bytes, thp, sizeof(thp)),
+	       is->report.reason ? bad(tool) : good(tool), page, normal(tool));
+	if (*vma->name) {
+		printf("%*s", (int)(6 - strlen(page)), "");
+		names_print(stdout, vma->name);
+	}
+	putchar('\n');
+	if (is->report.reason)
+		print_obstacle(is);
 }
 
 static void json_mapping(struct json *json, const struct vma *vma, const struct explained *is)
@@ -271,6 +299,7 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 {
 	struct vmas list, vmas;
 	struct explained is;
+	uint64_t printed = 0;
 	struct vma vma;
 	uint64_t at;
 	int err;
@@ -305,7 +334,7 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 		if (tool->json)
 			json_mapping(json, &vma, &is);
 		else
-			print_mapping(tool, &vma, &is);
+			print_mapping(tool, &vma, &is, !printed++);
 	}
 	vmas_close(&vmas);
 	vmas_close(&list);

@@ -168,6 +168,10 @@ elif ! grep -q '\[never\]' $thp; then
 	json 'v["thp_bytes"] == sum(m["thp_bytes"] for m in v["mappings"] if m["page_shift"])'
 	exits 0 explain --color never $holder
 	said out "M in blocks of 2M"
+	check "... with a headline" grep -q "^ADDRESS  *SIZE  *RSS  *THP  *PAGE  NAME$" "$dir/out"
+	check "... no blanks at the end of a line" [ "$(grep -c ' $' "$dir/out")" = 0 ]
+	check "... within 80 columns but for names" [ "$(grep -E '^([0-9a-f]+-|    )' "$dir/out" | grep -cE '^[^/]{81}')" = 0 ]
+	said out " 64M "
 fi
 kill $holder
 wait $holder || true
