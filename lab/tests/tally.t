@@ -43,6 +43,8 @@ is 'the last one is cut off' "$(tap 0 'x/a.t ..' 'ok 1 - one' '1..1' 'x/b.t ..' 
 is 'a test gives up' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'Bail out! no memory' '1..1')" 'pass fail'
 is 'a test gives up, as prove reports it' \
 	"$(tap 255 'x/a.t ..' 'ok 1 - one' '1..1' 'Bailout called.  Further testing stopped:  x')" 'pass fail'
+is 'one program, without its name' "$(tap 0 '1..2' 'ok 1 - one' 'ok 2 - two')" 'pass pass'
+is 'one program, cut off' "$(tap 0 '1..2' 'ok 1 - one')" 'pass fail'
 is 'nothing at all' "$(tap 0 '')" fail
 is 'nothing at all, and a status' "$(tap 1 '')" fail
 done_testing
