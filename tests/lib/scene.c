@@ -113,32 +113,39 @@ bool scene_read_fails(struct scene *scene, size_t at, size_t len, const char *wh
 	return fails(scene, OP_READ, at, len, what);
 }
 
-void scene_spot(struct scene *scene, struct ibv_mr *mr, uint8_t *at)
+enum ibv_wc_status scene_access(struct scene *scene, const struct ibv_mr *mr, const uint8_t *at,
+				enum ibv_wr_opcode opcode)
 {
-	static uint8_t want[PIECE];
 	struct ibv_sge sge = {
 		.addr = (uintptr_t)scene->near.mem.addr,
 		.length = PIECE,
 		.lkey = scene->near.mr->lkey,
 	};
 	struct ibv_send_wr wr = {
-		.opcode = IBV_WR_RDMA_WRITE,
+		.opcode = opcode,
 		.send_flags = IBV_SEND_SIGNALED,
 		.sg_list = &sge,
 		.num_sge = 1,
 		.wr.rdma = { (uintptr_t)at, mr->rkey },
 	};
 
+	post_send(&scene->pair, &wr);
+	return pair_wait(&scene->pair, NEAR).status;
+}
+
+void scene_spot(struct scene *scene, struct ibv_mr *mr, uint8_t *at)
+{
+	static uint8_t want[PIECE];
+
 	pattern_fill(want, (uintptr_t)at, 0, PIECE);
 	memcpy(scene->near.mem.addr, want, PIECE);
-	post_send(&scene->pair, &wr);
-	is_u64(pair_wait(&scene->pair, NEAR).status, IBV_WC_SUCCESS, "WRITE at %p", (void *)at);
+	is_u64(scene_access(scene, mr, at, IBV_WR_RDMA_WRITE), IBV_WC_SUCCESS, "WRITE at %p",
+	       (void *)at);
 	ok(!memcmp(at, want, PIECE), "every byte at %p", (void *)at);
 	/* what the target held before must not pass for what is read */
 	memset(scene->near.mem.addr, 0, PIECE);
-	wr.opcode = IBV_WR_RDMA_READ;
-	post_send(&scene->pair, &wr);
-	is_u64(pair_wait(&scene->pair, NEAR).status, IBV_WC_SUCCESS, "READ at %p", (void *)at);
+	is_u64(scene_access(scene, mr, at, IBV_WR_RDMA_READ), IBV_WC_SUCCESS, "READ at %p",
+	       (void *)at);
 	ok(!memcmp(scene->near.mem.addr, want, PIECE), "every byte read at %p", (void *)at);
 }
 

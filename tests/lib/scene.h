@@ -35,6 +35,10 @@ bool scene_read_pieces(struct scene *scene, const char *what);
 bool scene_write_fails(struct scene *scene, size_t at, size_t len, const char *what);
 bool scene_read_fails(struct scene *scene, size_t at, size_t len, const char *what);
 
+/* A WRITE or READ of a piece between the start of the near buf and @at, and how it ends. */
+enum ibv_wc_status scene_access(struct scene *scene, const struct ibv_mr *mr, const uint8_t *at,
+				enum ibv_wr_opcode opcode);
+
 /*
  * Test points: bytes written to @at and read back, in memory below @mr that has no buf because
  * it is too large for a copy.

@@ -57,40 +57,20 @@ static struct ibv_mr *reg_patient(const struct mode *mode, struct scene *s)
 	return mr;
 }
 
-static enum ibv_wc_status transfer(struct scene *s, const struct ibv_mr *mr, uint8_t *at,
-				   enum ibv_wr_opcode opcode)
-{
-	struct ibv_sge sge = {
-		.addr = (uintptr_t)s->near.mem.addr,
-		.length = PIECE,
-		.lkey = s->near.mr->lkey,
-	};
-	struct ibv_send_wr wr = {
-		.opcode = opcode,
-		.send_flags = IBV_SEND_SIGNALED,
-		.sg_list = &sge,
-		.num_sge = 1,
-		.wr.rdma = { (uintptr_t)at, mr->rkey },
-	};
-
-	post_send(&s->pair, &wr);
-	return pair_wait(&s->pair, NEAR).status;
-}
-
 /* A fault that fails ends the QPs with an error; on new ones the same access succeeds. */
-static void access_patient(struct scene *s, const struct ibv_mr *mr, uint8_t *at,
+static void access_patient(struct scene *s, const struct ibv_mr *mr, const uint8_t *at,
 			   enum ibv_wr_opcode opcode)
 {
-	enum ibv_wc_status status = transfer(s, mr, at, opcode);
+	enum ibv_wc_status status = scene_access(s, mr, at, opcode);
 
 	if (status != IBV_WC_SUCCESS) {
 		diag("access: %s", ibv_wc_status_str(status));
 		failures++;
 		pair_close(&s->pair);
 		pair_open(&s->pair, s->rig, MTU);
-		status = transfer(s, mr, at, opcode);
+		status = scene_access(s, mr, at, opcode);
 	}
-	is_u64(status, IBV_WC_SUCCESS, "access at %p", (void *)at);
+	is_u64(status, IBV_WC_SUCCESS, "access at %p", (const void *)at);
 }
 
 static void round_of(const struct mode *mode, struct scene *s)
