@@ -55,19 +55,21 @@ enum uverbs_attrs_hugeodp_reg_mr {
 	UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = 29,
 };
 
-/* Core form: more attributes of UVERBS_METHOD_QUERY_MR; both are optional. */
+/* Core form: more attributes of UVERBS_METHOD_QUERY_MR; all are optional. */
 enum uverbs_attrs_hugeodp_query_mr {
 	/* out: struct ib_uverbs_odp_state; needs an ODP MR */
 	UVERBS_ATTR_QUERY_MR_RESP_ODP_STATE = 28,
 	/* out: struct ib_uverbs_odp_blocks; needs an ODP MR */
 	UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS = 29,
+	/* out: struct ib_uverbs_mr_pages; any MR of memory */
+	UVERBS_ATTR_QUERY_MR_RESP_PAGES = 30,
 };
 
 /*
  * Driver form: an object holds driver methods 0..7 and a method holds driver
  * attributes 0..30, and the drivers count both from 0. UVERBS_METHOD_QUERY_MR
- * belongs to the core and is left as it is: the facts about an ODP MR have a
- * method of their own.
+ * belongs to the core and is left as it is: the facts about an MR have a method of
+ * their own.
  */
 enum uverbs_hugeodp_driver_methods {
 	/* UVERBS_OBJECT_MR; attributes: enum uverbs_attrs_mr_modify_odp */
@@ -88,12 +90,14 @@ enum uverbs_attrs_hugeodp_driver_reg_mr {
 
 /* Driver form: attributes of UVERBS_HUGEODP_DRIVER_METHOD_QUERY_MR_ODP. */
 enum uverbs_attrs_hugeodp_driver_query_mr_odp {
-	/* in: handle of an ODP MR, for reading */
+	/* in: handle of an MR, for reading */
 	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_HANDLE,
-	/* out, optional: struct ib_uverbs_odp_state */
+	/* out, optional: struct ib_uverbs_odp_state; needs an ODP MR */
 	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_STATE,
-	/* out, optional: struct ib_uverbs_odp_blocks */
+	/* out, optional: struct ib_uverbs_odp_blocks; needs an ODP MR */
 	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_BLOCKS,
+	/* out, optional: struct ib_uverbs_mr_pages; any MR of memory */
+	UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_PAGES,
 };
 
 /* Both forms: attributes of the method that puts a request in force on an MR. */
@@ -177,6 +181,32 @@ struct ib_uverbs_odp_blocks {
 	__aligned_u64 mapped[64];
 };
 
+enum ib_uverbs_mr_kind {
+	IB_UVERBS_MR_PINNED = 1,
+	IB_UVERBS_MR_ODP = 2,
+	IB_UVERBS_MR_IMPLICIT = 3, /* ODP, all of the address space */
+	IB_UVERBS_MR_DMABUF = 4,
+};
+
+/**
+ * struct ib_uverbs_mr_pages - what a device translates an MR with
+ * @kind: (out) enum ib_uverbs_mr_kind
+ * @page_shift: (out) log2 of the translation size in bytes, for an ODP MR as in
+ *              struct ib_uverbs_odp_state
+ * @entries: (out) entries of the device's tables that the MR uses. A device that
+ *           allocates them as pages are mapped counts those that are mapped.
+ * @device_bytes: (out) bytes of the tables with these entries
+ * @base_pages: (out) base pages of the system that cover the MR; for an implicit
+ *              one, its parts in use
+ */
+struct ib_uverbs_mr_pages {
+	__u32 kind;
+	__u32 page_shift;
+	__aligned_u64 entries;
+	__aligned_u64 device_bytes;
+	__aligned_u64 base_pages;
+};
+
 /**
  * struct ib_uverbs_odp_range - memory that might be registered
  * @addr: (in) first address
@@ -225,6 +255,11 @@ HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, pages_invalidated) ==
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations) == 48);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations_down) == 56);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_blocks) == 512);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_mr_pages) == 32);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, page_shift) == 4);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, entries) == 8);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, device_bytes) == 16);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, base_pages) == 24);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_range) == 24);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_range, length) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_range, page_sizes) == 16);

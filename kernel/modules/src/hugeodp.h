@@ -14,14 +14,17 @@ struct ib_device;
 struct ib_mr;
 struct ib_odp_request;
 struct ib_umem_odp;
+struct ib_uverbs_mr_pages;
 
 /**
- * struct hugeodp_device_ops - ODP MRs of a driver
+ * struct hugeodp_device_ops - page sizes of a driver's MRs
  * @mr_odp: the umem of an ODP MR, NULL for another MR
+ * @mr_pages: what the device translates any MR of memory with
  * @modify_mr_odp: change the page sizes accepted for a live ODP MR
  */
 struct hugeodp_device_ops {
 	struct ib_umem_odp *(*mr_odp)(struct ib_mr *mr);
+	int (*mr_pages)(struct ib_mr *mr, struct ib_uverbs_mr_pages *pages);
 	int (*modify_mr_odp)(struct ib_mr *mr,
 			     const struct ib_odp_request *req);
 };

@@ -25,6 +25,7 @@ struct page;
 struct pci_p2pdma_map_state;
 struct sk_buff;
 struct uverbs_attr_bundle;
+struct ib_uverbs_mr_pages;
 struct ib_uverbs_odp_blocks;
 struct ib_uverbs_odp_state;
 
@@ -191,6 +192,9 @@ void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 			   struct ib_uverbs_odp_state *state);
 void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 			    struct ib_uverbs_odp_blocks *blocks);
+void ib_umem_odp_get_pages(struct ib_umem_odp *umem_odp,
+			   struct ib_uverbs_mr_pages *pages);
+u64 ib_umem_odp_base_pages(const struct ib_umem_odp *umem_odp);
 int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);

@@ -135,6 +135,43 @@ void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_blocks);
 
 /**
+ * ib_umem_odp_get_pages - what an ODP umem is translated with
+ * @umem_odp: the umem
+ * @pages: filled in, as for an MR with a range; a driver with tables in the device
+ *	   replaces @entries and @device_bytes by its own
+ */
+void ib_umem_odp_get_pages(struct ib_umem_odp *umem_odp,
+			   struct ib_uverbs_mr_pages *pages)
+{
+	struct ib_uverbs_odp_state state;
+
+	ib_umem_odp_get_state(umem_odp, &state);
+	*pages = (struct ib_uverbs_mr_pages){
+		.kind = IB_UVERBS_MR_ODP,
+		.page_shift = state.page_shift,
+		.entries = state.blocks_mapped,
+		.device_bytes = state.table_bytes,
+		.base_pages = ib_umem_odp_base_pages(umem_odp),
+	};
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_get_pages);
+
+/**
+ * ib_umem_odp_base_pages - base pages that cover the memory of an ODP umem
+ * @umem_odp: the umem
+ *
+ * Return: their number
+ */
+u64 ib_umem_odp_base_pages(const struct ib_umem_odp *umem_odp)
+{
+	u64 start = umem_odp->umem.address & PAGE_MASK;
+	u64 end = (u64)umem_odp->umem.address + umem_odp->umem.length;
+
+	return (PAGE_ALIGN(end) - start) >> PAGE_SHIFT;
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_base_pages);
+
+/**
  * ib_umem_odp_put_res - report by RDMA netlink what an ODP umem is made of
  * @msg: the message, within a nest of driver attributes
  * @umem_odp: the umem

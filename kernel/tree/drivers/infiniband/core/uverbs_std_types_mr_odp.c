@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page sizes of ODP MRs in the user interface: more attributes of REG_MR and
- * QUERY_MR, a method to change a live MR, and a method to ask what the device
+ * Page sizes of MRs in the user interface: more attributes of REG_MR and
+ * QUERY_MR, a method to change a live ODP MR, and a method to ask what the device
  * and memory can have.
  */
 #include <linux/overflow.h>
@@ -71,6 +71,22 @@ static int copy_blocks(struct uverbs_attr_bundle *attrs, u16 id,
 					     sizeof(blocks));
 }
 
+static int copy_pages(struct uverbs_attr_bundle *attrs, u16 id,
+		      struct ib_mr *mr)
+{
+	struct ib_uverbs_mr_pages pages = {};
+	int ret;
+
+	if (!uverbs_attr_is_valid(attrs, id))
+		return 0;
+	if (!mr->device->ops.mr_pages)
+		return -EOPNOTSUPP;
+	ret = mr->device->ops.mr_pages(mr, &pages);
+	if (ret)
+		return ret;
+	return uverbs_copy_to_struct_or_zero(attrs, id, &pages, sizeof(pages));
+}
+
 /**
  * uverbs_reg_mr_odp_check - check the request before an MR is registered
  * @attrs: attributes of UVERBS_METHOD_REG_MR
@@ -120,7 +136,7 @@ int uverbs_reg_mr_odp_finish(struct uverbs_attr_bundle *attrs,
 }
 
 /**
- * uverbs_query_mr_odp - return the ODP state of an MR if it was asked for
+ * uverbs_query_mr_odp - return the state and the pages of an MR if asked for
  * @attrs: attributes of UVERBS_METHOD_QUERY_MR
  * @mr: the MR
  *
@@ -138,7 +154,10 @@ int uverbs_query_mr_odp(struct uverbs_attr_bundle *attrs, struct ib_mr *mr)
 						    &state, sizeof(state));
 	if (ret && ret != -ENOENT)
 		return ret;
-	return copy_blocks(attrs, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, mr);
+	ret = copy_blocks(attrs, UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS, mr);
+	if (ret)
+		return ret;
+	return copy_pages(attrs, UVERBS_ATTR_QUERY_MR_RESP_PAGES, mr);
 }
 
 static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
@@ -250,6 +269,10 @@ static const struct uverbs_attr_def *const query_mr_odp_attrs[] = {
 	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_MR_RESP_ODP_BLOCKS,
 			    UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_blocks,
 					       mapped),
+			    UA_OPTIONAL),
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_QUERY_MR_RESP_PAGES,
+			    UVERBS_ATTR_STRUCT(struct ib_uverbs_mr_pages,
+					       base_pages),
 			    UA_OPTIONAL),
 };
 

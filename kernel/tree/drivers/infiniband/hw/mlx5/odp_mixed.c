@@ -406,6 +406,17 @@ static const struct ib_odp_device_ops mlx5r_mixed_ops = {
 };
 
 /**
+ * mlx5r_mixed_entries - entries that lead to the children
+ * @mr: the MR
+ *
+ * Return: their number, 0 for an MR with blocks of one size
+ */
+size_t mlx5r_mixed_entries(const struct mlx5_ib_mr *mr)
+{
+	return mr->odp_mixed ? mr->odp_mixed->entries : 0;
+}
+
+/**
  * mlx5r_mixed_is_empty - is nothing mapped by an MR with blocks of several sizes
  * @mr: the MR
  *

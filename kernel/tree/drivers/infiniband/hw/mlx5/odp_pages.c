@@ -274,3 +274,111 @@ int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 		err = mlx5r_odp_take(mr);
 	return err ?: mlx5r_odp_complete(mr, req);
 }
+
+static void mlx5r_add_entries(struct ib_uverbs_mr_pages *pages, u64 n,
+			      size_t size)
+{
+	pages->entries += n;
+	pages->device_bytes += n * size;
+}
+
+/* The table of an mkey. */
+static void mlx5r_add_table(struct ib_umem_odp *umem_odp, void *arg)
+{
+	u64 n;
+
+	mutex_lock(&umem_odp->umem_mutex);
+	n = ib_umem_odp_num_pages(umem_odp);
+	mutex_unlock(&umem_odp->umem_mutex);
+	mlx5r_add_entries(arg, n, sizeof(struct mlx5_mtt));
+}
+
+/* Those of an MR with blocks of several sizes, if it is one. */
+static void mlx5r_add_tables(struct ib_umem_odp *umem_odp, void *arg)
+{
+	struct mlx5_ib_mr *mr = READ_ONCE(umem_odp->private);
+	size_t entries = mr ? mlx5r_mixed_entries(mr) : 0;
+
+	if (!entries) {
+		mlx5r_add_table(umem_odp, arg);
+		return;
+	}
+	mlx5r_add_entries(arg, entries, sizeof(struct mlx5_ksm));
+	umem_odp->pages.ops->for_each_child(umem_odp, mlx5r_add_table, arg);
+}
+
+/* Those of a part of an implicit MR. */
+static void mlx5r_add_part(struct ib_umem_odp *umem_odp, void *arg)
+{
+	struct ib_uverbs_mr_pages *pages = arg;
+
+	pages->base_pages += ib_umem_odp_base_pages(umem_odp);
+	mlx5r_add_tables(umem_odp, pages);
+}
+
+static void mlx5r_odp_pages(struct mlx5_ib_mr *mr,
+			    struct ib_uverbs_mr_pages *pages)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(mr->umem);
+
+	ib_umem_odp_get_pages(umem_odp, pages);
+	pages->entries = 0;
+	pages->device_bytes = 0;
+	if (!mr->is_odp_implicit) {
+		mlx5r_add_tables(umem_odp, pages);
+		return;
+	}
+	pages->kind = IB_UVERBS_MR_IMPLICIT;
+	pages->base_pages = 0;
+	mlx5r_add_entries(pages, mlx5r_implicit_entries(),
+			  sizeof(struct mlx5_ksm));
+	mlx5r_odp_for_each_child(umem_odp, mlx5r_add_part, pages);
+}
+
+/* Memory that stays where it is, or a dma-buf, whose page size may change. */
+static int mlx5r_pinned_pages(struct mlx5_ib_mr *mr, size_t entry_size,
+			      struct ib_uverbs_mr_pages *pages)
+{
+	unsigned int shift = READ_ONCE(mr->page_shift);
+	struct ib_umem *umem = mr->umem;
+
+	/* device memory, or a dma-buf that has been revoked */
+	if (!umem)
+		return -EOPNOTSUPP;
+	*pages = (struct ib_uverbs_mr_pages){
+		.kind = umem->is_dmabuf ? IB_UVERBS_MR_DMABUF :
+					  IB_UVERBS_MR_PINNED,
+		.page_shift = shift,
+		.base_pages = ib_umem_num_pages(umem),
+	};
+	mlx5r_add_entries(pages, ib_umem_num_dma_blocks(umem, BIT(shift)),
+			  entry_size);
+	return 0;
+}
+
+/* The mkey that a data direct MR leads to has the table. */
+static int mlx5r_data_direct_pages(struct mlx5_ib_mr *mr,
+				   struct ib_uverbs_mr_pages *pages)
+{
+	struct mlx5_ib_dev *dev = mr_to_mdev(mr);
+	int ret;
+
+	mutex_lock(&dev->data_direct_lock);
+	ret = mlx5r_pinned_pages(mr->dd_crossed_mr, sizeof(struct mlx5_ksm),
+				 pages);
+	mutex_unlock(&dev->data_direct_lock);
+	return ret;
+}
+
+int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
+{
+	struct mlx5_ib_mr *mr = to_mmr(ibmr);
+
+	if (mr->data_direct)
+		return mlx5r_data_direct_pages(mr, pages);
+	if (mr->umem && is_odp_mr(mr)) {
+		mlx5r_odp_pages(mr, pages);
+		return 0;
+	}
+	return mlx5r_pinned_pages(mr, sizeof(struct mlx5_mtt), pages);
+}

@@ -8,6 +8,7 @@ struct ib_odp_request;
 struct ib_pd;
 struct ib_umem;
 struct ib_umem_odp;
+struct ib_uverbs_mr_pages;
 struct mlx5_ib_dev;
 struct mlx5_ib_mr;
 struct mlx5_ksm;
@@ -31,6 +32,7 @@ void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr);
 bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr);
 struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
+int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
 
 /* odp_mixed.c */
 bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes);
@@ -45,11 +47,13 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault);
 void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
 			      struct mlx5_ib_mr *mr);
+size_t mlx5r_mixed_entries(const struct mlx5_ib_mr *mr);
 bool mlx5r_mixed_is_empty(const struct mlx5_ib_mr *mr);
 void mlx5r_mixed_dereg(struct mlx5_ib_mr *mr);
 void mlx5r_mixed_release(struct mlx5_ib_mr *mr);
 
 /* odp.c */
+u64 mlx5r_implicit_entries(void);
 int mlx5r_mixed_snapshot(struct mlx5_ib_mr *mr);
 int mlx5r_odp_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags);
 int mlx5r_odp_populate(struct mlx5_ib_mr *mr);

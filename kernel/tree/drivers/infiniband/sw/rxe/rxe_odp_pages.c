@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page sizes of ODP MRs: rxe translates with the table of the umem itself, so
+ * Page sizes of MRs: for ODP rxe translates with the table of the umem itself, so
  * any power of two will do.
  */
 #include <linux/bits.h>
@@ -52,6 +52,45 @@ struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
 		return ERR_PTR(-EINVAL);
 	return ib_umem_odp_get(&rxe->ib_dev, 0, TASK_SIZE_MAX, iova, access,
 			       req ?: &any, &rxe_mn_ops);
+}
+
+/* An implicit MR has base pages where it has blocks. */
+static u64 rxe_odp_mapped_base_pages(struct ib_umem_odp *umem_odp)
+{
+	struct ib_uverbs_odp_blocks blocks;
+	unsigned int shift;
+	u64 pages = 0;
+
+	ib_umem_odp_get_blocks(umem_odp, &blocks);
+	for (shift = PAGE_SHIFT; shift < ARRAY_SIZE(blocks.mapped); shift++)
+		pages += blocks.mapped[shift] << (shift - PAGE_SHIFT);
+	return pages;
+}
+
+/* What is pinned is a list of base pages, whatever they are part of. */
+int rxe_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
+{
+	struct rxe_mr *mr = to_rmr(ibmr);
+
+	if (!mr->umem)
+		return -EOPNOTSUPP;
+	if (is_odp_mr(mr)) {
+		ib_umem_odp_get_pages(to_ib_umem_odp(mr->umem), pages);
+		if (!rxe_odp_implicit(mr))
+			return 0;
+		pages->kind = IB_UVERBS_MR_IMPLICIT;
+		pages->base_pages =
+			rxe_odp_mapped_base_pages(to_ib_umem_odp(mr->umem));
+		return 0;
+	}
+	*pages = (struct ib_uverbs_mr_pages){
+		.kind = IB_UVERBS_MR_PINNED,
+		.page_shift = mr->page_shift,
+		.entries = mr->nbuf,
+		.device_bytes = (u64)mr->nbuf * sizeof(*mr->page_info),
+		.base_pages = ib_umem_num_pages(mr->umem),
+	};
+	return 0;
 }
 
 /*

@@ -7,6 +7,7 @@
 struct ib_mr;
 struct ib_odp_request;
 struct ib_umem_odp;
+struct ib_uverbs_mr_pages;
 struct rxe_dev;
 struct rxe_mr;
 struct sk_buff;
@@ -15,6 +16,7 @@ struct sk_buff;
 
 void rxe_odp_init_page_caps(struct rxe_dev *rxe);
 struct ib_umem_odp *rxe_mr_odp(struct ib_mr *ibmr);
+int rxe_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
 struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
 					 int access,
 					 const struct ib_odp_request *req);
