@@ -57,6 +57,8 @@ enum ibv_odp_source {
 	IBV_ODP_SOURCE_KERNEL = 1,
 	/* the kernel does not report it; all counters are 0 */
 	IBV_ODP_SOURCE_LIBRARY = 2,
+	/* derived from the memory as it is now; only ibv_query_mr_pages() */
+	IBV_ODP_SOURCE_ESTIMATE = 3,
 };
 
 /**
@@ -111,6 +113,43 @@ struct ibv_mr_odp_attr {
 	uint32_t reserved;
 	uint64_t renegotiations_down;
 	uint64_t blocks[64];
+};
+
+enum ibv_mr_kind {
+	/* the kernel does not report it */
+	IBV_MR_KIND_UNKNOWN = 0,
+	/* its memory stays where it is */
+	IBV_MR_KIND_PINNED = 1,
+	/* on-demand paging */
+	IBV_MR_KIND_ODP = 2,
+	/* on-demand paging of the whole address space */
+	IBV_MR_KIND_IMPLICIT = 3,
+	/* ibv_reg_dmabuf_mr() */
+	IBV_MR_KIND_DMABUF = 4,
+};
+
+/**
+ * struct ibv_mr_pages - what a device translates an MR with
+ * @page_shift: log2 of the page size in bytes, for an ODP MR as in struct
+ *	ibv_mr_odp_attr
+ * @kind: enum ibv_mr_kind
+ * @source: enum ibv_odp_source
+ * @reserved: 0
+ * @entries: entries of the device's tables that the MR uses; on rxe, whose ODP
+ *	tables grow as pages are mapped, those that are mapped
+ * @device_bytes: bytes of the tables with these entries; 0 if the library does
+ *	not know the device
+ * @base_pages: base pages that cover the MR, which is the number of entries
+ *	without larger pages; for an implicit MR, of its parts in use
+ */
+struct ibv_mr_pages {
+	uint32_t page_shift;
+	uint32_t kind;
+	uint32_t source;
+	uint32_t reserved;
+	uint64_t entries;
+	uint64_t device_bytes;
+	uint64_t base_pages;
 };
 
 /**
@@ -248,11 +287,32 @@ struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_o
 			      size_t size);
 
 /**
- * ibv_mr_page_shift - Page shift of an ODP MR
+ * ibv_query_mr_pages - Query what a device translates an MR with
+ * @mr: any MR, registered by any function or process
+ * @pages: filled in; bytes after the end of this release's struct are set to zero
+ * @size: sizeof(*pages) in the caller
+ *
+ * Without kernel support, the answer for an MR that this library did not register
+ * with a request is an estimate: for a pinned MR over the memory as it is now.
+ *
+ * Return: 0, or
+ *   EINVAL      @pages is NULL, or @size is too small for source
+ *   EOPNOTSUPP  the kernel does not report it, and the MR is not one of mapped
+ *               memory of this process: a dma-buf, imported, implicit; or it is one
+ *               of device memory
+ *   ENOENT      a process that shares the context deregistered the MR
+ *   EIO         the device was removed
+ *   ENOMEM      out of memory
+ * or any error of opening a file in /proc
+ */
+int ibv_query_mr_pages(struct ibv_mr *mr, struct ibv_mr_pages *pages, size_t size);
+
+/**
+ * ibv_mr_page_shift - Page shift of an MR
  * @mr: any MR
  *
  * Return: log2 of the page size in bytes, or a *negative* errno value as for
- * ibv_query_mr_odp(); errno is set too.
+ * ibv_query_mr_pages(); errno is set too.
  */
 int ibv_mr_page_shift(struct ibv_mr *mr);
 

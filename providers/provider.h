@@ -44,6 +44,9 @@ struct hugeodp_provider {
 
 	bool mixed_at_registration; /* an existing MR cannot become mixed */
 	bool hugetlb_flag_known;    /* IBV_ACCESS_HUGETLB works without the series */
+	bool pinned_base_pages;	    /* the table of a pinned MR never has larger pages */
+	uint32_t entry_bytes;	    /* of such a table; 0: unknown */
+	uint32_t odp_entry_bytes;   /* of that of an ODP MR without the series; 0: unknown */
 };
 
 /* The entry of the device's driver, or an empty entry if there is none. Never NULL. */

@@ -24,6 +24,7 @@ struct kernel_side {
 	uint16_t query_mr_handle; /* attributes of @query_mr */
 	uint16_t query_mr_state;
 	uint16_t query_mr_blocks;
+	uint16_t query_mr_pages;
 	uint16_t reg_mr_request; /* attributes of UVERBS_METHOD_REG_MR */
 	uint16_t reg_mr_page_shift;
 };

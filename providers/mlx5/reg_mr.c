@@ -90,10 +90,13 @@ const struct hugeodp_provider provider_mlx5 = {
 	.create_mr = mlx5_create_mr,
 	.mixed_at_registration = true,
 	.hugetlb_flag_known = true,
+	.entry_bytes = 8,
+	.odp_entry_bytes = 8,
 };
 
 const struct hugeodp_provider provider_mlx4 = {
 	.driver = RDMA_DRIVER_MLX4,
 	.reg_mr = mlx5_reg_mr,
 	.create_mr = mlx5_create_mr,
+	.entry_bytes = 8,
 };

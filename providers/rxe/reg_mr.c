@@ -21,4 +21,7 @@ static struct ibv_mr *rxe_first_step(struct ibv_pd *pd, const struct ibv_mr_init
 const struct hugeodp_provider provider_rxe = {
 	.driver = RDMA_DRIVER_RXE,
 	.first_step = rxe_first_step,
+	.pinned_base_pages = true,
+	.entry_bytes = 16,
+	.odp_entry_bytes = 8,
 };

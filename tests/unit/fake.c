@@ -169,6 +169,13 @@ int fake_setup(void **state)
 		.renegotiations = 7,
 		.renegotiations_down = 4,
 	};
+	fake.pages = (struct ib_uverbs_mr_pages){
+		.kind = IB_UVERBS_MR_ODP,
+		.page_shift = 21,
+		.entries = 8,
+		.device_bytes = 9ULL << 40,
+		.base_pages = 10ULL << 36,
+	};
 	fake.blocks.mapped[12] = 1;
 	fake.blocks.mapped[63] = 2;
 	fake.socket_err = EAFNOSUPPORT;
@@ -270,7 +277,7 @@ static const struct method_spec methods[] = {
 		.id = 3,
 		.method = FAKE_QUERY_MR,
 		.forms = ALL,
-		.nattrs = 7,
+		.nattrs = 8,
 		.attrs = {
 			{ 0, ATTR_IDR, 0, false, ALL },
 			{ 1, ATTR_OUT, 4, false, ALL },
@@ -279,6 +286,7 @@ static const struct method_spec methods[] = {
 			{ 4, ATTR_OUT, 8, true, ALL },
 			{ 28, ATTR_OUT, 56, true, CORE },
 			{ 29, ATTR_OUT, 512, true, CORE },
+			{ 30, ATTR_OUT, 32, true, CORE },
 		},
 	},
 	{
@@ -286,11 +294,12 @@ static const struct method_spec methods[] = {
 		.id = 4096 + 7,
 		.method = FAKE_QUERY_MR,
 		.forms = DRIVER,
-		.nattrs = 3,
+		.nattrs = 4,
 		.attrs = {
 			{ 0, ATTR_IDR, 0, false, ALL },
 			{ 1, ATTR_OUT, 56, true, ALL },
 			{ 2, ATTR_OUT, 512, true, ALL },
+			{ 3, ATTR_OUT, 32, true, ALL },
 		},
 	},
 };
@@ -412,6 +421,16 @@ static void put_handle(struct ib_uverbs_ioctl_hdr *hdr)
 	}
 }
 
+static bool has_attr(const struct ib_uverbs_ioctl_hdr *hdr, uint16_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < hdr->num_attrs; i++)
+		if (hdr->attrs[i].attr_id == id)
+			return true;
+	return false;
+}
+
 static int query_mr(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_spec *method)
 {
 	static const uint64_t length = 1 << 20;
@@ -422,13 +441,17 @@ static int query_mr(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_s
 		put_out(hdr, 1, &key, sizeof(key));
 		put_out(hdr, 2, &key, sizeof(key));
 		put_out(hdr, 3, &length, sizeof(length));
+		put_out(hdr, 4, &fake.iova, sizeof(fake.iova));
 		if (fake.form != FAKE_CORE)
 			return 0;
 	}
-	if (!fake.mr_is_odp)
+	if (!fake.mr_is_odp && (has_attr(hdr, core ? 28 : 1) || has_attr(hdr, core ? 29 : 2)))
 		return EINVAL;
+	if (fake.no_pages && has_attr(hdr, core ? 30 : 3))
+		return EOPNOTSUPP;
 	put_out(hdr, core ? 28 : 1, &fake.state, sizeof(fake.state));
 	put_out(hdr, core ? 29 : 2, &fake.blocks, sizeof(fake.blocks));
+	put_out(hdr, core ? 30 : 3, &fake.pages, sizeof(fake.pages));
 	return 0;
 }
 
@@ -683,6 +706,23 @@ void fake_expect_query(const struct fake_call *call)
 		fake_expect_call(call, 7, 3, core, 6);
 	else
 		fake_expect_call(call, 7, 4096 + 7, driver, 3);
+}
+
+void fake_expect_query_pages(const struct fake_call *call)
+{
+	static const struct fake_attr core[] = {
+		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 30, 32, FAKE_POINTER },
+	};
+	static const struct fake_attr driver[] = {
+		{ 0, 0, FAKE_MR_HANDLE },
+		{ 3, 32, FAKE_POINTER },
+	};
+
+	if (fake.form == FAKE_CORE)
+		fake_expect_call(call, 7, 3, core, 5);
+	else
+		fake_expect_call(call, 7, 4096 + 7, driver, 2);
 }
 
 void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t method,

@@ -84,6 +84,10 @@ struct fake {
 	uint32_t range_shift;
 	struct ib_uverbs_odp_state state;
 	struct ib_uverbs_odp_blocks blocks;
+	struct ib_uverbs_mr_pages pages;
+	/* the device has no memory behind the MR that it could report */
+	bool no_pages;
+	uint64_t iova;
 	/* errno for a method */
 	int method_err[FAKE_METHODS];
 	/* errno for every ioctl */
@@ -219,6 +223,9 @@ void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t me
 
 /* The same for a query of the state and the blocks of fake_mr. */
 void fake_expect_query(const struct fake_call *call);
+
+/* The same for a query of what the device translates fake_mr with. */
+void fake_expect_query_pages(const struct fake_call *call);
 
 /* RDMA netlink messages. */
 struct fake_msg {

@@ -31,6 +31,15 @@ AT(ibv_mr_odp_attr, renegotiations_down, 64);
 AT(ibv_mr_odp_attr, blocks, 72);
 SIZE(ibv_mr_odp_attr, 584);
 
+AT(ibv_mr_pages, page_shift, 0);
+AT(ibv_mr_pages, kind, 4);
+AT(ibv_mr_pages, source, 8);
+AT(ibv_mr_pages, reserved, 12);
+AT(ibv_mr_pages, entries, 16);
+AT(ibv_mr_pages, device_bytes, 24);
+AT(ibv_mr_pages, base_pages, 32);
+SIZE(ibv_mr_pages, 40);
+
 AT(ibv_device_odp_attr, page_sizes, 0);
 AT(ibv_device_odp_attr, flags, 8);
 AT(ibv_device_odp_attr, source, 12);
@@ -38,7 +47,12 @@ SIZE(ibv_device_odp_attr, 16);
 
 static_assert(IBV_REG_MR_MASK_ODP == 0x1000000000000, "mask bit changed");
 static_assert(IBV_ODP_MIXED == 1 && IBV_ODP_POPULATE == 2, "flags changed");
-static_assert(IBV_ODP_SOURCE_KERNEL == 1 && IBV_ODP_SOURCE_LIBRARY == 2, "sources changed");
+static_assert(IBV_ODP_SOURCE_KERNEL == 1 && IBV_ODP_SOURCE_LIBRARY == 2 &&
+		      IBV_ODP_SOURCE_ESTIMATE == 3,
+	      "sources changed");
+static_assert(IBV_MR_KIND_PINNED == 1 && IBV_MR_KIND_ODP == 2 && IBV_MR_KIND_IMPLICIT == 3 &&
+		      IBV_MR_KIND_DMABUF == 4,
+	      "kinds changed");
 
 /* The declaration for rdma-core before 59 must match these values. */
 static_assert(IBV_REG_MR_MASK_IOVA == 1 && IBV_REG_MR_MASK_ADDR == 2 && IBV_REG_MR_MASK_FD == 4 &&

@@ -13,7 +13,7 @@ static void query_bytes(void **state)
 
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	assert_int_equal(fake_real_calls(), 2);
-	fake_expect_query(fake_last_call());
+	fake_expect_query_pages(fake_last_call());
 }
 
 static void modify_bytes(void **state)

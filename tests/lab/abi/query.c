@@ -47,7 +47,7 @@ static void arguments(struct rig *rig)
 	buf_make(&odp, rig, MEM_BASE, SZ_64K, &mode_odp);
 	buf_make(&pinned, rig, MEM_BASE, SZ_64K, &mode_pinned);
 	is_errno(ibv_query_mr_odp(pinned.mr, &attr, sizeof(attr)), EINVAL, "query, pinned MR");
-	is_u64((uint64_t)-ibv_mr_page_shift(pinned.mr), EINVAL, "page shift, pinned MR");
+	ok(ibv_mr_page_shift(pinned.mr) >= 12, "page shift, pinned MR");
 	is_errno(ibv_modify_mr_odp(pinned.mr, SZ_4K, 0), EINVAL, "modify, pinned MR");
 	is_errno(ibv_query_mr_odp(odp.mr, NULL, sizeof(attr)), EINVAL, "query, no struct");
 	is_errno(ibv_query_mr_odp(odp.mr, &attr, 0), EINVAL, "query, no size");
