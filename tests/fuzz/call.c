@@ -280,6 +280,10 @@ static void make_query(struct call *c)
 				     : rng_below(c->rng, OUT_LEN));
 	if (rng_below(c->rng, 2))
 		add_out(c, raw_side()->query_mr_blocks, sizeof(struct ib_uverbs_odp_blocks));
+	if (rng_below(c->rng, 2))
+		add_out(c, raw_side()->query_mr_pages,
+			rng_below(c->rng, 4) ? sizeof(struct ib_uverbs_mr_pages)
+					     : rng_below(c->rng, OUT_LEN));
 }
 
 static void make_modify(struct call *c)

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What MRs of all kinds are translated with: the kernel's answer against physical addresses and the
+ * counters of the mlx5 model, and the estimate of the library against the same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <linux/memfd.h>
+#include <linux/mman.h>
+#include <linux/udmabuf.h>
+
+#include "pattern.h"
+#include "raw.h"
+#include "region.h"
+#include "tap.h"
+
+#define LAYOUTS 60
+#define MAX_PIECES 6
+#define RXE_ENTRY 16
+#define MLX5_ENTRY 8
+
+struct layout {
+	uint8_t *addr; /* of the mapping */
+	size_t len;
+	bool huge;     /* no base pages */
+	bool in_order; /* base pages were touched in the order of addresses */
+	uint8_t *start;
+	size_t mr_len;
+	uint64_t iova;
+	char text[64];
+};
+
+/* Of the estimate, over layouts of a kind */
+struct errors {
+	uint64_t truth;
+	uint64_t estimate;
+	unsigned int exact;
+	unsigned int all;
+};
+
+static uint64_t blocks(uint64_t addr, size_t len, uint32_t shift)
+{
+	return ((addr + len - 1) >> shift) - (addr >> shift) + 1;
+}
+
+static bool is_mlx5(const struct rig *rig)
+{
+	return !rig->is_rxe;
+}
+
+static uint64_t counter(const char *name)
+{
+	char command[64], line[32] = "";
+	FILE *f;
+
+	snprintf(command, sizeof(command), "mlx5-model-counters %s", name);
+	f = popen(command, "re");
+	if (!f || !fgets(line, sizeof(line), f) || pclose(f))
+		fatal("'%s' does not work", command);
+	return strtoull(line, NULL, 0);
+}
+
+static struct ibv_mr_pages pages_of(struct ibv_mr *mr, const char *what)
+{
+	struct ibv_mr_pages pages;
+	int err = ibv_query_mr_pages(mr, &pages, sizeof(pages));
+
+	if (err)
+		fatal("%s: ibv_query_mr_pages: %s", what, strerror(err));
+	return pages;
+}
+
+/* ---- memory ---- */
+
+static void map_piece(uint8_t *at, enum mem_kind kind, bool in_order)
+{
+	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (kind == MEM_HUGETLB)
+		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+	if (mmap(at, SZ_2M, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+		fatal("mmap of %s memory: %s", mem_name(kind), strerror(errno));
+	if (kind == MEM_THP && madvise(at, SZ_2M, MADV_HUGEPAGE))
+		fatal("MADV_HUGEPAGE: %s", strerror(errno));
+	if (kind == MEM_BASE && madvise(at, SZ_2M, MADV_NOHUGEPAGE))
+		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
+	if (in_order)
+		memset(at, 1, SZ_2M);
+	else
+		touch_scattered(at, SZ_2M);
+}
+
+static void layout_map(struct layout *l, struct rng *rng)
+{
+	static const enum mem_kind kinds[] = { MEM_BASE, MEM_THP, MEM_HUGETLB };
+	size_t pieces = 1 + rng_below(rng, MAX_PIECES);
+	bool mixed = !rng_below(rng, 2), all_huge = rng_below(rng, 2);
+	enum mem_kind kind = kinds[rng_below(rng, 3)];
+	uint8_t *reserve;
+
+	*l = (struct layout){
+		.len = pieces * SZ_2M,
+		.huge = true,
+		.in_order = !rng_below(rng, 3),
+	};
+	reserve = mmap(NULL, l->len + SZ_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (reserve == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	l->addr = (uint8_t *)(((uintptr_t)reserve + SZ_2M - 1) & ~(SZ_2M - 1));
+	if (l->addr > reserve)
+		munmap(reserve, (size_t)(l->addr - reserve));
+	munmap(l->addr + l->len, (size_t)(reserve + SZ_2M - l->addr));
+	for (size_t i = 0; i < pieces; i++) {
+		if (mixed)
+			kind = all_huge ? kinds[1 + rng_below(rng, 2)] : kinds[rng_below(rng, 3)];
+		map_piece(l->addr + i * SZ_2M, kind, l->in_order);
+		l->huge &= kind != MEM_BASE;
+	}
+}
+
+/* A range of it, from a page or any byte on, and an iova that may be another address. */
+static void layout_cut(struct layout *l, struct rng *rng, int nr)
+{
+	static const uint64_t moves[] = { 0, SZ_4K, SZ_64K * 3, SZ_1M, SZ_2M * 5, SZ_1G * 3 };
+	size_t from = 0, to = l->len;
+
+	if (rng_below(rng, 3)) {
+		from = rng_below(rng, l->len);
+		to = from + rng_size(rng, l->len - from);
+	}
+	if (!rng_below(rng, 2))
+		from &= ~(SZ_4K - 1);
+	l->start = l->addr + from;
+	l->mr_len = to - from;
+	l->iova = (uintptr_t)l->start + moves[rng_below(rng, sizeof(moves) / sizeof(moves[0]))];
+	snprintf(l->text, sizeof(l->text), "%d: %zu KiB, %#zx +%#zx, iova +%#llx", nr, l->len >> 10,
+		 from, l->mr_len, (unsigned long long)(l->iova - (uintptr_t)l->start));
+}
+
+/* ---- the truth ---- */
+
+static uint64_t physical(uintptr_t addr)
+{
+	static int fd = -1;
+	uint64_t entry;
+
+	if (fd < 0)
+		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (pread(fd, &entry, sizeof(entry), (off_t)(addr / SZ_4K * sizeof(entry))) !=
+		    sizeof(entry) ||
+	    !(entry >> 63) || !(entry & ((1ULL << 55) - 1)))
+		fatal("no physical address of %#lx", (unsigned long)addr);
+	return (entry & ((1ULL << 55) - 1)) * SZ_4K;
+}
+
+/*
+ * The largest page size for which each piece of contiguous physical memory consists of whole pages
+ * of the iova, except at the ends of the range; no larger than one page for the whole range.
+ */
+static uint32_t pinned_shift(const struct layout *l)
+{
+	uintptr_t first = (uintptr_t)l->start & ~(SZ_4K - 1);
+	uintptr_t end = (uintptr_t)l->start + l->mr_len;
+	uint64_t differ = (l->iova + l->mr_len - 1) ^ l->iova;
+	uint64_t iova = l->iova & ~(uint64_t)(SZ_4K - 1);
+	uint64_t next = 0, at, mask = 0;
+	uint32_t shift = 12;
+
+	for (uintptr_t addr = first; addr < end; addr += SZ_4K, iova += SZ_4K) {
+		at = physical(addr);
+		mask |= at ^ iova;
+		if (addr > first && at != next)
+			mask |= iova;
+		next = at + SZ_4K;
+	}
+	while (!(mask >> shift & 1) && differ >> shift)
+		shift++;
+	return shift;
+}
+
+/* ---- pinned MRs ---- */
+
+static struct ibv_mr *reg(struct rig *rig, const struct layout *l, int access)
+{
+	struct ibv_mr *mr = ibv_reg_mr_iova2(rig->pd, l->start, l->mr_len, l->iova,
+					     (unsigned int)(ACCESS_ALL | access));
+
+	if (!mr)
+		fatal("%s: registration: %s", l->text, strerror(errno));
+	return mr;
+}
+
+static void dereg(struct ibv_mr *mr)
+{
+	if (ibv_dereg_mr(mr))
+		fatal("ibv_dereg_mr: %s", strerror(errno));
+}
+
+static void check_kernel(const struct rig *rig, const struct layout *l,
+			 const struct ibv_mr_pages *p, uint32_t shift)
+{
+	uint64_t entries = blocks(l->iova, l->mr_len, shift);
+
+	is_u64(p->source, IBV_ODP_SOURCE_KERNEL, "%s: the kernel answered", l->text);
+	is_u64(p->kind, IBV_MR_KIND_PINNED, "%s: pinned", l->text);
+	is_u64(p->page_shift, shift, "%s: page shift", l->text);
+	is_u64(p->entries, entries, "%s: entries", l->text);
+	is_u64(p->device_bytes, entries * (rig->is_rxe ? RXE_ENTRY : MLX5_ENTRY), "%s: bytes",
+	       l->text);
+}
+
+/* Base pages that are neighbours by chance are not known to the library. */
+static void check_estimate(const struct layout *l, const struct ibv_mr_pages *p, uint32_t shift,
+			   struct errors *errors)
+{
+	uint64_t truth = blocks(l->iova, l->mr_len, shift);
+
+	is_u64(p->source, IBV_ODP_SOURCE_ESTIMATE, "%s: an estimate", l->text);
+	is_u64(p->kind, IBV_MR_KIND_UNKNOWN, "%s: estimate: kind", l->text);
+	ok(p->entries >= truth && p->entries <= p->base_pages,
+	   "%s: estimate: %llu entries of %llu to %llu", l->text, (unsigned long long)p->entries,
+	   (unsigned long long)truth, (unsigned long long)p->base_pages);
+	if (l->huge)
+		is_u64(p->page_shift, shift < 21 ? shift : 21, "%s: estimate: huge pages", l->text);
+	errors += l->in_order;
+	errors->truth += truth;
+	errors->estimate += p->entries;
+	errors->exact += p->entries == truth;
+	errors->all++;
+}
+
+static void pinned(struct rig *rig, struct rig *unmarked, const struct layout *l,
+		   struct errors *errors)
+{
+	uint32_t shift = rig->is_rxe ? 12 : pinned_shift(l);
+	uint64_t base = blocks((uintptr_t)l->start, l->mr_len, 12);
+	uint64_t before = is_mlx5(rig) ? counter("xlt_entries_written") : 0, written;
+	struct ibv_mr *mr = reg(rig, l, 0);
+	uint64_t entries = blocks(l->iova, l->mr_len, shift);
+	struct ibv_mr_pages p = pages_of(mr, l->text);
+
+	if (is_mlx5(rig)) {
+		written = counter("xlt_entries_written") - before;
+		/* they are written eight at a time */
+		ok(written >= entries && written <= ((entries + 7) & ~7ULL),
+		   "%s: the device got %llu entries for %llu", l->text, (unsigned long long)written,
+		   (unsigned long long)entries);
+	}
+	if (rig->series)
+		check_kernel(rig, l, &p, shift);
+	is_u64(p.base_pages, base, "%s: base pages", l->text);
+	is_u64((uint64_t)ibv_mr_page_shift(mr), p.page_shift, "%s: ibv_mr_page_shift()", l->text);
+	dereg(mr);
+
+	mr = reg(unmarked, l, 0);
+	p = pages_of(mr, l->text);
+	check_estimate(l, &p, shift, errors);
+	is_u64(p.base_pages, base, "%s: estimate: base pages", l->text);
+	dereg(mr);
+}
+
+/* ---- ODP MRs ---- */
+
+static void check_odp(struct rig *rig, const struct layout *l, const struct mode *mode)
+{
+	struct ibv_mr *mr = mode_reg(mode, rig->pd, l->start, l->mr_len, l->iova, ACCESS_ALL);
+	struct ibv_mr_odp_attr state;
+	struct ibv_mr_pages p;
+
+	/* a request may not fit */
+	if (!mr && errno == ERANGE && mode->page_sizes == SZ_2M)
+		return;
+	if (!mr)
+		fatal("%s: %s: %s", l->text, mode->name, strerror(errno));
+	p = pages_of(mr, l->text);
+	state = mr_state(mr);
+	is_u64(p.source, IBV_ODP_SOURCE_KERNEL, "%s: %s: the kernel answered", l->text, mode->name);
+	is_u64(p.kind, IBV_MR_KIND_ODP, "%s: %s: kind", l->text, mode->name);
+	is_u64(p.page_shift, state.page_shift, "%s: %s: page shift", l->text, mode->name);
+	is_u64(p.base_pages, blocks((uintptr_t)l->start, l->mr_len, 12), "%s: %s: base pages",
+	       l->text, mode->name);
+	if (rig->is_rxe) {
+		is_u64(p.entries, state.blocks_mapped, "%s: %s: entries", l->text, mode->name);
+		is_u64(p.device_bytes, state.table_bytes, "%s: %s: bytes", l->text, mode->name);
+	} else if (!(state.flags & IBV_ODP_MIXED) || p.base_pages == 1) {
+		uint64_t entries = blocks((uintptr_t)l->start, l->mr_len, state.page_shift);
+
+		is_u64(p.entries, entries, "%s: %s: entries", l->text, mode->name);
+		is_u64(p.device_bytes, entries * MLX5_ENTRY, "%s: %s: bytes", l->text, mode->name);
+	} else {
+		/* entries of 2 MiB lead to one child or two */
+		ok(p.entries >= 2 * blocks((uintptr_t)l->start, l->mr_len, 21) &&
+			   p.entries <=
+				   2 * blocks((uintptr_t)l->start, l->mr_len, 21) + p.base_pages,
+		   "%s: %s: %llu entries", l->text, mode->name, (unsigned long long)p.entries);
+	}
+	dereg(mr);
+}
+
+static void implicit(struct rig *rig)
+{
+	struct ibv_mr_pages p, after;
+	struct ibv_sge sge;
+	struct mem mem;
+	uint64_t pages;
+	struct ibv_mr *mr = ibv_reg_mr(rig->pd, NULL, SIZE_MAX, ACCESS_ALL | IBV_ACCESS_ON_DEMAND);
+
+	if (!mr)
+		fatal("implicit MR: %s", strerror(errno));
+	p = pages_of(mr, "implicit");
+	is_u64(p.kind, IBV_MR_KIND_IMPLICIT, "implicit: kind");
+	is_u64(p.base_pages, 0, "implicit: nothing in use");
+	/* mlx5: an entry of 16 bytes for each GiB of the address space */
+	is_u64(p.entries, rig->is_rxe ? 0 : 1ULL << 17, "implicit: entries");
+	if (is_mlx5(rig))
+		is_u64(p.device_bytes, p.entries * 16, "implicit: bytes");
+
+	mem_map(&mem, MEM_BASE, SZ_64K);
+	sge = (struct ibv_sge){ .addr = (uintptr_t)mem.addr, .length = SZ_64K, .lkey = mr->lkey };
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+		 0, "implicit: ibv_advise_mr()");
+	after = pages_of(mr, "implicit");
+	/* mlx5: a table for the GiB around it */
+	pages = rig->is_rxe ? SZ_64K / SZ_4K : SZ_1G / SZ_4K;
+	is_u64(after.base_pages, pages, "implicit: base pages of the parts in use");
+	is_u64(after.entries, p.entries + pages, "implicit: entries of the parts in use");
+	if (is_mlx5(rig))
+		is_u64(after.device_bytes, p.device_bytes + pages * MLX5_ENTRY,
+		       "implicit: bytes of the parts in use");
+	dereg(mr);
+	mem_unmap(&mem);
+}
+
+/* ---- MRs that no registration of memory made ---- */
+
+static void imported(struct rig *rig, const struct layout *l)
+{
+	struct ibv_mr *mr = reg(rig, l, 0), *other = ibv_import_mr(rig->pd, mr->handle);
+	struct ibv_mr_pages mine = pages_of(mr, "imported"), theirs;
+	int err;
+
+	/* rxe's provider cannot */
+	if (!other) {
+		ok(rig->is_rxe && errno == EOPNOTSUPP, "ibv_import_mr()");
+		dereg(mr);
+		return;
+	}
+	err = ibv_query_mr_pages(other, &theirs, sizeof(theirs));
+	if (rig->series)
+		ok(!err && !memcmp(&mine, &theirs, sizeof(mine)), "imported: the same answer");
+	else
+		is_errno(err, EOPNOTSUPP, "imported: its memory is not known");
+	ibv_unimport_mr(other);
+	dereg(mr);
+}
+
+static int make_dmabuf(size_t len)
+{
+	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = len };
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
+	int memory = memfd_create("lab", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (device < 0)
+		return -1;
+	if (memory < 0 || ftruncate(memory, (off_t)len) ||
+	    fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK))
+		fatal("memory for a dma-buf: %s", strerror(errno));
+	create.memfd = (uint32_t)memory;
+	fd = ioctl(device, UDMABUF_CREATE, &create);
+	if (fd < 0)
+		fatal("UDMABUF_CREATE: %s", strerror(errno));
+	close(device);
+	close(memory);
+	return fd;
+}
+
+static void dmabuf(struct rig *rig)
+{
+	const size_t len = SZ_1M, offset = SZ_4K * 3;
+	int fd = make_dmabuf(len), err;
+	struct ibv_mr_pages p;
+	struct ibv_mr *mr;
+
+	if (fd < 0) {
+		const char *kernel = getenv("HUGEODP_KERNEL");
+
+		ok(!kernel || strncmp(kernel, "debian", 6), "Debian's kernel has /dev/udmabuf");
+		return;
+	}
+	mr = ibv_reg_dmabuf_mr(rig->pd, offset, len - offset, offset, fd, ACCESS_ALL);
+	if (rig->is_rxe) {
+		ok(!mr && errno == EOPNOTSUPP, "rxe takes no dma-buf");
+		close(fd);
+		return;
+	}
+	if (!mr)
+		fatal("ibv_reg_dmabuf_mr: %s", strerror(errno));
+	err = ibv_query_mr_pages(mr, &p, sizeof(p));
+	if (rig->series) {
+		is_errno(err, 0, "dma-buf: ibv_query_mr_pages()");
+		is_u64(p.kind, IBV_MR_KIND_DMABUF, "dma-buf: kind");
+		is_u64(p.base_pages, (len - offset) / SZ_4K, "dma-buf: base pages");
+		is_u64(p.entries, blocks(offset, len - offset, p.page_shift), "dma-buf: entries");
+	} else {
+		is_errno(err, EOPNOTSUPP, "dma-buf: its memory is not known");
+	}
+	dereg(mr);
+	close(fd);
+}
+
+/* ---- the interface ---- */
+
+static int raw_pages(struct ibv_mr *mr, void *out, size_t len)
+{
+	struct raw raw = raw_query_odp(mr->handle);
+
+	raw_out(&raw, raw_side()->query_mr_pages, out, len);
+	return raw_ioctl(mr->context, &raw);
+}
+
+static void arguments(struct rig *rig, const struct layout *l)
+{
+	struct {
+		struct ibv_mr_pages pages;
+		uint64_t tail;
+	} longer;
+	struct ibv_mr *mr = reg(rig, l, 0);
+	uint64_t words[5];
+
+	is_errno(ibv_query_mr_pages(mr, NULL, sizeof(longer)), EINVAL, "no struct");
+	is_errno(ibv_query_mr_pages(mr, &longer.pages, 8), EINVAL, "no room for the source");
+	memset(&longer, 0xff, sizeof(longer));
+	is_errno(ibv_query_mr_pages(mr, &longer.pages, sizeof(longer)), 0,
+		 "a struct of the future");
+	is_u64(longer.tail | longer.pages.reserved, 0, "unknown members are zero");
+	if (rig->series) {
+		memset(words, 0xff, sizeof(words));
+		is_errno(raw_pages(mr, words, 31), EINVAL, "kernel: a short buffer");
+		is_u64(words[0], UINT64_MAX, "kernel: nothing written");
+		is_errno(raw_pages(mr, words, 40), 0, "kernel: a long buffer");
+		is_u64(words[4], 0, "kernel: unknown members are zero");
+		is_errno(raw_pages(mr, NULL, 32), EFAULT, "kernel: no buffer");
+	}
+	dereg(mr);
+}
+
+/* A context whose kernel side the library does not know: it reads the mark once for each. */
+static void open_unmarked(struct rig *unmarked, const struct rig *rig)
+{
+	struct ibv_device_odp_attr attr;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/hugeodp_abi", rig->ctx->device->ibdev_path);
+	if (rig->series && mount("/dev/null", path, NULL, MS_BIND, NULL))
+		fatal("mount on %s: %s", path, strerror(errno));
+	rig_open(unmarked);
+	if (rig->series && umount(path))
+		fatal("umount of %s: %s", path, strerror(errno));
+	if (ibv_query_device_odp(unmarked->ctx, &attr, sizeof(attr)) ||
+	    attr.source != IBV_ODP_SOURCE_LIBRARY)
+		fatal("the mark of the device is still known");
+}
+
+int main(void)
+{
+	struct errors errors[2] = {};
+	struct rig rig, unmarked;
+	struct layout l;
+	struct rng rng;
+
+	rig_open(&rig);
+	open_unmarked(&unmarked, &rig);
+	/* the helpers have read the hidden one */
+	raw_read_mark(rig.ctx->device);
+	rng_init(&rng, 17);
+	for (int i = 0; i < LAYOUTS; i++) {
+		layout_map(&l, &rng);
+		layout_cut(&l, &rng, i);
+		pinned(&rig, &unmarked, &l, errors);
+		if (rig.series) {
+			check_odp(&rig, &l, &mode_odp);
+			check_odp(&rig, &l, &mode_strict_2m);
+			check_odp(&rig, &l, &mode_2m_4k);
+			check_odp(&rig, &l, &mode_mixed_2m_4k);
+		}
+		if (!i) {
+			arguments(&rig, &l);
+			imported(&rig, &l);
+		}
+		munmap(l.addr, l.len);
+	}
+	for (int i = 0; i < 2; i++)
+		diag("estimate, %s: exact for %u of %u layouts, %llu entries for %llu",
+		     i ? "pages in order" : "pages scattered", errors[i].exact, errors[i].all,
+		     (unsigned long long)errors[i].estimate, (unsigned long long)errors[i].truth);
+	/* pages in order may be contiguous in physical memory, which the library cannot know */
+	ok(errors[0].estimate <= errors[0].truth + errors[0].truth / 4,
+	   "the estimate is at most 25 %% more");
+	if (rig.series)
+		implicit(&rig);
+	dmabuf(&rig);
+	rig_close(&unmarked);
+	rig_close(&rig);
+	return tap_done();
+}
