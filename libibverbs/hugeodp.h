@@ -352,12 +352,13 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
 int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 
 /*
- * ibv_query_mr_odp() and ibv_modify_mr_odp() by the cmd_fd of the context and the handle of the MR,
- * for bindings that do not have the structs. Only the kernel answers. Also:
+ * ibv_query_mr_odp(), ibv_query_mr_pages() and ibv_modify_mr_odp() by the cmd_fd of the context and
+ * the handle of the MR, for bindings that do not have the structs. Only the kernel answers. Also:
  *   EBADF       @cmd_fd is not an open file
  *   EINVAL      @cmd_fd is not an RDMA device
  */
 int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, struct ibv_mr_odp_attr *attr, size_t size);
+int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle, struct ibv_mr_pages *pages, size_t size);
 int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags);
 
 /**

@@ -24,13 +24,15 @@ from ._types import (
     DeviceCaps,
     Flags,
     HugeOdpError,
+    Kind,
+    Pages,
     RangeFlags,
     Reason,
     Report,
     Source,
     State,
 )
-from ._verbs import modify, page_shift, probe, query, query_device
+from ._verbs import modify, page_shift, probe, query, query_device, query_pages
 
 __all__ = [
     "MR",
@@ -38,6 +40,8 @@ __all__ = [
     "DeviceCaps",
     "Flags",
     "HugeOdpError",
+    "Kind",
+    "Pages",
     "RangeFlags",
     "Reason",
     "Report",
@@ -51,4 +55,5 @@ __all__ = [
     "probe",
     "query",
     "query_device",
+    "query_pages",
 ]

@@ -14,9 +14,10 @@ from libc.string cimport memset, strcmp
 
 from hugeodp.libhugeodp cimport (
     HUGEODP_VERSION_STRING, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_modify_mr_fd,
-    hugeodp_query_mr_fd, ibv_close_device, ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
-    ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
-    ibv_probe_odp_range, ibv_query_device_odp)
+    hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, ibv_close_device, ibv_context, ibv_device,
+    ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
+    ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_mr_pages, ibv_odp_reason_hint, ibv_odp_reason_str,
+    ibv_odp_report, ibv_open_device, ibv_probe_odp_range, ibv_query_device_odp)
 
 VERSION = HUGEODP_VERSION_STRING.decode()
 
@@ -101,6 +102,21 @@ def query_mr(cmd_fd: int, handle: int) -> tuple:
     return (0, attr.page_sizes, attr.page_shift, attr.flags, attr.blocks_mapped, attr.table_bytes,
             attr.faults, attr.pages_invalidated, attr.renegotiations, attr.source,
             attr.renegotiations_down, {1 << i: attr.blocks[i] for i in range(64) if attr.blocks[i]})
+
+
+def query_pages(cmd_fd: int, handle: int) -> tuple:
+    """(errno, page_shift, kind, source, entries, device_bytes, base_pages)"""
+    cdef int fd = cmd_fd
+    cdef uint32_t number = handle
+    cdef ibv_mr_pages pages
+    cdef int err
+
+    with nogil:
+        err = hugeodp_query_mr_pages_fd(fd, number, &pages, sizeof(pages))
+    if err:
+        return (err,)
+    return (0, pages.page_shift, pages.kind, pages.source, pages.entries, pages.device_bytes,
+            pages.base_pages)
 
 
 def modify_mr(cmd_fd: int, handle: int, page_sizes: int, flags: int) -> int:

@@ -16,7 +16,7 @@ from pyverbs.pyverbs_error import PyverbsError
 from . import _core
 from ._memory import alloc
 from ._sizes import PageSizes, page_sizes as parse_sizes
-from ._types import Access, Flags, HugeOdpError, Source, State
+from ._types import Access, Flags, HugeOdpError, Pages, Source, State
 from ._verbs import (
     check_flags,
     context_of,
@@ -25,6 +25,7 @@ from ._verbs import (
     put_in_force,
     query,
     query_device,
+    query_pages,
 )
 
 if TYPE_CHECKING:
@@ -210,6 +211,11 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
     def page_shift(self) -> int:
         """log2 of the current page size in bytes."""
         return page_shift(self)
+
+    @property
+    def pages(self) -> Pages:
+        """What the device translates the MR with."""
+        return query_pages(self)
 
     @property
     def odp(self) -> State:

@@ -63,6 +63,17 @@ class Source(enum.IntEnum):
     UNKNOWN = 0
     KERNEL = 1
     LIBRARY = 2
+    ESTIMATE = 3
+
+
+class Kind(enum.IntEnum):
+    """Kind of an MR: enum ibv_mr_kind."""
+
+    UNKNOWN = 0
+    PINNED = 1
+    ODP = 2
+    IMPLICIT = 3
+    DMABUF = 4
 
 
 class Reason(enum.IntEnum):
@@ -120,6 +131,22 @@ class State(NamedTuple):
     renegotiations_down: int = 0
     #: mapped blocks by size in bytes
     blocks: Mapping[int, int] = MappingProxyType({})
+
+    @property
+    def page_size(self) -> int:
+        """Page size in bytes."""
+        return 1 << self.page_shift
+
+
+class Pages(NamedTuple):
+    """What a device translates an MR with; see ibv_query_mr_pages(3hugeodp) for the members."""
+
+    page_shift: int
+    kind: Kind | int
+    source: Source
+    entries: int
+    device_bytes: int
+    base_pages: int
 
     @property
     def page_size(self) -> int:

@@ -19,6 +19,8 @@ from ._types import (
     DeviceCaps,
     Flags,
     HugeOdpError,
+    Kind,
+    Pages,
     RangeFlags,
     Reason,
     Report,
@@ -102,13 +104,39 @@ def query(mr: PyverbsMR) -> State:
                  Source(source), *rest)
 
 
+def _kind(value: int) -> Kind | int:
+    """Later kernels may return kinds that are unknown here."""
+    try:
+        return Kind(value)
+    except ValueError:
+        return value
+
+
+def query_pages(mr: PyverbsMR) -> Pages:
+    """What the device translates an MR of any kind with: page size, entries and their bytes.
+
+    Only the kernel answers; without page size requests in the kernel the error is EOPNOTSUPP.
+
+    >>> pages = hugeodp.query_pages(mr)
+    >>> pages.page_size, pages.entries, pages.base_pages
+    (2097152, 32, 16384)
+    """
+    err, *answer = _core.query_pages(*_mr_numbers(mr))
+    if err:
+        raise HugeOdpError(err, "query the pages of an MR")
+    shift, kind, source, entries, device_bytes, base_pages = answer
+    return Pages(shift, _kind(kind), Source(source), entries, device_bytes, base_pages)
+
+
 def page_shift(mr: PyverbsMR) -> int:
-    """log2 of the page size of an ODP MR in bytes.
+    """log2 of the page size of an MR in bytes.
 
     >>> 1 << hugeodp.page_shift(mr)
     2097152
     """
-    return query(mr).page_shift
+    if hasattr(mr, "odp_without_series"):
+        return query(mr).page_shift
+    return query_pages(mr).page_shift
 
 
 def put_in_force(mr: PyverbsMR, page_sizes: int, flags: int, doing: str) -> None:

@@ -33,6 +33,14 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint64_t renegotiations_down
         uint64_t blocks[64]
 
+    struct ibv_mr_pages:
+        uint32_t page_shift
+        uint32_t kind
+        uint32_t source
+        uint64_t entries
+        uint64_t device_bytes
+        uint64_t base_pages
+
     struct ibv_device_odp_attr:
         uint64_t page_sizes
         uint32_t flags
@@ -61,6 +69,7 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
                              size_t size, uint32_t *handle)
     int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)
     int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, ibv_mr_odp_attr *attr, size_t size)
+    int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle, ibv_mr_pages *pages, size_t size)
     int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags)
     int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)
     int ibv_probe_odp_range(ibv_context *context, void *addr, size_t length, uint64_t page_sizes,

@@ -17,7 +17,7 @@ import unittest
 
 import hugeodp
 import rig as r
-from hugeodp import Access, Flags, HugeOdpError, Reason, Source
+from hugeodp import Access, Flags, HugeOdpError, Kind, Reason, Source
 from pyverbs.device import Context
 from pyverbs.mr import MR, MW
 from pyverbs.pd import PD
@@ -335,7 +335,10 @@ class Refusals(Case):
     def test_pinned(self) -> None:
         with MR(self.rig.pd, K4, RW) as mr:
             self.refused(errno.EINVAL, hugeodp.query, mr)
-            self.refused(errno.EINVAL, hugeodp.page_shift, mr)
+            pages = hugeodp.query_pages(mr)
+            self.assertEqual((pages.kind, pages.source), (Kind.PINNED, Source.KERNEL))
+            self.assertEqual(pages.page_shift, hugeodp.page_shift(mr))
+            self.assertTrue(0 < pages.entries <= pages.base_pages, pages)
             self.refused(errno.EINVAL, hugeodp.modify, mr, K4)
 
     def test_arguments(self) -> None:

@@ -52,6 +52,7 @@ class Stock(unittest.TestCase):
         with MR(self.pd, K4, RW | Access.ON_DEMAND) as mr:
             self.refused(errno.EOPNOTSUPP, hugeodp.query, mr)
             self.refused(errno.EOPNOTSUPP, hugeodp.page_shift, mr)
+            self.refused(errno.EOPNOTSUPP, hugeodp.query_pages, mr)
             self.refused(errno.EOPNOTSUPP, hugeodp.modify, mr, K4)
 
 

@@ -30,6 +30,7 @@ static void mr_fields(void **state)
 static void mr_by_fd(void **state)
 {
 	struct ibv_mr_odp_attr by_mr, attr;
+	struct ibv_mr_pages pages_by_mr, pages;
 	struct fake_sysfs sysfs;
 
 	(void)state;
@@ -41,6 +42,12 @@ static void mr_by_fd(void **state)
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, NULL, 0), EINVAL);
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, &attr, sizeof(attr)),
 			 ENOENT);
+	assert_int_equal(ibv_query_mr_pages(&fake_mr, &pages_by_mr, sizeof(pages)), 0);
+	assert_int_equal(
+		hugeodp_query_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &pages, sizeof(pages)), 0);
+	assert_memory_equal(&pages, &pages_by_mr, sizeof(pages));
+	assert_int_equal(hugeodp_query_mr_pages_fd(-1, FAKE_MR_HANDLE, &pages, sizeof(pages)),
+			 EBADF);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), 0);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, 21, 0), EINVAL);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, FAKE_2M, 0), ENOENT);
@@ -56,6 +63,7 @@ static void mr_by_other_fd(void **state)
 {
 	static const char *const names[] = { "", "\n", "fake0", "..\n", "a/b\n", "fake0\nfake1\n" };
 	struct ibv_mr_odp_attr attr;
+	struct ibv_mr_pages pages;
 	struct fake_sysfs sysfs;
 	size_t i;
 
@@ -77,6 +85,9 @@ static void mr_by_other_fd(void **state)
 	fake_kernel(FAKE_STOCK);
 	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)),
 			 EOPNOTSUPP);
+	assert_int_equal(
+		hugeodp_query_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &pages, sizeof(pages)),
+		EOPNOTSUPP);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), EOPNOTSUPP);
 	assert_int_equal(fake.nours, 0);
 	fake_sysfs_remove(&sysfs);
