@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -564,10 +565,15 @@ static void log_of_refusals(void **state)
 /* A registration that fails in the kernel; ERANGE with the obstacle. */
 static void log_of_failures(void **state)
 {
+	static const struct fake_vma elsewhere = {
+		FAKE_2M, 2 * FAKE_2M, 4096, PROT_READ, 0, FAKE_PAGES_ABSENT, 0
+	};
 	struct ibv_mr_init_attr_odp request = good_request();
 	struct lines lines = { 0 };
 
 	(void)state;
+	fake.vmas = &elsewhere;
+	fake.nvmas = 1;
 	hugeodp_set_log(take_line, &lines);
 	fake.method_err[FAKE_MODIFY_MR] = ENOMEM;
 	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
@@ -578,7 +584,6 @@ static void log_of_failures(void **state)
 	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
 	assert_int_equal(errno, ERANGE);
 	assert_int_equal(lines.count, 3);
-	/* the unit tests have no memory there */
 	assert_string_equal(lines.last, "no 2^21: nothing mapped there, at 0x7f0000200000");
 	fake.method_err[FAKE_MODIFY_MR] = 0;
 	assert_non_null(ibv_reg_mr_ex(&fake_pd, &request.base));
