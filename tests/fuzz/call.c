@@ -349,6 +349,13 @@ static void wrong_pointer(struct call *c, struct ib_uverbs_attr *attr)
 	attr->data = PICK(c->rng, pointers);
 }
 
+/* QUERY_MR's state and pages may have any length from the beginning. */
+static bool has_random_length(const struct call *c, const struct ib_uverbs_attr *attr)
+{
+	return c->method == QUERY_MR && (attr->attr_id == raw_side()->query_mr_state ||
+					 attr->attr_id == raw_side()->query_mr_pages);
+}
+
 static void wrong_length(struct call *c, unsigned int i, bool alone)
 {
 	static const uint64_t lengths[] = {
@@ -357,9 +364,8 @@ static void wrong_length(struct call *c, unsigned int i, bool alone)
 	struct ib_uverbs_attr *attr = &c->raw.attr[i];
 
 	attr->len = (uint16_t)PICK(c->rng, lengths);
-	/* too short for its content; QUERY_MR's state has a random length already */
-	if (alone && c->min_len[i] && attr->len < c->min_len[i] &&
-	    !(c->method == QUERY_MR && attr->attr_id == raw_side()->query_mr_state))
+	/* too short for its content */
+	if (alone && c->min_len[i] && attr->len < c->min_len[i] && !has_random_length(c, attr))
 		c->verdict = MUST_FAIL;
 }
 
