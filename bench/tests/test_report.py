@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Tests of bench/report. usage: test_bench_report.py DIR-OF-REPORT"""
+"""Tests of bench/report. usage: test_report.py DIR-OF-REPORT"""
 
 from __future__ import annotations
 
