@@ -125,7 +125,11 @@ json 'v["left_out"] == 0 and len(v["mappings"]) > 5'
 exits 0 explain $$ --min 8E
 said out "shorter than 8E left out, see --min"
 python3 -c '
-import mmap, signal, sys
+import ctypes, mmap, os, signal, sys
+
+class IoVec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+
 m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 m.madvise(mmap.MADV_HUGEPAGE)
 m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
@@ -136,6 +140,12 @@ refused.madvise(mmap.MADV_NOHUGEPAGE)
 mixed = mmap.mmap(-1, 34 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 mixed[2 << 20] = 1
 mixed.madvise(mmap.MADV_HUGEPAGE)
+# the pipe holds that page, or khugepaged would make the block a huge one
+page = ctypes.c_char.from_buffer(mixed, 2 << 20)
+pipe = os.pipe()
+if ctypes.CDLL(None).vmsplice(pipe[1], ctypes.byref(IoVec(ctypes.addressof(page), 1)),
+                              ctypes.c_size_t(1), 0) != 1:
+    sys.exit("vmsplice")
 files = []
 for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
     with open(sys.argv[1].encode() + b"/" + name, "wb+") as file:
