@@ -47,3 +47,15 @@ long resource_settles(const struct rig *rig, const char *kind, long want)
 	}
 	return count;
 }
+
+uint64_t model_counter(const char *name)
+{
+	char command[64], line[32] = "";
+	FILE *f;
+
+	snprintf(command, sizeof(command), "mlx5-model-counters %s", name);
+	f = popen(command, "re");
+	if (!f || !fgets(line, sizeof(line), f) || pclose(f))
+		fatal("'%s' does not work", command);
+	return strtoull(line, NULL, 0);
+}

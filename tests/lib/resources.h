@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The kernel's counts of a device's objects. */
+/* The kernel's counts of a device's objects, and the mlx5 model's own counters. */
 #ifndef LAB_RESOURCES_H
 #define LAB_RESOURCES_H
+
+#include <stdint.h>
 
 #include "rig.h"
 
@@ -13,5 +15,8 @@ long resource_count(const struct rig *rig, const char *kind);
  * which a fault of the device may still hold when the process is gone.
  */
 long resource_settles(const struct rig *rig, const char *kind, long want);
+
+/* A counter of the mlx5 model; ends the test if it cannot be read. */
+uint64_t model_counter(const char *name);
 
 #endif

@@ -20,6 +20,7 @@
 #include "pattern.h"
 #include "raw.h"
 #include "region.h"
+#include "resources.h"
 #include "tap.h"
 
 #define LAYOUTS 60
@@ -54,18 +55,6 @@ static uint64_t blocks(uint64_t addr, size_t len, uint32_t shift)
 static bool is_mlx5(const struct rig *rig)
 {
 	return !rig->is_rxe;
-}
-
-static uint64_t counter(const char *name)
-{
-	char command[64], line[32] = "";
-	FILE *f;
-
-	snprintf(command, sizeof(command), "mlx5-model-counters %s", name);
-	f = popen(command, "re");
-	if (!f || !fgets(line, sizeof(line), f) || pclose(f))
-		fatal("'%s' does not work", command);
-	return strtoull(line, NULL, 0);
 }
 
 static struct ibv_mr_pages pages_of(struct ibv_mr *mr, const char *what)
@@ -242,13 +231,13 @@ static void pinned(struct rig *rig, struct rig *unmarked, const struct layout *l
 {
 	uint32_t shift = rig->is_rxe ? 12 : pinned_shift(l);
 	uint64_t base = blocks((uintptr_t)l->start, l->mr_len, 12);
-	uint64_t before = is_mlx5(rig) ? counter("xlt_entries_written") : 0, written;
+	uint64_t before = is_mlx5(rig) ? model_counter("xlt_entries_written") : 0, written;
 	struct ibv_mr *mr = reg(rig, l, 0);
 	uint64_t entries = blocks(l->iova, l->mr_len, shift);
 	struct ibv_mr_pages p = pages_of(mr, l->text);
 
 	if (is_mlx5(rig)) {
-		written = counter("xlt_entries_written") - before;
+		written = model_counter("xlt_entries_written") - before;
 		/* they are written eight at a time */
 		ok(written >= entries && written <= ((entries + 7) & ~7ULL),
 		   "%s: the device got %llu entries for %llu", l->text, (unsigned long long)written,

@@ -1,39 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The device's cost of page sizes, by its own counters. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "resources.h"
 #include "scene.h"
 #include "tap.h"
 
 #define TOUCHED (SZ_2M * 16)
 #define SIZE_RATIO (SZ_2M / SZ_4K)
 
-static uint64_t counter(const char *name)
-{
-	char command[64], line[32] = "";
-	FILE *f;
-
-	snprintf(command, sizeof(command), "mlx5-model-counters %s", name);
-	f = popen(command, "re");
-	if (!f || !fgets(line, sizeof(line), f) || pclose(f))
-		fatal("'%s' does not work", command);
-	return strtoull(line, NULL, 0);
-}
-
 /* Bytes of translation that the driver writes to map 1 GiB of populated memory. */
 static uint64_t bytes_written(struct rig *rig, struct mem *mem, const struct mode *mode)
 {
-	uint64_t before = counter("xlt_bytes_written"), written;
+	uint64_t before = model_counter("xlt_bytes_written"), written;
 	struct ibv_mr *mr;
 
 	mr = mode_reg(mode, rig->pd, mem->addr, mem->len, (uintptr_t)mem->addr, ACCESS_ALL);
 	if (!mr)
 		fatal("%s: %s", mode->name, strerror(errno));
-	written = counter("xlt_bytes_written") - before;
+	written = model_counter("xlt_bytes_written") - before;
 	is_u64(mr_state(mr).blocks_mapped, mem->len >> mr_state(mr).page_shift,
 	       "1 GiB, %s: all of it is mapped", mode->name);
 	if (ibv_dereg_mr(mr))
@@ -66,11 +53,11 @@ static void translation(struct rig *rig)
 	ok(written >= SZ_1G / SZ_4K * 8, "plain ODP: %llu bytes of translation for 1 GiB",
 	   (unsigned long long)written);
 
-	room = counter("mkey_xlt_bytes");
+	room = model_counter("mkey_xlt_bytes");
 	mr = mode_reg(&mode_strict_2m, rig->pd, mem.addr, mem.len, (uintptr_t)mem.addr, ACCESS_ALL);
 	if (!mr)
 		fatal("strict 2M: %s", strerror(errno));
-	room = counter("mkey_xlt_bytes") - room;
+	room = model_counter("mkey_xlt_bytes") - room;
 	/* mkeys that were in use before may be used again */
 	ok(room <= SZ_1G / SZ_2M * 8 * 2, "strict 2M: %llu bytes allocated in the device",
 	   (unsigned long long)room);
@@ -86,7 +73,7 @@ static void translation(struct rig *rig)
 /* Page-fault events of the device for an access to every page of memory, one after the other. */
 static uint64_t faults(struct rig *rig, const struct mode *mode)
 {
-	uint64_t before = counter("page_faults"), lookups = counter("lookups_2m"), events;
+	uint64_t before = model_counter("page_faults"), lookups = model_counter("lookups_2m"), events;
 	struct xfer x = { .op = OP_WRITE, .len = 64 };
 	unsigned int bad = 0;
 	struct scene s;
@@ -99,12 +86,12 @@ static uint64_t faults(struct rig *rig, const struct mode *mode)
 		x.far_at = at + at / SZ_4K % (SZ_4K - 64);
 		bad += !xfer_verify(&s.pair, &x);
 	}
-	events = counter("page_faults") - before;
+	events = model_counter("page_faults") - before;
 	is_u64(bad, 0, "%s: wrong of %zu transfers", s.name, TOUCHED / SZ_4K);
 	is_u64(buf_state(&s.far).faults, events, "%s: the MR counts the faults of the device",
 	       s.name);
 	if (mode == &mode_strict_2m)
-		ok(counter("lookups_2m") - lookups >= TOUCHED / SZ_4K,
+		ok(model_counter("lookups_2m") - lookups >= TOUCHED / SZ_4K,
 		   "%s: the device looked up pages of 2M", s.name);
 	scene_intact(&s, "page at a time");
 	scene_close(&s);
