@@ -690,6 +690,17 @@ static size_t put(unsigned char *to, size_t at, uint64_t value, size_t size)
 	return at + size;
 }
 
+/* The query of an MR: a method of the core, or one of the driver */
+static void expect_query_mr(const struct fake_call *call, const struct fake_attr *core,
+			    unsigned int ncore, const struct fake_attr *driver,
+			    unsigned int ndriver)
+{
+	if (fake.form == FAKE_CORE)
+		fake_expect_call(call, 7, 3, core, ncore);
+	else
+		fake_expect_call(call, 7, 4096 + 7, driver, ndriver);
+}
+
 void fake_expect_query(const struct fake_call *call)
 {
 	static const struct fake_attr core[] = {
@@ -702,10 +713,7 @@ void fake_expect_query(const struct fake_call *call)
 		{ 2, 512, FAKE_POINTER },
 	};
 
-	if (fake.form == FAKE_CORE)
-		fake_expect_call(call, 7, 3, core, 6);
-	else
-		fake_expect_call(call, 7, 4096 + 7, driver, 3);
+	expect_query_mr(call, core, 6, driver, 3);
 }
 
 void fake_expect_query_pages(const struct fake_call *call)
@@ -719,10 +727,7 @@ void fake_expect_query_pages(const struct fake_call *call)
 		{ 3, 32, FAKE_POINTER },
 	};
 
-	if (fake.form == FAKE_CORE)
-		fake_expect_call(call, 7, 3, core, 5);
-	else
-		fake_expect_call(call, 7, 4096 + 7, driver, 2);
+	expect_query_mr(call, core, 5, driver, 2);
 }
 
 void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t method,
