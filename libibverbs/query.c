@@ -136,8 +136,6 @@ static int query_iova(struct ibv_mr *mr, uint64_t *iova)
 	query_core_init(&cmd, mr, &core);
 	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_MR_RESP_IOVA, iova, sizeof(*iova));
 	err = uverbs_cmd_exec(mr->context, &cmd);
-	if (err == EOPNOTSUPP)
-		*iova = (uintptr_t)mr->addr;
 	return err == EOPNOTSUPP ? 0 : err;
 }
 

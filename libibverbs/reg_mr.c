@@ -75,10 +75,11 @@ int hugeodp_validate(const struct ibv_mr_init_attr_odp *request)
 
 static int check_caps(const struct ibv_mr_init_attr_odp *request, const struct device_caps *caps)
 {
-	return (request->page_sizes && !(request->page_sizes & caps->page_sizes)) ||
-			       request->flags & ~caps->flags
-		       ? EOPNOTSUPP
-		       : 0;
+	if (request->page_sizes && !(request->page_sizes & caps->page_sizes))
+		return EOPNOTSUPP;
+	if (request->flags & ~caps->flags)
+		return EOPNOTSUPP;
+	return 0;
 }
 
 int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
