@@ -55,18 +55,18 @@ mail_kernel_doc() {
 
 # What the series changes, for a processor of 32 bits: it compiles, and no new file has a warning
 mail_build_i386() {
-	local tree=$RUN_DIR/i386 make option status=0
+	local tree=$RUN_DIR/i386 option status=0
+	local -x CCACHE_DIR=$CACHE_DIR/ccache
 	cp -al "$SOURCE/tree" "$tree"
 	cp -r --remove-destination "$RUN_DIR/want/." "$tree/"
-	make=(make -C "$tree" O=obj ARCH=i386 -j"$(nproc)" CC='ccache gcc' HOSTCC='ccache gcc')
-	"${make[@]}" -s defconfig
+	kernel_make "$tree" ARCH=i386 -s defconfig
 	for option in INFINIBAND INFINIBAND_USER_ACCESS INFINIBAND_ON_DEMAND_PAGING MLX5_CORE MLX5_CORE_EN \
 		MLX5_INFINIBAND KUNIT INFINIBAND_ODP_KUNIT_TEST; do
 		"$tree/scripts/config" --file "$tree/obj/.config" -e "$option"
 	done
-	"${make[@]}" -s olddefconfig
+	kernel_make "$tree" ARCH=i386 -s olddefconfig
 	grep -qx CONFIG_INFINIBAND_ODP_KUNIT_TEST=y "$tree/obj/.config" || return
-	"${make[@]}" W=1 mm/hmm.o drivers/infiniband/core/ drivers/infiniband/hw/mlx5/ \
+	kernel_make "$tree" ARCH=i386 W=1 mm/hmm.o drivers/infiniband/core/ drivers/infiniband/hw/mlx5/ \
 		>"$RUN_DIR/i386.log" 2>&1 || status=$?
 	mail_new_sources | sed 's,^\./,,' >"$RUN_DIR/new"
 	if [[ $status != 0 ]] || grep -F 'warning:' "$RUN_DIR/i386.log" | grep -Ff "$RUN_DIR/new"; then
@@ -136,6 +136,7 @@ selftests_test() {
 # All of it. A series of mail that does not apply ends the test.
 mail_test() {
 	local series mail=$RUN_DIR/mail
+	host_require
 	source_require
 	tally_check series/no-mail-without-sender mail_refused 2 "$SOURCE/tree"
 	tally_check series/no-mail-from-placeholder mail_refused 2 \
