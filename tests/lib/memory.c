@@ -74,26 +74,27 @@ static void map_fixed(struct mem *mem, size_t off, size_t len)
 		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
 }
 
+uint8_t *mem_reserve(size_t len)
+{
+	static atomic_uintptr_t next = 0x200000000000;
+	size_t step = (len + SZ_1G - 1) & ~(SZ_1G - 1);
+	void *at;
+
+	do {
+		at = (void *)atomic_fetch_add(&next, step);
+		if (mmap(at, len, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			 0) == at)
+			return at;
+	} while (errno == EEXIST);
+	fatal("mmap: %s", strerror(errno));
+}
+
 /* Maps the memory of @mem, between fences. */
 static void map_between_fences(struct mem *mem)
 {
-	/* far below the addresses of mmap(), so that no mapping lands in a hole made by a test */
-	static atomic_uintptr_t hint = 0x200000000000;
-	size_t len = mem->len;
-	uintptr_t reserve;
-
-	reserve = (uintptr_t)mmap((void *)atomic_fetch_add(&hint, (len + SZ_1G) & ~(SZ_1G - 1)),
-				  len + FENCE * 2 + SZ_2M, PROT_NONE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if ((void *)reserve == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
-	mem->addr = (uint8_t *)((reserve + FENCE + SZ_2M - 1) & ~(SZ_2M - 1));
-	/* unmap the rest of the alignment: the fences are exactly FENCE wide */
-	if ((uintptr_t)mem->addr - FENCE > reserve)
-		munmap((void *)reserve, (uintptr_t)mem->addr - FENCE - reserve);
-	if (reserve + SZ_2M + FENCE > (uintptr_t)mem->addr)
-		munmap(mem->addr + len + FENCE, reserve + SZ_2M + FENCE - (uintptr_t)mem->addr);
-	map_fixed(mem, 0, len);
+	mem->addr = mem_reserve(FENCE + mem->len + FENCE) + FENCE;
+	map_fixed(mem, 0, mem->len);
 }
 
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len)

@@ -29,6 +29,12 @@ struct mem {
 
 const char *mem_name(enum mem_kind kind);
 
+/*
+ * Inaccessible address space, 2 MiB aligned, far below the addresses that mmap() chooses: no mapping
+ * of another thread lands in a hole that a test leaves there for a moment.
+ */
+uint8_t *mem_reserve(size_t len);
+
 /* Maps @len bytes, none of them touched. Ends the test if that is not possible. */
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len);
 void mem_unmap(struct mem *mem);

@@ -198,8 +198,8 @@ void arena_check(struct arena *a, const char *name)
 		if (is_stable(a, b))
 			stable &= buf_check(&all, at, SZ_2M, -1);
 		else
-			fleeting &=
-				pattern_or_zero(a->mem.addr + at, atomic_load(&a->block[b].gen), at, SZ_2M);
+			fleeting &= pattern_or_zero(a->mem.addr + at, atomic_load(&a->block[b].gen),
+						    at, SZ_2M);
 	}
 	ok(stable, "%s: stable blocks hold what was written", name);
 	ok(fleeting, "%s: volatile blocks hold only what belongs there", name);

@@ -85,7 +85,8 @@ static bool ev_move(struct scope *s)
 		fail(s, "mremap back");
 	open_block(s);
 	/* reserve the address space for the next time */
-	if (mmap(aside, s->len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != aside)
+	if (mmap(aside, s->len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		 0) != aside)
 		fail(s, "mmap");
 	return true;
 }
@@ -257,14 +258,17 @@ const char *const event_names[EVENTS] = {
 
 void disturber_open(struct disturber *d, struct arena *a, unsigned int number)
 {
-	uintptr_t at;
+	*d = (struct disturber){
+		.arena = a,
+		.rng = { a->seed + 0xd157 * (number + 1) },
+		.aside = mem_reserve(SZ_2M),
+	};
+}
 
-	*d = (struct disturber){ .arena = a, .rng = { a->seed + 0xd157 * (number + 1) } };
-	at = (uintptr_t)mmap(NULL, SZ_2M * 2, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if ((void *)at == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
-	d->aside = (uint8_t *)((at + SZ_2M - 1) & ~(SZ_2M - 1));
+void disturber_close(struct disturber *d)
+{
+	if (munmap(d->aside, SZ_2M))
+		fatal("munmap: %s", strerror(errno));
 }
 
 /*

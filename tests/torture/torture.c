@@ -106,8 +106,10 @@ static void company_start(struct company *c, struct arena *a, const struct leg *
 
 static void company_stop(struct company *c, struct arena *a)
 {
-	for (unsigned int i = 0; i < DISTURBERS; i++)
+	for (unsigned int i = 0; i < DISTURBERS; i++) {
 		pthread_join(c->disturber[i].thread, NULL);
+		disturber_close(&c->disturber[i]);
+	}
 	for (unsigned int i = 0; i < c->threads; i++)
 		pthread_join(c->thread[i], NULL);
 	atomic_store(&c->canaries.stop, true);

@@ -181,6 +181,7 @@ extern const char *const event_names[EVENTS];
 
 void disturber_open(struct disturber *disturber, struct arena *arena, unsigned int number);
 void *disturber_run(void *disturber);
+void disturber_close(struct disturber *disturber);
 
 /* system.c: threads' functions */
 void *forker_run(void *arena);
