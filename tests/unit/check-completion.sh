@@ -29,7 +29,7 @@ if not pid:
 def read(until: bytes) -> bytes:
     data = b""
     while until not in data:
-        if not select.select([fd], [], [], 60)[0]:
+        if not select.select([fd], [], [], 300)[0]:
             sys.exit(f"no {until!r} in {data!r}")
         data += os.read(fd, 4096)
     return data
