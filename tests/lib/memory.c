@@ -43,12 +43,15 @@ static bool is_shared(enum mem_kind kind)
 	return kind == MEM_HUGETLB_SHARED || kind == MEM_SHMEM;
 }
 
-static size_t hugetlb_free_pages(void)
+size_t hugetlb_pages(const char *name)
 {
-	static const char path[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
-	FILE *f = fopen(path, "re");
 	size_t pages = 0;
+	char path[128];
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-2048kB/%s_hugepages",
+		 name);
+	f = fopen(path, "re");
 	if (!f)
 		return 0;
 	if (fscanf(f, "%zu", &pages) != 1)
@@ -100,9 +103,9 @@ static void map_between_fences(struct mem *mem)
 void mem_map(struct mem *mem, enum mem_kind kind, size_t len)
 {
 	if (is_hugetlb(kind))
-		need(hugetlb_free_pages() >= len / SZ_2M,
+		need(hugetlb_pages("free") >= len / SZ_2M,
 		     "%zu free huge pages of 2 MiB are needed, %zu there", len / SZ_2M,
-		     hugetlb_free_pages());
+		     hugetlb_pages("free"));
 
 	*mem = (struct mem){ .kind = kind, .len = len, .fd = -1 };
 	if (is_shared(kind)) {

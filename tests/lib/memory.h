@@ -58,6 +58,9 @@ void touch_scattered(void *addr, size_t len);
 /* Bytes of the mapping at @addr that the CPU reaches through huge page entries. */
 size_t mem_huge_bytes(const void *addr);
 
+/* A number of the pool of 2 MiB pages, such as "free" or "resv"; 0 without a pool. */
+size_t hugetlb_pages(const char *name);
+
 /*
  * Keeps khugepaged from collapsing the small pages that a test made of huge ones.
  * Needs root; the setting stays, and 2 MiB of memory.

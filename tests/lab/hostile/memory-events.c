@@ -174,21 +174,10 @@ static void same_pages(struct rig *rig, const void *arg)
 
 /* ---- no more huge pages in the pool ---- */
 
-static long free_huge_pages(void)
-{
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
-	long n = -1;
-
-	if (!f || fscanf(f, "%ld", &n) != 1)
-		fatal("no number of free huge pages");
-	fclose(f);
-	return n;
-}
-
 static void pool_empty(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
-	size_t all = (size_t)free_huge_pages() * SZ_2M;
+	size_t all = hugetlb_pages("free") * SZ_2M;
 	struct mem hog;
 	struct scene s;
 	uint8_t *at;
@@ -208,7 +197,7 @@ static void pool_empty(struct rig *rig, const void *arg)
 	mem_map(&hog, MEM_HUGETLB, all - SZ_2M);
 	for (size_t i = 0; i < hog.len; i += SZ_2M)
 		hog.addr[i] = 1;
-	is_u64((uint64_t)free_huge_pages(), 0, "huge pages left");
+	is_u64(hugetlb_pages("free"), 0, "huge pages left");
 	scene_write_fails(&s, BLOCK(1), SZ_4K, "the pool is empty");
 	scene_read_fails(&s, BLOCK(2) + 100, SZ_4K, "the pool is empty");
 	scene_write(&s, SZ_1M, SZ_64K, "what is there already");
@@ -217,7 +206,7 @@ static void pool_empty(struct rig *rig, const void *arg)
 	scene_read(&s, BLOCK(2) + 100, SZ_4K, "there are pages again");
 	all_of_it(&s, "there are pages again");
 	scene_close(&s);
-	ok((size_t)free_huge_pages() * SZ_2M == all, "all huge pages are back");
+	ok(hugetlb_pages("free") * SZ_2M == all, "all huge pages are back");
 }
 
 /* ---- memory that becomes huge ---- */
