@@ -467,6 +467,104 @@ const char *ibv_odp_reason_str(uint32_t reason);
 const char *ibv_odp_reason_hint(uint32_t reason);
 
 /**
+ * hugeodp_prefetch_mr - Map a range of an ODP MR in the device, of any length
+ * @mr: an ODP MR
+ * @addr: first address, as work requests use it
+ * @length: in bytes
+ * @advice: IBV_ADVISE_MR_ADVICE_PREFETCH, _PREFETCH_WRITE or _PREFETCH_NO_FAULT
+ * @progress: called after each 256 MiB with the bytes that are done; if it does not
+ *	return 0, the call ends. NULL if not needed.
+ * @arg: passed to @progress
+ *
+ * ibv_advise_mr() with IBV_ADVISE_MR_FLAG_FLUSH, piece by piece, as its lengths have
+ * only 32 bits. What was mapped before a failure stays mapped.
+ *
+ * Return: 0, or
+ *   EINVAL      no MR, length 0, range that wraps around, other advice
+ *   EOPNOTSUPP  the device or the kernel does not support the advice
+ *   ECANCELED   @progress ended the call before all was done
+ * or the errno value of ibv_advise_mr() for the first piece that fails
+ */
+int hugeodp_prefetch_mr(struct ibv_mr *mr, uint64_t addr, uint64_t length,
+			enum ibv_advise_mr_advice advice, int (*progress)(void *arg, uint64_t done),
+			void *arg);
+
+enum hugeodp_memory_flags {
+	/* allocate all pages before the call returns */
+	HUGEODP_MEMORY_POPULATE = 1 << 0,
+	/* not in the children of fork(), which would make pages small again */
+	HUGEODP_MEMORY_DONTFORK = 1 << 1,
+	/* only of the NUMA node in the member node */
+	HUGEODP_MEMORY_NODE = 1 << 2,
+};
+
+enum hugeodp_memory_kind {
+	/* base pages */
+	HUGEODP_MEMORY_BASE = 1,
+	/* aligned, with MADV_HUGEPAGE: transparent huge pages while the system has any */
+	HUGEODP_MEMORY_THP = 2,
+	/* of the hugetlb pool, where it is reserved */
+	HUGEODP_MEMORY_HUGETLB = 3,
+};
+
+/**
+ * struct hugeodp_memory_attr - memory to allocate
+ * @length: in bytes
+ * @page_sizes: accepted page sizes, bit mask in bytes; 0 means any
+ * @flags: enum hugeodp_memory_flags
+ * @node: number of the NUMA node with HUGEODP_MEMORY_NODE, otherwise 0
+ */
+struct hugeodp_memory_attr {
+	uint64_t length;
+	uint64_t page_sizes;
+	uint32_t flags;
+	uint32_t node;
+};
+
+/**
+ * struct hugeodp_memory - allocated memory
+ * @addr: first address, a multiple of @page_size
+ * @length: as requested; the memory ends with a whole page
+ * @page_size: of the memory, in bytes
+ * @kind: enum hugeodp_memory_kind
+ * @reserved: 0
+ */
+struct hugeodp_memory {
+	void *addr;
+	uint64_t length;
+	uint64_t page_size;
+	uint32_t kind;
+	uint32_t reserved;
+};
+
+/**
+ * hugeodp_alloc_memory - Allocate memory of the largest page size that is left
+ * @attr: what to allocate
+ * @size: sizeof(*attr) in the caller
+ *
+ * The memory is private, zeroed, readable and writable. Of the accepted sizes up to
+ * the length, or else of the smallest one, the largest comes first: from the hugetlb
+ * pool, then as transparent huge pages.
+ *
+ * Return: the memory, until hugeodp_free_memory(), or NULL with errno
+ *   EINVAL      @attr is NULL, @size is too small for page_sizes, length 0 or at
+ *               least 2^62, impossible page size, unknown flag, no such node
+ *   EOPNOTSUPP  a member that is newer than the library is not 0
+ *   ERANGE      the system has no memory with an accepted size
+ *   ENOMEM      out of memory
+ * or any error of mbind(2)
+ */
+struct hugeodp_memory *hugeodp_alloc_memory(const struct hugeodp_memory_attr *attr, size_t size);
+
+/**
+ * hugeodp_free_memory - Release memory
+ * @memory: of hugeodp_alloc_memory(), or NULL. Deregister its MRs first.
+ *
+ * Return: 0, or the errno value of munmap(2); the memory is then still there
+ */
+int hugeodp_free_memory(struct hugeodp_memory *memory);
+
+/**
  * hugeodp_set_log - Receive the reasons of failures as text
  * @function: called with one line, without a newline; NULL ends it
  * @arg: passed to @function

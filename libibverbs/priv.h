@@ -58,6 +58,12 @@ static inline void hugeodp_copy_out(void *to, size_t to_size, const void *from, 
 }
 
 /*
+ * version.c: copy a struct of a caller that may have been compiled with another size of it. Returns
+ * EINVAL if it ends before @least, and EOPNOTSUPP if it sets a member that this release does not know.
+ */
+int hugeodp_copy_in(void *to, size_t to_size, const void *from, size_t from_size, size_t least);
+
+/*
  * device.c: the kernel side of the device, read once for each context. Returns 0, EOPNOTSUPP if
  * it is not ours, or an errno value if it cannot be read now.
  */

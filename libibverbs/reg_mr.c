@@ -141,20 +141,12 @@ static int register_request(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp
 int hugeodp_copy_request(struct ibv_mr_init_attr_odp *request,
 			 const struct ibv_mr_init_attr_odp *attr, size_t size)
 {
-	const unsigned char *bytes = (const unsigned char *)attr;
-	size_t i;
+	int err = hugeodp_copy_in(request, sizeof(*request), attr, size,
+				  HUGEODP_SIZE_THROUGH(struct ibv_mr_init_attr_odp, page_sizes));
 
-	if (!attr || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_init_attr_odp, page_sizes))
-		return log_refusal(EINVAL, "no request, or size %zu is too small", size);
-	/* a member of a later release that this one cannot respect */
-	for (i = sizeof(*request); i < size; i++) {
-		if (bytes[i])
-			return log_refusal(EOPNOTSUPP, "unknown member at byte %zu", i);
-	}
-	memset(request, 0, sizeof(*request));
-	memcpy(request, attr, size < sizeof(*request) ? size : sizeof(*request));
-	request->base.comp_mask |= IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
-	return 0;
+	if (!err)
+		request->base.comp_mask |= IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
+	return err;
 }
 
 /* Say why a registration failed that passed the checks. */

@@ -58,27 +58,45 @@ uint64_t thp_pmd_size(void)
 	return size;
 }
 
-enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size)
+static enum thp_level system_level(void)
 {
-	enum thp_level system = THP_NEVER;
-	enum thp_level best = THP_NEVER;
-	enum thp_level now;
-	uint64_t at;
+	char text[80];
+
+	return read_setting("enabled", text, sizeof(text)) ? level(text) : THP_NEVER;
+}
+
+/* The setting for exactly this size. */
+static enum thp_level size_level(uint64_t size, uint64_t pmd_size, enum thp_level system)
+{
 	char text[80];
 	char name[48];
 
-	if (read_setting("enabled", text, sizeof(text)))
-		system = level(text);
+	snprintf(name, sizeof(name), "hugepages-%" PRIu64 "kB/enabled", size >> 10);
+	if (read_setting(name, text, sizeof(text)))
+		return chosen(text, "inherit") ? system : level(text);
+	/* before Linux 6.8 there was only one size, with a single setting */
+	return size == pmd_size ? system : THP_NEVER;
+}
+
+enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size)
+{
+	enum thp_level system = system_level();
+	enum thp_level best = THP_NEVER;
+	enum thp_level now;
+	uint64_t at;
+
 	for (at = pmd_size; at >= size && best != THP_ALWAYS; at >>= 1) {
-		snprintf(name, sizeof(name), "hugepages-%" PRIu64 "kB/enabled", at >> 10);
-		if (read_setting(name, text, sizeof(text)))
-			now = chosen(text, "inherit") ? system : level(text);
-		else
-			/* before Linux 6.8 there was only one size, with a single setting */
-			now = at == pmd_size ? system : THP_NEVER;
+		now = size_level(at, pmd_size, system);
 		best = now > best ? now : best;
 	}
 	return best;
+}
+
+bool thp_anon_has(uint64_t size)
+{
+	const uint64_t pmd_size = thp_pmd_size();
+
+	return size <= pmd_size && size_level(size, pmd_size, system_level()) != THP_NEVER;
 }
 
 bool thp_shmem_possible(void)

@@ -21,6 +21,9 @@ uint64_t thp_pmd_size(void);
 /* The setting for anonymous memory and THP sizes of at least @size. */
 enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size);
 
+/* Whether anonymous memory with MADV_HUGEPAGE can have huge pages of exactly @size. */
+bool thp_anon_has(uint64_t size);
+
 /* Whether shared memory (tmpfs, memfd, shared anonymous memory) can have any. */
 bool thp_shmem_possible(void);
 
