@@ -1,7 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "uverbs/ioctl.h"
+#include "log.h"
 #include "priv.h"
 #include "stock.h"
+
+static int query_kernel(struct ibv_context *context, const struct kernel_side *side,
+			struct ib_uverbs_odp_page_caps *answer)
+{
+	struct uverbs_cmd cmd;
+
+	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, side->query_pages);
+	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, answer, sizeof(*answer));
+	return uverbs_cmd_exec(context, &cmd);
+}
+
+/*
+ * A sandbox that knows the ioctls of a release refuses those that it does not know, although it may
+ * show the mark of the kernel. The kernel itself has none of these errors for the query of page sizes.
+ */
+static bool is_refusal(int err)
+{
+	return err == EINVAL || err == ENOTTY || err == ENOSYS || err == EPERM || err == EACCES;
+}
+
+/* The query of page sizes, which shows whether any of our ioctls reaches the kernel. */
+static int query_side(struct ibv_context *context, const struct kernel_side *side,
+		      struct ib_uverbs_odp_page_caps *answer, bool *refused)
+{
+	int err = query_kernel(context, side, answer);
+
+	*refused = is_refusal(err);
+	if (!*refused)
+		return err;
+	log_line("the query of page sizes is refused: %s", strerror(err));
+	context_store_kernel_side(context, NULL);
+	return EOPNOTSUPP;
+}
 
 int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **side)
 {
@@ -16,25 +50,26 @@ int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **
 	return *side ? 0 : EOPNOTSUPP;
 }
 
-static int query_kernel(struct ibv_context *context, const struct kernel_side *side,
-			struct ib_uverbs_odp_page_caps *answer)
+int hugeodp_kernel_err(struct ibv_context *context, const struct kernel_side *side, int err)
 {
-	struct uverbs_cmd cmd;
+	struct ib_uverbs_odp_page_caps answer;
+	bool refused = false;
 
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, side->query_pages);
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, answer, sizeof(*answer));
-	return uverbs_cmd_exec(context, &cmd);
+	if (is_refusal(err))
+		query_side(context, side, &answer, &refused);
+	return refused ? EOPNOTSUPP : err;
 }
 
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps)
 {
 	struct ib_uverbs_odp_page_caps answer = { 0 };
 	const struct kernel_side *side;
+	bool refused;
 	int err;
 
 	err = hugeodp_kernel_side(context, &side);
 	if (!err)
-		err = query_kernel(context, side, &answer);
+		err = query_side(context, side, &answer, &refused);
 	if (err && err != EOPNOTSUPP)
 		return err;
 	*caps = (struct device_caps){

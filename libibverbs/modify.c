@@ -15,7 +15,7 @@ int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, side->modify_mr);
 	uverbs_attr_idr(&cmd, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, mr->handle);
 	uverbs_attr_in(&cmd, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
-	return uverbs_cmd_exec(mr->context, &cmd);
+	return hugeodp_kernel_err(mr->context, side, uverbs_cmd_exec(mr->context, &cmd));
 }
 
 HUGEODP_EXPORT int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)

@@ -69,6 +69,9 @@ int hugeodp_copy_in(void *to, size_t to_size, const void *from, size_t from_size
  */
 int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **side);
 
+/* device.c: what an ioctl of ours returned; EOPNOTSUPP if a sandbox refuses all of them. */
+int hugeodp_kernel_err(struct ibv_context *context, const struct kernel_side *side, int err);
+
 /*
  * device.c: capabilities of the device. The first function returns cached values,
  * the second one queries them again. Without kernel support they come from

@@ -52,7 +52,7 @@ static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
 	query_init(&cmd, side, mr, &core);
 	uverbs_attr_out(&cmd, side->query_mr_state, state, sizeof(*state));
 	uverbs_attr_out(&cmd, side->query_mr_blocks, blocks, sizeof(*blocks));
-	return uverbs_cmd_exec(mr->context, &cmd);
+	return hugeodp_kernel_err(mr->context, side, uverbs_cmd_exec(mr->context, &cmd));
 }
 
 static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
@@ -111,7 +111,7 @@ static int pages_of_kernel(struct ibv_mr *mr, struct ibv_mr_pages *pages)
 		return err;
 	query_init(&cmd, side, mr, &core);
 	uverbs_attr_out(&cmd, side->query_mr_pages, &answer, sizeof(answer));
-	err = uverbs_cmd_exec(mr->context, &cmd);
+	err = hugeodp_kernel_err(mr->context, side, uverbs_cmd_exec(mr->context, &cmd));
 	if (err)
 		return err;
 	*pages = (struct ibv_mr_pages){

@@ -96,7 +96,7 @@ static void kernel_errors(void **state)
 	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		fake.method_err[FAKE_QUERY_MR] = errors[i];
 		fake.method_err[FAKE_MODIFY_MR] = errors[i];
-		fake.method_err[FAKE_QUERY_PAGES] = errors[i];
+		fake.method_err[FAKE_QUERY_PAGES] = 0;
 		errno = 0;
 		assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), errors[i]);
 		assert_int_equal(errno, errors[i]);
@@ -106,6 +106,10 @@ static void kernel_errors(void **state)
 		errno = 0;
 		assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), errors[i]);
 		assert_int_equal(errno, errors[i]);
+		/* which the kernel does not return for this one: see test_kernel_side */
+		if (errors[i] == EINVAL)
+			continue;
+		fake.method_err[FAKE_QUERY_PAGES] = errors[i];
 		errno = 0;
 		assert_int_equal(ibv_query_device_odp(&fake_context, &device, sizeof(device)),
 				 errors[i]);

@@ -48,8 +48,8 @@ static struct ibv_mr *reg(uint64_t page_sizes, uint32_t flags)
 	return ibv_reg_mr_ex(&fake_pd, &request.base);
 }
 
-/* Every function of the library answers as on a stock kernel, and sends none of our numbers. */
-static void expect_stock(void)
+/* Every function of the library answers as on a stock kernel, and sends @ours of our numbers. */
+static void expect_stock_after(unsigned int ours)
 {
 	struct ibv_device_odp_attr device;
 	struct ibv_odp_report report;
@@ -71,8 +71,13 @@ static void expect_stock(void)
 	assert_int_equal(errno, EOPNOTSUPP);
 	assert_null(reg(0, IBV_ODP_POPULATE));
 	assert_int_equal(errno, EOPNOTSUPP);
-	assert_int_equal(fake.nours, 0);
-	assert_int_equal(fake_real_calls(), 0);
+	assert_int_equal(fake.nours, ours);
+	assert_int_equal(fake_real_calls(), ours);
+}
+
+static void expect_stock(void)
+{
+	expect_stock_after(0);
 }
 
 /* The same for each kind of registration. */
@@ -234,6 +239,87 @@ static void wrong_mark(void **state)
 	assert_int_equal(object_and_method[1], core ? 4096 + 7 : 20);
 }
 
+static void refuse_all(int err)
+{
+	fake.method_err[FAKE_QUERY_PAGES] = err;
+	fake.method_err[FAKE_QUERY_MR] = err;
+	fake.method_err[FAKE_MODIFY_MR] = err;
+}
+
+/* A sandbox shows the mark, but passes on only what every kernel knows: one attempt, no more. */
+static void sandbox(void **state)
+{
+	static const uint32_t drivers[] = { MLX5, RXE };
+	static const int errors[] = { EINVAL, ENOTTY, ENOSYS, EPERM, EACCES };
+	struct ibv_mr_odp_attr attr;
+	size_t i, j;
+
+	for (i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		for (j = 0; j < sizeof(errors) / sizeof(errors[0]); j++) {
+			setup(state);
+			fake.driver_id = drivers[i];
+			refuse_all(errors[j]);
+			expect_stock_after(1);
+
+			/* a program that first queries an MR */
+			setup(state);
+			fake.driver_id = drivers[i];
+			refuse_all(errors[j]);
+			assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)),
+					 EOPNOTSUPP);
+			assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), EOPNOTSUPP);
+			assert_int_equal(fake.nours, 2);
+		}
+	}
+}
+
+/* The kernel's own EINVAL stays what it is: an MR without on-demand paging. */
+static void no_sandbox(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+
+	(void)state;
+	fake.method_err[FAKE_QUERY_MR] = EINVAL;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), EINVAL);
+	fake.method_err[FAKE_QUERY_MR] = 0;
+	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), 0);
+}
+
+/* A device without on-demand paging still has MRs with pages. */
+static void without_odp(void **state)
+{
+	(void)state;
+	fake.method_err[FAKE_QUERY_PAGES] = EOPNOTSUPP;
+	fake.general_odp_caps = 0;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+	fake.method_err[FAKE_QUERY_MR] = EINVAL;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), -EINVAL);
+	fake.method_err[FAKE_QUERY_MR] = 0;
+	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+}
+
+/* What has nothing to do with the request is returned, and not remembered. */
+static void errors_that_pass(void **state)
+{
+	static const int errors[] = { EIO, ENOMEM, ENODEV, EAGAIN };
+	struct ibv_device_odp_attr device;
+	size_t i;
+
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		setup(state);
+		refuse_all(errors[i]);
+		assert_int_equal(ibv_mr_page_shift(&fake_mr), -errors[i]);
+		assert_int_equal(ibv_query_device_odp(&fake_context, &device, sizeof(device)),
+				 errors[i]);
+		assert_null(reg(FAKE_2M, 0));
+		assert_int_equal(errno, errors[i]);
+		refuse_all(0);
+		assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
+		assert_int_equal(ibv_query_device_odp(&fake_context, &device, sizeof(device)), 0);
+		assert_int_equal(device.source, IBV_ODP_SOURCE_KERNEL);
+	}
+}
+
 /* The mark is read when the context is first used, and not again. */
 static void read_once(void **state)
 {
@@ -309,6 +395,10 @@ int main(void)
 		cmocka_unit_test(strange_files),
 		cmocka_unit_test_setup(strange_paths, setup),
 		cmocka_unit_test_setup(wrong_mark, setup),
+		cmocka_unit_test(sandbox),
+		cmocka_unit_test_setup(no_sandbox, setup),
+		cmocka_unit_test_setup(without_odp, setup),
+		cmocka_unit_test(errors_that_pass),
 		cmocka_unit_test_setup(read_once, setup),
 		cmocka_unit_test_setup(no_resources, setup),
 		cmocka_unit_test(no_leak),
