@@ -12,10 +12,21 @@ struct reserved {
 	const struct reserved *nested; /* a layout in this place, not reserved as a whole */
 };
 
+/*
+ * Bits that the kernel's layout reserves, and that have a meaning for an application's own commands
+ * if another bit says so. A list ends with a width of 0.
+ */
+struct reserved_used {
+	size_t bit;
+	size_t width;
+	size_t valid; /* the other bit */
+};
+
 /* For bytes without a layout: returns true if one of them is set */
 bool reserved_bytes(const uint8_t *data, size_t length);
-/* Reports each reserved field that is set; what and name describe the input */
+/* Reports each reserved field that is set; what and name describe the input, used can be NULL */
 void reserved_report(struct dev *dev, const char *what, const char *name,
-		     const struct reserved *fields, const uint8_t *data);
+		     const struct reserved *fields, const struct reserved_used *used,
+		     const uint8_t *data);
 
 #endif

@@ -2,8 +2,10 @@
 #include "cmd/cmd.h"
 
 #include "base/reserved.h"
+#include "cmd/cq.h"
 #include "cmd/eq.h"
 #include "cmd/handler.h"
+#include "cmd/qp.h"
 #include "reserved_fields.h"
 
 #include <stdatomic.h>
@@ -111,6 +113,19 @@ bool cmd_is_known(const char *name)
 	return false;
 }
 
+/* What an application's own commands have in fields that are reserved for the driver */
+static const struct reserved_used *used_fields(uint16_t opcode)
+{
+	switch (opcode) {
+	case MLX5_CMD_OP_CREATE_CQ:
+		return cq_umem_fields;
+	case MLX5_CMD_OP_CREATE_QP:
+		return qp_umem_fields;
+	default:
+		return NULL;
+	}
+}
+
 static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, const uint8_t *in,
 			       size_t in_length, uint8_t *out, size_t out_length)
 {
@@ -130,7 +145,8 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 			strict_report(dev, "command %s has %zu bytes of %u, its reply %zu of %u",
 				      entry->name, in_length, entry->in_size, out_length,
 				      entry->out_size);
-		reserved_report(dev, "command", entry->name, entry->reserved, buffer);
+		reserved_report(dev, "command", entry->name, entry->reserved,
+				used_fields(entry->opcode), buffer);
 		cmd.in = buffer;
 		cmd.out = reply;
 		status = entry->handler(dev, &cmd);

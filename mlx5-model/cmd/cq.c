@@ -162,6 +162,13 @@ void cq_release(void *object)
 /* and in the CQ context: the umem of the doorbell record */
 #define CQC_DOORBELL_UMEM_ID (0x20 / 8)
 
+const struct reserved_used cq_umem_fields[] = {
+	{ CREATE_CQ_UMEM_OFFSET * 8, 96, IFC_BIT(create_cq_in, cq_umem_valid) },
+	{ IFC_BIT(create_cq_in, cq_context) + CQC_DOORBELL_UMEM_ID * 8, 32,
+	  IFC_BIT(create_cq_in, cq_context.dbr_umem_valid) },
+	{ 0, 0, 0 },
+};
+
 static bool cq_set_umem_queue(struct dev *dev, struct cq *cq, const struct cmd *cmd)
 {
 	cq->log_size = IFC_GET(create_cq_in, cmd->in, cq_context.log_cq_size);

@@ -3,6 +3,7 @@
 #define MLX5_MODEL_CQ_H
 
 #include "base/dev.h"
+#include "base/reserved.h"
 
 enum cqe_opcode {
 	CQE_REQUESTER = 0,
@@ -48,5 +49,8 @@ void cq_complete(struct dev *dev, uint32_t cqn, const struct completion *complet
 /* UAR doorbell: 8 bytes as written to this page */
 void cq_doorbell(struct dev *dev, uint32_t uar, const uint8_t *value);
 void cq_release(void *cq);
+
+/* Of CREATE_CQ: where an application has put the queue and the doorbell record */
+extern const struct reserved_used cq_umem_fields[];
 
 #endif

@@ -203,6 +203,12 @@ static bool qp_service_known(unsigned int service)
 /* Offset in a QP context that its layout calls reserved: the umem of the doorbell record */
 #define QPC_DOORBELL_UMEM_ID (0x720 / 8)
 
+const struct reserved_used qp_umem_fields[] = {
+	{ IFC_BIT(create_qp_in, qpc) + QPC_DOORBELL_UMEM_ID * 8, 32,
+	  IFC_BIT(create_qp_in, qpc.dbr_umem_valid) },
+	{ 0, 0, 0 },
+};
+
 static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);

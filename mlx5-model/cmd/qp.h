@@ -55,4 +55,7 @@ void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number);
 bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count);
 void qp_release(void *qp);
 
+/* Of CREATE_QP: where an application has put the doorbell record */
+extern const struct reserved_used qp_umem_fields[];
+
 #endif

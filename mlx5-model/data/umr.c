@@ -95,7 +95,7 @@ static void umr_check(struct dev *dev, const struct xlate_origin *origin, uint32
 			      key, umr->length, umr->offset, MKEY_UNIT);
 	/* what the mask does not select may be anything; the kernel's driver alone clears it */
 	if (origin->any_pd)
-		reserved_report(dev, "UMR's", "mkey", reserved_mkc, umr->context);
+		reserved_report(dev, "UMR's", "mkey", reserved_mkc, NULL, umr->context);
 }
 
 /* The list is inline in the WQE, or in the memory of its one data segment */

@@ -233,6 +233,43 @@ static void test_umems(void **state)
 	stand_destroy(&b);
 }
 
+/* Fields that the layout reserves and an application uses, and the same bits without their flag */
+static void test_reserved_umems(void **state)
+{
+	uint8_t qp[IFC_SIZE(create_qp_in)] = { 0 }, cq[IFC_SIZE(create_cq_in)] = { 0 }, out[64];
+	uint8_t *context = IFC_AT(create_qp_in, qp, qpc);
+	struct stand b;
+	struct stats *stats = &b.dev.stats;
+	uint32_t page;
+
+	(void)state;
+	stand_init(&b, &(struct dev_options){ .strict = true });
+	page = stand_create_umem(&b, STAND_BASE, STAND_PAGE);
+	assert_int_equal(create_cq_in_umem(&b, page, 64 * 3, page, 8), CMD_BAD_PARAM);
+	assert_int_equal(create_cq_in_umem(&b, page, 0, page, STAND_PAGE - 8), CMD_OK);
+	assert_int_equal(stats->strict_reports, 0);
+	IFC_SET(create_cq_in, cq, opcode, MLX5_CMD_OP_CREATE_CQ);
+	put_be32(cq + 0x2c0 / 8, page);
+	stand_command(&b, cq, sizeof(cq), out, sizeof(out));
+	assert_int_equal(stats->strict_reports, 1);
+	put_be32(IFC_AT(create_cq_in, cq, cq_context) + 0x20 / 8, page);
+	stand_command(&b, cq, sizeof(cq), out, sizeof(out));
+	assert_int_equal(stats->strict_reports, 3);
+
+	IFC_SET(create_qp_in, qp, opcode, MLX5_CMD_OP_CREATE_QP);
+	put_be32(context + 0x720 / 8, UINT32_MAX);
+	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
+	assert_int_equal(stats->strict_reports, 4);
+	IFC_SET(qpc, context, dbr_umem_valid, 1);
+	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
+	assert_int_equal(stats->strict_reports, 4);
+	/* the bits beside it stay reserved */
+	context[0x720 / 8 - 1] = 1;
+	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
+	assert_int_equal(stats->strict_reports, 5);
+	stand_destroy(&b);
+}
+
 static void test_transitions(void **state)
 {
 	struct stand b;
@@ -405,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_umems),
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_reserved_umems),
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_fail),
 		cmocka_unit_test(test_no_effect),
