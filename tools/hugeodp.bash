@@ -49,6 +49,8 @@ _hugeodp() {
 	# not separated by "|", which the shell would interpret as a pipe
 	-s | --sizes) words='any 2M 2M,base 1G,2M,base' ;;
 	--min) words='4K 2M 1G' ;;
+	--sort) words='bytes page blocks table faults invalidated' ;;
+	-p | --pid) words=$(cd /proc && compgen -G '[0-9]*') ;;
 	--report=)
 		compopt -o filenames 2>/dev/null || true
 		mapfile -t COMPREPLY < <(compgen -A file -- "$cur")
@@ -59,7 +61,8 @@ _hugeodp() {
 		case $command in
 		'') words+=' --version check info mr explain run help' ;;
 		help) words='check info mr explain run help' ;;
-		check | info | mr) words+=' --device' ;;
+		check | info) words+=' --device' ;;
+		mr) words+=' --device --pid --processes --sort --watch --noheadings --openmetrics' ;;
 		explain) words+=" --sizes --min --all --report -- $(cd /proc && compgen -G '[0-9]*')" ;;
 		run)
 			words+=' --sizes --all --report'

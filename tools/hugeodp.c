@@ -2,6 +2,7 @@
 /* The hugeodp command: parses the command line and calls the commands. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ static const struct command commands[] = {
 	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
 	  "show which memory could have huge pages, and why the rest could not", "smar",
 	  explain_run },
-	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "d",
+	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "dnopPSw",
 	  mr_run },
 	{ "run", "[--] PROGRAM [ARGUMENT...]", "run a program with huge pages for its ODP regions",
 	  "sar", run_run },
@@ -33,8 +34,11 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },	    { "color", required_argument, NULL, 'c' },
 	{ "device", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, 'j' },	    { "min", required_argument, NULL, 'm' },
+	{ "noheadings", no_argument, NULL, 'n' },   { "openmetrics", no_argument, NULL, 'o' },
+	{ "pid", required_argument, NULL, 'p' },    { "processes", no_argument, NULL, 'P' },
 	{ "report", optional_argument, NULL, 'r' }, { "sizes", required_argument, NULL, 's' },
-	{ "version", no_argument, NULL, 'V' },	    { 0 },
+	{ "sort", required_argument, NULL, 'S' },   { "version", no_argument, NULL, 'V' },
+	{ "watch", optional_argument, NULL, 'w' },  { 0 },
 };
 
 static const struct {
@@ -47,10 +51,19 @@ static const struct {
 	{ 'd', "  -d, --device NAME    show only this RDMA device\n" },
 	{ 'm',
 	  "      --min SIZE       leave out shorter mappings (default: the largest of --sizes)\n" },
+	{ 'n', "  -n, --noheadings     without the line of headings\n" },
+	{ 'o',
+	  "      --openmetrics    print the sums of each process in the text format of OpenMetrics\n" },
+	{ 'p', "  -p, --pid PID        show only the regions of this process\n" },
+	{ 'P', "      --processes      print the sums of each process\n" },
 	{ 'r',
 	  "  -r, --report[=FILE]  report the result at exit, to stderr or appended to FILE; %p in\n"
 	  "                       the name is replaced by the process number\n" },
 	{ 's', "  -s, --sizes LIST     page sizes, for example \"2M|base\" or any\n" },
+	{ 'S',
+	  "      --sort COLUMN    the largest first: bytes, page, blocks, table, faults or\n"
+	  "                       invalidated\n" },
+	{ 'w', "  -w, --watch[=SECONDS]  repeat it until interrupted (default: every 2 seconds)\n" },
 };
 
 static void help_options(const char *letters)
@@ -143,6 +156,51 @@ static bool set_color(struct tool *tool, const char *when)
 	return true;
 }
 
+/* A decimal number from 1 to @max. */
+static bool take_number(const char *text, unsigned long max, unsigned long *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoul(text, &end, 10);
+	return !errno && !*end && *number && *number <= max;
+}
+
+/* The options of mr. Returns -1 to go on, or an exit status. */
+static int take_mr_option(struct tool *tool, int option)
+{
+	unsigned long number = 2;
+
+	switch (option) {
+	case 'n':
+		tool->no_headings = true;
+		return -1;
+	case 'o':
+		tool->openmetrics = true;
+		return -1;
+	case 'p':
+		if (!take_number(optarg, INT_MAX, &number))
+			return usage_error("not the number of a process", optarg);
+		tool->pid = number;
+		return -1;
+	case 'P':
+		tool->processes = true;
+		return -1;
+	case 'S':
+		tool->sort = optarg;
+		return -1;
+	case 'w':
+		if (optarg && !take_number(optarg, 86400, &number))
+			return usage_error("not a number of seconds up to 86400", optarg);
+		tool->watch = (unsigned int)number;
+		return -1;
+	default:
+		return TOOL_USAGE;
+	}
+}
+
 /* Returns -1 to go on, or an exit status. */
 static int take_option(struct tool *tool, const struct command *command, int option)
 {
@@ -177,7 +235,7 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		puts("hugeodp " HUGEODP_VERSION_STRING);
 		return TOOL_OK;
 	default:
-		return TOOL_USAGE;
+		return take_mr_option(tool, option);
 	}
 }
 
@@ -188,9 +246,9 @@ static int take_options(struct tool *tool, const struct command *command, int ar
 	int option, status;
 
 	optind = 0; /* also resets the order of arguments */
-	while ((option = getopt_long(argc, argv, stop ? "+d:hjr::s:V" : "d:hjr::s:V", options,
-				     NULL)) != -1) {
-		if (strchr("adrms", option) && !(command && strchr(command->options, option)))
+	while ((option = getopt_long(argc, argv, stop ? "+d:hjnp:r::s:Vw::" : "d:hjnp:r::s:Vw::",
+				     options, NULL)) != -1) {
+		if (strchr("admnopPrsSw", option) && !(command && strchr(command->options, option)))
 			return wrong_option(command, option);
 		status = take_option(tool, command, option);
 		if (status >= 0)

@@ -51,6 +51,13 @@ complete -c hugeodp -n $anywhere -s h -l help -d 'Describe the command'
 
 complete -c hugeodp -n '__hugeodp_in check info mr' -s d -l device -x \
 	-a '(ls /sys/class/infiniband 2>/dev/null)' -d 'Show only this device'
+complete -c hugeodp -n '__hugeodp_in mr' -s n -l noheadings -d 'Without the line of headings'
+complete -c hugeodp -n '__hugeodp_in mr' -l openmetrics -d 'Print sums for a collector of metrics'
+complete -c hugeodp -n '__hugeodp_in mr' -s p -l pid -x -a '(__fish_complete_pids)' -d 'Show only this process'
+complete -c hugeodp -n '__hugeodp_in mr' -l processes -d 'Print the sums of each process'
+complete -c hugeodp -n '__hugeodp_in mr' -l sort -x -a 'bytes page blocks table faults invalidated' \
+	-d 'The largest first'
+complete -c hugeodp -n '__hugeodp_in mr' -s w -l watch -d 'Repeat it'
 complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -s s -l sizes -x \
 	-a 'any 2M,base 1G,2M,base' -d 'Page sizes'
 complete -c hugeodp -n '__hugeodp_in explain' -l min -x -a '4K 2M 1G' -d 'Leave out shorter mappings'

@@ -32,14 +32,26 @@ _hugeodp() {
 		'--all[also registrations without on-demand paging]'
 		'(-r --report)'{-r-,--report=-}'[report the result at exit]::file:_files'
 	)
+	local -a device=('(-d --device)'{-d+,--device=}'[show only this device]: :_hugeodp_devices')
+	local -a regions=(
+		'(-n --noheadings)'{-n,--noheadings}'[without the line of headings]'
+		'--openmetrics[print sums for a collector of metrics]'
+		'(-p --pid)'{-p+,--pid=}'[show only the regions of this process]:process:_pids'
+		'--processes[print the sums of each process]'
+		'--sort=[the largest first]:column:(bytes page blocks table faults invalidated)'
+		'(-w --watch)'{-w-,--watch=-}'[repeat it]::seconds:'
+	)
 	local -a sizes=('(-s --sizes)'{-s+,--sizes=}'[page sizes]:sizes:(any "2M|base" "1G|2M|base")')
 
 	_arguments -C -S $general '(- *)'{-V,--version}'[print the version]' \
 		'(-): :_hugeodp_commands' '(-)*:: :->arguments' && return
 	[[ $state == arguments ]] || return
 	case $words[1] in
-	check | info | mr)
-		_arguments -S $general '(-d --device)'{-d+,--device=}'[show only this device]: :_hugeodp_devices'
+	check | info)
+		_arguments -S $general $device
+		;;
+	mr)
+		_arguments -S $general $device $regions
 		;;
 	explain)
 		i=${words[(i)--]}

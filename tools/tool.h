@@ -28,6 +28,14 @@ struct tool {
 	uint64_t min;	    /* shortest mapping to explain */
 	bool all;	    /* run, explain: also registrations without on-demand paging */
 	const char *report; /* run, explain: file of the report, "-" for stderr, or NULL */
+
+	/* mr */
+	uint64_t pid;	  /* 0: of all processes */
+	bool processes;	  /* sums of each process */
+	bool openmetrics; /* the sums for a collector of metrics */
+	bool no_headings;
+	const char *sort;   /* a column, or NULL */
+	unsigned int watch; /* pause in seconds; 0: once */
 };
 
 struct command {

@@ -15,11 +15,13 @@ touch "$dir/work/argument"
 cd "$dir/work"
 
 # The key that completes is read by a terminal only. The command is a function that prints its arguments.
-zsh_completed() { # LINE: the arguments after completion
-	python3 - "$dir/zsh" "$1" <<'PROGRAM'
+zsh_completed() { # reads lines, prints the arguments of each after completion
+	python3 -c "$ZSH_PROGRAM" "$dir/zsh"
+}
+ZSH_PROGRAM=$(
+	cat <<'PROGRAM'
 import os, pty, select, sys
 
-directory, line = sys.argv[1:]
 pid, fd = pty.fork()
 if not pid:
     os.environ.update(TERM="dumb", LC_ALL="C")
@@ -35,15 +37,16 @@ def read(until: bytes) -> bytes:
     return data
 
 
-os.write(fd, f"""PS1=; fpath=({directory} $fpath); autoload -Uz compinit; compinit -u -D; \
+os.write(fd, f"""PS1=; fpath=({sys.argv[1]} $fpath); autoload -Uz compinit; compinit -u -D; \
 hugeodp() {{ print -r -- 'GOT'"<$*>" }}; print REA''DY
 """.encode())
 read(b"READY\r\n")
-os.write(fd, f"hugeodp {line}\t\n".encode())
-data = read(b">\r\n")
-print(data[data.rindex(b"GOT<") + 4 : data.rindex(b">\r\n")].decode())
+for line in sys.stdin.read().splitlines():
+    os.write(fd, f"hugeodp {line}\t\n".encode())
+    data = read(b">\r\n")
+    print(data[data.rindex(b"GOT<") + 4 : data.rindex(b">\r\n")].decode())
 PROGRAM
-}
+)
 
 fish_completed() { # LINE: the candidates for the last word
 	# shellcheck disable=SC2016 # expanded by fish
@@ -60,20 +63,24 @@ all_named() { # SHELL: the completion has all commands and long options of bash'
 
 if command -v zsh >/dev/null; then
 	all_named zsh
-	while IFS='>' read -r line want; do
-		check "zsh: $line" [ "$(zsh_completed "$line")" = "$want" ]
-	done <<-'END'
-		ex>explain
-		info --color=al>info --color=always
-		mr --dev>mr --device
-		help ch>help check
-		run --sizes 2M --al>run --sizes 2M --all
-		run /usr/bin/sha256su>run /usr/bin/sha256sum
-		run /bin/ls argu>run /bin/ls argument
-		run /bin/ls --repo>run /bin/ls --repo
-		explain -- /usr/bin/sha256su>explain -- /usr/bin/sha256sum
-		explain --mi>explain --min
-	END
+	pairs=(
+		'ex>explain'
+		'info --color=al>info --color=always'
+		'mr --dev>mr --device'
+		'mr --proc>mr --processes'
+		'mr --sort=fau>mr --sort=faults'
+		'help ch>help check'
+		'run --sizes 2M --al>run --sizes 2M --all'
+		'run /usr/bin/sha256su>run /usr/bin/sha256sum'
+		'run /bin/ls argu>run /bin/ls argument'
+		'run /bin/ls --repo>run /bin/ls --repo'
+		'explain -- /usr/bin/sha256su>explain -- /usr/bin/sha256sum'
+		'explain --mi>explain --min'
+	)
+	mapfile -t got < <(printf '%s\n' "${pairs[@]%%>*}" | zsh_completed)
+	for i in "${!pairs[@]}"; do
+		check "zsh: ${pairs[i]%%>*}" [ "${got[i]-}" = "${pairs[i]#*>}" ]
+	done
 else
 	echo "NOT CHECKED: completion of zsh, without zsh"
 fi

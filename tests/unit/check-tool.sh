@@ -105,6 +105,28 @@ said err "no RDMA device"
 exits 3 info --json --device nowhere
 json 'v["devices"] == [] and v["system"]["base_page_size"] >= 4096'
 exits 3 mr --device nowhere
+exits 3 mr --device nowhere --processes --sort bytes --noheadings --pid 1
+exits 3 mr --device nowhere --openmetrics
+check "... the end of the metrics" [ "$(tail -n 1 "$dir/out")" = "# EOF" ]
+exits 3 mr --device nowhere --watch
+exits 3 mr --device nowhere --json --watch=1
+json 'v == []'
+for pid in 0 -1 abc 1x "" " 1" 2147483648 99999999999999999999; do
+	exits 2 mr --pid "$pid"
+	said err "not the number of a process"
+done
+for seconds in 0 -1 x 86401 1.5; do
+	exits 2 mr --watch="$seconds"
+	said err "not a number of seconds up to 86400"
+done
+exits 2 mr --sort frob
+said err "no column to sort by: frob"
+exits 2 mr --sort page --processes
+exits 2 mr --json --openmetrics
+exits 2 info --processes
+said err "not valid for this command: --processes"
+exits 2 --watch mr
+said err "must follow the command: --watch"
 exits 3 explain 99999999
 
 exits 0 explain --color always --min 4K $$

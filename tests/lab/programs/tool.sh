@@ -5,6 +5,8 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR/../../lib source=tap.sh
 source "$(dirname "$0")/tap.sh"
 
+not() { ! "$@"; }
+
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 source=kernel
@@ -89,6 +91,47 @@ else
 fi
 hugeodp mr >"$dir/out" 2>&1
 ok "mr, text" grep -q "12345678 .* $pid python3" "$dir/out"
+
+ok "mr: of this process only" json <(hugeodp mr --json --pid $pid) \
+	"v[0] and all(m['pid'] == $pid for m in v[0])"
+ok "mr: of a process without any" json <(hugeodp mr --json --pid 1) "v[0] == []"
+hugeodp mr --json --processes >"$dir/processes"
+ok "mr: sums of the process" json "$dir/processes" \
+	"[p for p in v[0] if p.get('pid') == $pid and p['name'] == 'python3' and p['regions'] == 1 and
+	  p['length'] == 12345678 and p['base_pages'] == 3015]"
+ok "mr: each process once" json "$dir/processes" \
+	"len({p.get('pid', p.get('kernel')) for p in v[0]}) == len(v[0])"
+ok "mr: the sums are those of the regions" python3 - "$dir/mr" "$dir/processes" <<'PROGRAM'
+import json, sys
+mrs, processes = (json.load(open(name)) for name in sys.argv[1:])
+for p in processes:
+    own = [m for m in mrs if m.get("pid") == p.get("pid") and m.get("kernel") == p.get("kernel")]
+    assert p["regions"] == len(own) and p["length"] == sum(m["length"] for m in own), p
+    for key in "odp_blocks_mapped", "odp_table_bytes":
+        assert p.get(key, 0) == sum(m.get(key, 0) for m in own), (key, p)
+assert sum(p["regions"] for p in processes) == len(mrs)
+PROGRAM
+hugeodp mr --processes --noheadings >"$dir/out"
+ok "mr: sums, text" grep -q "^ *1 *12345678 *3015 .* $pid python3" "$dir/out"
+ok "mr: no headings" not grep -q OWNER "$dir/out"
+hugeodp mr --json --sort bytes >"$dir/out"
+ok "mr: sorted" json "$dir/out" \
+	'[m["length"] for m in v[0]] == sorted((m["length"] for m in v[0]), reverse=True)'
+hugeodp mr --openmetrics >"$dir/out"
+ok "mr: metrics" grep -qx "hugeodp_region_bytes{pid=\"$pid\",name=\"python3\"} 12345678" "$dir/out"
+ok "mr: the end of the metrics" [ "$(tail -n 1 "$dir/out")" = "# EOF" ]
+ok "mr: every line is one of OpenMetrics" not grep -qvE \
+	'^(# (TYPE|HELP) hugeodp_[a-z_]+ .+|# EOF|hugeodp_[a-z_]+\{pid="[0-9]*",name="[^"]*"\} [0-9]+)$' "$dir/out"
+hugeodp mr --watch=1 --json --pid $pid >"$dir/out" &
+watcher=$!
+until [[ $(wc -l <"$dir/out") -ge 3 ]]; do kill -0 $watcher; done
+# an asynchronous command of a script ignores SIGINT
+kill $watcher
+got=0
+wait $watcher || got=$?
+ok "mr: repeated until it is ended" [ "$got" = 143 ]
+ok "mr: one line each time" json "$dir/out" \
+	"len(v) >= 3 and all(len(list) == 1 and list[0]['length'] == 12345678 for list in v)"
 
 # without rights, each missing permission or file has its own message and status
 nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* MRs as the kernel's resource tracking reports them; page sizes are named values of the driver. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <rdma/rdma_netlink.h>
+
+#include "../libibverbs/uverbs/rdma_netlink.h"
+#include "mr.h"
+
+const char *const mr_value_names[MR_VALUES] = {
+	[MR_PAGE_SHIFT] = "odp_page_shift",   [MR_BLOCKS_MAPPED] = "odp_blocks_mapped",
+	[MR_TABLE_BYTES] = "odp_table_bytes", [MR_FAULTS] = "odp_faults",
+	[MR_INVALIDATED] = "odp_invalidated",
+};
+
+struct reader {
+	struct mr_list *list;
+	const char *device;
+	const struct tool *tool;
+};
+
+static void copy_text(char *to, size_t room, const struct nl_attrs *value)
+{
+	size_t len = value->len < room ? value->len : room - 1;
+
+	memcpy(to, value->data, len);
+	to[len] = '\0';
+}
+
+/* Names and values alternate; a print type may come between them. */
+static void take_driver(struct mr *mr, struct nl_attrs rest)
+{
+	struct nl_attrs value;
+	char name[32] = "";
+	bool named = false;
+	uint16_t type;
+	int i;
+
+	while (nl_next(&rest, &type, &value)) {
+		if (type == RDMA_NLDEV_ATTR_DRIVER_ENTRY) {
+			take_driver(mr, value);
+			continue;
+		}
+		if (type == RDMA_NLDEV_ATTR_DRIVER_PRINT_TYPE)
+			continue;
+		if (type == RDMA_NLDEV_ATTR_DRIVER_STRING && !named) {
+			copy_text(name, sizeof(name), &value);
+			named = true;
+			continue;
+		}
+		named = false;
+		if (type == RDMA_NLDEV_ATTR_DRIVER_STRING && !strcmp(name, "odp"))
+			copy_text(mr->odp, sizeof(mr->odp), &value);
+		for (i = 0; i < MR_VALUES; i++) {
+			if (!strcmp(name, mr_value_names[i]))
+				mr->has_value[i] = nl_uint(&value, &mr->values[i]);
+		}
+	}
+}
+
+static void read_process_name(struct mr *mr)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(mr->owner, sizeof(mr->owner), "?");
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", mr->pid);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fgets(mr->owner, sizeof(mr->owner), file))
+		mr->owner[strcspn(mr->owner, "\n")] = '\0';
+	fclose(file);
+}
+
+static void take_mr(struct mr *mr, const char *device, const struct nl_attrs *attrs)
+{
+	struct nl_attrs value;
+
+	memset(mr, 0, sizeof(*mr));
+	snprintf(mr->device, sizeof(mr->device), "%s", device);
+	nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_MRN, &mr->number);
+	nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_MRLEN, &mr->length);
+	mr->has_pid = nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_PID, &mr->pid);
+	mr->has_key = nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_LKEY, &mr->key);
+	if (mr->has_pid)
+		read_process_name(mr);
+	else if (nl_find(attrs, RDMA_NLDEV_ATTR_RES_KERN_NAME, &value))
+		copy_text(mr->owner, sizeof(mr->owner), &value);
+	if (nl_find(attrs, RDMA_NLDEV_ATTR_DRIVER, &value))
+		take_driver(mr, value);
+}
+
+static int grow(struct mr_list *list)
+{
+	const size_t room = list->room ? list->room * 2 : 64;
+	struct mr *mrs = reallocarray(list->mrs, room, sizeof(*mrs));
+
+	if (!mrs)
+		return ENOMEM;
+	list->mrs = mrs;
+	list->room = room;
+	return 0;
+}
+
+static int take_message(const struct nl_attrs *attrs, void *arg)
+{
+	const struct reader *reader = arg;
+	struct mr_list *list = reader->list;
+	struct nl_attrs table, entry;
+	struct mr *mr;
+	uint16_t type;
+	int err;
+
+	if (!nl_find(attrs, RDMA_NLDEV_ATTR_RES_MR, &table))
+		return 0;
+	while (nl_next(&table, &type, &entry)) {
+		if (type != RDMA_NLDEV_ATTR_RES_MR_ENTRY)
+			continue;
+		err = list->count == list->room ? grow(list) : 0;
+		if (err)
+			return err;
+		mr = &list->mrs[list->count];
+		take_mr(mr, reader->device, &entry);
+		if (!reader->tool->pid || (mr->has_pid && mr->pid == reader->tool->pid))
+			list->count++;
+	}
+	return 0;
+}
+
+int mr_list_read(struct mr_list *list, const char *device, const struct tool *tool)
+{
+	struct reader reader = { .list = list, .device = device, .tool = tool };
+
+	return rdma_netlink_mrs(device, take_message, &reader);
+}
+
+void mr_list_free(struct mr_list *list)
+{
+	free(list->mrs);
+	free(list->processes);
+	memset(list, 0, sizeof(*list));
+}
+
+/* Processes by number, then parts of the kernel by name; those on several devices are the same. */
+static int by_owner(const void *a, const void *b)
+{
+	const struct mr *x = a, *y = b;
+
+	if (x->has_pid != y->has_pid)
+		return x->has_pid ? -1 : 1;
+	if (!x->has_pid)
+		return strcmp(x->owner, y->owner);
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* A sum of more bytes than there are addresses, as of implicit MRs, stays at the end. */
+static void add(uint64_t *sum, uint64_t value)
+{
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = UINT64_MAX;
+}
+
+static void add_mr(struct mr_process *process, const struct mr *mr)
+{
+	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
+	int i;
+
+	process->mrs++;
+	add(&process->length, mr->length);
+	add(&process->base_pages, mr->length / base + !!(mr->length % base));
+	for (i = MR_BLOCKS_MAPPED; i < MR_VALUES; i++) {
+		process->has_value[i] |= mr->has_value[i];
+		add(&process->values[i], mr->values[i]);
+	}
+}
+
+int mr_list_sum(struct mr_list *list)
+{
+	struct mr_process *process = NULL;
+	size_t i;
+
+	if (!list->count)
+		return 0;
+	list->processes = calloc(list->count, sizeof(*list->processes));
+	if (!list->processes)
+		return ENOMEM;
+	qsort(list->mrs, list->count, sizeof(*list->mrs), by_owner);
+	for (i = 0; i < list->count; i++) {
+		if (!i || by_owner(&list->mrs[i - 1], &list->mrs[i])) {
+			process = &list->processes[list->process_count++];
+			process->first = &list->mrs[i];
+		}
+		add_mr(process, &list->mrs[i]);
+	}
+	return 0;
+}
+
+/* The columns of a table by which it can be sorted; -1: not a value of the driver */
+static const struct {
+	const char *name;
+	int value;
+} columns[] = {
+	{ "bytes", -1 },
+	{ "page", MR_PAGE_SHIFT },
+	{ "blocks", MR_BLOCKS_MAPPED },
+	{ "table", MR_TABLE_BYTES },
+	{ "faults", MR_FAULTS },
+	{ "invalidated", MR_INVALIDATED },
+};
+
+static int column_value(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		if (!strcmp(columns[i].name, name))
+			return columns[i].value;
+	}
+	return MR_VALUES;
+}
+
+static int descending(uint64_t x, uint64_t y)
+{
+	return (x < y) - (x > y);
+}
+
+static int compare_mrs(const void *a, const void *b, void *arg)
+{
+	const struct mr *x = a, *y = b;
+	const int value = *(const int *)arg;
+
+	return value < 0 ? descending(x->length, y->length)
+			 : descending(x->values[value], y->values[value]);
+}
+
+static int compare_processes(const void *a, const void *b, void *arg)
+{
+	const struct mr_process *x = a, *y = b;
+	const int value = *(const int *)arg;
+
+	return value < 0 ? descending(x->length, y->length)
+			 : descending(x->values[value], y->values[value]);
+}
+
+bool mr_list_sort(struct mr_list *list, const struct tool *tool)
+{
+	int value = column_value(tool->sort);
+
+	if (value == MR_VALUES || (tool->processes && value == MR_PAGE_SHIFT))
+		return false;
+	/* the sums point into the list */
+	if (list->processes)
+		qsort_r(list->processes, list->process_count, sizeof(*list->processes),
+			compare_processes, &value);
+	else if (list->count)
+		qsort_r(list->mrs, list->count, sizeof(*list->mrs), compare_mrs, &value);
+	return true;
+}
