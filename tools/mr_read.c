@@ -76,7 +76,9 @@ static void read_process_name(struct mr *mr)
 	fclose(file);
 }
 
-static void take_mr(struct mr *mr, const char *device, const struct nl_attrs *attrs)
+/* @before: the MR before this one in the list, or NULL */
+static void take_mr(struct mr *mr, const struct mr *before, const char *device,
+		    const struct nl_attrs *attrs)
 {
 	struct nl_attrs value;
 
@@ -86,7 +88,10 @@ static void take_mr(struct mr *mr, const char *device, const struct nl_attrs *at
 	nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_MRLEN, &mr->length);
 	mr->has_pid = nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_PID, &mr->pid);
 	mr->has_key = nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_LKEY, &mr->key);
-	if (mr->has_pid)
+	/* a process has many of them in a row */
+	if (mr->has_pid && before && before->has_pid && before->pid == mr->pid)
+		memcpy(mr->owner, before->owner, sizeof(mr->owner));
+	else if (mr->has_pid)
 		read_process_name(mr);
 	else if (nl_find(attrs, RDMA_NLDEV_ATTR_RES_KERN_NAME, &value))
 		copy_text(mr->owner, sizeof(mr->owner), &value);
@@ -124,7 +129,7 @@ static int take_message(const struct nl_attrs *attrs, void *arg)
 		if (err)
 			return err;
 		mr = &list->mrs[list->count];
-		take_mr(mr, reader->device, &entry);
+		take_mr(mr, list->count ? mr - 1 : NULL, reader->device, &entry);
 		if (!reader->tool->pid || (mr->has_pid && mr->pid == reader->tool->pid))
 			list->count++;
 	}
