@@ -107,6 +107,7 @@ static void empty_pool(struct scene *s)
 	struct hugeodp_memory *held[MAX_PAGES];
 	size_t before = left();
 	unsigned int n = 0;
+	char enabled[16];
 
 	need(before && before < MAX_PAGES, "there must be a pool, of less than %d pages",
 	     MAX_PAGES);
@@ -119,11 +120,12 @@ static void empty_pool(struct scene *s)
 	is_u64(n, before, "the whole pool");
 	for (size_t i = 0; i < sizeof(thp) / sizeof(*thp); i++)
 		below_an_mr(s, &thp[i]);
+	get_choice(THP_DIR "enabled", enabled, sizeof(enabled));
 	put_file(THP_DIR "enabled", "never");
 	is_errno(take(LENGTH, SZ_2M, 0) ? 0 : errno, ERANGE, "neither pool nor THP");
 	below_an_mr(s, &(struct kind){ "neither pool nor THP, base pages accepted", LENGTH, SZ_4K,
 				       0, HUGEODP_MEMORY_BASE, 12 });
-	put_file(THP_DIR "enabled", "madvise");
+	put_file(THP_DIR "enabled", enabled);
 	while (n)
 		if (hugeodp_free_memory(held[--n]))
 			fatal("release: %s", strerror(errno));
