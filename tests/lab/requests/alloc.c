@@ -217,9 +217,9 @@ static void long_range(struct scene *s)
 	is_u64(mr_state(mr).blocks_mapped, SPACE / PROGRESS, "every page mapped");
 	is_u64(mr_state(mr).faults, 0, "without a fault");
 	scene_spot(s, mr, space + PROGRESS * 17 - 5);
-	/* the errno is the driver's */
+	/* the errno values are the driver's */
 	ok(prefetch(mr, (uintptr_t)space, SPACE + 1), "past the end of the MR");
-	is_errno(prefetch(s->near.mr, (uintptr_t)s->near.mem.addr, SZ_4K), EINVAL, "a pinned MR");
+	ok(prefetch(s->near.mr, (uintptr_t)s->near.mem.addr, SZ_4K), "a pinned MR");
 	is_errno(ibv_dereg_mr(mr), 0, "deregister");
 	munmap(space, SPACE);
 }
