@@ -86,6 +86,28 @@ static void absent_half(struct scene *s, uint8_t *space)
 		fatal("MADV_DONTNEED: %s", strerror(errno));
 }
 
+/*
+ * More pages than the driver and the device can count: an MR of no memory at all, which costs nothing
+ * but its table. A table of another length would be written beyond its end.
+ */
+static void too_many_pages(struct scene *s)
+{
+	static const struct mode *const small[] = { &mode_odp, &mode_strict_4k };
+	static const size_t lengths[] = { SPACE + SZ_4K, SPACE * 2, SPACE * 2 + SZ_2M, SPACE * 4,
+					  SPACE * 8 };
+	struct ibv_mr *mr;
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+		for (size_t m = 0; m < sizeof(small) / sizeof(*small); m++) {
+			mr = mode_reg(small[m], s->rig->pd, (void *)SZ_64K, lengths[i], SZ_64K,
+				      ACCESS_ALL);
+			is_errno(mr ? 0 : errno, ENOMEM, "%s: %zu MiB in base pages",
+				 small[m]->name, lengths[i] >> 20);
+			if (mr)
+				ibv_dereg_mr(mr);
+		}
+}
+
 int main(void)
 {
 	struct scene s;
@@ -105,6 +127,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		register_space(&s, space, &modes[i]);
 	absent_half(&s, space);
+	too_many_pages(&s);
 	munmap(space, SPACE);
 	scene_close(&s);
 	rig_close(&rig);
