@@ -489,6 +489,17 @@ int hugeodp_prefetch_mr(struct ibv_mr *mr, uint64_t addr, uint64_t length,
 			enum ibv_advise_mr_advice advice, int (*progress)(void *arg, uint64_t done),
 			void *arg);
 
+/*
+ * The same by the cmd_fd of the context, the handle of the protection domain and the lkey of the MR,
+ * for bindings that do not have the structs. Also:
+ *   EBADF       @cmd_fd is not an open file
+ *   EINVAL      @cmd_fd is not an RDMA device
+ *   ENOENT      no such protection domain
+ */
+int hugeodp_prefetch_mr_fd(int cmd_fd, uint32_t pd_handle, uint32_t lkey, uint64_t addr,
+			   uint64_t length, enum ibv_advise_mr_advice advice,
+			   int (*progress)(void *arg, uint64_t done), void *arg);
+
 enum hugeodp_memory_flags {
 	/* allocate all pages before the call returns */
 	HUGEODP_MEMORY_POPULATE = 1 << 0,

@@ -253,6 +253,19 @@ static const struct method_spec methods[] = {
 	},
 	{
 		.object = 7,
+		.id = 2,
+		.method = FAKE_ADVISE_MR,
+		.forms = ALL,
+		.nattrs = 4,
+		.attrs = {
+			{ 0, ATTR_PD, 0, false, ALL },
+			{ 1, ATTR_IN, 8, false, ALL },
+			{ 2, ATTR_IN, 4, true, ALL },
+			{ 3, ATTR_IN, 16, false, ALL },
+		},
+	},
+	{
+		.object = 7,
 		.id = 5,
 		.method = FAKE_REG_MR,
 		.forms = ALL,
@@ -468,6 +481,8 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method
 		put_out(hdr, 2, &fake.range_shift, sizeof(fake.range_shift));
 		return 0;
 	case FAKE_MODIFY_MR:
+		return fake.mr_is_odp ? 0 : EINVAL;
+	case FAKE_ADVISE_MR:
 		return fake.mr_is_odp ? 0 : EINVAL;
 	case FAKE_DESTROY_MR:
 		fake.kernel_mrs--;

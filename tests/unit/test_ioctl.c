@@ -47,6 +47,59 @@ static void device_bytes(void **state)
 	fake_expect_call(fake_last_call(), 0, fake_numbers()->query_pages, attrs, 1);
 }
 
+static int count(void *arg, uint64_t done)
+{
+	(void)done;
+	return ++*(unsigned int *)arg == 3;
+}
+
+static void prefetch_bytes(void **state)
+{
+	static const struct fake_attr attrs[] = {
+		{ 0, 0, FAKE_PD_HANDLE },
+		{ 1, 8, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE },
+		{ 2, 4, 1 },
+		{ 3, 16, FAKE_POINTER },
+	};
+	const enum ibv_advise_mr_advice write = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE;
+	const struct {
+		uint64_t addr;
+		uint32_t length, lkey;
+	} last = { 0x110000000, 0x10000, 0xabcd };
+	unsigned int pieces = 0;
+	struct fake_sysfs sysfs;
+
+	(void)state;
+	fake_sysfs_make(&sysfs, "fake0\n");
+	assert_int_equal(hugeodp_prefetch_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, 0xabcd, 0x10fff0000,
+						0x20000, write, NULL, NULL),
+			 0);
+	assert_int_equal(fake_real_calls(), 2);
+	fake_expect_call(fake_last_call(), 7, 2, attrs, 4);
+	assert_int_equal(fake_last_call()->in_len, sizeof(last));
+	assert_memory_equal(fake_last_call()->in, &last, sizeof(last));
+
+	assert_int_equal(hugeodp_prefetch_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, 1, 0, UINT64_MAX,
+						write, count, &pieces),
+			 ECANCELED);
+	assert_int_equal(pieces, 3);
+	assert_int_equal(
+		hugeodp_prefetch_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE + 1, 1, 0, 1, write, NULL, NULL),
+		ENOENT);
+	assert_int_equal(
+		hugeodp_prefetch_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, 1, 0, 0, write, NULL, NULL),
+		EINVAL);
+	errno = 0;
+	assert_int_equal(hugeodp_prefetch_mr_fd(-1, FAKE_PD_HANDLE, 1, 0, 1, write, NULL, NULL),
+			 EBADF);
+	assert_int_equal(errno, EBADF);
+	fake.mr_is_odp = false;
+	assert_int_equal(
+		hugeodp_prefetch_mr_fd(FAKE_CMD_FD, FAKE_PD_HANDLE, 1, 0, 1, write, NULL, NULL),
+		EINVAL);
+	fake_sysfs_remove(&sysfs);
+}
+
 static void interrupted(void **state)
 {
 	(void)state;
@@ -145,6 +198,7 @@ int main(void)
 		cmocka_unit_test_setup(query_bytes, fake_setup),
 		cmocka_unit_test_setup(modify_bytes, fake_setup),
 		cmocka_unit_test_setup(device_bytes, fake_setup),
+		cmocka_unit_test_setup(prefetch_bytes, fake_setup),
 		cmocka_unit_test_setup(interrupted, fake_setup),
 		cmocka_unit_test_setup(old_kernel, fake_setup),
 		cmocka_unit_test_setup(kernel_errors, fake_setup),
