@@ -16,7 +16,7 @@ an overview.
 """
 
 from ._core import VERSION as __version__
-from ._memory import alloc
+from ._memory import Memory, alloc
 from ._mr import MR
 from ._sizes import page_sizes
 from ._types import (
@@ -25,6 +25,7 @@ from ._types import (
     Flags,
     HugeOdpError,
     Kind,
+    MemoryKind,
     Pages,
     RangeFlags,
     Reason,
@@ -41,6 +42,8 @@ __all__ = [
     "Flags",
     "HugeOdpError",
     "Kind",
+    "Memory",
+    "MemoryKind",
     "Pages",
     "RangeFlags",
     "Reason",

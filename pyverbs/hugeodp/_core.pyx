@@ -7,14 +7,16 @@ pyverbs does not expose the pointers of its objects, or damages the struct when 
 """
 
 from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
 from libc.errno cimport ENODEV, errno
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset, strcmp
 
 from hugeodp.libhugeodp cimport (
-    HUGEODP_VERSION_STRING, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_modify_mr_fd,
-    hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, ibv_close_device, ibv_context, ibv_device,
+    HUGEODP_MEMORY_DONTFORK, HUGEODP_MEMORY_NODE, HUGEODP_MEMORY_POPULATE, HUGEODP_VERSION_STRING,
+    hugeodp_alloc_memory, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_free_memory,
+    hugeodp_memory, hugeodp_memory_attr, hugeodp_modify_mr_fd, hugeodp_query_mr_fd,
+    hugeodp_query_mr_pages_fd, ibv_close_device, ibv_context, ibv_device,
     ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
     ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_mr_pages, ibv_odp_reason_hint, ibv_odp_reason_str,
     ibv_odp_report, ibv_open_device, ibv_probe_odp_range, ibv_query_device_odp)
@@ -194,3 +196,59 @@ cdef class Buffer:
         if self.held:
             self.held = False
             PyBuffer_Release(&self.view)
+
+
+cdef class Memory:
+    """Memory of libhugeodp, with the buffer protocol.
+
+    Each buffer over the memory holds a reference, so the memory is released after the last one.
+    """
+    cdef hugeodp_memory *memory
+
+    def __cinit__(self, length, page_sizes, bint populate, bint dontfork, node):
+        cdef hugeodp_memory_attr attr
+        cdef int err = 0
+
+        memset(&attr, 0, sizeof(attr))
+        attr.length = length
+        attr.page_sizes = page_sizes
+        attr.flags = ((HUGEODP_MEMORY_POPULATE if populate else 0)
+                      | (HUGEODP_MEMORY_DONTFORK if dontfork else 0)
+                      | (HUGEODP_MEMORY_NODE if node is not None else 0))
+        attr.node = 0 if node is None else node
+        with nogil:
+            self.memory = hugeodp_alloc_memory(&attr, sizeof(attr))
+            if self.memory == NULL:
+                err = errno
+        if err:
+            raise OSError(err, "hugeodp_alloc_memory")
+
+    def __dealloc__(self):
+        cdef hugeodp_memory *memory = self.memory
+
+        with nogil:
+            hugeodp_free_memory(memory)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.memory.addr, self.memory.length, 0, flags)
+
+    def __len__(self) -> int:
+        return self.memory.length
+
+    def __getitem__(self, key):
+        return memoryview(self)[key]
+
+    def __setitem__(self, key, value):
+        memoryview(self)[key] = value
+
+    @property
+    def address(self) -> int:
+        return <uintptr_t>self.memory.addr
+
+    @property
+    def page_size(self) -> int:
+        return self.memory.page_size
+
+    @property
+    def kind_number(self) -> int:
+        return self.memory.kind

@@ -4,42 +4,75 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import operator
+from typing import TYPE_CHECKING, Union
 
 from . import _core
-from ._types import HugeOdpError
+from ._sizes import PageSizes, page_sizes as parse_sizes
+from ._types import HugeOdpError, MemoryKind
 
-_HUGE = 2 << 20
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    #: the type checkers of older Pythons do not know that other classes can have the buffer protocol
+    BufferLike = Union[ReadableBuffer, "Memory"]
 
 
-def alloc(length: int, *, page_size: int = _HUGE) -> memoryview:
-    """Zeroed private memory that can have huge pages, whatever the length.
+class Memory(_core.Memory):
+    """Memory of ``alloc()``: an object with the buffer protocol, which can be written.
 
-    The memory starts at a multiple of ``page_size``, is part of whole pages of that size, and has
-    MADV_HUGEPAGE. It is released with the last object that refers to it.
-
-    >>> memory = hugeodp.alloc(32_000_000)
-    >>> hugeodp.probe(ctx, memory, page_sizes="2M|base").page_shift
-    21
+    It is released with the last reference to it. Each buffer over it holds one: a memoryview, an
+    MR, a NumPy array. Its elements are those of ``memoryview(memory)``.
     """
-    if not 0 < operator.index(length) < 1 << 62:
-        raise HugeOdpError(errno.EINVAL, f"allocate {length} bytes")
-    if not mmap.PAGESIZE <= operator.index(page_size) < 1 << 48 or page_size & (page_size - 1):
-        raise HugeOdpError(errno.EINVAL, f"allocate pages of {page_size} bytes")
-    whole = -(-length // page_size) * page_size
-    try:
-        area = mmap.mmap(-1, whole + page_size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as e:
-        raise HugeOdpError(e.errno or errno.ENOMEM, f"allocate {length} bytes") from e
-    if hasattr(mmap, "MADV_HUGEPAGE"):
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> MemoryKind | int:
+        """Source of the pages."""
         try:
-            area.madvise(mmap.MADV_HUGEPAGE)
-        except OSError as e:
-            # a kernel without transparent huge pages
-            if e.errno != errno.EINVAL:
-                raise HugeOdpError(e.errno or errno.ENOMEM, f"allocate {length} bytes") from e
-    held = _core.Buffer(area, True)
-    start = -held.address % page_size
-    held.release()
-    return memoryview(area)[start : start + length]
+            return MemoryKind(self.kind_number)
+        except ValueError:
+            # of a later release of the library
+            return self.kind_number
+
+    def __repr__(self) -> str:
+        kind = getattr(self.kind, "name", self.kind)
+        return (f"<hugeodp.Memory of {len(self)} bytes at {self.address:#x}, "
+                f"{kind} pages of {self.page_size:#x}>")
+
+
+def alloc(
+    length: int,
+    page_sizes: PageSizes = 0,
+    *,
+    populate: bool = False,
+    dontfork: bool = False,
+    node: int | None = None,
+) -> Memory:
+    """Zeroed private memory with the largest accepted pages that the system has left.
+
+    ``page_sizes`` are those that the memory may have: 0 or "any" means any, and without "base" the
+    call fails with ERANGE if there are no huge pages. Sizes above ``length`` are left out, unless
+    there is no other. Each size is taken from the hugetlb pool, or else as transparent huge pages.
+
+    ``populate`` allocates all pages at once. With ``dontfork``, child processes do not have the
+    memory, and its huge pages stay huge after a fork. ``node`` is the number of the only NUMA node
+    to take pages from.
+
+    >>> memory = hugeodp.alloc(64 << 20, "2M|base")
+    >>> memory.kind, memory.page_size, len(memory)
+    (<MemoryKind.THP: 2>, 2097152, 67108864)
+    """
+    sizes = parse_sizes(page_sizes)
+    length = operator.index(length)
+    doing = f"allocate {length} bytes, page sizes {sizes:#x}"
+    if not 0 < length < 1 << 62:
+        raise HugeOdpError(errno.EINVAL, doing)
+    if node is not None and not 0 <= operator.index(node) < 1 << 32:
+        raise HugeOdpError(errno.EINVAL, f"{doing}, node {node}")
+    try:
+        return Memory(length, sizes, populate, dontfork, node)
+    except OSError as e:
+        raise HugeOdpError(
+            e.errno or errno.ENOMEM, doing, "hugeodp check reports what is missing") from None

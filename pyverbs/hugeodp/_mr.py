@@ -29,7 +29,7 @@ from ._verbs import (
 )
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from ._memory import BufferLike
 
 #: the length of an implicit MR: SIZE_MAX
 _ALL = (sys.maxsize << 1) + 1
@@ -84,7 +84,7 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
     def __init__(
         self,
         pd: PD,
-        buffer: ReadableBuffer | None = None,
+        buffer: BufferLike | None = None,
         *,
         length: int = 0,
         access: int = 0,
@@ -121,7 +121,7 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
 
     def _hold(
         self,
-        buffer: ReadableBuffer | None,
+        buffer: BufferLike | None,
         address: int | None,
         length: int,
         access: int,

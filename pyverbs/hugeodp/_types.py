@@ -25,14 +25,16 @@ class HugeOdpError(OSError):
     ...         raise
     """
 
-    def __init__(self, code: int, doing: str) -> None:
-        hint = "; probe() reports the obstacle" if code == errno.ERANGE else ""
+    def __init__(
+        self, code: int, doing: str, if_none_fits: str = "probe() reports the obstacle"
+    ) -> None:
+        hint = f"; {if_none_fits}" if code == errno.ERANGE else ""
         super().__init__(code, f"{doing}: {os.strerror(code)}{hint}")
-        self._doing = doing
+        self._arguments = code, doing, if_none_fits
 
-    def __reduce__(self) -> tuple[type[HugeOdpError], tuple[int, str]]:
+    def __reduce__(self) -> tuple[type[HugeOdpError], tuple[int, str, str]]:
         # the arguments of this class, not those of OSError
-        return type(self), (self.errno or 0, self._doing)
+        return type(self), self._arguments
 
 
 class Access(enum.IntFlag):
@@ -74,6 +76,14 @@ class Kind(enum.IntEnum):
     ODP = 2
     IMPLICIT = 3
     DMABUF = 4
+
+
+class MemoryKind(enum.IntEnum):
+    """Source of the pages of memory: enum hugeodp_memory_kind."""
+
+    BASE = 1
+    THP = 2
+    HUGETLB = 3
 
 
 class Reason(enum.IntEnum):

@@ -29,7 +29,7 @@ from ._types import (
 )
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from ._memory import BufferLike
 
 #: objects that belong to a device
 OnDevice = Union[Context, PD, PyverbsMR, CMID]
@@ -171,7 +171,7 @@ def _reason(value: int) -> Reason | int:
 
 def probe(
     obj: OnDevice,
-    buffer: ReadableBuffer | None = None,
+    buffer: BufferLike | None = None,
     *,
     address: int = 0,
     length: int = 0,

@@ -65,6 +65,25 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint64_t page_sizes
         uint32_t flags
 
+    enum:
+        HUGEODP_MEMORY_POPULATE
+        HUGEODP_MEMORY_DONTFORK
+        HUGEODP_MEMORY_NODE
+
+    struct hugeodp_memory_attr:
+        uint64_t length
+        uint64_t page_sizes
+        uint32_t flags
+        uint32_t node
+
+    struct hugeodp_memory:
+        void *addr
+        uint64_t length
+        uint64_t page_size
+        uint32_t kind
+
+    hugeodp_memory *hugeodp_alloc_memory(const hugeodp_memory_attr *attr, size_t size)
+    int hugeodp_free_memory(hugeodp_memory *memory)
     int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle, const ibv_mr_init_attr_odp *attr,
                              size_t size, uint32_t *handle)
     int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)

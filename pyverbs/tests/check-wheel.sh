@@ -64,7 +64,9 @@ if "$python" -c 'import mypy' 2>/dev/null; then
 		from pyverbs.pd import PD
 
 		def register(pd: PD) -> int:
-		    with hugeodp.MR(pd, hugeodp.alloc(1 << 21), page_sizes="2M|base") as mr:
+		    memory = hugeodp.alloc(1 << 21, "2M|base", populate=True, node=0)
+		    memory[0] = memory[1:][0]
+		    with hugeodp.MR(pd, memory, page_sizes="2M|base") as mr:
 		        shift: int = mr.page_shift
 		        state: hugeodp.State = mr.modify(4 << 10)
 		    return shift + state.page_size

@@ -17,7 +17,7 @@ import unittest
 
 import hugeodp
 import rig as r
-from hugeodp import Access, Flags, HugeOdpError, Kind, Reason, Source
+from hugeodp import Access, Flags, HugeOdpError, Kind, MemoryKind, Reason, Source
 from pyverbs.device import Context
 from pyverbs.mr import MR, MW
 from pyverbs.pd import PD
@@ -202,17 +202,26 @@ class Objects(Case):
         remote = self.mr(target, access=RW, page_sizes="2M|base")
         area[:] = pattern(1)
         self.assertEqual(set(self.rig.transfer(r.WRITE, local, remote, 0, LENGTH)), {0})
-        self.assertTrue(target == area[:], "wrong bytes")
+        self.assertTrue(target[:] == area[:], "wrong bytes")
         self.assertGreater(mr.odp.faults, 0)
 
     def test_alloc(self) -> None:
         """Memory of any length has huge pages."""
         for length in (M2, 32_000_000):
             area = hugeodp.alloc(length)
+            self.assertEqual(area.page_size, M2)
+            self.assertIn(area.kind, (MemoryKind.THP, MemoryKind.HUGETLB))
             report = hugeodp.probe(self.rig.ctx, area, page_sizes="2M|base")
             self.assertEqual((report.page_shift, report.reason), (21, Reason.NONE))
             mr = self.mr(area, access=RW, page_sizes="2M|base")
             self.assertEqual((mr.page_shift, mr.length), (21, length))
+            self.assertEqual(mr.buf, area.address)
+
+    def test_alloc_base(self) -> None:
+        """Only the accepted sizes, from an existing node."""
+        area = hugeodp.alloc(LENGTH, "base", populate=True, node=0)
+        self.assertEqual((area.kind, area.page_size), (MemoryKind.BASE, K4))
+        self.refused(errno.EINVAL, hugeodp.alloc, LENGTH, node=1023)
 
     def test_device(self) -> None:
         caps = hugeodp.query_device(self.rig.ctx)
@@ -276,6 +285,19 @@ class Life(Case):
         with hugeodp.MR(self.rig.pd, area, access=RW, page_sizes=K4):
             self.assertRaises(BufferError, area.close)
         area.close()
+
+    def test_with_keeps_allocated_memory(self) -> None:
+        area = hugeodp.alloc(LENGTH, "2M")
+        address = area.address
+        with hugeodp.MR(self.rig.pd, area, access=RW, page_sizes=M2) as mr:
+            del area
+            gc.collect()
+            # another mapping would take its place
+            others = [memory("small") for _ in range(4)]
+            mr.write(b"abc", 3, LENGTH - 3)
+            self.assertEqual(ctypes.string_at(address + LENGTH - 3, 3), b"abc")
+            self.assertTrue(all(other[-3:] == bytes(3) for other in others))
+            self.assertEqual(mr.page_shift, 21)
 
     def test_closed_with_its_pd(self) -> None:
         area = memory("thp")

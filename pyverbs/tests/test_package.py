@@ -9,11 +9,12 @@ import gc
 import mmap
 import pickle
 import pydoc
+import struct
 import sys
 import unittest
 
 import hugeodp
-from hugeodp import HugeOdpError, _core
+from hugeodp import HugeOdpError, MemoryKind, _core
 
 BASE = mmap.PAGESIZE
 M2 = 2 << 20
@@ -66,36 +67,90 @@ class Package(unittest.TestCase):
             self.refused(errno.EINVAL, hugeodp.probe, None, b"abc", page_sizes=sizes)
 
     def test_pickle(self) -> None:
-        for code in (errno.ERANGE, errno.EINVAL):
-            error = HugeOdpError(code, "register MR")
+        for code, *more in ((errno.ERANGE,), (errno.ERANGE, "look"), (errno.EINVAL,)):
+            error = HugeOdpError(code, "register MR", *more)
             copy = pickle.loads(pickle.dumps(error))
             self.assertIs(type(copy), HugeOdpError)
             self.assertEqual((copy.errno, str(copy), copy.args), (code, str(error), error.args))
 
     def test_alloc(self) -> None:
-        for length in (1, BASE, M2, M2 + 1, 32_000_000):
-            memory = hugeodp.alloc(length)
-            held = _core.Buffer(memory, True)
-            self.assertEqual((held.length, held.address % M2), (length, 0))
-            held.release()
-            self.assertRaises(ValueError, getattr, held, "address")
-            self.assertRaises(ValueError, getattr, held, "length")
-            self.assertEqual(memory[length - 1], 0)
-            memory[0] = 1
-        # of one mapping with MADV_HUGEPAGE, which goes on to the end of the last page
-        memory = hugeodp.alloc(1)
-        address = _core.Buffer(memory, True).address
-        self.assertTrue(any(
-            start <= address and address + M2 <= end for start, end in self.mappings("hg")))
+        for sizes in (0, "any", "2M|base", BASE):
+            for length in (1, BASE, M2, M2 + 1, 32_000_000):
+                memory = hugeodp.alloc(length, sizes)
+                self.assertEqual(memory.address % memory.page_size, 0)
+                self.assertEqual(memory.kind == MemoryKind.BASE, memory.page_size == BASE)
+                self.assertIn(f"{length} bytes", repr(memory))
+                if hugeodp.page_sizes(sizes):
+                    self.assertIn(memory.page_size, (M2, BASE))
+                if sizes == BASE or length < M2:
+                    self.assertEqual(memory.kind, MemoryKind.BASE)
+                held = _core.Buffer(memory, True)
+                self.assertEqual((held.length, held.address), (length, memory.address))
+                held.release()
+                self.assertRaises(ValueError, getattr, held, "address")
+                self.assertRaises(ValueError, getattr, held, "length")
+                self.assertEqual((len(memory), memory[length - 1]), (length, 0))
+                memory[0] = 7
+                self.assertEqual(memoryview(memory)[0], 7)
+        memory[1:4] = b"abc"
+        self.assertEqual((memory[2], memory[-length:4]), (ord("b"), b"\x07abc"))
+        for wrong in (length, "a"):
+            self.assertRaises((IndexError, TypeError), memory.__getitem__, wrong)
+        self.assertRaises(TypeError, pickle.dumps, memory)
+
+    def test_alloc_is_released(self) -> None:
+        """With the last view, not before."""
+        memory = hugeodp.alloc(2 * M2, "2M|base", dontfork=True)
+        address = memory.address
+        view, part = memoryview(memory), memory[M2:]
         del memory
         gc.collect()
-        self.assertFalse(any(
-            start <= address < end for start, end in self.mappings("hg")))
-        for length in (0, -1, 1 << 63):
+        view[M2] = 1
+        del view
+        gc.collect()
+        self.assertTrue(self.is_not_forked(address))
+        self.assertEqual(part[0], 1)
+        del part
+        gc.collect()
+        self.assertFalse(self.is_not_forked(address))
+        # one that fails leaves nothing
+        before = self.mappings("dc")
+        self.refused(errno.ERANGE, hugeodp.alloc, 1, 1 << 47, dontfork=True)
+        self.assertEqual(self.mappings("dc"), before)
+
+    def test_alloc_now_or_later(self) -> None:
+        for populate in (False, True):
+            memory = hugeodp.alloc(8 * BASE, BASE, populate=populate)
+            with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+                pagemap.seek(memory.address // BASE * 8)
+                pages = struct.unpack("=8Q", pagemap.read(64))
+            self.assertEqual({bool(page >> 63) for page in pages}, {populate})
+
+    def test_alloc_on_a_node(self) -> None:
+        try:
+            self.assertEqual(hugeodp.alloc(M2, node=0)[M2 - 1], 0)
+        except HugeOdpError as e:
+            # a container may forbid it
+            self.assertEqual(e.errno, errno.EPERM)
+        for node in (-1, 1024, 1 << 32, 1 << 64):
+            self.refused(errno.EINVAL, hugeodp.alloc, M2, node=node)
+        self.assertRaises(TypeError, hugeodp.alloc, M2, node="0")
+
+    def test_alloc_refused(self) -> None:
+        for length in (0, -1, 1 << 62, 1 << 64):
             self.refused(errno.EINVAL, hugeodp.alloc, length)
-        for size in (0, 3 << 20, BASE >> 1, 1 << 48):
-            self.refused(errno.EINVAL, hugeodp.alloc, 1, page_size=size)
-        self.refused(errno.ENOMEM, hugeodp.alloc, 1 << 61)
+        for sizes in ("3M", M2 | 1, BASE >> 1, 1 << 48):
+            self.refused(errno.EINVAL, hugeodp.alloc, 1, sizes)
+        self.refused(errno.ENOMEM, hugeodp.alloc, 1 << 61, "base")
+        refusal = self.refused(errno.ERANGE, hugeodp.alloc, 1, "128T")
+        self.assertIn("allocate 1 bytes, page sizes 0x800000000000", str(refusal))
+        self.assertIn("hugeodp check", str(refusal))
+        self.assertNotIn("probe()", str(refusal))
+        for wrong in (2e6, None, "1"):
+            self.assertRaises(TypeError, hugeodp.alloc, wrong)
+
+    def is_not_forked(self, address: int) -> bool:
+        return any(start <= address < end for start, end in self.mappings("dc"))
 
     def mappings(self, flag: str) -> list[tuple[int, int]]:
         found, span = [], (0, 0)
