@@ -33,7 +33,7 @@ from ._types import (
     Source,
     State,
 )
-from ._verbs import modify, page_shift, probe, query, query_device, query_pages
+from ._verbs import modify, page_shift, prefetch, probe, query, query_device, query_pages
 
 __all__ = [
     "MR",
@@ -55,6 +55,7 @@ __all__ = [
     "modify",
     "page_shift",
     "page_sizes",
+    "prefetch",
     "probe",
     "query",
     "query_device",

@@ -8,18 +8,22 @@ pyverbs does not expose the pointers of its objects, or damages the struct when 
 
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
+from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport ENODEV, errno
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset, strcmp
 
 from hugeodp.libhugeodp cimport (
-    HUGEODP_MEMORY_DONTFORK, HUGEODP_MEMORY_NODE, HUGEODP_MEMORY_POPULATE, HUGEODP_VERSION_STRING,
+    HUGEODP_MEMORY_DONTFORK, HUGEODP_MEMORY_NODE, HUGEODP_MEMORY_POPULATE,
+    HUGEODP_VERSION_STRING, IBV_ADVISE_MR_ADVICE_PREFETCH,
+    IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
     hugeodp_alloc_memory, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_free_memory,
-    hugeodp_memory, hugeodp_memory_attr, hugeodp_modify_mr_fd, hugeodp_query_mr_fd,
-    hugeodp_query_mr_pages_fd, ibv_close_device, ibv_context, ibv_device,
-    ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list, ibv_get_device_name,
-    ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_mr_pages, ibv_odp_reason_hint, ibv_odp_reason_str,
-    ibv_odp_report, ibv_open_device, ibv_probe_odp_range, ibv_query_device_odp)
+    hugeodp_memory, hugeodp_memory_attr, hugeodp_modify_mr_fd, hugeodp_prefetch_mr_fd,
+    hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, ibv_advise_mr_advice, ibv_close_device,
+    ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list,
+    ibv_get_device_name, ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_mr_pages,
+    ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
+    ibv_probe_odp_range, ibv_query_device_odp)
 
 VERSION = HUGEODP_VERSION_STRING.decode()
 
@@ -132,6 +136,57 @@ def modify_mr(cmd_fd: int, handle: int, page_sizes: int, flags: int) -> int:
     with nogil:
         err = hugeodp_modify_mr_fd(fd, number, sizes, bits)
     return err
+
+
+cdef class _Progress:
+    """What happens between the pieces of a prefetch."""
+    cdef object function
+    cdef object raised
+    cdef uint64_t done
+    cdef bint ended
+
+    def __cinit__(self, function):
+        self.function = function
+
+    cdef int step(self, uint64_t done) except -1:
+        self.done = done
+        PyErr_CheckSignals()
+        self.ended = self.function is not None and bool(self.function(done))
+        return self.ended
+
+
+cdef int progress_step(void *arg, uint64_t done) noexcept with gil:
+    """Returns 0 to continue. Keeps an exception, as it cannot pass through the library."""
+    progress = <_Progress>arg
+    try:
+        return progress.step(done)
+    except BaseException as e:
+        progress.raised = e
+        return 1
+
+
+def prefetch_mr(cmd_fd: int, pd_handle: int, lkey: int, address: int, length: int, bint write,
+                bint no_fault, progress) -> tuple:
+    """(errno, bytes that are done); raises what the progress function raises."""
+    cdef int fd = cmd_fd
+    cdef uint32_t pd = pd_handle
+    cdef uint32_t key = lkey
+    cdef uint64_t start = address
+    cdef uint64_t size = length
+    cdef ibv_advise_mr_advice advice = IBV_ADVISE_MR_ADVICE_PREFETCH
+    cdef _Progress steps = _Progress(progress)
+    cdef void *arg = <void *>steps
+    cdef int err
+
+    if write:
+        advice = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE
+    elif no_fault:
+        advice = IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT
+    with nogil:
+        err = hugeodp_prefetch_mr_fd(fd, pd, key, start, size, advice, progress_step, arg)
+    if steps.raised is not None:
+        raise steps.raised
+    return (0 if steps.ended else err, steps.done)
 
 
 def probe(name: bytes, address: int, length: int, page_sizes: int) -> tuple:

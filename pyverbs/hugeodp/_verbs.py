@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import gc
 import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Union
 
 from pyverbs.cmid import CMID
@@ -62,6 +63,15 @@ def _mr_numbers(mr: PyverbsMR) -> tuple[int, int]:
     if not isinstance(mr, PyverbsMR):
         raise TypeError(f"an MR of pyverbs is needed, not {type(mr).__name__}")
     return context_of(mr).cmd_fd, mr.handle
+
+
+def _pd_handle(mr: PyverbsMR) -> int:
+    """Handle of the PD of an MR that is not closed."""
+    held = gc.get_referents(mr)
+    pds = [other for other in held if isinstance(other, PD)]
+    pds += [other.pd for other in held if isinstance(other, CMID)]
+    handle: int = pds[0].handle
+    return handle
 
 
 def check_flags(flags: int) -> int:
@@ -159,6 +169,50 @@ def modify(mr: PyverbsMR, page_sizes: PageSizes = 0, flags: int = 0) -> State:
     """
     put_in_force(mr, parse_sizes(page_sizes), check_flags(flags), "modify MR")
     return query(mr)
+
+
+def prefetch(
+    mr: PyverbsMR,
+    *,
+    address: int | None = None,
+    length: int | None = None,
+    write: bool = False,
+    no_fault: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> int:
+    """Map a range of an ODP MR in the device, so that the first accesses do not fault.
+
+    The range is all of the MR, or from ``address`` to its end, or ``length`` bytes; it may be
+    larger than 4 GiB. ``address`` is an address as work requests use it. For an MR with an iova or
+    an implicit MR, give both. ``write`` prepares for writes; ``no_fault`` maps only what is in
+    memory.
+
+    ``progress`` is called with the number of bytes that are done, at least after every 256 MiB. If
+    it returns a true value or raises an exception, the call ends. So does a signal, by
+    KeyboardInterrupt or the exception of its handler. Other threads run in the meantime.
+
+    Returns the number of bytes that are done. What is mapped stays mapped.
+
+    >>> hugeodp.prefetch(mr, write=True, progress=lambda done: print(done >> 20, "MiB"))
+    256 MiB
+    512 MiB
+    536870912
+    """
+    if write and no_fault:
+        raise TypeError("either write or no_fault")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is a function, not {type(progress).__name__}")
+    cmd_fd, _ = _mr_numbers(mr)
+    start: int = mr.buf if address is None else operator.index(address)
+    size: int = mr.buf + mr.length - start if length is None else operator.index(length)
+    doing = f"prefetch {size:#x} bytes at {start:#x}"
+    if start < 0 or not 0 < size < 1 << 64 or start + size > 1 << 64:
+        raise HugeOdpError(errno.EINVAL, doing)
+    err, done = _core.prefetch_mr(
+        cmd_fd, _pd_handle(mr), mr.lkey, start, size, write, no_fault, progress)
+    if err:
+        raise HugeOdpError(err, f"{doing}, {done:#x} done")
+    return done
 
 
 def _reason(value: int) -> Reason | int:

@@ -10,6 +10,11 @@ cdef extern from "<infiniband/verbs.h>" nogil:
     struct ibv_context:
         pass
 
+    enum ibv_advise_mr_advice:
+        IBV_ADVISE_MR_ADVICE_PREFETCH
+        IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE
+        IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT
+
     ibv_device **ibv_get_device_list(int *count)
     void ibv_free_device_list(ibv_device **devices)
     const char *ibv_get_device_name(ibv_device *device)
@@ -86,6 +91,9 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
     int hugeodp_free_memory(hugeodp_memory *memory)
     int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle, const ibv_mr_init_attr_odp *attr,
                              size_t size, uint32_t *handle)
+    int hugeodp_prefetch_mr_fd(int cmd_fd, uint32_t pd_handle, uint32_t lkey, uint64_t addr,
+                               uint64_t length, ibv_advise_mr_advice advice,
+                               int (*progress)(void *arg, uint64_t done) noexcept, void *arg)
     int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)
     int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, ibv_mr_odp_attr *attr, size_t size)
     int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle, ibv_mr_pages *pages, size_t size)

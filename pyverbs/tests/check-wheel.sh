@@ -69,6 +69,7 @@ if "$python" -c 'import mypy' 2>/dev/null; then
 		    with hugeodp.MR(pd, memory, page_sizes="2M|base") as mr:
 		        shift: int = mr.page_shift
 		        state: hugeodp.State = mr.modify(4 << 10)
+		        shift += hugeodp.prefetch(mr, write=True, progress=lambda done: done > 1)
 		    return shift + state.page_size
 	PROGRAM
 	MYPYPATH=$dir/installed "$python" -m mypy --strict --ignore-missing-imports \

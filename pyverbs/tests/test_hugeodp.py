@@ -11,7 +11,11 @@ import gc
 import importlib
 import io
 import mmap
+import os
 import random
+import signal
+import sys
+import threading
 import types
 import unittest
 
@@ -25,6 +29,9 @@ from pyverbs.pd import PD
 K4, K64, M2 = 4 << 10, 64 << 10, 2 << 20
 LENGTH = 8 * M2
 MAP_HUGETLB = 0x40000
+MAP_NORESERVE = 0x4000
+# more than 4 GiB, and not more than is done between two calls of a progress function
+SPACE, PIECE = 5 << 30, 256 << 20
 RW = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ
 ODP = RW | Access.ON_DEMAND
 REMOTE_ACCESS_ERROR = 10
@@ -275,6 +282,143 @@ class Probe(Case):
         self.refused(errno.EINVAL, hugeodp.probe, self.rig.ctx, address=K4, length=-1)
         self.refused(errno.EINVAL, hugeodp.probe, self.rig.ctx, address=-K4, length=K4)
         self.assertRaises(TypeError, hugeodp.probe, self.rig.ctx, b"abc", length=1)
+
+
+class Prefetch(Case):
+    """Ranges of any length; the counters report what is mapped."""
+
+    def space(self, length: int) -> tuple[mmap.mmap, hugeodp.MR]:
+        """Address space of which nothing is in memory, and an MR over it."""
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+        area = mmap.mmap(-1, length, flags=flags)
+        area.madvise(mmap.MADV_NOHUGEPAGE)
+        return area, self.mr(area, access=RW, page_sizes="base")
+
+    def test_write(self) -> None:
+        mr = self.mr(hugeodp.alloc(LENGTH), access=RW, page_sizes="2M|base")
+        self.assertEqual(mr.odp.blocks_mapped, 0)
+        self.assertEqual(hugeodp.prefetch(mr, address=mr.buf + M2, length=1, write=True), 1)
+        self.assertEqual(mr.odp.blocks, {M2: 1})
+        seen: list[int] = []
+        self.assertEqual(hugeodp.prefetch(mr, write=True, progress=seen.append), LENGTH)
+        self.assertEqual(seen[-1], LENGTH)
+        self.assertEqual(mr.odp.blocks, {M2: LENGTH // M2})
+        faults = mr.odp.faults
+        mr.write(pattern(1), LENGTH)
+        remote = self.mr(hugeodp.alloc(LENGTH), access=RW)
+        # from the end of the MR
+        start = remote.buf + LENGTH - K4
+        self.assertEqual(hugeodp.prefetch(remote, address=start, write=True), K4)
+        self.assertEqual(set(self.rig.transfer(r.WRITE, mr, remote, 0, LENGTH)), {0})
+        self.assertTrue(remote.read(LENGTH, 0) == pattern(1), "wrong bytes")
+        self.assertEqual(mr.odp.faults, faults)
+
+    def test_read(self) -> None:
+        """Memory that was written is mapped by a prefetch without write, too."""
+        area = memory("small")
+        mr = self.mr(area, access=RW, page_sizes="base")
+        area[:] = pattern(1)
+        self.assertEqual(hugeodp.prefetch(mr), LENGTH)
+        self.assertEqual(mr.odp.blocks_mapped, LENGTH // K4)
+
+    def test_more_than_4_gib(self) -> None:
+        area, mr = self.space(SPACE)
+        for at in range(0, SPACE, PIECE):
+            area[at] = 1
+        seen: list[int] = []
+        self.assertEqual(hugeodp.prefetch(mr, no_fault=True, progress=seen.append), SPACE)
+        self.assertEqual((seen, seen[-1]), (sorted(set(seen)), SPACE))
+        steps = [after - before for before, after in zip([0, *seen], seen)]
+        self.assertLessEqual(max(steps), PIECE)
+        # the pages in memory, and no other ones
+        self.assertEqual((mr.odp.blocks_mapped, mr.odp.faults), (SPACE // PIECE, 0))
+
+    def test_ended(self) -> None:
+        area, mr = self.space(SPACE)
+        area[SPACE - 1] = 1
+        done = hugeodp.prefetch(mr, no_fault=True, progress=lambda done: done > 2 * PIECE)
+        self.assertTrue(2 * PIECE < done <= 3 * PIECE, done)
+        self.assertEqual(mr.odp.blocks_mapped, 0)
+        # in the last piece, too
+        self.assertEqual(hugeodp.prefetch(mr, no_fault=True, progress=lambda done: True,
+                                          address=mr.buf + SPACE - K4), K4)
+        self.assertEqual(mr.odp.blocks_mapped, 1)
+
+    def test_exception(self) -> None:
+        area, mr = self.space(SPACE)
+        area[SPACE - 1] = 1
+        seen: list[int] = []
+
+        def progress(done: int) -> None:
+            seen.append(done)
+            raise KeyError("of the caller")
+
+        for address in (mr.buf, mr.buf + SPACE - K4):
+            self.assertEqual(mr.odp.blocks_mapped, 0)
+            with self.assertRaisesRegex(KeyError, "of the caller"):
+                hugeodp.prefetch(mr, address=address, no_fault=True, progress=progress)
+        self.assertEqual(len(seen), 2)
+        self.assertEqual(mr.odp.blocks_mapped, 1)
+
+    def test_interrupt(self) -> None:
+        """Another thread runs during the call, and sends a signal that ends it."""
+        length = 50 * SPACE
+        area, mr = self.space(length)
+        area[length - 1] = 1
+        ready = threading.Event()
+
+        def interrupt() -> None:
+            ready.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        self.addCleanup(signal.signal, signal.SIGINT,
+                        signal.signal(signal.SIGINT, signal.default_int_handler))
+        # the thread gets the interpreter only when the call gives it away
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        self.addCleanup(thread.join)
+        sys.setswitchinterval(1000)
+        with self.assertRaises(KeyboardInterrupt):
+            ready.set()
+            hugeodp.prefetch(mr, no_fault=True)
+        self.assertEqual(mr.odp.blocks_mapped, 0)
+        self.assertEqual(
+            hugeodp.prefetch(mr, address=mr.buf + length - K4, no_fault=True), K4)
+        self.assertEqual(mr.odp.blocks_mapped, 1)
+
+    def test_implicit(self) -> None:
+        mr = self.mr(implicit=True, access=RW, page_sizes="2M|base")
+        area = hugeodp.alloc(LENGTH)
+        self.refused(errno.EINVAL, hugeodp.prefetch, mr)
+        self.assertEqual(
+            hugeodp.prefetch(mr, address=area.address, length=LENGTH, write=True), LENGTH)
+        self.assertGreater(mr.odp.blocks_mapped, 0)
+
+    def test_arguments(self) -> None:
+        area = memory("small")
+        mr = self.mr(area, access=RW)
+        for wrong in (
+            {"length": 0},
+            {"length": -1},
+            {"length": 1 << 64},
+            {"address": -1},
+            {"address": 1 << 64},
+            {"address": mr.buf + LENGTH},
+            {"address": K4, "length": (1 << 64) - K4 + 1},
+        ):
+            with self.subTest(wrong):
+                self.refused(errno.EINVAL, hugeodp.prefetch, mr, **wrong)
+        # the errno is the driver's
+        self.assertRaises(HugeOdpError, hugeodp.prefetch, mr, length=LENGTH + 1)
+        self.assertRaises(TypeError, hugeodp.prefetch, mr, length=1.5)
+        self.assertRaises(TypeError, hugeodp.prefetch, mr, progress=1)
+        self.assertRaises(TypeError, hugeodp.prefetch, mr, write=True, no_fault=True)
+        self.assertRaises(TypeError, hugeodp.prefetch, self.rig.pd)
+        with MR(self.rig.pd, K4, RW) as pinned:
+            self.refused(errno.EINVAL, hugeodp.prefetch, pinned)
+        mr.close()
+        self.refused(errno.EINVAL, hugeodp.prefetch, mr)
 
 
 class Life(Case):

@@ -173,11 +173,16 @@ class Package(unittest.TestCase):
         with open("/dev/null", encoding="ascii") as other:
             self.assertEqual(_core.query_mr(other.fileno(), 0)[0], errno.EINVAL)
             self.assertEqual(_core.modify_mr(other.fileno(), 0, BASE, 0), errno.EINVAL)
+            for fd, code in ((-1, errno.EBADF), (other.fileno(), errno.EINVAL)):
+                self.assertEqual(
+                    _core.prefetch_mr(fd, 0, 0, BASE, BASE, False, False, print), (code, 0))
 
     def test_types(self) -> None:
         self.assertRaises(TypeError, hugeodp.MR, None, b"abc")
         self.assertRaises(TypeError, hugeodp.query_device, "rxe0")
         self.assertRaises(TypeError, hugeodp.query, None)
+        self.assertRaises(TypeError, hugeodp.prefetch, None)
+        self.assertRaises(TypeError, hugeodp.prefetch, None, progress=17)
 
 
 if __name__ == "__main__":
