@@ -56,7 +56,7 @@ static bool any_sized(const struct mr_list *list)
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
-		if (list->mrs[i].has_value[MR_PAGE_SHIFT])
+		if (list->mrs[i].numbers.has_value[MR_PAGE_SHIFT])
 			return true;
 	}
 	return false;
@@ -120,8 +120,6 @@ static int watch(const struct tool *tool)
 
 int mr_run(const struct tool *tool, int argc, char **argv)
 {
-	struct mr_list none = { 0 };
-
 	if (argc) {
 		complain("mr: unexpected argument '%s'", argv[0]);
 		return TOOL_USAGE;
@@ -130,7 +128,7 @@ int mr_run(const struct tool *tool, int argc, char **argv)
 		complain("mr: --json and --openmetrics exclude each other");
 		return TOOL_USAGE;
 	}
-	if (tool->sort && !mr_list_sort(&none, tool)) {
+	if (tool->sort && !mr_list_can_sort(tool)) {
 		complain("mr: no column to sort by: %s", tool->sort);
 		return TOOL_USAGE;
 	}

@@ -22,28 +22,31 @@ enum mr_value {
 
 extern const char *const mr_value_names[MR_VALUES];
 
+/* What an MR and a sum of MRs have in common. */
+struct mr_numbers {
+	uint64_t length;
+	uint64_t values[MR_VALUES];
+	bool has_value[MR_VALUES];
+};
+
 struct mr {
+	struct mr_numbers numbers;
 	char device[IBV_SYSFS_NAME_MAX];
 	uint64_t number;
-	uint64_t length;
 	uint64_t pid;
 	uint64_t key;
 	bool has_pid;
 	bool has_key;
 	char owner[32]; /* the process, or the part of the kernel */
 	char odp[16];	/* "implicit" or "explicit", if the driver reports it */
-	uint64_t values[MR_VALUES];
-	bool has_value[MR_VALUES];
 };
 
 /* All MRs of a process, or of a part of the kernel. */
 struct mr_process {
+	struct mr_numbers numbers; /* sums; no page shift */
 	const struct mr *first;
 	uint64_t mrs;
-	uint64_t length;
 	uint64_t base_pages;
-	uint64_t values[MR_VALUES]; /* sums; no page shift */
-	bool has_value[MR_VALUES];
 };
 
 struct mr_list {
@@ -61,8 +64,9 @@ void mr_list_free(struct mr_list *list);
 /* mr_read.c: add up the MRs of each owner; changes their order. Returns 0 or an errno value. */
 int mr_list_sum(struct mr_list *list);
 
-/* mr_read.c: the largest values of a column first. Returns false if there is no such column. */
-bool mr_list_sort(struct mr_list *list, const struct tool *tool);
+/* mr_read.c: whether the table has the column tool->sort; the largest values of it first. */
+bool mr_list_can_sort(const struct tool *tool);
+void mr_list_sort(struct mr_list *list, const struct tool *tool);
 
 /* mr_print.c */
 void mr_print_json(const struct mr_list *list, const struct tool *tool);

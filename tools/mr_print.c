@@ -9,13 +9,13 @@
 
 #define NUMBER 24
 
-static void json_values(struct json *json, const uint64_t *values, const bool *has)
+static void json_values(struct json *json, const struct mr_numbers *numbers)
 {
 	int i;
 
 	for (i = 0; i < MR_VALUES; i++) {
-		if (has[i])
-			json_number(json, mr_value_names[i], values[i]);
+		if (numbers->has_value[i])
+			json_number(json, mr_value_names[i], numbers->values[i]);
 	}
 }
 
@@ -24,7 +24,7 @@ static void json_mr(struct json *json, const struct mr *mr)
 	json_open(json, NULL, '{');
 	json_string(json, "device", mr->device);
 	json_number(json, "mrn", mr->number);
-	json_number(json, "length", mr->length);
+	json_number(json, "length", mr->numbers.length);
 	if (mr->has_pid)
 		json_number(json, "pid", mr->pid);
 	else if (*mr->owner)
@@ -33,7 +33,7 @@ static void json_mr(struct json *json, const struct mr *mr)
 		json_number(json, "lkey", mr->key);
 	if (*mr->odp)
 		json_string(json, "odp", mr->odp);
-	json_values(json, mr->values, mr->has_value);
+	json_values(json, &mr->numbers);
 	json_close(json, '}');
 }
 
@@ -47,9 +47,9 @@ static void json_process(struct json *json, const struct mr_process *process)
 		json_string(json, "kernel", process->first->owner);
 	}
 	json_number(json, "regions", process->mrs);
-	json_number(json, "length", process->length);
+	json_number(json, "length", process->numbers.length);
 	json_number(json, "base_pages", process->base_pages);
-	json_values(json, process->values, process->has_value);
+	json_values(json, &process->numbers);
 	json_close(json, '}');
 }
 
@@ -67,11 +67,10 @@ void mr_print_json(const struct mr_list *list, const struct tool *tool)
 	json_end(&json);
 }
 
-static const char *number(const uint64_t *values, const bool *has, enum mr_value which,
-			  char text[NUMBER])
+static const char *number(const struct mr_numbers *numbers, enum mr_value which, char text[NUMBER])
 {
-	if (has[which])
-		snprintf(text, NUMBER, "%" PRIu64, values[which]);
+	if (numbers->has_value[which])
+		snprintf(text, NUMBER, "%" PRIu64, numbers->values[which]);
 	else
 		snprintf(text, NUMBER, "-");
 	return text;
@@ -89,13 +88,13 @@ static void print_owner(const struct mr *mr)
 }
 
 /* The columns that both tables have. */
-static void print_values(const uint64_t *values, const bool *has)
+static void print_values(const struct mr_numbers *numbers)
 {
 	char blocks[NUMBER], table[NUMBER], faults[NUMBER], invalidated[NUMBER];
 
-	printf("%10s %10s %10s %11s  ", number(values, has, MR_BLOCKS_MAPPED, blocks),
-	       number(values, has, MR_TABLE_BYTES, table), number(values, has, MR_FAULTS, faults),
-	       number(values, has, MR_INVALIDATED, invalidated));
+	printf("%10s %10s %10s %11s  ", number(numbers, MR_BLOCKS_MAPPED, blocks),
+	       number(numbers, MR_TABLE_BYTES, table), number(numbers, MR_FAULTS, faults),
+	       number(numbers, MR_INVALIDATED, invalidated));
 }
 
 static void print_heading(const struct tool *tool, const char *first)
@@ -116,11 +115,11 @@ static void print_mrs(const struct mr_list *list, const struct tool *tool)
 	for (i = 0; i < list->count; i++) {
 		mr = &list->mrs[i];
 		snprintf(size, sizeof(size), "-");
-		if (mr->has_value[MR_PAGE_SHIFT] && mr->values[MR_PAGE_SHIFT] < 64)
-			sizes_text(1ULL << mr->values[MR_PAGE_SHIFT], size, sizeof(size));
-		printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s ", mr->device, mr->number, mr->length,
-		       size);
-		print_values(mr->values, mr->has_value);
+		if (mr->numbers.has_value[MR_PAGE_SHIFT] && mr->numbers.values[MR_PAGE_SHIFT] < 64)
+			sizes_text(1ULL << mr->numbers.values[MR_PAGE_SHIFT], size, sizeof(size));
+		printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s ", mr->device, mr->number,
+		       mr->numbers.length, size);
+		print_values(&mr->numbers);
 		print_owner(mr);
 	}
 }
@@ -134,9 +133,9 @@ static void print_processes(const struct mr_list *list, const struct tool *tool)
 		print_heading(tool, "   MRS          BYTES BASE PAGES");
 	for (i = 0; i < list->process_count; i++) {
 		process = &list->processes[i];
-		printf("%6" PRIu64 " %14" PRIu64 " %10" PRIu64 " ", process->mrs, process->length,
-		       process->base_pages);
-		print_values(process->values, process->has_value);
+		printf("%6" PRIu64 " %14" PRIu64 " %10" PRIu64 " ", process->mrs,
+		       process->numbers.length, process->base_pages);
+		print_values(&process->numbers);
 		print_owner(process->first);
 	}
 }
@@ -170,73 +169,50 @@ static void print_labels(const struct mr *mr)
 	printf("\"}");
 }
 
-struct metric {
+/* All of them are about the regions that exist now, so none is a counter. */
+static const struct {
 	const char *name;
 	const char *help;
-	uint64_t (*value)(const struct mr_process *process);
-	int needs; /* enum mr_value, or -1 */
-};
-
-static uint64_t count_of(const struct mr_process *process)
-{
-	return process->mrs;
-}
-
-static uint64_t bytes_of(const struct mr_process *process)
-{
-	return process->length;
-}
-
-static uint64_t blocks_of(const struct mr_process *process)
-{
-	return process->values[MR_BLOCKS_MAPPED];
-}
-
-static uint64_t table_of(const struct mr_process *process)
-{
-	return process->values[MR_TABLE_BYTES];
-}
-
-static uint64_t faults_of(const struct mr_process *process)
-{
-	return process->values[MR_FAULTS];
-}
-
-static uint64_t invalidated_of(const struct mr_process *process)
-{
-	return process->values[MR_INVALIDATED];
-}
-
-/* All of them are about the regions that exist now, so none is a counter. */
-static const struct metric metrics[] = {
-	{ "regions", "Memory regions.", count_of, -1 },
-	{ "region_bytes", "Length of the memory regions.", bytes_of, -1 },
-	{ "odp_blocks_mapped", "Blocks that devices can access without a fault.", blocks_of,
-	  MR_BLOCKS_MAPPED },
-	{ "odp_table_bytes", "Kernel memory of the page tables.", table_of, MR_TABLE_BYTES },
-	{ "odp_faults", "Faults of the regions that exist.", faults_of, MR_FAULTS },
+	size_t offset; /* in struct mr_process */
+	int value;     /* enum mr_value, or -1 for what every process has */
+} metrics[] = {
+	{ "regions", "Memory regions.", offsetof(struct mr_process, mrs), -1 },
+	{ "region_bytes", "Length of the memory regions.",
+	  offsetof(struct mr_process, numbers.length), -1 },
+	{ "odp_blocks_mapped", "Blocks that devices can access without a fault.",
+	  offsetof(struct mr_process, numbers.values[MR_BLOCKS_MAPPED]), MR_BLOCKS_MAPPED },
+	{ "odp_table_bytes", "Kernel memory of the page tables.",
+	  offsetof(struct mr_process, numbers.values[MR_TABLE_BYTES]), MR_TABLE_BYTES },
+	{ "odp_faults", "Faults of the regions that exist.",
+	  offsetof(struct mr_process, numbers.values[MR_FAULTS]), MR_FAULTS },
 	{ "odp_invalidated", "Blocks of the regions that exist that the kernel invalidated.",
-	  invalidated_of, MR_INVALIDATED },
+	  offsetof(struct mr_process, numbers.values[MR_INVALIDATED]), MR_INVALIDATED },
 };
+
+static void print_metric(const struct mr_list *list, size_t which)
+{
+	const struct mr_process *process;
+	const uint64_t *number;
+	size_t i;
+
+	printf("# TYPE hugeodp_%s gauge\n# HELP hugeodp_%s %s\n", metrics[which].name,
+	       metrics[which].name, metrics[which].help);
+	for (i = 0; i < list->process_count; i++) {
+		process = &list->processes[i];
+		if (metrics[which].value >= 0 && !process->numbers.has_value[metrics[which].value])
+			continue;
+		number = (const uint64_t *)((const char *)process + metrics[which].offset);
+		printf("hugeodp_%s", metrics[which].name);
+		print_labels(process->first);
+		printf(" %" PRIu64 "\n", *number);
+	}
+}
 
 void mr_print_openmetrics(const struct mr_list *list)
 {
-	const struct mr_process *process;
-	const struct metric *metric;
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
-		metric = &metrics[i];
-		printf("# TYPE hugeodp_%s gauge\n# HELP hugeodp_%s %s\n", metric->name,
-		       metric->name, metric->help);
-		for (j = 0; j < list->process_count; j++) {
-			process = &list->processes[j];
-			if (metric->needs >= 0 && !process->has_value[metric->needs])
-				continue;
-			printf("hugeodp_%s", metric->name);
-			print_labels(process->first);
-			printf(" %" PRIu64 "\n", metric->value(process));
-		}
-	}
+	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		print_metric(list, i);
 	puts("# EOF");
 }

@@ -56,7 +56,7 @@ static void take_driver(struct mr *mr, struct nl_attrs rest)
 			copy_text(mr->odp, sizeof(mr->odp), &value);
 		for (i = 0; i < MR_VALUES; i++) {
 			if (!strcmp(name, mr_value_names[i]))
-				mr->has_value[i] = nl_uint(&value, &mr->values[i]);
+				mr->numbers.has_value[i] = nl_uint(&value, &mr->numbers.values[i]);
 		}
 	}
 }
@@ -85,7 +85,7 @@ static void take_mr(struct mr *mr, const struct mr *before, const char *device,
 	memset(mr, 0, sizeof(*mr));
 	snprintf(mr->device, sizeof(mr->device), "%s", device);
 	nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_MRN, &mr->number);
-	nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_MRLEN, &mr->length);
+	nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_MRLEN, &mr->numbers.length);
 	mr->has_pid = nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_PID, &mr->pid);
 	mr->has_key = nl_find_uint(attrs, RDMA_NLDEV_ATTR_RES_LKEY, &mr->key);
 	/* a process has many of them in a row */
@@ -172,14 +172,16 @@ static void add(uint64_t *sum, uint64_t value)
 static void add_mr(struct mr_process *process, const struct mr *mr)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
+	const struct mr_numbers *more = &mr->numbers;
+	struct mr_numbers *sums = &process->numbers;
 	int i;
 
 	process->mrs++;
-	add(&process->length, mr->length);
-	add(&process->base_pages, mr->length / base + !!(mr->length % base));
+	add(&sums->length, more->length);
+	add(&process->base_pages, more->length / base + !!(more->length % base));
 	for (i = MR_BLOCKS_MAPPED; i < MR_VALUES; i++) {
-		process->has_value[i] |= mr->has_value[i];
-		add(&process->values[i], mr->values[i]);
+		sums->has_value[i] |= more->has_value[i];
+		add(&sums->values[i], more->values[i]);
 	}
 }
 
@@ -204,64 +206,59 @@ int mr_list_sum(struct mr_list *list)
 	return 0;
 }
 
-/* The columns of a table by which it can be sorted; -1: not a value of the driver */
+/* The columns of a table by which it can be sorted. */
 static const struct {
 	const char *name;
-	int value;
+	size_t offset; /* in struct mr_numbers */
 } columns[] = {
-	{ "bytes", -1 },
-	{ "page", MR_PAGE_SHIFT },
-	{ "blocks", MR_BLOCKS_MAPPED },
-	{ "table", MR_TABLE_BYTES },
-	{ "faults", MR_FAULTS },
-	{ "invalidated", MR_INVALIDATED },
+	{ "bytes", offsetof(struct mr_numbers, length) },
+	{ "page", offsetof(struct mr_numbers, values[MR_PAGE_SHIFT]) },
+	{ "blocks", offsetof(struct mr_numbers, values[MR_BLOCKS_MAPPED]) },
+	{ "table", offsetof(struct mr_numbers, values[MR_TABLE_BYTES]) },
+	{ "faults", offsetof(struct mr_numbers, values[MR_FAULTS]) },
+	{ "invalidated", offsetof(struct mr_numbers, values[MR_INVALIDATED]) },
 };
 
-static int column_value(const char *name)
+/* Returns an index of columns, or -1. */
+static int find_column(const struct tool *tool)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-		if (!strcmp(columns[i].name, name))
-			return columns[i].value;
+		/* the regions of a process have many page sizes */
+		if (!strcmp(columns[i].name, tool->sort) &&
+		    !(tool->processes && !strcmp(tool->sort, "page")))
+			return (int)i;
 	}
-	return MR_VALUES;
+	return -1;
 }
 
-static int descending(uint64_t x, uint64_t y)
+bool mr_list_can_sort(const struct tool *tool)
 {
+	return find_column(tool) >= 0;
+}
+
+/* Both kinds of entries start with their numbers. */
+static int descending(const void *a, const void *b, void *arg)
+{
+	const size_t offset = *(const size_t *)arg;
+	const uint64_t x = *(const uint64_t *)((const char *)a + offset);
+	const uint64_t y = *(const uint64_t *)((const char *)b + offset);
+
 	return (x < y) - (x > y);
 }
 
-static int compare_mrs(const void *a, const void *b, void *arg)
+_Static_assert(!offsetof(struct mr, numbers) && !offsetof(struct mr_process, numbers),
+	       "descending() finds the numbers at the start");
+
+void mr_list_sort(struct mr_list *list, const struct tool *tool)
 {
-	const struct mr *x = a, *y = b;
-	const int value = *(const int *)arg;
+	size_t offset = columns[find_column(tool)].offset;
 
-	return value < 0 ? descending(x->length, y->length)
-			 : descending(x->values[value], y->values[value]);
-}
-
-static int compare_processes(const void *a, const void *b, void *arg)
-{
-	const struct mr_process *x = a, *y = b;
-	const int value = *(const int *)arg;
-
-	return value < 0 ? descending(x->length, y->length)
-			 : descending(x->values[value], y->values[value]);
-}
-
-bool mr_list_sort(struct mr_list *list, const struct tool *tool)
-{
-	int value = column_value(tool->sort);
-
-	if (value == MR_VALUES || (tool->processes && value == MR_PAGE_SHIFT))
-		return false;
-	/* the sums point into the list */
+	/* the sums point into the list of MRs */
 	if (list->processes)
-		qsort_r(list->processes, list->process_count, sizeof(*list->processes),
-			compare_processes, &value);
+		qsort_r(list->processes, list->process_count, sizeof(*list->processes), descending,
+			&offset);
 	else if (list->count)
-		qsort_r(list->mrs, list->count, sizeof(*list->mrs), compare_mrs, &value);
-	return true;
+		qsort_r(list->mrs, list->count, sizeof(*list->mrs), descending, &offset);
 }
