@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What the modules know of each other, in place of members that the series adds
- * to structs of the RDMA core. The core of a distribution's kernel stays as it is.
+ * The interface between the modules. It replaces the members that the series
+ * adds to structs of the RDMA core, which is not changed here.
  */
 #ifndef HUGEODP_H
 #define HUGEODP_H
@@ -18,8 +18,8 @@ struct ib_uverbs_mr_pages;
 
 /**
  * struct hugeodp_device_ops - page sizes of a driver's MRs
- * @mr_odp: the umem of an ODP MR, NULL for another MR
- * @mr_pages: what the device translates any MR of memory with
+ * @mr_odp: get the umem of an ODP MR, NULL for another MR
+ * @mr_pages: get the page size and the table entries of any MR of memory
  * @modify_mr_odp: change the page sizes accepted for a live ODP MR
  */
 struct hugeodp_device_ops {
@@ -31,8 +31,8 @@ struct hugeodp_device_ops {
 
 /**
  * struct hugeodp_caps - page sizes of a device
- * @page_sizes: those that can be asked for, bit mask in bytes; 0: none
- * @page_flags: enum ib_uverbs_odp_flags that can be asked for
+ * @page_sizes: supported page sizes, bit mask in bytes; 0: none
+ * @page_flags: supported enum ib_uverbs_odp_flags
  */
 struct hugeodp_caps {
 	u64 page_sizes;

@@ -35,8 +35,8 @@ unsigned long ib_umem_find_best_pgsz(struct ib_umem *umem,
 				     unsigned long pgsz_bitmap, u64 virt);
 
 /*
- * A registered device. It is in use as long as the core knows it, so that a reader
- * needs no reference.
+ * A registered device. It is freed only after the core has unregistered the
+ * device, so readers need no reference.
  */
 struct hugeodp_device {
 	const struct hugeodp_device_ops *ops;
@@ -76,7 +76,7 @@ const struct hugeodp_device_ops *hugeodp_ops(const struct ib_device *dev)
  * hugeodp_caps - the page sizes of a device
  * @dev: the device
  *
- * Return: the capabilities: no size for a device that is not registered
+ * Return: the capabilities; no page sizes if the device is not registered
  */
 const struct hugeodp_caps *hugeodp_caps(const struct ib_device *dev)
 {
@@ -91,9 +91,9 @@ static struct uverbs_attr_bundle *hugeodp_attrs(struct ib_udata *udata)
 }
 
 /*
- * The core's method knows nothing of the attributes that are added to it. An MR
- * that is there cannot be taken back here, so a buffer for the answer that cannot
- * be written to is an error before.
+ * The core's REG_MR does not handle the additional attributes. An MR that it
+ * has created cannot be destroyed here, so test before the registration that
+ * the output buffer is writable.
  */
 static int hugeodp_reg_check(struct uverbs_attr_bundle *attrs,
 			     struct ib_device *dev, int access, bool user_va)
@@ -129,7 +129,9 @@ static struct ib_mr *hugeodp_reg_user_mr(struct ib_pd *pd, u64 start,
 	if (IS_ERR(mr) || !attrs)
 		return mr;
 	mr->device = pd->device;
-	/* A user who takes the buffer away meanwhile gets no page shift. */
+	/*
+	 * If the buffer was unmapped in the meantime, there is no page shift.
+	 */
 	uverbs_reg_mr_odp_finish(attrs, mr);
 	return mr;
 }
@@ -151,9 +153,9 @@ static struct ib_mr *hugeodp_reg_user_mr_dmabuf(struct ib_pd *pd, u64 offset,
 }
 
 /**
- * hugeodp_register - announce a device to this module
- * @dev: the device, all operations set, not registered with the core yet
- * @ops: what the driver can do
+ * hugeodp_register - register a device with this module
+ * @dev: the device, with all operations set, before ib_register_device()
+ * @ops: operations of the driver
  * @caps: the page sizes of the device
  *
  * The operations that register MRs are wrapped. The driver gives the core
@@ -189,8 +191,8 @@ int hugeodp_register(struct ib_device *dev,
 EXPORT_SYMBOL_GPL(hugeodp_register);
 
 /**
- * hugeodp_unregister - forget a device
- * @dev: the device, which the core does not know any more
+ * hugeodp_unregister - unregister a device
+ * @dev: the device, after ib_unregister_device()
  */
 void hugeodp_unregister(struct ib_device *dev)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Two defects of hmm_range_fault() that the series fixes in mm/hmm.c, and that a
- * module has to avoid: it hands out memory that is hidden from the kernel, and
- * hmm_range_fault_unlocked_timeout() repeats a fault for ever that fails each time.
+ * Workarounds for two defects that the series fixes in mm/hmm.c:
+ * hmm_range_fault() returns memory that is hidden from the kernel, and
+ * hmm_range_fault_unlocked_timeout() endlessly retries a fault that always
+ * fails.
  */
 #include <linux/fs.h>
 #include <linux/hmm.h>
@@ -13,10 +14,10 @@
 
 #include "hugeodp_mm.h"
 
-/* Pages that are faulted in at a time. */
+/* Pages in one call of get_user_pages_remote(). */
 #define HUGEODP_FAULT_BATCH 32UL
 
-/* Memory that get_user_pages() refuses, and HMM does not. */
+/* Memory that get_user_pages() refuses but HMM does not. */
 static bool hugeodp_is_hidden(const struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & VM_SHADOW_STACK)
@@ -26,14 +27,14 @@ static bool hugeodp_is_hidden(const struct vm_area_struct *vma)
 }
 
 /**
- * hugeodp_hide - take what no device may see out of the answer of HMM
- * @mm: the address space, mmap_lock is held
+ * hugeodp_hide - drop pages that no device may access from a result of HMM
+ * @mm: the address space, with mmap_lock held
  * @start: first address
  * @end: address after the last one
  * @pfns: what hmm_range_fault() found there
  *
- * A VMA that is replaced after HMM looked at it changes the sequence of the
- * notifier, so the answer is not used then.
+ * If a VMA is replaced after hmm_range_fault() has walked it, the sequence of
+ * the notifier changes, and the result is not used.
  */
 void hugeodp_hide(struct mm_struct *mm, u64 start, u64 end,
 		  unsigned long *pfns)
@@ -57,7 +58,7 @@ void hugeodp_hide(struct mm_struct *mm, u64 start, u64 end,
 	}
 }
 
-/* Why memory could not be faulted in: get_user_pages() does not distinguish that. */
+/* Find out why a fault failed, which get_user_pages() does not report. */
 static int hugeodp_fault_error(struct mm_struct *mm, unsigned long addr,
 			       bool write)
 {
@@ -78,11 +79,11 @@ static int hugeodp_fault_error(struct mm_struct *mm, unsigned long addr,
 	return ret;
 }
 
-/* Pages that are all wanted in the same way. */
+/* Fault in pages with the same request. */
 static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
 			     unsigned long nr, bool write)
 {
-	/* HMM takes a page that NUMA balancing watches for one that is not there. */
+	/* To HMM, a page with a NUMA hinting fault pending is missing. */
 	unsigned int flags = FOLL_HONOR_NUMA_FAULT | (write ? FOLL_WRITE : 0);
 	struct page *pages[HUGEODP_FAULT_BATCH];
 	int locked, ret;
@@ -120,12 +121,12 @@ static int hugeodp_fault_run(struct mm_struct *mm, unsigned long addr,
  * @mm: the address space; the caller holds a reference to its users, and no lock
  * @range: start, end and requests; hmm_pfns is not filled in
  *
- * get_user_pages() reports an error at the second attempt at a page, waits for
- * user space such that a fatal signal ends it, and refuses hidden memory.
+ * get_user_pages() fails when the second attempt at a page fails, waits for
+ * user space killably, and refuses hidden memory.
  *
- * Return: 0; -EFAULT if there is no memory, or no device may see it; -EPERM if it
- *	   may be read, but not written; -EBUSY if it is worth another try;
- *	   -EINTR; -ENOMEM
+ * Return: 0; -EFAULT if there is no memory, or no device may access it; -EPERM
+ *	   if it is not writable; -EBUSY if the caller should retry; -EINTR;
+ *	   -ENOMEM
  */
 int hugeodp_fault_in(struct mm_struct *mm, const struct hmm_range *range)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the series changes in mm/, for a kernel whose mm/ stays as it is. */
+/*
+ * Replacements for the changes of the series in mm/, which the modules cannot
+ * change.
+ */
 #ifndef HUGEODP_MM_H
 #define HUGEODP_MM_H
 
@@ -9,22 +12,22 @@ struct hmm_range;
 struct mm_struct;
 struct vm_area_struct;
 
-/* Which settings decide about the huge pages of a VMA. */
+/* The settings that determine the huge pages of a VMA. */
 enum hugeodp_thp_kind {
-	HUGEODP_THP_ANY,	/* none: it is not about transparent huge pages */
+	HUGEODP_THP_ANY,	/* none: the VMA cannot have transparent huge pages */
 	HUGEODP_THP_NEVER,
-	HUGEODP_THP_ALWAYS,	/* as large as a PMD */
+	HUGEODP_THP_ALWAYS,	/* PMD_SIZE, whatever the settings are */
 	HUGEODP_THP_ANON,	/* transparent_hugepage/hugepages-SIZE/enabled */
 	HUGEODP_THP_SHMEM,	/* transparent_hugepage/hugepages-SIZE/shmem_enabled */
 	HUGEODP_THP_TMPFS,	/* huge= of the mount, transparent_hugepage/shmem_enabled */
 };
 
 /**
- * struct hugeodp_thp - what a VMA says about huge pages
+ * struct hugeodp_thp - properties of a VMA that affect its huge pages
  * @kind: enum hugeodp_thp_kind
  * @advised: it has the advice MADV_HUGEPAGE
- * @within_size: the file is that large
- * @mounted: the mount of the file allows them
+ * @within_size: the file contains the whole huge page
+ * @mounted: the mount of the file allows huge pages
  */
 struct hugeodp_thp {
 	enum hugeodp_thp_kind kind;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * May memory of a VMA come in large folios? mm/ keeps the settings that decide
- * that to itself, so they are read where an administrator reads them: in sysfs, by
- * way of the root directory of the init process, which no user can change.
- * Reading a file may wait for locks that are taken before mmap_lock, so what a VMA
- * says and what the settings say are looked at one after the other.
+ * Whether a VMA may have large folios. mm/ does not export the settings for
+ * that, so read them from sysfs, below the root directory of the init process,
+ * which no user can change. Reading a file may take locks that nest outside of
+ * mmap_lock, so the VMA and the settings are read one after the other.
  */
 #include <linux/dcache.h>
 #include <linux/file.h>
@@ -20,7 +19,7 @@
 
 #define HUGEODP_THP_DIR "/sys/kernel/mm/transparent_hugepage/"
 
-/* Values of the setting of a mount, huge= in tmpfs(5). */
+/* Values of the mount option huge= of tmpfs(5). */
 enum hugeodp_tmpfs_huge {
 	HUGEODP_TMPFS_NEVER,
 	HUGEODP_TMPFS_ALWAYS,
@@ -51,7 +50,7 @@ static const struct {
 	{ "[inherit]", HUGEODP_MODE_INHERIT },
 };
 
-/* The word in brackets of a file with a choice; NEVER if it cannot be read. */
+/* Read the word in brackets in a sysfs file; NEVER if it cannot be read. */
 static enum hugeodp_mode hugeodp_read_mode(const char *name)
 {
 	enum hugeodp_mode mode = HUGEODP_MODE_NEVER;
@@ -78,7 +77,7 @@ static enum hugeodp_mode hugeodp_read_mode(const char *name)
 	return mode;
 }
 
-/* The mode of a size, which may be that of all sizes. */
+/* The mode of a folio size, which may be inherited from the common setting. */
 static enum hugeodp_mode hugeodp_size_mode(unsigned int order, bool shmem)
 {
 	char name[sizeof(HUGEODP_THP_DIR) + 64];
@@ -94,7 +93,7 @@ static enum hugeodp_mode hugeodp_size_mode(unsigned int order, bool shmem)
 					 HUGEODP_THP_DIR "enabled");
 }
 
-/* What the option of the mount of a tmpfs allows. */
+/* Does the mount option huge= of a tmpfs allow huge pages? */
 static bool hugeodp_tmpfs_allows(const struct inode *inode,
 				 const struct hugeodp_thp *thp)
 {
@@ -113,7 +112,7 @@ static bool hugeodp_tmpfs_allows(const struct inode *inode,
 }
 
 /**
- * hugeodp_thp_look - what a VMA says about huge pages
+ * hugeodp_thp_look - read the properties of a VMA that affect its huge pages
  * @vma: the VMA, with mmap_lock held
  * @end: the end of the memory of interest
  * @thp: filled in
@@ -145,20 +144,20 @@ void hugeodp_thp_look(struct vm_area_struct *vma, u64 end,
 		return;
 	last = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (end - vma->vm_start);
 	thp->within_size = (u64)i_size_read(inode) >= last;
-	/* Memory without a name is in the kernel's own mount. */
+	/* Shared memory without a name is in the kernel's own tmpfs mount. */
 	thp->kind = inode->i_nlink ? HUGEODP_THP_TMPFS : HUGEODP_THP_SHMEM;
 	thp->mounted = hugeodp_tmpfs_allows(inode, thp);
 }
 
 /**
- * hugeodp_thp_allows - whether the settings allow large folios
- * @thp: what the VMA says
+ * hugeodp_thp_allows - check whether the settings allow large folios
+ * @thp: properties of the VMA
  * @order: the smallest order of interest
  *
- * No lock is held.
+ * To be called without mmap_lock.
  *
- * Return: whether a page fault may bring a folio of the order, or of a larger one
- *	   that a PMD maps
+ * Return: whether a page fault may allocate a folio of at least this order, up
+ *	   to PMD_ORDER
  */
 bool hugeodp_thp_allows(const struct hugeodp_thp *thp, unsigned int order)
 {
@@ -177,7 +176,7 @@ bool hugeodp_thp_allows(const struct hugeodp_thp *thp, unsigned int order)
 		return mode == HUGEODP_MODE_FORCE ||
 		       (mode != HUGEODP_MODE_DENY && thp->mounted);
 	}
-	/* The usual answer first. */
+	/* Check PMD_ORDER first, the most likely order to be allowed. */
 	for (o = PMD_ORDER; o >= max(order, 1U); o--) {
 		mode = hugeodp_size_mode(o, shmem);
 		switch (mode) {

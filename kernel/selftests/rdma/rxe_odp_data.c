@@ -44,7 +44,7 @@ static void region_open(struct region *region, const struct mode *mode, struct s
 	if (region->map == MAP_FAILED || !region->shadow)
 		ksft_exit_fail_msg("no memory\n");
 	region->mem = (uint8_t *)(((uintptr_t)region->map + BLOCK - 1) & ~(BLOCK - 1));
-	/* fails in a kernel without huge pages, which is fine */
+	/* fails on a kernel without huge pages, which the test does not need */
 	madvise(region->mem, LENGTH, mode->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	for (size_t i = 0; i < LENGTH; i++)
 		region->shadow[i] = (i >> 12) * 37 + i * 11 + seed;
@@ -65,7 +65,7 @@ static void region_close(struct region *region)
 	free(region->shadow);
 }
 
-/* The device has to fault again on memory that is empty then. */
+/* Empty the memory, so that the device has to fault on it again. */
 static void region_drop(struct region *region, size_t offset)
 {
 	offset &= ~(page - 1);
@@ -90,7 +90,7 @@ static bool region_is_right(const struct region *region, const char *name)
 	return false;
 }
 
-/* One transfer; what it has to do with the memory is done with the copies. */
+/* Do one transfer, and the same with the copies. */
 static bool transfer(struct pair *pair, enum ibv_wr_opcode opcode, struct region *near,
 		     size_t near_offset, struct region *far, size_t far_offset, size_t length)
 {
@@ -115,7 +115,7 @@ static bool transfer(struct pair *pair, enum ibv_wr_opcode opcode, struct region
 	return true;
 }
 
-/* False if a transfer failed, which leaves the connection without use */
+/* False if a transfer failed; the connection is then in an error state */
 static bool transfers(struct pair *pair, const struct mode *mode, struct region *near,
 		      struct region *far)
 {

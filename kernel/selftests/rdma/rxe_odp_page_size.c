@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page size requests for on-demand paging MRs by the ioctls of uverbs, which libibverbs does not
- * know.
+ * Page size requests for on-demand paging MRs, with ioctls of uverbs that
+ * libibverbs does not support.
  */
 #include <errno.h>
 #include <infiniband/verbs.h>
@@ -40,7 +40,7 @@ static struct ib_uverbs_attr *attr(struct call *call, uint16_t id, uint16_t len)
 	return new;
 }
 
-/* Input of up to 8 bytes is in the attribute; a handle has no length. */
+/* Input of up to 8 bytes is stored in the attribute; a handle has no length. */
 static void in(struct call *call, uint16_t id, uint64_t value, uint16_t len)
 {
 	attr(call, id, len)->data = value;
@@ -169,7 +169,7 @@ static void *map_pages(bool huge)
 	return mem;
 }
 
-/* Registers memory: an errno value, or the page shift */
+/* Register memory and compare the page shift, or the errno value. */
 static void registers(const char *name, void *mem, int access, uint64_t sizes, uint32_t flags,
 		      int error, uint32_t shift)
 {

@@ -30,7 +30,7 @@ struct part {
 	uint64_t iova;
 };
 
-/* Ends the test if something fails. */
+/* Skips or fails the test on an error. */
 void pair_open(struct pair *pair, const char *near, const char *far);
 
 /* Errors are ignored: the device may be gone. */

@@ -45,7 +45,7 @@ static bool is_removed(struct ibv_context *context)
 	return false;
 }
 
-/* False if it failed, or if the device was removed before it ended */
+/* False if the transfer failed, or the device was removed before its end */
 static bool transfer(struct pair *pair, struct ibv_mr *from, struct ibv_mr *to, bool *removed)
 {
 	struct part near = { from, (uintptr_t)from->addr };

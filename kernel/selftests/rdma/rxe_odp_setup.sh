@@ -27,7 +27,7 @@ odp_cleanup() {
 	ip netns del "$ODP_NS_B" 2>/dev/null
 }
 
-# odp_wait SECONDS COMMAND...: until it succeeds
+# odp_wait SECONDS COMMAND...: wait until it succeeds
 odp_wait() {
 	local end=$((SECONDS + $1))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Page sizes of ODP MRs: what an application accepts, what an MR has.
- * See drivers/infiniband/core/umem_odp_pages.c.
+ * Page sizes of ODP MRs: requests, and the state of a umem. See
+ * drivers/infiniband/core/umem_odp_pages.c.
  */
 #ifndef IB_ODP_PAGES_H
 #define IB_ODP_PAGES_H
@@ -29,11 +29,11 @@ struct ib_uverbs_mr_pages;
 struct ib_uverbs_odp_blocks;
 struct ib_uverbs_odp_state;
 
-/* Bytes that ib_umem_odp_map_and_lock() can do at a time. */
+/* The largest length for ib_umem_odp_map_and_lock(). */
 #define IB_ODP_MAP_MAX SZ_64K
 /*
- * A fault in memory that is being invalidated fails only if that goes on for
- * long: HMM waits for HMM_RANGE_DEFAULT_TIMEOUT this many times.
+ * A fault in memory that keeps being invalidated fails after this many times
+ * HMM_RANGE_DEFAULT_TIMEOUT.
  */
 #define IB_ODP_MAX_BUSY 10
 
@@ -48,10 +48,11 @@ struct ib_odp_request {
 };
 
 /**
- * struct ib_odp_device_ops - how a device that has a table of its own follows
- * @clear: make the device forget all entries; the sizes are the old ones still
- * @resize: make the device take the sizes that the umem has now, with an empty
- *	    table; on error it has to be as after @clear
+ * struct ib_odp_device_ops - operations of a device that has its own table
+ * @clear: invalidate all entries in the device; the umem still has the old
+ *         sizes
+ * @resize: change the device's table to the present sizes of the umem, with all
+ *          entries invalid; on error leave it as after @clear
  * @for_each_child: call @fn for the umem of each part of an implicit MR
  *
  * @clear and @resize are called under umem_mutex, @for_each_child without it.
@@ -65,25 +66,24 @@ struct ib_odp_device_ops {
 };
 
 /**
- * struct ib_odp_pages - the part of an ODP umem that knows about page sizes
- * @accepted: sizes accepted for the MR that the device supports
- * @sizes: sizes of the blocks that the umem has now
- * @room: smallest size that the device has room for, 0: any
- * @ops: of a device that has a table of its own, once it knows the MR
+ * struct ib_odp_pages - the page sizes of an ODP umem
+ * @accepted: accepted sizes that the device supports
+ * @sizes: present block sizes
+ * @room: smallest size that the device's table is large enough for, 0: any
+ * @ops: operations of a device that has its own table, once the mkey is enabled
  * @flags: enum ib_uverbs_odp_flags in force
- * @generation: counts the tables that the umem has had
- * @settled: the MR is past its registration, which may take two steps
- * @top: the largest accepted size that the umem can be cut in
- * @iova: where the MR starts for its users
- * @blocks_mapped: valid entries in the table; a software device has its own
- *		   count
- * @faults: fault events served
- * @invalidated: entries that the mm took away
+ * @generation: number of tables that the umem has had
+ * @settled: registration is complete, which may take two calls; changes count
+ * @top: the largest accepted size that the umem can be divided into
+ * @iova: first address of the MR for work requests
+ * @blocks_mapped: valid entries in the table of a device that does DMA
+ * @faults: served page faults of the device
+ * @invalidated: entries unmapped by the notifier
  * @renegotiations: changes of @sizes
- * @renegotiations_down: those that made the largest one smaller
- * @obstacle: the address that was last in the way of a larger size, or 0; written
- *	      under resize_mutex
- * @grow: looks whether @sizes can be larger again
+ * @renegotiations_down: those that reduced the largest size
+ * @obstacle: address of the memory that last prevented a larger size, or 0;
+ *            written under resize_mutex
+ * @grow: work item that checks whether @sizes can be larger again
  *
  * Written under umem_mutex.
  */
@@ -107,7 +107,7 @@ struct ib_odp_pages {
 };
 
 /**
- * struct ib_odp_geometry - sizes of an ODP umem that belong together
+ * struct ib_odp_geometry - consistent copy of the sizes of an ODP umem
  * @generation: of the table
  * @shift: log2 of the largest blocks
  * @sizes: sizes of the blocks
@@ -126,8 +126,8 @@ struct ib_odp_geometry {
 
 /**
  * struct ib_odp_tables - the table of an ODP umem
- * @dma: what it is for a device that does DMA
- * @table: what it is for a software device
+ * @dma: the table for a device that does DMA, or NULL
+ * @table: the table for a software device, or NULL
  */
 struct ib_odp_tables {
 	struct ib_odp_dma_table *dma;
@@ -135,9 +135,9 @@ struct ib_odp_tables {
 };
 
 /**
- * struct ib_odp_charge - what ib_umem_odp_charge() has to undo
- * @memcg: the memory cgroup that pays
- * @old: the one that would pay otherwise
+ * struct ib_odp_charge - state for ib_umem_odp_uncharge()
+ * @memcg: the memory cgroup of the umem's owner
+ * @old: the active memory cgroup before
  */
 struct ib_odp_charge {
 	struct mem_cgroup *memcg;
@@ -145,8 +145,8 @@ struct ib_odp_charge {
 };
 
 /*
- * An error pointer. The caller would take a number that is not an errno for the
- * address of an object, so warn, and return -EIO instead.
+ * Return an error pointer. The caller would use a number that is not an errno
+ * as the address of an object, so warn and return -EIO instead.
  */
 static inline void *ib_odp_err_ptr(int err)
 {

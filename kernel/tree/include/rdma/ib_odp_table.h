@@ -12,11 +12,11 @@
 #define IB_ODP_TABLE_LEVELS 14
 
 /**
- * struct ib_odp_block - a block of memory that a table knows
- * @addr: where it starts
+ * struct ib_odp_block - a block in a table
+ * @addr: first address
  * @pfn: its first page frame
  * @shift: log2 of its size
- * @write: it may be written to
+ * @write: it is writable
  */
 struct ib_odp_block {
 	unsigned long addr;
@@ -26,9 +26,9 @@ struct ib_odp_block {
 };
 
 /**
- * struct ib_odp_spare - memory that ib_odp_table_set() and its like can use
+ * struct ib_odp_spare - preallocated memory for ib_odp_table_set()
  * @mem: zeroed memory, or NULL
- * @bytes: its size; what is wanted after -ENOMEM
+ * @bytes: its size; after -ENOMEM the size that is needed
  */
 struct ib_odp_spare {
 	void *mem;
@@ -40,13 +40,13 @@ struct ib_odp_spare {
  * @sizes: sizes that blocks can have, bit mask in bytes
  * @start: first address
  * @end: address after the last one
- * @drop: called for blocks that are taken out, or NULL
+ * @drop: called for blocks that are removed, or NULL
  * @nr_levels: levels in use
  * @shift: log2 of the bytes that an entry of each level stands for
  * @root: entries of the first level
  * @bytes: memory used for entries
  * @mapped: blocks in the table
- * @mapped_by_shift: the same for each size
+ * @mapped_by_shift: blocks of each size
  */
 struct ib_odp_table {
 	u64 sizes;

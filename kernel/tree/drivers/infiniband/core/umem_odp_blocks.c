@@ -2,14 +2,14 @@
 /*
  * Blocks of ODP umems of software devices.
  *
- * A software device translates with the table of the umem itself, and the table
- * can hold blocks of any of the sizes that the umem has: one, unless blocks of
- * different sizes have been asked for. Each block gets the largest size in
- * which its memory is one piece.
+ * A software device translates with the table of the umem itself. The table can
+ * hold blocks of each size in pages.sizes: a single size, unless the umem has
+ * IB_UVERBS_ODP_MIXED. Each block gets the largest size that its memory is one
+ * page or folio of.
  *
- * What is put into the table has been learned from the page tables of the mm
- * without umem_mutex, and is true if the notifier's sequence is still the same
- * under it. See umem_odp_look.c and umem_odp_resize.c.
+ * The page tables of the mm are read without umem_mutex. The result is put into
+ * the table only if, under umem_mutex, the sequence of the notifier has not
+ * changed. See umem_odp_look.c and umem_odp_resize.c.
  */
 #include <linux/export.h>
 #include <linux/hmm.h>
@@ -25,27 +25,27 @@
 
 #include "umem_odp_look.h"
 
-/* Blocks of an access, however it is aligned. */
+/* The most blocks that an access of IB_ODP_MAP_MAX bytes can touch. */
 #define ODP_FEW		(DIV_ROUND_UP(IB_ODP_MAP_MAX, PAGE_SIZE) + 1)
-/* Failed attempts before an access does with the smallest blocks. */
+/* Attempts at larger blocks before an access maps only the smallest ones. */
 #define ODP_PATIENCE	8
 
-/* Something that wants memory in the table. */
+/* The state of one call that fills a range of the table. */
 struct odp_fill {
 	struct ib_umem_odp *umem_odp;
 	struct ib_odp_geometry geo;
 	bool fault;
 	bool write;
-	/* the mm does not rest: no looks for larger blocks */
+	/* invalidations keep interfering: map only the smallest blocks */
 	bool hurry;
 	struct ib_odp_look look;
-	/* where the last fault began and ended */
+	/* the range that was last faulted in */
 	u64 faulted_from;
 	u64 faulted;
 	struct ib_odp_spare spare;
 };
 
-/* Set a look up for [@start, @end) in blocks of 1 << @shift. */
+/* Prepare a walk of [@start, @end) in blocks of 1 << @shift. */
 static struct ib_odp_look *odp_look_for(struct odp_fill *fill, u64 start,
 					u64 end, unsigned int shift)
 {
@@ -81,7 +81,7 @@ static unsigned long odp_batch_blocks(const struct ib_odp_look *look)
 	       (look->start >> look->shift) + 1;
 }
 
-/* What a look found out about the block at @addr. False if it is of no use. */
+/* Convert a pfn of a walk to a block. Returns false if it is not valid. */
 static bool odp_block(unsigned long pfn, u64 addr, unsigned int shift,
 		      struct ib_odp_block *block)
 {
@@ -96,13 +96,13 @@ static bool odp_block(unsigned long pfn, u64 addr, unsigned int shift,
 	return true;
 }
 
-/* Is a block as the access wants it? */
+/* Is the block present and, for a write, writable? */
 static bool odp_wanted(const struct odp_fill *fill, unsigned long pfn)
 {
 	return (pfn & HMM_PFN_VALID) && (!fill->write || (pfn & HMM_PFN_WRITE));
 }
 
-/* Is the table the one that the fill is about, and memory as it was seen? */
+/* Is the result of the last walk still valid for the present table? */
 static bool odp_same(const struct odp_fill *fill)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
@@ -111,7 +111,7 @@ static bool odp_same(const struct odp_fill *fill)
 	       !mmu_interval_read_retry(&umem_odp->notifier, fill->look.seq);
 }
 
-/* Get the memory that the table asks for, with umem_mutex dropped meanwhile. */
+/* Allocate the chunk that the table needs. Drops umem_mutex to allocate. */
 static int odp_get_spare(struct odp_fill *fill)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
@@ -128,7 +128,7 @@ static int odp_get_spare(struct odp_fill *fill)
 	return odp_same(fill) ? 0 : -EAGAIN;
 }
 
-/* Put blocks into the table; umem_mutex is dropped on the way if need be. */
+/* Put blocks into the table. May drop umem_mutex to allocate memory. */
 static int odp_install(struct odp_fill *fill, const struct ib_odp_block *blocks,
 		       unsigned int nr)
 {
@@ -144,7 +144,7 @@ static int odp_install(struct odp_fill *fill, const struct ib_odp_block *blocks,
 	return ret;
 }
 
-/* The same for all blocks of a look. */
+/* The same for all blocks of the last walk. */
 static int odp_install_batch(struct odp_fill *fill)
 {
 	const struct ib_odp_look *look = &fill->look;
@@ -159,7 +159,7 @@ static int odp_install_batch(struct odp_fill *fill)
 	return ret;
 }
 
-/* Take umem_mutex, if what was seen is still true. */
+/* Take umem_mutex. Fails if the result of the last walk is stale. */
 static int odp_lock(struct odp_fill *fill)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
@@ -171,7 +171,7 @@ static int odp_lock(struct odp_fill *fill)
 	return -EAGAIN;
 }
 
-/* What the last look, at the smallest blocks, has found. */
+/* Convert the result of a walk in blocks of the smallest size. */
 static void odp_take_small(const struct odp_fill *fill,
 			   struct ib_odp_block *blocks, unsigned int *nr)
 {
@@ -185,7 +185,7 @@ static void odp_take_small(const struct odp_fill *fill,
 			++*nr;
 }
 
-/* Fault [@start, @end) in, a few blocks of the smallest size. */
+/* Walk [@start, @end) in blocks of the smallest size; fault if asked to. */
 static int odp_look_few(struct odp_fill *fill, u64 start, u64 end)
 {
 	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
@@ -202,7 +202,9 @@ static int odp_look_few(struct odp_fill *fill, u64 start, u64 end)
 	return ret;
 }
 
-/* Map a few blocks of the smallest size, or the larger ones they are part of. */
+/*
+ * Map the blocks of an access, in the largest size possible, and keep the lock.
+ */
 static int odp_map_few_and_lock(struct odp_fill *fill, u64 start, u64 end)
 {
 	struct ib_odp_block blocks[ODP_FEW];
@@ -255,14 +257,14 @@ static int odp_map_batch(struct odp_fill *fill, u64 start, u64 end)
 	return ret;
 }
 
-/* What is missing at @start, and with it as much as one fault may bring. */
+/* Fault in the memory at @start, and more if the accesses are sequential. */
 static int odp_fault_next(struct odp_fill *fill, u64 start, u64 end)
 {
 	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
 	u64 size = BIT_ULL(shift);
 	u64 span = ODP_LOOK_BATCH << shift;
 
-	/* The rest of a window may come with its first page. */
+	/* One fault serves at most one window of ODP_LOOK_BATCH blocks. */
 	end = min(end, ALIGN_DOWN(start, span) + span);
 	if (start != fill->faulted)
 		end = min(end, ALIGN_DOWN(start, size) + size);
@@ -272,8 +274,8 @@ static int odp_fault_next(struct odp_fill *fill, u64 start, u64 end)
 }
 
 /*
- * Map blocks of any size from @start on, as many as are found in one look, and
- * fault in what is missing after them. @next is where to go on.
+ * Map blocks of any size from @start on, as many as one walk finds, and fault
+ * in the first missing block after them. @next: where to continue.
  */
 static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 {
@@ -285,8 +287,8 @@ static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 	int ret;
 
 	/*
-	 * Without faults a look does not stop at what is not there. It holds mmap_lock,
-	 * and no signal ends it, so it gets no more than a window.
+	 * Without faults a walk does not stop at missing memory. It holds
+	 * mmap_lock and ignores signals, so limit it to one window.
 	 */
 	if (!fill->fault)
 		end = min(end, ALIGN_DOWN(start, span) + span);
@@ -297,7 +299,7 @@ static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 		return -EAGAIN;
 	if (ret)
 		return ret;
-	/* A block of many pages, larger than ib_odp_look_mixed() looks for. */
+	/* A block of more pages than ib_odp_look_mixed() joins. */
 	if (fill->fault && !nr && start == fill->faulted_from) {
 		*next = min(end, fill->faulted);
 		return odp_map_batch(fill, start, *next);
@@ -315,8 +317,8 @@ static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 }
 
 /*
- * Fill [@start, @end) with the largest blocks that memory is made of. Without
- * faults, what has no memory is skipped, at little cost for its length.
+ * Map [@start, @end) in the largest blocks possible. Without faults, address
+ * space without page tables is skipped at little cost.
  */
 static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
 {
@@ -340,7 +342,7 @@ static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
 		} else {
 			ret = odp_map_mixed(fill, start, end, &next);
 		}
-		/* Memory that is being invalidated can be faulted in later. */
+		/* A snapshot may leave out memory that is being invalidated. */
 		if (ret == -EBUSY && !fill->fault) {
 			next = ALIGN_DOWN(start, BIT_ULL(shift)) + BIT_ULL(shift);
 			ret = 0;
@@ -365,14 +367,15 @@ static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
  * @va: first address
  * @length: bytes
  * @write: the memory has to be writable
- * @fault: fault memory in; else take what is there
+ * @fault: fault memory in; otherwise map only memory that is present
  *
- * Each block is mapped in the largest of the sizes of the umem that its memory
- * is made of. If it is of none, the umem goes to the next smaller accepted size.
+ * Each block is mapped in the largest of the umem's sizes that it is one page
+ * or folio of. If there is none, the umem changes to the next smaller accepted
+ * size.
  *
- * Return: 0; -EFAULT if there is no memory, or it is out of the umem; -EPERM if
- *	   it may not be written; -ERANGE if it is not made of blocks of an
- *	   accepted size; -EBUSY if it is being invalidated all the time; -EINTR;
+ * Return: 0; -EFAULT if there is no memory, or the range is outside of the
+ *	   umem; -EPERM if the memory is not writable; -ERANGE if it has no
+ *	   accepted block size; -EBUSY if it keeps being invalidated; -EINTR;
  *	   -ENOMEM
  */
 int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
@@ -398,7 +401,7 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 				       GFP_KERNEL);
 	ret = fill.look.pfns ? -EAGAIN : -ENOMEM;
 	charge = ib_umem_odp_charge(umem_odp);
-	/* A table of another size has to be filled from the start. */
+	/* If the block size changes, the new table is filled from the start. */
 	while (ret == -EAGAIN) {
 		ib_umem_odp_get_geometry(umem_odp, &fill.geo);
 		if (!odp_inside(&fill, va, end))
@@ -423,15 +426,15 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 EXPORT_SYMBOL_GPL(ib_umem_odp_fill);
 
 /**
- * ib_umem_odp_mapped - is all of a range in the table?
+ * ib_umem_odp_mapped - check whether a whole range is mapped
  * @umem_odp: the umem, its umem_mutex held
  * @va: first address
  * @length: bytes
  * @write: the device wants to write
  *
- * For software devices that do not want to sleep in a page fault.
+ * For software devices in contexts that must not sleep in a page fault.
  *
- * Return: true if the range is in the table, and may be written if it has to be
+ * Return: true if the range is mapped, and writable if @write is set
  */
 bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			bool write)
@@ -450,7 +453,7 @@ bool ib_umem_odp_mapped(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 EXPORT_SYMBOL_GPL(ib_umem_odp_mapped);
 
 /**
- * ib_umem_odp_page - the page at an address
+ * ib_umem_odp_page - get the page at an address
  * @umem_odp: the umem, its umem_mutex held
  * @va: an address in the range of ib_umem_odp_map_and_lock()
  *
@@ -477,11 +480,11 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_page);
  * @length: bytes, at most IB_ODP_MAP_MAX
  * @write: the device wants to write
  *
- * Faults memory in if it is not in the table. If its memory is not made of
- * blocks of a size of the umem, the umem goes to the next smaller accepted size.
+ * Faults in memory that is not mapped. If the memory has none of the umem's
+ * block sizes, the umem changes to the next smaller accepted size.
  *
- * Return: 0 and umem_mutex is held until the caller is done with the memory; or
- *	   an error, see ib_umem_odp_fill()
+ * Return: 0 with umem_mutex held, which the caller drops when it no longer uses
+ *	   the memory; or an error, see ib_umem_odp_fill()
  */
 int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 			     bool write)

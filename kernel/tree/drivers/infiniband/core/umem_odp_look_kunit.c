@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * KUnit tests of looks at the page tables.
+ * KUnit tests of the walks of umem_odp_look.c.
  *
- * What hmm_range_fault() says about each page is known to be right. So it is
- * asked for pages first, and what a look says about blocks is compared with what
- * follows from that, for memory of many kinds and for all block sizes.
+ * The tests trust hmm_range_fault() about single pages. They take a snapshot of
+ * all pages with it, and compare the blocks of a walk with those that follow
+ * from the pages, for many kinds of memory and all block sizes.
  */
 #include <kunit/test.h>
 #include <linux/file.h>
@@ -85,7 +85,7 @@ static void odp_look_test_exit(struct kunit *test)
 		mmu_interval_notifier_remove(&t->notifier);
 }
 
-/* Memory at TEST_BASE + @offset. */
+/* Map memory at TEST_BASE + @offset. */
 static void map(struct kunit *test, unsigned long offset, unsigned long len,
 		unsigned long prot, int advice)
 {
@@ -108,7 +108,7 @@ static void touch(struct kunit *test, unsigned long offset, unsigned long len)
 				0);
 }
 
-/* What HMM says about the pages, without faults. */
+/* Take a snapshot of all pages with HMM, without faults. */
 static void look_at_pages(struct kunit *test)
 {
 	struct odp_look_test *t = test->priv;
@@ -130,7 +130,7 @@ static void look_at_pages(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ret, 0);
 }
 
-/* A look at all blocks, a batch at a time. */
+/* Walk all blocks, a batch at a time. */
 static int look(struct odp_look_test *t, struct ib_odp_look *look)
 {
 	u64 batch = (u64)ODP_LOOK_BATCH << look->shift;
@@ -150,7 +150,7 @@ static int look(struct odp_look_test *t, struct ib_odp_look *look)
 	return ret;
 }
 
-/* What the pages of a block make of it: its entry, or 0 if it is not one page. */
+/* The expected entry of a block: from its pages, or 0 if it is not one page. */
 static unsigned long block_of(const unsigned long *pages, unsigned long nr)
 {
 	unsigned long pfn = pages[0] & ~HMM_PFN_FLAGS;
@@ -170,7 +170,7 @@ static unsigned long block_of(const unsigned long *pages, unsigned long nr)
 	return pfn | flags;
 }
 
-/* Looks at every block size agree with a look at the pages. */
+/* Compare the walks of every block size with the snapshot of the pages. */
 static void agree(struct kunit *test, const char *what)
 {
 	struct odp_look_test *t = test->priv;
@@ -197,7 +197,9 @@ static void agree(struct kunit *test, const char *what)
 	}
 }
 
-/* Is a block of 1 << @shift at @addr one page, as far as the test reaches? */
+/*
+ * Is a block of 1 << @shift at @addr one page, and inside of the test's memory?
+ */
 static bool is_block(const struct odp_look_test *t, u64 addr, unsigned int shift)
 {
 	u64 start = ALIGN_DOWN(addr, BIT_ULL(shift));
@@ -208,7 +210,9 @@ static bool is_block(const struct odp_look_test *t, u64 addr, unsigned int shift
 			1UL << (shift - PAGE_SHIFT));
 }
 
-/* Blocks of several sizes: each is one page, and there is no larger one. */
+/*
+ * Blocks of several sizes: each is one page, and no larger block is possible.
+ */
 static void agree_mixed(struct kunit *test, u64 sizes, const char *what)
 {
 	struct odp_look_test *t = test->priv;
@@ -248,7 +252,9 @@ static void agree_mixed(struct kunit *test, u64 sizes, const char *what)
 	}
 }
 
-/* Fault in blocks of @shift; the outcome has to fit the pages afterwards. */
+/*
+ * Fault in blocks of @shift, and compare the result with the pages afterwards.
+ */
 static void fault(struct kunit *test, unsigned int shift, bool write, int want,
 		  bool all, const char *what)
 {
@@ -291,7 +297,9 @@ static void test_thp(struct kunit *test)
 	agree(test, "all huge");
 	KUNIT_EXPECT_GT(test, t->seen_valid, 0);
 
-	/* one page goes: the block is lost, its parts are not */
+	/*
+	 * one page is unmapped: its block is lost, the smaller blocks are not
+	 */
 	KUNIT_ASSERT_EQ(test,
 			do_madvise(current->mm, TEST_BASE + PMD_SIZE + SZ_64K,
 				   PAGE_SIZE, MADV_DONTNEED),
@@ -328,7 +336,10 @@ static void test_large_folios(struct kunit *test)
 	for (order = 2; order < HPAGE_PMD_ORDER; order++) {
 		huge_anon_orders_always = BIT(order);
 		map(test, 0, TEST_LEN, PROT_READ | PROT_WRITE, MADV_NORMAL);
-		/* a read of fresh memory gets what a write gets */
+		/*
+		 * a read of untouched memory allocates the page that a write
+		 * would
+		 */
 		fault(test, PAGE_SHIFT + order, order & 1, 0, true,
 		      "large folios");
 		agree(test, "large folios");
@@ -476,7 +487,7 @@ static void test_hugetlb(struct kunit *test)
 #endif
 }
 
-/* Whatever becomes of memory, looks at blocks and at pages agree. */
+/* After random changes of memory, walks and snapshots agree. */
 static void test_random(struct kunit *test)
 {
 	struct rnd_state rnd;

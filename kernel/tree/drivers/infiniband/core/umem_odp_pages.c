@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page sizes of ODP umems: the choice.
+ * Page sizes of ODP umems: the choice at registration.
  *
- * The table of an ODP umem is made of blocks. How large these are is chosen
- * here when the MR is registered; umem_odp_resize.c changes it later. page_shift
- * is that of the largest ones.
+ * The table of an ODP umem consists of blocks. This file chooses their size
+ * when the MR is registered; umem_odp_resize.c changes it later.
+ * umem_odp->page_shift is that of the largest block size.
  */
 #include <linux/export.h>
 #include <linux/hugetlb.h>
@@ -22,7 +22,7 @@
 #include "umem_odp_resize.h"
 
 /**
- * ib_umem_odp_bounds - the blocks that hold all of an ODP umem
+ * ib_umem_odp_bounds - round an ODP umem out to whole blocks
  * @umem_odp: the umem
  * @page_shift: log2 of the size of a block
  * @start: (out) start of the first one
@@ -47,15 +47,15 @@ int ib_umem_odp_bounds(const struct ib_umem_odp *umem_odp,
 }
 
 /**
- * ib_umem_odp_check_range - refuse memory that is not of the calling process
+ * ib_umem_odp_check_range - reject addresses outside of user space
  * @address: first address
  * @length: bytes
  *
- * What lies at the addresses does not matter; that they are ones of user space
- * does, as they are handed to the mm, to the device and back to the user.
+ * Whether memory is mapped there does not matter. The addresses are passed to
+ * the mm and to the device, and reported back to the user.
  *
- * Return: 0; -EINVAL for no length, or one that wraps; -EFAULT for addresses that
- *	   no process can have
+ * Return: 0; -EINVAL if the length is 0 or the range wraps; -EFAULT if the
+ *	   range is not in user space
  */
 int ib_umem_odp_check_range(u64 address, u64 length)
 {
@@ -70,7 +70,7 @@ int ib_umem_odp_check_range(u64 address, u64 length)
 EXPORT_SYMBOL_GPL(ib_umem_odp_check_range);
 
 /**
- * ib_umem_odp_with_room - sizes that the table of the device is large enough for
+ * ib_umem_odp_with_room - drop sizes that the device's table is too small for
  * @umem_odp: the umem
  * @sizes: sizes to choose from
  *
@@ -84,12 +84,12 @@ u64 ib_umem_odp_with_room(const struct ib_umem_odp *umem_odp, u64 sizes)
 }
 
 /**
- * ib_umem_odp_usable_sizes - the sizes in which an ODP umem can be cut at all
+ * ib_umem_odp_usable_sizes - drop sizes that an ODP umem cannot be divided into
  * @umem_odp: the umem
  * @sizes: sizes to choose from
  *
- * Address and iova have to agree below a size, and of the sizes that hold all of
- * the umem in one block only the smallest is of use.
+ * Address and iova must be equal modulo the block size. Of the sizes for which
+ * one block contains the whole umem, only the smallest is used.
  *
  * Return: those of @sizes
  */
@@ -114,14 +114,14 @@ u64 ib_umem_odp_usable_sizes(const struct ib_umem_odp *umem_odp, u64 sizes)
 	return usable;
 }
 
-/* A table of a device that does DMA is for blocks of one size. */
+/* The table of a device that does DMA has blocks of a single size. */
 static bool odp_has_table_for(const struct ib_umem_odp *umem_odp, u64 sizes)
 {
 	return ib_uses_virt_dma(umem_odp->umem.ibdev) ||
 	       umem_odp->is_implicit_odp || is_power_of_2(sizes);
 }
 
-/* As ib_umem_odp_choose_sizes(); with @reserved holes are no obstacle. */
+/* As ib_umem_odp_choose_sizes(); @reserved accepts ranges without memory. */
 static int odp_choose_sizes(const struct ib_umem_odp *umem_odp, u64 accepted,
 			    u32 flags, bool reserved, u64 *sizes)
 {
@@ -145,15 +145,16 @@ static int odp_choose_sizes(const struct ib_umem_odp *umem_odp, u64 accepted,
 }
 
 /**
- * ib_umem_odp_choose_sizes - the block sizes that an ODP umem gets
+ * ib_umem_odp_choose_sizes - choose the block sizes of an ODP umem
  * @umem_odp: the umem
  * @accepted: sizes to choose from
  * @flags: enum ib_uverbs_odp_flags
- * @sizes: (out) as its memory is now: the largest of @accepted that fits all of it,
- *	   or, if blocks may be of different sizes, all that can be if the smallest
- *	   one fits
+ * @sizes: (out) for the memory as it is now: the largest of @accepted that all
+ *         of it can have; with IB_UVERBS_ODP_MIXED all usable ones, if all
+ *         memory can have the smallest
  *
- * Return: 0, -EINVAL, -ERANGE if no size fits, -EOPNOTSUPP if the device cannot
+ * Return: 0, -EINVAL, -ERANGE if no size fits, -EOPNOTSUPP if the device does
+ *	   not support it
  */
 int ib_umem_odp_choose_sizes(const struct ib_umem_odp *umem_odp, u64 accepted,
 			     u32 flags, u64 *sizes)
@@ -162,12 +163,12 @@ int ib_umem_odp_choose_sizes(const struct ib_umem_odp *umem_odp, u64 accepted,
 }
 
 /**
- * ib_umem_odp_accept - what of a request the device can do
+ * ib_umem_odp_accept - restrict a request to what the device supports
  * @umem_odp: the umem
  * @req: what the application accepts
- * @accepted: (out) sizes
+ * @accepted: (out) accepted sizes that the device supports
  *
- * Return: 0, or -EOPNOTSUPP if that is not enough
+ * Return: 0, or -EOPNOTSUPP if there is none, or a flag is not supported
  */
 int ib_umem_odp_accept(const struct ib_umem_odp *umem_odp,
 		       const struct ib_odp_request *req, u64 *accepted)
@@ -210,7 +211,7 @@ int ib_odp_request_from_attr(const struct uverbs_attr_bundle *attrs, u16 id,
 EXPORT_SYMBOL_GPL(ib_odp_request_from_attr);
 
 /**
- * ib_odp_request_from_udata - the page size request of a registration
+ * ib_odp_request_from_udata - read the page size request of a registration
  * @udata: what the driver's reg_user_mr() was called with
  * @req: filled in
  *
@@ -227,8 +228,8 @@ int ib_odp_request_from_udata(struct ib_udata *udata,
 EXPORT_SYMBOL_GPL(ib_odp_request_from_udata);
 
 /*
- * A device with a table of its own gets one that is large enough for the
- * smallest size that is accepted now, and it is not made larger later.
+ * The table of a device has entries for the smallest size accepted now, and
+ * does not grow later.
  */
 static void odp_set_room(struct ib_umem_odp *umem_odp)
 {
@@ -243,16 +244,17 @@ static void odp_set_room(struct ib_umem_odp *umem_odp)
 }
 
 /**
- * ib_umem_odp_choose - choose the page size of an ODP umem that is being made
+ * ib_umem_odp_choose - choose the page size of a new ODP umem
  * @umem_odp: the umem; address, length and mm are set, there is no table yet
  * @iova: where the MR starts for its users
  * @access: enum ib_access_flags
  * @req: what the application accepts, or NULL if it did not say
  *
- * IB_ACCESS_HUGETLB stands for a strict request of the default huge page size,
- * which address space without memory meets, too.
+ * IB_ACCESS_HUGETLB is a strict request for the default huge page size. It also
+ * accepts address space that is not mapped yet.
  *
- * Return: 0, -EINVAL, -EOPNOTSUPP if the device cannot, -ERANGE if no size fits
+ * Return: 0, -EINVAL, -EOPNOTSUPP if the device does not support it, -ERANGE if
+ *	   no size fits
  */
 int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 		       const struct ib_odp_request *req)
@@ -284,7 +286,9 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 		return 0;
 	}
 
-	/* With IB_ACCESS_HUGETLB memory may come after the registration. */
+	/*
+	 * With IB_ACCESS_HUGETLB, memory may be mapped after the registration.
+	 */
 	ret = odp_choose_sizes(umem_odp, pages->accepted, pages->flags, !req,
 			       &pages->sizes);
 	if (ret)
@@ -299,13 +303,13 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
  * @umem_odp: the umem that stands for all of the address space
  * @req: what the application accepts, or NULL if it did not say
  *
- * For drivers that make a umem for each part of the address space that is in
- * use, with ib_umem_odp_alloc_child(): what is chosen here holds for those that
- * will be made, and those made before have an older pages.generation.
+ * For drivers that allocate a umem for each part of the address space that is
+ * in use, with ib_umem_odp_alloc_child(). The choice applies to children
+ * allocated from now on; older ones have an older pages.generation.
  *
- * Return: 0, -EOPNOTSUPP if the device cannot; as there are holes and small
- *	   pages in every address space, -ERANGE for a request that does not
- *	   accept the pages of the system, and -EFAULT for one to populate the MR
+ * Return: 0; -EOPNOTSUPP if the device does not support it; as every address
+ *	   space has holes and small pages, -ERANGE for a request that does not
+ *	   accept base pages, and -EFAULT for one that populates the MR
  */
 int ib_umem_odp_choose_implicit(struct ib_umem_odp *umem_odp,
 				const struct ib_odp_request *req)
@@ -340,10 +344,9 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_choose_implicit);
  * ib_umem_odp_choose_child - choose the page size of a part of an implicit MR
  * @child: the umem; address, length and mm are set, there is no table yet
  * @root: the umem that stands for all of the address space
- * @sizes: sizes that it may have, 0: those of @root
+ * @sizes: sizes to choose from, 0: those of @root
  *
- * The largest size to begin with: whether memory is made of it is seen when
- * there is a fault.
+ * Starts with the largest size. A fault finds out whether the memory has it.
  */
 void ib_umem_odp_choose_child(struct ib_umem_odp *child,
 			      const struct ib_umem_odp *root, u64 sizes)
@@ -363,7 +366,7 @@ void ib_umem_odp_choose_child(struct ib_umem_odp *child,
 }
 
 /**
- * ib_umem_odp_alloc_mixed - a umem for blocks of several sizes
+ * ib_umem_odp_alloc_mixed - allocate a umem for blocks of several sizes
  * @device: the device, which has tables of its own
  * @addr: start of the memory
  * @size: length of the memory
@@ -371,8 +374,8 @@ void ib_umem_odp_choose_child(struct ib_umem_odp *child,
  * @access: enum ib_access_flags
  * @req: what the application accepts, with IB_UVERBS_ODP_MIXED
  *
- * It has no table. The driver makes a child for each of the sizes that it takes
- * of pages.sizes.
+ * The umem has no table. The driver allocates a child for each size that it
+ * uses from pages.sizes.
  *
  * Return: the umem, or an error as from ib_umem_odp_get()
  */
@@ -404,12 +407,12 @@ struct ib_umem_odp *ib_umem_odp_alloc_mixed(struct ib_device *device,
 EXPORT_SYMBOL_GPL(ib_umem_odp_alloc_mixed);
 
 /**
- * ib_umem_odp_alloc_mixed_child - a part of an implicit MR for blocks of several sizes
+ * ib_umem_odp_alloc_mixed_child - allocate a mixed part of an implicit MR
  * @root: the umem that stands for all of the address space
  * @addr: start of the part
  * @size: length of the part
  *
- * As ib_umem_odp_alloc_mixed(), but any process may call it.
+ * As ib_umem_odp_alloc_mixed(), but not only for the calling process.
  *
  * Return: the umem, or -ENOMEM
  */

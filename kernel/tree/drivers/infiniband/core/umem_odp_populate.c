@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory for ODP umems before a device needs it. */
+/* Populate the memory of ODP umems before the device accesses it. */
 #include <linux/export.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -11,14 +11,14 @@
 #include "umem_odp_look.h"
 
 /**
- * ib_umem_odp_fault_in - let all of an ODP umem have memory
+ * ib_umem_odp_fault_in - fault in all memory of an ODP umem
  * @umem_odp: the umem
  *
- * Nothing is mapped for the device. Memory that is not made of blocks of the
- * umem's size is accepted here.
+ * Maps nothing in the device. Accepts memory that does not have the umem's
+ * block size.
  *
- * Return: 0; -EFAULT if there is a hole, or memory that may not be accessed as the
- *	   MR wants it; -EBUSY if it is being invalidated all the time; -EINTR; -ENOMEM
+ * Return: 0; -EFAULT if there is a hole, or memory without the permissions of
+ *	   the MR; -EBUSY if it keeps being invalidated; -EINTR; -ENOMEM
  */
 int ib_umem_odp_fault_in(struct ib_umem_odp *umem_odp)
 {
@@ -56,7 +56,7 @@ int ib_umem_odp_fault_in(struct ib_umem_odp *umem_odp)
 	ib_odp_look_free(&look);
 	kfree(look.pfns);
 	mmput_async(mm);
-	/* EPERM would be about the caller. */
+	/* To user space, EPERM would mean a missing capability. */
 	return ret == -EPERM ? -EFAULT : ret;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_fault_in);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page sizes of ODP umems: the table, and how it gets another size.
+ * Page sizes of ODP umems: the table, and changes of its block size.
  *
- * The size of the blocks of a umem changes when the application asks for it, when
- * memory turns out not to be made of blocks of the present size any more, and when
- * it has become so again.
+ * The block size of a umem changes when the application asks for it, when a
+ * fault finds memory that does not have the present size, and when memory can
+ * have a larger size again.
  *
- * Locking: the sizes, the table, and with them ib_umem_start() and
- * ib_umem_end(), change under umem_mutex, and pages.generation with them. No lock
- * is held while memory is faulted in, which may wait for user space: a fault
- * takes the geometry of the umem, looks at the page tables of the mm, and then,
- * under umem_mutex, uses what it found only if both the generation and the
- * notifier's sequence are the same. resize_mutex serializes changes; no fault is
- * served under it.
+ * Locking: the sizes, the table, ib_umem_start() and ib_umem_end() change under
+ * umem_mutex, and pages.generation with them. No lock is held while memory is
+ * faulted in, which may wait for user space. A fault copies the geometry of the
+ * umem and walks the page tables of the mm. It then takes umem_mutex and uses
+ * the result only if neither the generation nor the sequence of the notifier
+ * has changed. resize_mutex serializes changes of the size; no fault is served
+ * under it.
  *
- * The interval of the notifier does not change: it holds the largest blocks that
- * the umem can ever have.
+ * The interval of the notifier does not change: it is rounded out to the
+ * largest block size that the umem can ever have.
  */
 #include <linux/export.h>
 #include <linux/init.h>
@@ -37,22 +37,23 @@
 #include "umem_odp_look.h"
 #include "umem_odp_resize.h"
 
-/* How often a umem looks whether it can have larger blocks. */
+/* Minimum time between two attempts to return to larger blocks. */
 #define ODP_GROW_DELAY	HZ
-/* Blocks that ib_odp_look_again() looks at in one go when a umem is to grow. */
+/* Blocks in one call of ib_odp_look_again() when a umem might grow. */
 #define ODP_GROW_BATCH	64
-/* Looks that may wait for the mmap_lock of their processes at a time. */
+/* Work items that may wait for the mmap_lock of a process at a time. */
 #define ODP_GROW_ACTIVE	8
 
 static struct workqueue_struct *odp_grow_wq;
 
 /**
- * ib_umem_odp_charge - let the owner of an ODP umem pay for what is allocated
+ * ib_umem_odp_charge - charge allocations to the owner of an ODP umem
  * @umem_odp: the umem
  *
- * Faults of a device are served by kernel threads.
+ * Page faults of a device are served by kernel threads, which would charge the
+ * root cgroup.
  *
- * Return: to be given to ib_umem_odp_uncharge()
+ * Return: the argument of ib_umem_odp_uncharge()
  */
 struct ib_odp_charge ib_umem_odp_charge(const struct ib_umem_odp *umem_odp)
 {
@@ -65,8 +66,8 @@ struct ib_odp_charge ib_umem_odp_charge(const struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_charge);
 
 /**
- * ib_umem_odp_uncharge - end what ib_umem_odp_charge() began
- * @charge: what that returned
+ * ib_umem_odp_uncharge - undo ib_umem_odp_charge()
+ * @charge: its return value
  */
 void ib_umem_odp_uncharge(struct ib_odp_charge charge)
 {
@@ -75,7 +76,9 @@ void ib_umem_odp_uncharge(struct ib_odp_charge charge)
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_uncharge);
 
-/* The mm is about to take this memory away, and the device may have written. */
+/*
+ * The device may have written to these pages, which are about to be unmapped.
+ */
 static void odp_dirty_blocks(const struct ib_odp_block *block, unsigned long nr)
 {
 	if (block->write)
@@ -84,8 +87,8 @@ static void odp_dirty_blocks(const struct ib_odp_block *block, unsigned long nr)
 }
 
 /*
- * The table for blocks of @sizes. A umem that may only be read from never has
- * anything to mark dirty, even if the CPU writes to the pages.
+ * Allocate a table for blocks of @sizes. A read-only umem marks no pages dirty:
+ * those that the CPU writes to are dirty in its page tables.
  */
 static int odp_alloc_table(const struct ib_umem_odp *umem_odp, u64 sizes,
 			   struct ib_odp_tables *tables)
@@ -122,7 +125,7 @@ static void odp_free_table(const struct ib_umem_odp *umem_odp,
 }
 
 /**
- * ib_umem_odp_get_geometry - take a consistent look at the sizes of an ODP umem
+ * ib_umem_odp_get_geometry - take a consistent snapshot of an ODP umem's sizes
  * @umem_odp: the umem
  * @geo: filled in
  */
@@ -154,7 +157,7 @@ static u64 odp_possible_sizes(const struct ib_umem_odp *umem_odp)
 	       umem_odp->pages.sizes;
 }
 
-/* The largest size that is accepted and can be. */
+/* Set pages->top, the largest accepted size that the umem can have. */
 static void odp_set_top(struct ib_umem_odp *umem_odp)
 {
 	struct ib_odp_pages *pages = &umem_odp->pages;
@@ -166,9 +169,9 @@ static void odp_set_top(struct ib_umem_odp *umem_odp)
 static void odp_grow_work(struct work_struct *work);
 
 /**
- * ib_umem_odp_init_pages - give an ODP umem a table, and let it listen to the mm
+ * ib_umem_odp_init_pages - allocate the table and register the notifier
  * @umem_odp: the umem, with its sizes chosen
- * @ops: of the notifier
+ * @ops: operations of the notifier
  *
  * Return: 0, -EINVAL for a umem of no length, -EOVERFLOW, -EOPNOTSUPP, -ENOMEM, -EINTR
  */
@@ -199,7 +202,7 @@ int ib_umem_odp_init_pages(struct ib_umem_odp *umem_odp,
 }
 
 /**
- * ib_umem_odp_free_pages - the opposite of ib_umem_odp_init_pages()
+ * ib_umem_odp_free_pages - undo ib_umem_odp_init_pages()
  * @umem_odp: the umem, which the device does not use any more
  */
 void ib_umem_odp_free_pages(struct ib_umem_odp *umem_odp)
@@ -227,8 +230,8 @@ static void odp_swap_tables(struct ib_umem_odp *umem_odp, u64 sizes,
 }
 
 /*
- * Take an empty table for blocks of other sizes. If the device cannot follow,
- * all is as it was, but the table is empty.
+ * Replace the table by @tables, which is empty, for blocks of @sizes. If the
+ * device fails to change, the old sizes stay, with an empty table.
  */
 static int odp_change_table(struct ib_umem_odp *umem_odp, u64 sizes,
 			    struct ib_odp_tables *tables)
@@ -262,9 +265,9 @@ static int odp_change_table(struct ib_umem_odp *umem_odp, u64 sizes,
 }
 
 /*
- * Go over to blocks of other sizes with an empty table. The caller holds a
- * reference to the users of the mm. On error nothing has changed, but the table
- * may be empty.
+ * Change to blocks of @sizes, with an empty table. The caller holds a reference
+ * to the users of the mm. On error the sizes are unchanged, but the table may
+ * be empty.
  */
 static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
 {
@@ -295,12 +298,12 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
  * @umem_odp: the umem
  * @req: what the application accepts now
  *
- * The table is empty afterwards if the shift has changed, and faults fill it
+ * If the block size changes, the table is empty afterwards, and faults fill it
  * again.
  *
- * Return: 0, -EOPNOTSUPP if the device cannot, -ERANGE if no size fits,
- *	   -ENOMEM, -EFAULT if the process is gone, -EINTR, or what the device
- *	   says; unless 0 the umem has the sizes it had
+ * Return: 0; -EOPNOTSUPP if the device does not support it; -ERANGE if no size
+ *	   fits; -ENOMEM; -EFAULT if the process has exited; -EINTR; or an error
+ *	   of the device. On error the sizes are unchanged
  */
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req)
@@ -333,13 +336,15 @@ int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 	}
 	mutex_unlock(&umem_odp->resize_mutex);
 out_mm:
-	/* The caller may be another process: it does not tear this mm down. */
+	/*
+	 * The caller may be another process, which must not tear down this mm.
+	 */
 	mmput_async(mm);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_renegotiate);
 
-/* Sizes below the present ones that are accepted, if it is still @generation. */
+/* Get the accepted sizes below the present ones. -EAGAIN if not @generation. */
 static int odp_smaller_sizes(struct ib_umem_odp *umem_odp, u32 generation,
 			     u64 *smaller)
 {
@@ -356,19 +361,20 @@ static int odp_smaller_sizes(struct ib_umem_odp *umem_odp, u32 generation,
 }
 
 /**
- * ib_umem_odp_step_down - go to a smaller page size that is accepted
+ * ib_umem_odp_step_down - change to a smaller accepted page size
  * @umem_odp: the umem
- * @generation: pages.generation as read before memory was looked at
- * @addr: memory that is not made of the present page size
+ * @generation: pages.generation as read before the walk of the page tables
+ * @addr: memory that does not have the present page size
  *
- * To be called after a look failed with -ERANGE, without umem_mutex. If the
- * generation is still the same the failure was one of the present page size;
- * the page size alone could have changed twice. The size is the one that the
- * memory at @addr has now. With blocks of different sizes the smallest accepted
- * one has failed.
+ * To be called without umem_mutex after a walk returned -ERANGE. If the
+ * generation is unchanged, the walk failed for the present page size; a
+ * comparison of page sizes would miss two changes. The new size is the one that
+ * the memory at @addr has now. For a mixed umem, the smallest accepted size has
+ * failed.
  *
- * Return: 0 if it is worth to try again, also because another fault was here
- *	   first; -ERANGE if no smaller size is accepted, or an error
+ * Return: 0 if the caller should retry, also if another fault has changed the
+ *	   size already; -ERANGE if no smaller size is accepted; or another
+ *	   error
  */
 int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
 			  u64 addr)
@@ -377,7 +383,10 @@ int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
 	u64 sizes;
 	int ret;
 
-	/* Most of the time there is nothing to change, and nothing to wait for. */
+	/*
+	 * Check without resize_mutex first: most callers have nothing to
+	 * change.
+	 */
 	ret = odp_smaller_sizes(umem_odp, generation, &sizes);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
@@ -401,8 +410,8 @@ out_mm:
 EXPORT_SYMBOL_GPL(ib_umem_odp_step_down);
 
 /*
- * Is all memory that there is made of blocks of 1 << @shift? What is not there
- * yet may become so.
+ * Can all present memory have blocks of 1 << @shift? Absent memory is no
+ * obstacle.
  */
 static bool odp_can_grow_to(struct ib_umem_odp *umem_odp, unsigned int shift)
 {
@@ -444,7 +453,7 @@ static bool odp_can_grow_to(struct ib_umem_odp *umem_odp, unsigned int shift)
 	return can;
 }
 
-/* The size that a umem can have now that its memory may be huge again. */
+/* Change to a larger size if all memory of the umem can have it again. */
 static void odp_grow(struct ib_umem_odp *umem_odp)
 {
 	struct ib_odp_pages *pages = &umem_odp->pages;
@@ -460,7 +469,7 @@ static void odp_grow(struct ib_umem_odp *umem_odp)
 		 ~((pages->sizes << 1) - 1);
 	if (!larger)
 		return;
-	/* The cheap question first. */
+	/* Check the last obstacle first, which is cheap. */
 	shift = ib_odp_shift_now(umem_odp->umem.owning_mm, obstacle,
 				 larger | pages->sizes);
 	larger &= (BIT_ULL(shift) << 1) - 1;
@@ -481,7 +490,7 @@ static void odp_grow_work(struct work_struct *work)
 
 	if (!mmget_not_zero(mm))
 		return;
-	/* This is an improvement, which waits neither for the mm nor a resize. */
+	/* Growth is optional: do not block on mmap_lock or resize_mutex. */
 	if (!mmap_read_trylock(mm))
 		goto later;
 	mmap_read_unlock(mm);
@@ -498,10 +507,10 @@ later:
 }
 
 /**
- * ib_umem_odp_init_growth - prepare the growth of ODP umems
+ * ib_umem_odp_init_growth - allocate the workqueue that grows ODP umems
  *
- * A process can keep its mmap_lock for long, so the work that needs it does not
- * share a queue with others.
+ * A process can hold its mmap_lock for a long time, so the work items that take
+ * it have a workqueue of their own.
  *
  * Return: 0, or -ENOMEM
  */
@@ -513,7 +522,7 @@ int __init ib_umem_odp_init_growth(void)
 }
 
 /**
- * ib_umem_odp_exit_growth - the opposite of ib_umem_odp_init_growth()
+ * ib_umem_odp_exit_growth - undo ib_umem_odp_init_growth()
  */
 void ib_umem_odp_exit_growth(void)
 {
@@ -521,13 +530,12 @@ void ib_umem_odp_exit_growth(void)
 }
 
 /**
- * ib_umem_odp_want_growth - a fault was served by less than the largest size
+ * ib_umem_odp_want_growth - schedule a check for larger blocks
  * @umem_odp: the umem, its umem_mutex held
  *
- * Memory that small pages were taken from may be huge again before long: by
- * khugepaged, by MADV_COLLAPSE. That takes what was mapped away, so there is a
- * fault afterwards, and a look after each fault is enough. Not more often than
- * once a second.
+ * To be called after a fault. khugepaged or MADV_COLLAPSE may make huge pages
+ * of the memory again. That invalidates the mapping, so the device faults
+ * afterwards, and it is enough to check after faults, at most once a second.
  */
 void ib_umem_odp_want_growth(struct ib_umem_odp *umem_odp)
 {
@@ -541,12 +549,12 @@ void ib_umem_odp_want_growth(struct ib_umem_odp *umem_odp)
 }
 
 /**
- * ib_umem_odp_invalidate - take entries out of the table for the mm
+ * ib_umem_odp_invalidate - unmap and count entries in an invalidation callback
  * @umem_odp: the umem, its umem_mutex held
  * @virt: first address
  * @bound: address after the last one
  *
- * ib_umem_odp_unmap_dma_pages() for invalidation callbacks, with accounting.
+ * Calls ib_umem_odp_unmap_dma_pages(), and adds to pages.invalidated.
  */
 void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound)
 {
@@ -559,9 +567,9 @@ void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound)
 EXPORT_SYMBOL_GPL(ib_umem_odp_invalidate);
 
 /**
- * ib_umem_odp_absorb - keep the counters of a part of an implicit MR
+ * ib_umem_odp_absorb - add the counters of a child to its implicit MR
  * @root: the umem that stands for all of the address space
- * @child: the umem that is about to go
+ * @child: the umem, which is about to be freed
  */
 void ib_umem_odp_absorb(struct ib_umem_odp *root, struct ib_umem_odp *child)
 {
@@ -577,7 +585,7 @@ void ib_umem_odp_absorb(struct ib_umem_odp *root, struct ib_umem_odp *child)
 EXPORT_SYMBOL_GPL(ib_umem_odp_absorb);
 
 /**
- * ib_umem_odp_count_fault - a fault of the device has been served
+ * ib_umem_odp_count_fault - count a page fault of the device
  * @umem_odp: the umem, its umem_mutex held
  */
 void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp)

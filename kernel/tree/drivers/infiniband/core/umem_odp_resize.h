@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Between the parts of the core that know the page sizes of ODP umems. */
+/* Shared by the core's files about the page sizes of ODP umems. */
 #ifndef UMEM_ODP_RESIZE_H
 #define UMEM_ODP_RESIZE_H
 

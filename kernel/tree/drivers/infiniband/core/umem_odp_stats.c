@@ -14,10 +14,10 @@
 #include "umem_odp_dma.h"
 
 /**
- * ib_umem_odp_blocks_mapped - how many blocks an ODP umem has mapped
+ * ib_umem_odp_blocks_mapped - count the mapped blocks of an ODP umem
  * @umem_odp: the umem, its umem_mutex held
  *
- * Return: blocks of any size
+ * Return: the number of blocks of all sizes
  */
 u64 ib_umem_odp_blocks_mapped(const struct ib_umem_odp *umem_odp)
 {
@@ -34,7 +34,7 @@ static u64 odp_table_bytes(struct ib_umem_odp *umem_odp)
 	return umem_odp->dma ? umem_odp->dma->bytes : 0;
 }
 
-/* The largest block in use, or the one that would be tried first. */
+/* The shift of the largest mapped block, or of the size tried first. */
 static unsigned int odp_state_shift(const struct ib_umem_odp *umem_odp)
 {
 	u64 sizes = umem_odp->pages.sizes;
@@ -48,7 +48,7 @@ static unsigned int odp_state_shift(const struct ib_umem_odp *umem_odp)
 	return shift;
 }
 
-/* The state of an implicit MR is the sum of those of its parts. */
+/* Add the state of a child to that of its implicit MR. */
 static void odp_add_state(struct ib_umem_odp *child, void *arg)
 {
 	struct ib_uverbs_odp_state *sum = arg;
@@ -88,7 +88,7 @@ static void odp_for_each_child(struct ib_umem_odp *umem_odp, odp_child_fn fn,
 }
 
 /**
- * ib_umem_odp_get_state - what an ODP umem is made of now
+ * ib_umem_odp_get_state - get the page sizes and counters of an ODP umem
  * @umem_odp: the umem
  * @state: filled in
  */
@@ -115,7 +115,7 @@ void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_state);
 
 /**
- * ib_umem_odp_get_blocks - how many blocks of which size an ODP umem has
+ * ib_umem_odp_get_blocks - count the mapped blocks of each size
  * @umem_odp: the umem
  * @blocks: filled in; the index is the log2 of the size
  */
@@ -135,10 +135,10 @@ void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_blocks);
 
 /**
- * ib_umem_odp_get_pages - what an ODP umem is translated with
+ * ib_umem_odp_get_pages - get the page shift and table size of an ODP umem
  * @umem_odp: the umem
- * @pages: filled in, as for an MR with a range; a driver with tables in the device
- *	   replaces @entries and @device_bytes by its own
+ * @pages: filled in; a driver whose device has tables replaces @entries and
+ *         @device_bytes by its own values
  */
 void ib_umem_odp_get_pages(struct ib_umem_odp *umem_odp,
 			   struct ib_uverbs_mr_pages *pages)
@@ -157,7 +157,7 @@ void ib_umem_odp_get_pages(struct ib_umem_odp *umem_odp,
 EXPORT_SYMBOL_GPL(ib_umem_odp_get_pages);
 
 /**
- * ib_umem_odp_base_pages - base pages that cover the memory of an ODP umem
+ * ib_umem_odp_base_pages - count the base pages that cover an ODP umem
  * @umem_odp: the umem
  *
  * Return: their number
@@ -172,7 +172,7 @@ u64 ib_umem_odp_base_pages(const struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_base_pages);
 
 /**
- * ib_umem_odp_put_res - report by RDMA netlink what an ODP umem is made of
+ * ib_umem_odp_put_res - put the page sizes of an ODP umem into a message
  * @msg: the message, within a nest of driver attributes
  * @umem_odp: the umem
  *
@@ -199,7 +199,7 @@ int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_put_res);
 
 /**
- * ib_umem_odp_fill_res - report by RDMA netlink what an ODP umem is made of
+ * ib_umem_odp_fill_res - report the page sizes of an ODP umem by RDMA netlink
  * @msg: the message
  * @umem_odp: the umem
  *
@@ -240,7 +240,7 @@ static int odp_put_stat(struct sk_buff *msg,
 }
 
 /**
- * ib_umem_odp_put_stat - report by RDMA netlink what no driver counts
+ * ib_umem_odp_put_stat - put the core's counters of an ODP umem into a message
  * @msg: the message, within a nest of counters
  * @umem_odp: the umem
  *
@@ -258,7 +258,7 @@ int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_put_stat);
 
 /**
- * ib_umem_odp_fill_stat - report by RDMA netlink the counters of an ODP umem
+ * ib_umem_odp_fill_stat - report the counters of an ODP umem by RDMA netlink
  * @msg: the message
  * @umem_odp: the umem
  *

@@ -2,18 +2,19 @@
 /*
  * Sparse tables of blocks of several sizes.
  *
- * A tree whose leaves are blocks. The smallest size makes the last level; each
- * level above it stands for a larger size of the table, or for up to
- * ODP_CHUNK_ENTRIES entries of the level below where there is no such size. So
- * a chunk of entries is a page at most, and memory is used for addresses that
- * have blocks. A block that is larger than an entry, but smaller than one of
- * the level above, is in each of the entries that it covers.
+ * A tree whose leaves are blocks. An entry of the last level covers the
+ * smallest size; an entry of a level above covers a larger size of the table
+ * or, where there is none in reach, up to ODP_CHUNK_ENTRIES entries of the
+ * level below. So a chunk of entries is at most a page, and only address ranges
+ * with blocks use memory. A block that is larger than an entry, but smaller
+ * than one of the level above, is stored in each entry that it covers.
  *
- * Compare the XArray, which would use 8 entries in each node of 64 for a block
- * of 2 MiB, and does not report how much memory it has.
+ * An XArray would store a block of 2 MiB in 8 of the 64 entries of a node, and
+ * cannot report how much memory it uses.
  *
- * No locking here: in an ODP umem this is umem_mutex. As that is taken in
- * reclaim, ib_odp_table_set() does not allocate but asks its caller to.
+ * The caller locks: the table of an ODP umem is protected by umem_mutex. As
+ * that is taken in reclaim, ib_odp_table_set() does not allocate but asks its
+ * caller to.
  */
 #include <linux/align.h>
 #include <linux/bitops.h>
@@ -55,7 +56,7 @@ static void odp_leaf_block(unsigned long leaf, unsigned long addr,
 	block->write = leaf & ODP_WRITE;
 }
 
-/* Entries that follow each other, of one level. */
+/* Consecutive entries of one level. */
 struct odp_chunk {
 	unsigned long *entries;
 	unsigned int level;
@@ -108,7 +109,7 @@ static size_t odp_root_entries(const struct ib_odp_table *table)
 	       (table->start >> table->shift[0]) + 1;
 }
 
-/* The address after the last one of a chunk, as far as the table reaches. */
+/* The end address of a chunk, or of the table if that is lower. */
 static unsigned long odp_chunk_end(const struct ib_odp_table *table,
 				   const struct odp_chunk *chunk)
 {
@@ -122,7 +123,9 @@ static unsigned long odp_chunk_end(const struct ib_odp_table *table,
 	return min(table->end - 1, (last << shift) + BIT(shift) - 1) + 1;
 }
 
-/* The level above one of 1 << @shift: the largest size in reach, if any. */
+/*
+ * The shift of the level above @shift: the largest size within a chunk, if any.
+ */
 static unsigned int odp_next_shift(u64 sizes, unsigned int shift)
 {
 	u64 reach = (sizes >> shift) & GENMASK_ULL(ODP_CHUNK_SHIFT, 1);
@@ -131,7 +134,7 @@ static unsigned int odp_next_shift(u64 sizes, unsigned int shift)
 				ODP_CHUNK_SHIFT);
 }
 
-/* Lay the levels out from the smallest upwards. */
+/* Compute the shift of each level, from the smallest size upwards. */
 static int odp_set_levels(struct ib_odp_table *table)
 {
 	unsigned int largest = (unsigned int)fls64(table->sizes) - 1;
@@ -164,8 +167,8 @@ static int odp_set_levels(struct ib_odp_table *table)
  * @start: first address, aligned to the largest size
  * @end: address after the last one, aligned too
  * @sizes: sizes that blocks can have, bit mask in bytes
- * @drop: called for blocks that are taken out, or NULL: @nr that follow each
- *	  other, in memory too, of which @block is the first
+ * @drop: called for blocks that are removed, or NULL: @nr blocks from @block
+ *        on, contiguous in addresses and in physical memory
  *
  * Return: the table, or ERR_PTR() of -EINVAL or -ENOMEM
  */
@@ -201,8 +204,9 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 }
 
 /*
- * Take out the block at @addr, and those after it up to @end that go on where
- * it ends, in memory too. All are in @chunk. Returns the address after them.
+ * Remove the block at @addr, and the blocks up to @end that follow it in
+ * addresses and in physical memory. All are in @chunk. Returns the address
+ * after them.
  */
 static unsigned long odp_drop(struct ib_odp_table *table,
 			      const struct odp_chunk *chunk, unsigned long addr,
@@ -234,7 +238,7 @@ static unsigned long odp_drop(struct ib_odp_table *table,
 	return addr;
 }
 
-/* Take out what is in [@start, @end), which is all in @chunk. */
+/* Remove the blocks in [@start, @end), a range that is inside of @chunk. */
 static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
 		      unsigned long start, unsigned long end)
 {
@@ -246,7 +250,7 @@ static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
 		struct odp_chunk child;
 		size_t bytes;
 
-		/* The last entry may end with the address space. */
+		/* The end of the last entry of the address space wraps to 0. */
 		next = ALIGN_DOWN(start, size) + size;
 		if (next > end || next < start)
 			next = end;
@@ -269,12 +273,12 @@ static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
 }
 
 /**
- * ib_odp_table_clear - take blocks out of a table
+ * ib_odp_table_clear - remove the blocks of a range
  * @table: the table
  * @start: first address
  * @end: address after the last one
  *
- * All blocks that have a byte in the range go.
+ * Removes each block that overlaps the range.
  */
 void ib_odp_table_clear(struct ib_odp_table *table, unsigned long start,
 			unsigned long end)
@@ -288,7 +292,7 @@ void ib_odp_table_clear(struct ib_odp_table *table, unsigned long start,
 }
 
 /**
- * ib_odp_table_destroy - take all blocks out of a table and free it
+ * ib_odp_table_destroy - remove all blocks of a table and free it
  * @table: the table, or NULL
  */
 void ib_odp_table_destroy(struct ib_odp_table *table)
@@ -302,10 +306,10 @@ void ib_odp_table_destroy(struct ib_odp_table *table)
 }
 
 /**
- * ib_odp_table_get - look an address up
+ * ib_odp_table_get - look up the block at an address
  * @table: the table
  * @addr: any address
- * @block: filled in with the block that it is in
+ * @block: filled in with the block that contains it
  *
  * Return: whether there is one
  */
@@ -330,8 +334,8 @@ bool ib_odp_table_get(const struct ib_odp_table *table, unsigned long addr,
 }
 
 /*
- * Find the chunk with the entries for blocks of 1 << @shift at @addr, and make
- * it if need be.
+ * Find the chunk with the entries for blocks of 1 << @shift at @addr, and
+ * create it if it is missing.
  */
 static int odp_reach(struct ib_odp_table *table, unsigned long addr,
 		     unsigned int shift, struct ib_odp_spare *spare,
@@ -360,8 +364,8 @@ static int odp_reach(struct ib_odp_table *table, unsigned long addr,
 }
 
 /*
- * Put blocks of 1 << @shift into @chunk, which has the entries for them:
- * those of @pfns that are valid, the first one at @addr.
+ * Store the valid ones of @pfns in @chunk, as blocks of 1 << @shift from @addr
+ * on.
  */
 static void odp_put(struct ib_odp_table *table, const struct odp_chunk *chunk,
 		    unsigned long addr, unsigned int shift,
@@ -392,18 +396,18 @@ static void odp_put(struct ib_odp_table *table, const struct odp_chunk *chunk,
 }
 
 /**
- * ib_odp_table_set_pfns - put what HMM knows about a range into a table
+ * ib_odp_table_set_pfns - store the blocks of a range that HMM has walked
  * @table: the table
  * @addr: the first address, aligned to the blocks
  * @shift: log2 of the size of the blocks, one of the table's
- * @pfns: what HMM said about each block
+ * @pfns: the entry of HMM for each block
  * @nr: number of blocks, all inside of the table
  * @spare: memory for a chunk
  *
- * Blocks that are HMM_PFN_VALID replace the entries that are there. If a chunk
- * is missing for which @spare is of the wrong size, that size is put there, and
- * the caller has to replace the memory and to try again. Memory that was used is
- * no longer in @spare.
+ * Blocks that are HMM_PFN_VALID replace present entries. If a chunk has to be
+ * created and the memory in @spare has the wrong size, @spare->bytes is set to
+ * the right one; the caller has to replace the memory and retry. Memory that
+ * was used is removed from @spare.
  *
  * Return: 0, or -ENOMEM
  */
@@ -432,7 +436,7 @@ int ib_odp_table_set_pfns(struct ib_odp_table *table, unsigned long addr,
 }
 
 /**
- * ib_odp_table_set - put a block into a table
+ * ib_odp_table_set - store a block
  * @table: the table
  * @block: the block: of one of the sizes of the table, aligned, and inside
  * @spare: memory for a chunk

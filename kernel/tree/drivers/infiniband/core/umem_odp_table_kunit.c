@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * KUnit tests of the sparse tables of ODP umems: random changes, each made to a
- * table and to a flat array, which have to agree.
+ * KUnit tests of the sparse tables of ODP umems: each random change is made to
+ * a table and to a flat array, and both must agree.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
@@ -19,10 +19,10 @@
 struct table_case {
 	const char *name;
 	u64 sizes;
-	/* where the table starts, and how long it is */
+	/* start and length of the table */
 	unsigned long start;
 	unsigned long length;
-	/* where in it the changes are */
+	/* offset of the pages that are changed */
 	unsigned long offset;
 };
 
@@ -78,7 +78,7 @@ static void model_clear(struct model_page *model, unsigned long base,
 			i++;
 			continue;
 		}
-		/* a block goes as a whole */
+		/* a block is dropped as a whole */
 		pages = BIT(model[i].shift) / PAGE_SIZE;
 		first = (ALIGN_DOWN(base + i * PAGE_SIZE,
 				    BIT(model[i].shift)) - base) / PAGE_SIZE;
@@ -149,7 +149,7 @@ static u64 compare(struct kunit *test, const struct ib_odp_table *table,
 	return blocks;
 }
 
-/* Some blocks as HMM reports them, many of which follow each other. */
+/* Set some blocks as HMM reports them, many of them contiguous. */
 static void set_range(struct kunit *test, struct ib_odp_table *table,
 		      struct model_page *model, unsigned long base,
 		      struct ib_odp_block b, struct rnd_state *rnd)
@@ -243,7 +243,7 @@ static void odp_table_random(struct kunit *test)
 		while (nr--)
 			sizes &= sizes - 1;
 		shift = __ffs64(sizes);
-		/* the largest blocks do not fit the model */
+		/* the largest blocks do not fit into the model */
 		if (BIT(shift) > SZ_16M)
 			continue;
 		b = (struct ib_odp_block){

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Page sizes of MRs in the user interface: more attributes of REG_MR and
- * QUERY_MR, a method to change a live ODP MR, and a method to ask what the device
- * and memory can have.
+ * QUERY_MR, a method that changes the page sizes of a live ODP MR, and a method
+ * that reports the page sizes that a device supports and that memory can have.
  */
 #include <linux/overflow.h>
 
@@ -16,7 +16,7 @@
 #include "uverbs.h"
 #include "uverbs_mr_odp.h"
 
-/* The umem of an MR, or why there is none. */
+/* Get the ODP umem of an MR, or an error pointer if it has none. */
 static struct ib_umem_odp *mr_to_umem_odp(struct ib_mr *mr)
 {
 	struct ib_umem_odp *umem_odp;
@@ -27,7 +27,9 @@ static struct ib_umem_odp *mr_to_umem_odp(struct ib_mr *mr)
 	return umem_odp ?: ERR_PTR(-EINVAL);
 }
 
-/* The state of an MR if the attribute @id is there to take it, else -ENOENT. */
+/*
+ * Get the state of an MR. -ENOENT if the caller did not pass the attribute @id.
+ */
 static int get_state(struct uverbs_attr_bundle *attrs, u16 id,
 		     struct ib_mr *mr, struct ib_uverbs_odp_state *state)
 {
@@ -188,8 +190,8 @@ static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
 }
 
 /*
- * What the memory of a range can have, without an MR. A process can find out as
- * much from its smaps, but only by a walk of all its memory.
+ * Report the largest page size that the memory of a range can have, without an
+ * MR. A process could read the same from its smaps, which walk all its memory.
  */
 static int copy_range_shift(struct uverbs_attr_bundle *attrs, u64 sizes)
 {
@@ -217,7 +219,10 @@ static int copy_range_shift(struct uverbs_attr_bundle *attrs, u64 sizes)
 	ret = ib_odp_best_shift(current->mm, start, end, sizes, false);
 	if (ret < 0)
 		return ret;
-	/* Base pages are for holes as well, but not for addresses of the kernel. */
+	/*
+	 * Base pages are possible for holes, but not for addresses of the
+	 * kernel.
+	 */
 	if (ret == PAGE_SHIFT && ib_umem_odp_check_range(range.addr, range.length))
 		return -EFAULT;
 	page_shift = (u32)ret;

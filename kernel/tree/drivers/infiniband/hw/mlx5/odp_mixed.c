@@ -2,18 +2,18 @@
 /*
  * ODP MRs with blocks of several sizes.
  *
- * The pages of an mkey are of one size, so there is a child for each size, with
- * translations for all of the MR, and the MR's own mkey is a KSM: each of its
- * entries leads to the child that has the block. A block that is not made of
- * pages of one size is looked for in the next smaller one.
+ * An mkey has a single page size. So the MR has a child mkey for each size,
+ * with a table for the whole MR, and the MR's own mkey is a KSM: each of its
+ * entries points to the child that maps the block. A block that cannot have the
+ * size of one child is mapped by the child of the next smaller size.
  *
- * An entry is as large as the second smallest size; larger blocks have several.
- * The child of the largest size is there from the beginning, and has all blocks
- * that no access has asked for. The others come when they are needed.
+ * An entry covers the second smallest size; larger blocks have several entries.
+ * The child of the largest size is created with the MR, and owns all blocks
+ * that were not accessed yet. The others are created when they are needed.
  *
- * Each child has a umem of its own, which listens to the mm. Only the
- * KSM and who has which block are common; umem_mutex of the MR's umem, which has
- * no table, protects them. No umem_mutex is taken within another one.
+ * Each child has its own umem and interval notifier. Only the KSM and owner[]
+ * are shared; they are protected by umem_mutex of the MR's umem, which has no
+ * table. No umem_mutex nests inside of another one.
  */
 #include <linux/bitops.h>
 #include <linux/hmm.h>
@@ -31,19 +31,19 @@
 #include "odp_pages.h"
 #include "umr.h"
 
-/* The smallest size, that of the PMD, and the largest. */
+/* The smallest size, PMD_SIZE, and the largest. */
 #define MLX5R_MIXED_SIZES 3
 
 struct mlx5r_odp_mixed {
-	/* the largest first; 0 if there are no more */
+	/* the largest first; unused elements are 0 */
 	unsigned int shift[MLX5R_MIXED_SIZES];
 	struct mlx5_ib_mr *child[MLX5R_MIXED_SIZES];
 	unsigned int entry_shift;
-	u64 first; /* address that the first entry is for */
+	u64 first; /* address that the first entry maps */
 	size_t entries;
-	bool stale; /* the device has not got all that is in owner[] */
-	bool snapshot; /* the memory is of interest, not only what is asked for */
-	u8 owner[]; /* of each entry: index of the child */
+	bool stale; /* an update of the KSM failed: rewrite all of it */
+	bool snapshot; /* map present memory at registration */
+	u8 owner[]; /* for each entry the index of its child */
 };
 
 static struct ib_umem_odp *mlx5r_mixed_umem(const struct mlx5_ib_mr *mr)
@@ -69,7 +69,7 @@ void mlx5r_mixed_populate_ksm(struct mlx5_ksm *ksm, size_t idx, size_t n,
 		ksm->key = cpu_to_be32(mixed->child[mixed->owner[idx]]->ibmr.lkey);
 		ksm->va = cpu_to_be64(mlx5r_mixed_to_iova(mr, va));
 	}
-	/* Entries are written four at a time. */
+	/* A UMR writes KSM entries in groups of four: clear the rest. */
 	memset(ksm, 0, n * sizeof(*ksm));
 }
 
@@ -95,7 +95,10 @@ static void mlx5r_mixed_choose(struct mlx5r_odp_mixed *mixed, u64 sizes)
 	mixed->entry_shift = mixed->shift[i > 1 ? i - 2 : 0];
 }
 
-/* Can blocks of these sizes be in one MR? The entries of a KSM have limits, too. */
+/*
+ * Does the device support blocks of these sizes in one MR? A KSM entry has
+ * limits.
+ */
 bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes)
 {
 	struct mlx5r_odp_mixed mixed = {};
@@ -112,8 +115,8 @@ bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes)
 }
 
 /*
- * The first child takes what there is already when an MR is registered. What
- * the others have to take will be asked for.
+ * The first child of an MR with a snapshot maps the memory that is present. The
+ * other children map only what is faulted in.
  */
 static int mlx5r_mixed_enable_child(struct mlx5_ib_mr *mr,
 				    struct mlx5_ib_mr *child)
@@ -171,7 +174,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_new_child(struct mlx5_ib_mr *mr,
 	return child;
 }
 
-/* The caller holds the mkey, or has it alone. */
+/* The caller holds a reference to the mkey, or is its only user. */
 static struct mlx5_ib_mr *mlx5r_mixed_make_child(struct mlx5_ib_mr *mr,
 						 unsigned int i)
 {
@@ -181,7 +184,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_make_child(struct mlx5_ib_mr *mr,
 	child = mlx5r_mixed_new_child(mr, mixed->shift[i]);
 	if (IS_ERR(child))
 		return child;
-	/* A second reference for mixed->child[] */
+	/* The reference of mixed->child[] */
 	refcount_inc(&child->odp_refs);
 	old = cmpxchg(&mixed->child[i], NULL, child);
 	if (!old)
@@ -192,19 +195,19 @@ static struct mlx5_ib_mr *mlx5r_mixed_make_child(struct mlx5_ib_mr *mr,
 }
 
 /*
- * The child for a size, made if it is not there yet. It stays as long as the
- * memory of the MR does, its mkey as long as that of the MR.
+ * Get the child for a size, and create it if it is missing. It is freed with
+ * the MR, and its mkey is destroyed with that of the MR.
  */
 static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
 					    unsigned int i)
 {
 	struct mlx5_ib_mr *child;
 
-	/* with cmpxchg() in mlx5r_mixed_make_child() */
+	/* Pairs with cmpxchg() in mlx5r_mixed_make_child() */
 	child = smp_load_acquire(&mr->odp_mixed->child[i]);
 	if (child)
 		return child;
-	/* A deregistration waits for new children, and none come after it. */
+	/* The reference makes a deregistration wait until the child exists. */
 	if (!refcount_inc_not_zero(&mr->mmkey.usecount))
 		return ERR_PTR(-ENOENT);
 	child = mlx5r_mixed_make_child(mr, i);
@@ -212,7 +215,10 @@ static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
 	return child;
 }
 
-/* Entries of a child's table that hold [@start, @end). Is one of them mapped? */
+/*
+ * Find the entries of a child for [@start, @end). Returns whether one is
+ * mapped.
+ */
 static bool mlx5r_mixed_range(struct ib_umem_odp *umem_odp, u64 start, u64 end,
 			      size_t *idx, size_t *n)
 {
@@ -239,7 +245,7 @@ static bool mlx5r_mixed_has(struct mlx5_ib_mr *child, u64 va)
 	return has;
 }
 
-/* Another child has [@start, @end) now. */
+/* Unmap [@start, @end) from a child that no longer owns it. */
 static int mlx5r_mixed_drop(struct mlx5_ib_mr *child, u64 start, u64 end)
 {
 	struct ib_umem_odp *umem_odp = to_ib_umem_odp(child->umem);
@@ -260,7 +266,7 @@ static int mlx5r_mixed_drop(struct mlx5_ib_mr *child, u64 start, u64 end)
 	return err;
 }
 
-/* Let the device find [@start, @end) with child @i, and with no other one. */
+/* Make child @i the only owner of [@start, @end), and update the KSM. */
 static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 			   unsigned int i)
 {
@@ -275,7 +281,7 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 	size_t idx;
 
 	mutex_lock(&umem_odp->umem_mutex);
-	/* The mkey went while the caller was waiting for the memory. */
+	/* The mkey was destroyed while the caller faulted the memory in. */
 	if (!umem_odp->private) {
 		mutex_unlock(&umem_odp->umem_mutex);
 		return -ENOENT;
@@ -300,8 +306,8 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 }
 
 /*
- * Map what is wanted of one entry, or of the larger block that it is part of.
- * @next is where that ends.
+ * Map the wanted part of one entry, or the larger block that contains it.
+ * @next: the end of that.
  */
 static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 				   u32 flags, bool fault, u64 *next)
@@ -320,10 +326,10 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 		struct mlx5_ib_mr *child = mlx5r_mixed_child(mr, i);
 
 		*next = block > size ? block_start + block : end;
-		/* What is not asked for does not have to be there. */
+		/* A failed prefetch of absent memory is not an error. */
 		if (IS_ERR(child))
 			return fault ? PTR_ERR_OR_ZERO(child) : 0;
-		/* It has all of the block, or it has pages of it. */
+		/* The child maps this block already. */
 		if (!fault && BIT_ULL(mixed->shift[i]) >= size &&
 		    mlx5r_mixed_has(child, va))
 			return 0;
@@ -332,7 +338,9 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 			continue;
 		if (ret)
 			return ret;
-		/* Without faults there may be nothing, or something smaller. */
+		/*
+		 * Without faults, try smaller sizes if this one found nothing.
+		 */
 		if (!fault && !mlx5r_mixed_has(child, va))
 			continue;
 		return mlx5r_mixed_own(mr, max(block_start, mixed->first),
@@ -348,7 +356,7 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
  * @va: first address
  * @bcnt: bytes
  * @flags: flags of the fault
- * @fault: fault memory in; else take what is there
+ * @fault: fault memory in; otherwise map only memory that is present
  *
  * Return: 0 or an error
  */
@@ -390,11 +398,11 @@ static void mlx5r_mixed_for_each(struct ib_umem_odp *umem_odp,
 	struct mlx5_ib_mr *child;
 	unsigned int i;
 
-	/* The caller holds the MR, but not its mkey. */
+	/* The caller holds the MR, but its mkey may be destroyed. */
 	if (!mr)
 		return;
 	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
-		/* with cmpxchg() in mlx5r_mixed_make_child() */
+		/* Pairs with cmpxchg() in mlx5r_mixed_make_child() */
 		child = smp_load_acquire(&mr->odp_mixed->child[i]);
 		if (child)
 			fn(to_ib_umem_odp(child->umem), arg);
@@ -406,10 +414,10 @@ static const struct ib_odp_device_ops mlx5r_mixed_ops = {
 };
 
 /**
- * mlx5r_mixed_entries - entries that lead to the children
+ * mlx5r_mixed_entries - number of KSM entries of an MR
  * @mr: the MR
  *
- * Return: their number, 0 for an MR with blocks of one size
+ * Return: the number, 0 for an MR with blocks of one size
  */
 size_t mlx5r_mixed_entries(const struct mlx5_ib_mr *mr)
 {
@@ -417,11 +425,11 @@ size_t mlx5r_mixed_entries(const struct mlx5_ib_mr *mr)
 }
 
 /**
- * mlx5r_mixed_is_empty - is nothing mapped by an MR with blocks of several sizes
+ * mlx5r_mixed_is_empty - check whether all children have lost their last page
  * @mr: the MR
  *
- * To be called after a child has lost its last page, and under that child's
- * umem_mutex only: a fault that maps something at the same time may be missed.
+ * To be called under umem_mutex of a child that has lost its last page. The
+ * other children are not locked, so a concurrent fault in one may be missed.
  *
  * Return: whether no child has a page mapped
  */
@@ -430,10 +438,13 @@ bool mlx5r_mixed_is_empty(const struct mlx5_ib_mr *mr)
 	const struct mlx5_ib_mr *child;
 	unsigned int i;
 
-	/* Of two children that become empty together one sees the other. */
+	/*
+	 * If two children become empty concurrently, at least one must see
+	 * both.
+	 */
 	smp_mb();
 	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
-		/* with cmpxchg() in mlx5r_mixed_child() */
+		/* Pairs with cmpxchg() in mlx5r_mixed_make_child(). */
 		child = smp_load_acquire(&mr->odp_mixed->child[i]);
 		if (child &&
 		    READ_ONCE(to_ib_umem_odp(child->umem)->pages.blocks_mapped))
@@ -444,7 +455,7 @@ bool mlx5r_mixed_is_empty(const struct mlx5_ib_mr *mr)
 
 /**
  * mlx5r_mixed_dereg - deregister the children of an MR with blocks of several sizes
- * @mr: the MR, which makes no more children and has no mkey
+ * @mr: the MR, whose mkey is destroyed, so that no child is created any more
  */
 void mlx5r_mixed_dereg(struct mlx5_ib_mr *mr)
 {
@@ -459,7 +470,7 @@ void mlx5r_mixed_dereg(struct mlx5_ib_mr *mr)
 
 /**
  * mlx5r_mixed_release - free the children of an MR with blocks of several sizes
- * @mr: the MR, which no page fault looks at any more
+ * @mr: the MR, which no page fault uses any more
  */
 void mlx5r_mixed_release(struct mlx5_ib_mr *mr)
 {
@@ -475,9 +486,9 @@ void mlx5r_mixed_release(struct mlx5_ib_mr *mr)
 }
 
 /*
- * A KSM has to begin with a whole entry, so one of an MR that does not starts
- * before it; the child that the entry leads to has the bounds of the MR. It ends
- * where the MR ends.
+ * A KSM starts with a whole entry, so that of an unaligned MR starts before the
+ * MR. The child mkey, which has the bounds of the MR, rejects an access there.
+ * The KSM ends where the MR ends.
  */
 static int mlx5r_mixed_enable(struct mlx5_ib_mr *mr)
 {
@@ -499,7 +510,7 @@ static int mlx5r_mixed_enable(struct mlx5_ib_mr *mr)
 	return err;
 }
 
-/* Sizes that are accepted but have no child do not count. */
+/* The sizes that have a child; an MR can accept more. */
 static u64 mlx5r_mixed_sizes(const struct mlx5r_odp_mixed *mixed)
 {
 	u64 sizes = 0;
@@ -511,14 +522,14 @@ static u64 mlx5r_mixed_sizes(const struct mlx5r_odp_mixed *mixed)
 }
 
 /**
- * mlx5r_modify_mixed - change the page sizes of an MR with blocks of several
+ * mlx5r_modify_mixed - change the page sizes of a mixed MR
  * @mr: the MR
  * @req: what the application accepts
  *
- * The sizes are those of the children, so they are what they are, and the MR stays
- * one of several sizes. A request that accepts all of them has what it wants.
+ * The sizes of the children are fixed, so the MR stays mixed. Only a request
+ * that accepts all of these sizes can be granted.
  *
- * Return: 0, or -EOPNOTSUPP for a request that does not
+ * Return: 0, or -EOPNOTSUPP for other requests
  */
 int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 {
@@ -553,8 +564,8 @@ static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
 }
 
 /*
- * The umem is the MR's from now on, in case of an error, too. No page fault finds
- * the mkey of the MR yet, but one may find that of a child, and the MR by it.
+ * Takes over the umem, also on error. No page fault finds the mkey of the MR
+ * yet, but one may find the mkey of a child, and through it the MR.
  */
 static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 					     struct ib_umem_odp *umem_odp,
@@ -606,7 +617,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 /**
  * mlx5r_odp_reg_mixed - register an MR with blocks of several sizes
  * @pd: protection domain
- * @umem_odp: the umem without a table, which is the MR's from now on
+ * @umem_odp: a umem without a table; the MR takes it over, also on error
  * @access_flags: enum ib_access_flags
  *
  * Return: the MR, or an error
@@ -633,7 +644,7 @@ struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
 }
 
 /**
- * mlx5r_mixed_wanted - are the parts of an implicit MR to have blocks of several sizes?
+ * mlx5r_mixed_wanted - check whether the parts of an implicit MR are mixed
  * @imr: the implicit MR
  *
  * Return: true if they are
@@ -647,7 +658,7 @@ bool mlx5r_mixed_wanted(struct mlx5_ib_mr *imr)
 }
 
 /**
- * mlx5r_mixed_of_implicit - a part of an implicit MR with blocks of several sizes
+ * mlx5r_mixed_of_implicit - create a mixed part of an implicit MR
  * @imr: the implicit MR
  * @start: start of the part
  * @length: length of the part

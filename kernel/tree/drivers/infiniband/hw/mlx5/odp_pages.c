@@ -2,16 +2,16 @@
 /*
  * Page sizes of ODP MRs.
  *
- * The device translates with the mkey's own table, so when the page size of the
- * umem changes the mkey has to follow. It does so by UMR, with umem_mutex held
- * and without an entry that the device could use: first all entries of the old
- * table go, then those of the new one that the old one did not have, then the
- * mkey gets the new page size. An access meanwhile faults, as it would for any
- * other memory that is not mapped, and is resumed when the fault is served.
+ * The device translates with the table of the mkey, so the mkey has to change
+ * with the page size of the umem. UMRs under umem_mutex zap all entries of the
+ * old table, then the additional entries of the new one, and then set the new
+ * page size, so that the device never finds a valid entry in between. An access
+ * in the meantime faults, as on any unmapped memory, and is resumed when the
+ * fault has been served.
  *
- * An implicit MR has a child for each part of the address space in use, and
- * each child has a page size of its own: the largest of those accepted to begin
- * with, smaller ones as faults show what its memory is made of.
+ * An implicit MR has a child for each part of the address space in use. Each
+ * child has its own page size: it starts with the largest accepted one, and
+ * changes to a smaller one if a fault finds memory that does not have it.
  */
 #include <linux/bits.h>
 #include <linux/minmax.h>
@@ -24,7 +24,7 @@
 #include "odp_pages.h"
 #include "umr.h"
 
-/* Entries of the mkey's table without memory. */
+/* Invalidate all entries of the mkey's table. */
 static int mlx5r_odp_zap(struct mlx5_ib_mr *mr, struct ib_umem_odp *umem_odp)
 {
 	return mlx5r_umr_update_xlt(mr, 0, ib_umem_odp_num_pages(umem_odp), 0,
@@ -49,7 +49,7 @@ static int mlx5r_odp_resize(struct ib_umem_odp *umem_odp)
 
 	lockdep_assert_held(&umem_odp->umem_mutex);
 
-	/* The MR is about to go. */
+	/* The MR is being deregistered. */
 	if (!mr)
 		return -EFAULT;
 	err = mlx5r_odp_zap(mr, umem_odp);
@@ -63,7 +63,7 @@ static const struct ib_odp_device_ops mlx5r_odp_ops = {
 	.resize = mlx5r_odp_resize,
 };
 
-/* A child that stays while it is in use, or NULL. */
+/* Get a reference to the next child. NULL after the last one. */
 static struct mlx5_ib_mr *mlx5r_odp_get_child(struct mlx5_ib_mr *imr,
 					      unsigned long *idx)
 {
@@ -98,8 +98,8 @@ static const struct ib_odp_device_ops mlx5r_odp_implicit_ops = {
 };
 
 /*
- * From now on the device knows the MR and has to follow. To be called under
- * umem_mutex, or before another thread knows the umem.
+ * The mkey is enabled, and changes with the umem from now on. To be called
+ * under umem_mutex, or before another thread can find the umem.
  */
 void mlx5r_odp_enabled(struct mlx5_ib_mr *mr)
 {
@@ -116,12 +116,12 @@ static void mlx5r_odp_retire(struct ib_umem_odp *child, void *arg)
 {
 	struct mlx5_ib_mr *mr = READ_ONCE(child->private);
 
-	/* Its memory may have gone, and the child with it. */
+	/* The child may be retired already because its memory was unmapped. */
 	if (mr)
 		mlx5r_odp_retire_child(mr);
 }
 
-/* log2 of the smallest page that the mkey needs entries for. */
+/* log2 of the smallest page size that the mkey has entries for. */
 unsigned int mlx5r_odp_min_shift(struct ib_umem *umem)
 {
 	return __ffs64(to_ib_umem_odp(umem)->pages.room);
@@ -143,7 +143,7 @@ void mlx5r_odp_init_page_caps(struct mlx5_ib_dev *dev)
 		dev->odp_caps.page_flags |= IB_UVERBS_ODP_MIXED;
 }
 
-/* For an MR that has been served by a fault of the device. */
+/* Count a served page fault of the device. */
 void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr)
 {
 	struct ib_umem_odp *umem_odp;
@@ -169,8 +169,8 @@ static bool mlx5r_odp_wants_all(const struct ib_odp_request *req)
 }
 
 /*
- * What a request wants before the device knows the MR: with all of the memory
- * there, the mkey's table has to be written only once.
+ * Populate the memory before the mkey is enabled, if the request asks for that.
+ * The table of the mkey is then written only once.
  */
 int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
 		      const struct ib_odp_request *req)
@@ -178,7 +178,7 @@ int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
 	return mlx5r_odp_wants_all(req) ? ib_umem_odp_fault_in(umem_odp) : 0;
 }
 
-/* What a request wants when the device knows the MR. */
+/* Map what is still missing of an MR that is to be populated. */
 int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 {
 	struct ib_umem_odp *umem_odp = to_ib_umem_odp(mr->umem);
@@ -193,9 +193,9 @@ int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 }
 
 /*
- * An MR with blocks of several sizes if that is what the request is about, or
- * NULL if blocks of one size will do. The request becomes one for that if the
- * device cannot have these sizes in one MR.
+ * Register a mixed MR if the request is for one. Returns NULL if a single block
+ * size is to be used; clears IB_UVERBS_ODP_MIXED in @req if that is because the
+ * device does not support these sizes in one MR.
  */
 struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 				       u64 iova, int access_flags,
@@ -228,7 +228,7 @@ struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 	return mr;
 }
 
-/* Not those of all MRs, nor those of MRs with IB_ACCESS_HUGETLB. */
+/* Does the MR accept more than base pages, other than by IB_ACCESS_HUGETLB? */
 bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 {
 	return mr->umem && mr->umem->is_odp &&
@@ -253,8 +253,9 @@ int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 		if (err)
 			return err;
 		/*
-		 * With the barrier in implicit_get_child_mr(): a new child is
-		 * seen here, or its maker sees that it is of the past.
+		 * Pairs with the barrier in implicit_get_child_mr(): either
+		 * this loop sees a new child, or its creator sees the new
+		 * generation and retires it.
 		 */
 		smp_mb();
 		mlx5r_odp_for_each_child(umem_odp, mlx5r_odp_retire, NULL);
@@ -263,10 +264,10 @@ int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 
 	err = ib_umem_odp_renegotiate(umem_odp, req);
 	/*
-	 * As at registration: what is there is mapped as the CPU has it mapped,
-	 * also for reads of memory that a fault, which is one for writing in an
-	 * MR that may be written to, could not get. Memory that the request wants
-	 * has to be writable.
+	 * As at registration, map present memory with the permissions of the
+	 * CPU's page tables. So read-only memory can be read through a writable
+	 * MR, in which a fault would ask for write access. Populated memory
+	 * must be writable.
 	 */
 	if (!err)
 		err = mlx5r_odp_prepare(umem_odp, req);
@@ -282,7 +283,7 @@ static void mlx5r_add_entries(struct ib_uverbs_mr_pages *pages, u64 n,
 	pages->device_bytes += n * size;
 }
 
-/* The table of an mkey. */
+/* Add the entries of an mkey. */
 static void mlx5r_add_table(struct ib_umem_odp *umem_odp, void *arg)
 {
 	u64 n;
@@ -293,7 +294,7 @@ static void mlx5r_add_table(struct ib_umem_odp *umem_odp, void *arg)
 	mlx5r_add_entries(arg, n, sizeof(struct mlx5_mtt));
 }
 
-/* Those of an MR with blocks of several sizes, if it is one. */
+/* Add the entries of an MR and, if it is mixed, of its children. */
 static void mlx5r_add_tables(struct ib_umem_odp *umem_odp, void *arg)
 {
 	struct mlx5_ib_mr *mr = READ_ONCE(umem_odp->private);
@@ -307,7 +308,7 @@ static void mlx5r_add_tables(struct ib_umem_odp *umem_odp, void *arg)
 	umem_odp->pages.ops->for_each_child(umem_odp, mlx5r_add_table, arg);
 }
 
-/* Those of a part of an implicit MR. */
+/* Add the entries and base pages of a part of an implicit MR. */
 static void mlx5r_add_part(struct ib_umem_odp *umem_odp, void *arg)
 {
 	struct ib_uverbs_mr_pages *pages = arg;
@@ -335,7 +336,7 @@ static void mlx5r_odp_pages(struct mlx5_ib_mr *mr,
 	mlx5r_odp_for_each_child(umem_odp, mlx5r_add_part, pages);
 }
 
-/* Memory that stays where it is, or a dma-buf, whose page size may change. */
+/* Pinned memory, or a dma-buf, whose page size may change at any time. */
 static int mlx5r_pinned_pages(struct mlx5_ib_mr *mr, size_t entry_size,
 			      struct ib_uverbs_mr_pages *pages)
 {
@@ -356,7 +357,7 @@ static int mlx5r_pinned_pages(struct mlx5_ib_mr *mr, size_t entry_size,
 	return 0;
 }
 
-/* The mkey that a data direct MR leads to has the table. */
+/* A data direct MR points to another mkey, which has the table. */
 static int mlx5r_data_direct_pages(struct mlx5_ib_mr *mr,
 				   struct ib_uverbs_mr_pages *pages)
 {

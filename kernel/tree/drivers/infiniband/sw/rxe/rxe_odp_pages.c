@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page sizes of MRs: for ODP rxe translates with the table of the umem itself, so
- * any power of two will do.
+ * Page sizes of MRs. rxe translates ODP MRs with the table of the umem itself,
+ * so it supports every power of two.
  */
 #include <linux/bits.h>
 #include <linux/err.h>
@@ -38,9 +38,9 @@ static bool rxe_odp_implicit(const struct rxe_mr *mr)
 }
 
 /*
- * An implicit MR is one of all the address space. Its table is sparse, so that
- * this costs next to nothing; without another wish each block of memory has the
- * largest size that it can.
+ * An implicit MR covers the whole address space. Its table is sparse, so that
+ * this costs next to nothing. Without a request, each block gets the largest
+ * possible size.
  */
 struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
 					 int access,
@@ -54,7 +54,7 @@ struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
 			       req ?: &any, &rxe_mn_ops);
 }
 
-/* An implicit MR has base pages where it has blocks. */
+/* Count the base pages in the mapped blocks of an implicit MR. */
 static u64 rxe_odp_mapped_base_pages(struct ib_umem_odp *umem_odp)
 {
 	struct ib_uverbs_odp_blocks blocks;
@@ -67,7 +67,7 @@ static u64 rxe_odp_mapped_base_pages(struct ib_umem_odp *umem_odp)
 	return pages;
 }
 
-/* What is pinned is a list of base pages, whatever they are part of. */
+/* A pinned MR is a list of base pages, also over huge pages. */
 int rxe_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 {
 	struct rxe_mr *mr = to_rmr(ibmr);
@@ -94,8 +94,8 @@ int rxe_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 }
 
 /*
- * Fill the table, or take to it what is there already. Not for all that a
- * process has, unless that was asked for.
+ * Populate the MR, or map only memory that is present. An implicit MR is left
+ * empty unless the request populates it.
  */
 int rxe_odp_populate(struct rxe_mr *mr, u32 flags)
 {
@@ -108,7 +108,7 @@ int rxe_odp_populate(struct rxe_mr *mr, u32 flags)
 	ret = ib_umem_odp_fill(umem_odp, umem_odp->umem.address,
 			       umem_odp->umem.length, umem_odp->umem.writable,
 			       fault);
-	/* EPERM would be about the caller, not about the memory. */
+	/* To user space, EPERM would mean a missing capability. */
 	return ret == -EPERM ? -EFAULT : ret;
 }
 
@@ -121,7 +121,7 @@ int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 	ret = ib_umem_odp_renegotiate(umem_odp, req);
 	if (ret)
 		return ret;
-	/* Of the same table, what is missing comes with faults. */
+	/* If the table was not replaced, faults map what is missing. */
 	if (!(req->flags & IB_UVERBS_ODP_POPULATE) &&
 	    READ_ONCE(umem_odp->pages.generation) == generation)
 		return 0;
