@@ -15,13 +15,13 @@
 
 struct bench {
 	struct rig rig;
-	bool quick;	     /* small lengths: checks that it works, not what it costs */
+	bool quick;	     /* small lengths, only to check that the benchmarks work */
 	bool exact;	     /* work is counted in instructions */
 	bool gigapages;	     /* the machine has a page of 1 GiB to give */
-	uint64_t page_sizes; /* that a request can have on this device; 0: no requests */
+	uint64_t page_sizes; /* supported in requests on this device; 0: no requests */
 };
 
-/* Memory by the size of its pages. */
+/* Kinds of memory, by page size. */
 enum space_kind {
 	SPACE_BASE,
 	SPACE_HUGE, /* transparent huge pages of 2 MiB */
@@ -41,9 +41,9 @@ void space_map(struct space *space, enum space_kind kind, size_t len);
 void space_unmap(struct space *space);
 /* A byte of each page is written. */
 void space_populate(struct space *space);
-/* Ends the program unless all pages are there and of the size wanted. */
+/* Ends the program unless all pages are present and have the expected size. */
 void space_check(const struct space *space);
-/* Gives all pages back. */
+/* Frees all pages. */
 void space_empty(struct space *space);
 
 /* A way to register memory, and the kind of memory. */
@@ -71,7 +71,7 @@ void subject_check_mapped(const struct bench *b, const struct subject *s, struct
 /* Lengths from @first to @last, each four times the one before; returns how many. */
 size_t lengths(size_t *out, size_t first, size_t last);
 
-/* A figure in the making: its subject, and samples. */
+/* A figure being measured: its subject, and samples. */
 struct figure {
 	const char *name;
 	const struct subject *subject;

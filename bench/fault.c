@@ -82,7 +82,7 @@ static void one(const struct bench *b, struct wire *w, const struct subject *s,
 		struct ibv_mr *mr;
 
 		space_map(&space, s->kind, mapped);
-		/* pinned memory is populated by the registration, which is a part of the price */
+		/* registration populates pinned memory, so it is part of the cost */
 		start = work_done();
 		mr = subject_reg(b, s, space.addr, mapped);
 		if (state == POPULATED) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The cost of taking memory away, one page of it or all, under an MR with all translations in
- * place, and without an MR.
+ * The cost of unmapping one page or all memory, with an MR that has all translations, and without
+ * an MR.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -111,7 +111,7 @@ static void one_event(const struct bench *b, const struct subject *s, const stru
 
 static void one_subject(const struct bench *b, const struct subject *s)
 {
-	/* base pages take ten times as long to populate as they do to take away */
+	/* populating base pages takes ten times as long as unmapping them */
 	size_t last = b->quick ? SZ_1M * 16 : s->kind == SPACE_BASE ? SZ_1M * 256 : SZ_1G;
 	size_t all[LENGTHS_MAX], n = lengths(all, s->kind == SPACE_GIGA ? SZ_1G : SZ_1M * 16, last);
 
@@ -121,7 +121,7 @@ static void one_subject(const struct bench *b, const struct subject *s)
 		for (size_t i = 0; i < n; i++)
 			if (subject_fits(b, s, all[i]))
 				one_event(b, s, &events[e], all[i], all[i]);
-		/* hugetlb memory can only be taken away by whole pages */
+		/* hugetlb memory can only be unmapped in whole pages */
 		if (s->kind != SPACE_GIGA && subject_fits(b, s, SZ_1M * 16))
 			one_event(b, s, &events[e], SZ_1M * 16, SZ_4K);
 	}

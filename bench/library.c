@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * The user-space cost of a registration: instructions and system calls between two marks in a child
- * that is single-stepped, so both are exact. And the whole cost, where instructions are counted.
+ * that is single-stepped, so both are exact. Where instructions are counted, also the total cost,
+ * with that of the kernel.
  */
 #include <errno.h>
 #include <signal.h>

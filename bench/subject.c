@@ -32,7 +32,7 @@ bool subject_fits(const struct bench *b, const struct subject *s, size_t len)
 {
 	if (s->series && !(s->mode->page_sizes & b->page_sizes))
 		return false;
-	/* as it is in Linux 7.3, rxe takes the length for an int */
+	/* in an unpatched Linux 7.3, rxe stores the length in an int */
 	if (subject_odp(s) && b->rig.is_rxe && !b->rig.series && len > INT32_MAX)
 		return false;
 	if (s->kind == SPACE_GIGA)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The figures that a run has to have, whatever their values."""
+"""The figures that a run must contain, whatever their values."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Wanted = tuple[Subject, str, str]
 def _all(subject: Subject, names: Names) -> Iterator[Wanted]:
     for name, states in names.items():
         for state in states:
-            # there is only one page of 1 GiB, and no part of it can be taken away
+            # there is only one page of 1 GiB, and a part of it cannot be unmapped
             if subject.memory == "giga" and (name == "many" or state == "page"):
                 continue
             if subject.memory != "huge" and name in ("fault-events", *ADDED):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The targets, and whether they are reached."""
+"""The targets, and a check whether a run meets them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Runs a command in another root file system, with the machine's kernel and devices. What is written
-# there is gone afterwards.
-# usage: chroot.sh ROOT COMMAND...
+# Runs a command in another root file system, with the machine's kernel and devices.
+# Changes to it are discarded afterwards. usage: chroot.sh ROOT COMMAND...
 set -euo pipefail
 
 root=$1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The mlx5 devices: the driver brings them up by itself.
+# The mlx5 devices: the driver creates them without further commands.
 
 mlx5_active() {
 	local device vendor ports state found=''

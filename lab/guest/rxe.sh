@@ -11,7 +11,7 @@ rxe_active() {
 
 rxe_up() {
 	load veth rdma_rxe rdma_ucm
-	# no duplicate address detection: a GID is usable as soon as it is there
+	# no duplicate address detection, so that a GID is usable at once
 	echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 	echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
 	ip -batch - <<-'END'

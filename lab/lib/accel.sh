@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What runs the machine's instructions: KVM where a guest really starts with it, else QEMU itself
-# (TCG). /dev/kvm may be there and yet hang with the first instruction.
+# The accelerator: KVM where a guest starts with it, otherwise TCG. A guest can hang at
+# its first instruction although /dev/kvm exists.
 
 # a kernel is up within two seconds with KVM
 ACCEL_TRIAL_S=20
 ACCEL_DEVICE=/dev/kvm
 
-# accel_trial DIR: starts the kernel without a root file system, and sees whether it comes so far as to
-# miss it
+# accel_trial DIR: boots the kernel without a root file system; it succeeds if the
+# kernel reports that the root is missing
 accel_trial() {
 	local dir=$1 argv=()
 	mkdir -p "$dir"
@@ -27,8 +27,8 @@ accel_trial() {
 	grep -aq 'Unable to mount root fs' "$dir/console"
 }
 
-# accel_kvm: true if KVM works; otherwise ACCEL_WHY says why not. The trial's result counts until the
-# host starts again.
+# accel_kvm: true if KVM works; otherwise ACCEL_WHY says why not. The result of the
+# trial is valid until the host reboots.
 accel_kvm() {
 	local file dir=$CACHE_DIR/kvm
 	if [[ ! -r $ACCEL_DEVICE || ! -w $ACCEL_DEVICE ]]; then

@@ -44,7 +44,8 @@ apt_private() {
 	export APT_CONFIG=$dir/apt.conf
 }
 
-# What of the host's own apt configuration another apt on this machine needs to get through
+# The options of the host's apt configuration (such as proxies) that another apt on this
+# machine needs
 apt_host_settings() {
 	apt-config dump | grep -E '^Acquire::(Check-|Max-ValidTime|Retries|http|https)' || true
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Unmodified programs of Debian 13 in the machine: a root of that release, with this project and what
-# tests/clients has to compile.
+# Unmodified programs of Debian 13 in the machine: a root of that release, with this
+# project and the compiled programs of tests/clients.
 
 CLIENTS_SUITE=trixie
 
@@ -10,13 +10,14 @@ clients_packages() {
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP_DIR/tests/clients/packages" | paste -sd,
 }
 
-# Sets CLIENTS_ROOT to the root without anything of ours
+# Sets CLIENTS_ROOT to the root without this project
 clients_root_require() {
 	deb_root_cached clients 'with RDMA programs' "$CLIENTS_SUITE" "$(clients_packages)"
 	CLIENTS_ROOT=$DEB_CACHED
 }
 
-# clients_make WORK: a copy of the root that shares its files, with ours in it, in WORK/root
+# clients_make WORK: a copy of the root, with hard links to its files and with this
+# project, in WORK/root
 clients_make() {
 	local work=$1
 	mkdir -p "$work/build" "$work/out"

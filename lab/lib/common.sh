@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Messages, the cache, locks, and the one place that cleans up.
+# Messages, the cache, locks, and all cleanup.
 
 CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hugeodp}
 RUN_DIR=''
@@ -17,19 +17,19 @@ die() {
 }
 
 usage_error() {
-	say "$* (lab/lab --help lists what there is)"
+	say "$* (see lab/lab --help)"
 	exit 2
 }
 
-# Everything with a life of its own is a process group led by JOB_PID, the one process HELPER_PID
-# that serves it, or another lab, BESIDE_PID, which cleans up after itself; everything on disk that
-# must not outlive us is in RUN_DIR.
+# Background processes are the process group led by JOB_PID, its helper process
+# HELPER_PID, and another lab, BESIDE_PID, which cleans up after itself. Temporary files
+# are in RUN_DIR.
 cleanup() {
 	local status=$?
 	trap '' INT TERM HUP
 	if [[ -n $JOB_PID ]]; then
 		kill -TERM -- "-$JOB_PID" 2>/dev/null || kill -TERM "$JOB_PID" 2>/dev/null || true
-		# a stopped process would keep the signal for later
+		# a stopped process would not receive the signal
 		kill -CONT -- "-$JOB_PID" 2>/dev/null || kill -CONT "$JOB_PID" 2>/dev/null || true
 		wait "$JOB_PID" 2>/dev/null || true
 	fi
@@ -47,9 +47,10 @@ cleanup() {
 	exit "$status"
 }
 
-# The directories of labs that were killed without a chance to clean up. A lab holds the lock in its
-# own, as its process id means nothing to a lab in another container on the same cache. One without a
-# lock is of a lab of a version that had none.
+# Remove the directories of labs that were killed before they could clean up. Each lab
+# holds a lock in its own directory, because its process id is not valid in another
+# container that shares the cache. A directory without a lock was left by an older
+# version.
 run_dir_collect() {
 	local old fd
 	for old in "$CACHE_DIR"/run/*; do
@@ -65,7 +66,8 @@ run_dir_collect() {
 	done
 }
 
-# Only the caller's own children and files: called once, by the first thing that needs a place.
+# Create RUN_DIR and install the traps. Called once, by the first function that needs a
+# directory.
 run_dir_create() {
 	[[ -z $RUN_DIR ]] || return 0
 	local dir=$CACHE_DIR/run/$$ fd
@@ -108,10 +110,10 @@ unlock() {
 	unset "LOCK_FD[$1]"
 }
 
-# cache_use DIR: note that it is in use; true if it is there
+# cache_use DIR: record the use; true if it exists
 cache_use() { [[ -d $1 ]] && touch -c "$1"; }
 
-# cache_add DIR: $RUN_DIR/new is complete
+# cache_add DIR: add $RUN_DIR/new, which is complete, to the cache
 cache_add() {
 	mkdir -p "$(dirname "$1")"
 	mv -T "$RUN_DIR/new" "$1"
@@ -148,9 +150,10 @@ hash_files() {
 	) | hash_text
 }
 
-# step TEXT COMMAND...: one line when it starts and one when it is over, and how far it is in between;
-# output to a log that is shown if the command fails. COMMAND may be a function; it runs as a process group of its own so
-# that an interrupted lab takes all of it along.
+# step TEXT COMMAND...: print a line at the start and at the end, and the progress in
+# between; the output goes to a log, which is shown if the command fails. COMMAND may be
+# a function; it runs in its own process group, so that an interrupted lab can kill all
+# of it.
 step() {
 	local text=$1 log total seconds=$PROGRESS_S start=$SECONDS status=0
 	shift
@@ -178,15 +181,16 @@ step() {
 	say "$text: done in $((SECONDS - start)) s"
 }
 
-# persist COMMAND...: for what comes from a mirror, which may be out of reach or just being brought up
-# to date: three attempts, and time between them. COMMAND may be a function; it starts afresh each time.
+# persist COMMAND...: run a download up to three times, with pauses, as a mirror may be
+# unreachable or in the middle of an update. COMMAND may be a function; each attempt
+# starts from the beginning.
 PERSIST_S=30
 persist() {
 	local attempt status=0
 	for attempt in 1 2 3; do
 		[[ $attempt == 1 ]] || sleep $((PERSIST_S * (attempt - 1)))
 		status=0
-		# not as a condition, in which bash would go on after errors
+		# not in a condition, where bash ignores set -e
 		(
 			set -e
 			"$@"
@@ -198,8 +202,8 @@ persist() {
 	return "$status"
 }
 
-# sync_file WANT HAVE: make HAVE's content WANT's, touching nothing that is the same already, so
-# that make's time stamps are right for the content of any checkout
+# sync_file WANT HAVE: copy WANT to HAVE, but only if the content differs, so that make
+# does not rebuild unchanged files of another checkout
 sync_file() {
 	local want=$1 have=$2
 	if [[ ! -e $want ]]; then

@@ -9,7 +9,8 @@ debian_names='debian debian-stock'
 
 # Loaded before the machine has its root
 DEBIAN_INITRAMFS_MODULES=(9p 9pnet_virtio overlay)
-# Uncompressed, as every machine loads some of them, and decompression costs under emulation
+# Uncompressed, because every machine loads some of them, and decompression is slow
+# under emulation
 DEBIAN_PLAIN=(drivers/infiniband drivers/net/ethernet/mellanox drivers/net/veth.ko.xz)
 
 DEBIAN_HEADERS_SUITE=trixie
@@ -58,15 +59,16 @@ debian_depmod() {
 	root_exec "$1/modules:modules" -- depmod -b /run/modules/usr "$(<"$1/release")"
 }
 
-# debian_initramfs_modules DIR: prints the files of what the initramfs loads, in that order, as they
-# are called in DIR
+# debian_initramfs_modules DIR: prints the paths in DIR of the modules that the
+# initramfs loads, in that order
 debian_initramfs_modules() {
 	root_exec "$1/modules:modules:ro" -- modprobe -d /run/modules/usr -S "$(<"$1/release")" \
 		--show-depends -a "${DEBIAN_INITRAMFS_MODULES[@]}" |
 		awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
-# debian_initramfs DIR: the root file system that loads modules and mounts the real one
+# debian_initramfs DIR: build the initramfs, which loads modules and mounts the real
+# root
 debian_initramfs() {
 	local dir=$1 tree=$1/tree module n=10
 	mkdir -p "$tree"/{bin,dev,modules,root}
@@ -74,7 +76,7 @@ debian_initramfs() {
 	cp "$ROOT/usr/bin/busybox" "$tree/bin/"
 	ln -s busybox "$tree/bin/sh"
 	while IFS= read -r module; do
-		# copies what is not compressed
+		# copies modules that are not compressed
 		xz -dcf "$dir/${module#/run/}" >"$tree/modules/$n-$(basename "$module" .xz)"
 		n=$((n + 1))
 	done < <(debian_initramfs_modules "$dir")
@@ -113,7 +115,7 @@ debian_stock_require() {
 	lock kernel-debian-stock
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create
-		# the source comes through the same state of apt
+		# the source uses the same apt state
 		lock source
 		step "fetching Debian's kernel ($SOURCE_SUITE)" debian_stock_make "$RUN_DIR/new"
 		unlock source
@@ -131,7 +133,7 @@ debian_headers_require() {
 	HEADERS_ROOT=$DEB_CACHED
 }
 
-# Names of the files that the modules are made of, NUL-separated
+# Names of the source files of the modules, NUL-separated
 debian_modules_files() { tree_files | grep -zE '^(kernel|kernel-headers)/'; }
 
 # debian_modules_make STOCK NEW: the image STOCK with this project's modules
@@ -146,7 +148,7 @@ debian_modules_make() {
 		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build /run/source \
 		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
 		/run/work/out
-	# the same files, but for those of depmod, which replaces its own
+	# hard links, except to the files of depmod, which depmod replaces
 	cp -al "$stock" "$new"
 	mkdir "$new/modules/usr/lib/modules/$release/updates"
 	for module in "${DEBIAN_MODULES[@]}"; do

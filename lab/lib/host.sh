@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What the host must have. lab/host-packages names for each package something to look for, so a
-# host that has the tools from elsewhere needs no apt. A host that cannot work gets one sentence with
-# the reason and a remedy.
+# The requirements on the host. lab/host-packages lists a command or file for each
+# package, so a host that has the tools from another source needs no apt. On a host that
+# cannot run the lab, it prints one sentence with the reason and a remedy.
 
 HOST_RELEASE=/etc/os-release
-# what the largest step, a kernel's tree, takes at most
+# upper limit of the largest step, a kernel's tree
 HOST_SPACE_MIB=4096
 HOST_NAMESPACE=(--user --map-root-user --map-auto)
 
@@ -32,7 +32,7 @@ host_missing() {
 host_install() {
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update
-	# another one of its kind, of the system's own, may be at work
+	# the system's own apt may hold the lock
 	apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 }
 
@@ -62,7 +62,7 @@ host_enter() {
 	HUGEODP_ROOTLESS=1 exec unshare "${HOST_NAMESPACE[@]}" -- "$LAB_DIR/lab" "${LAB_ARGV[@]}"
 }
 
-# What root_exec does, and mmdebstrap
+# The same calls as in root_exec and mmdebstrap
 host_rights_check() {
 	host_enter
 	unshare --mount --propagation private --pid --fork mount -t tmpfs tmpfs /tmp 2>/dev/null ||
@@ -85,7 +85,7 @@ host_packages_check() {
 	[[ ${#missing[@]} != 0 ]] || return 0
 	[[ -z ${HUGEODP_ROOTLESS-} ]] ||
 		die "this host lacks packages: run as root once: apt-get install ${missing[*]}"
-	# apt does not wait for another one of its kind
+	# apt does not wait for another apt
 	lock host
 	mapfile -t missing < <(host_missing)
 	if [[ ${#missing[@]} != 0 ]]; then
@@ -99,7 +99,7 @@ host_packages_check() {
 			"install Debian 13's, or $HOST_CONTAINER"
 }
 
-# Before anything is built or fetched
+# Check the host before anything is built or fetched
 host_require() {
 	host_machine_check
 	host_apt_check

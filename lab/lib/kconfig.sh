@@ -12,7 +12,8 @@ kconfig_fragments() {
 	[[ $1 != debug ]] || echo "$dir/config.debug"
 }
 
-# kconfig_check CONFIG FRAGMENT...: name each option whose value is not the one wanted
+# kconfig_check CONFIG FRAGMENT...: print each option whose value differs from the one
+# requested
 kconfig_check() {
 	local config=$1 line name bad=0
 	local -A want=() have=()

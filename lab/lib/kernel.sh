@@ -31,8 +31,9 @@ kernel_key() {
 }
 
 # ccache sees the same command lines and relative paths for every name, as the output directory
-# lies inside the source tree; what is the same in stock and hugeodp is compiled once. It takes what
-# a file includes from the compiler (depend mode): preprocessing each file twice is a quarter of a build.
+# lies inside the source tree; so a file that is the same in stock and hugeodp is compiled only
+# once. In depend mode ccache gets the list of included files from the compiler, because
+# preprocessing each file twice takes a quarter of the build time.
 kernel_make() {
 	CCACHE_DEPEND=1 make -C "$1" O=obj -j"$(nproc)" CC='ccache gcc' HOSTCC='ccache gcc' "${@:2}"
 }
@@ -58,7 +59,7 @@ kernel_build() {
 	kernel_make "$tree/src" -s KCONFIG_ALLCONFIG="$RUN_DIR/config" allnoconfig
 	kernel_make "$tree/src" -s olddefconfig
 	kconfig_check "$tree/src/obj/.config" "${fragments[@]}" ||
-		die "the kernel's configuration is not the one wanted (named above)"
+		die "the kernel's configuration differs from the requested one (options above)"
 	kernel_make "$tree/src" LOCALVERSION="-$name-${key:0:8}" vmlinux
 
 	mkdir -p "$out"
@@ -66,7 +67,7 @@ kernel_build() {
 	cp "$tree/src/obj/include/config/kernel.release" "$out/release"
 }
 
-# kernel_built_require NAME: for a kernel that is compiled here
+# kernel_built_require NAME: the same for a kernel that is compiled here
 kernel_built_require() {
 	local name=$1 key
 	key=$(kernel_key "$name")

@@ -43,7 +43,7 @@ mail_new_sources() {
 	done
 }
 
-# The source's own program, which is silent if all is well
+# Run kernel-doc of the source, which prints nothing if there is no error
 mail_kernel_doc() {
 	local files out
 	mapfile -t files < <(mail_new_sources)
@@ -53,7 +53,7 @@ mail_kernel_doc() {
 	[[ -z $out ]] || { echo "$out" && return 1; }
 }
 
-# What the series changes, for a processor of 32 bits: it compiles, and no new file has a warning
+# Compile the changed files for i386: without errors, and without warnings in new files
 mail_build_i386() {
 	local tree=$RUN_DIR/i386 option status=0
 	local -x CCACHE_DIR=$CACHE_DIR/ccache
@@ -115,7 +115,7 @@ selftests_run() {
 		exit "${status-0}"' bash "$@"
 }
 
-# Those of the kernel with the series have to pass, and that of the data to fail without it
+# The selftests must pass with the series, and the one of the data must fail without it
 selftests_test() {
 	local tree=$RUN_DIR/selftests status=0 names=() file
 	root_require
@@ -133,7 +133,7 @@ selftests_test() {
 	tally_check series/data-is-wrong-on-stock grep -q '^not ok .* the address$' "$RUN_DIR/out"
 }
 
-# All of it. A series of mail that does not apply ends the test.
+# All checks of the mail. If a series does not apply, the test ends.
 mail_test() {
 	local series mail=$RUN_DIR/mail
 	host_require

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The mlx5 device model beside the machine: a process that QEMU talks to through a socket for each
-# device. It ends when QEMU does; if it ends before, the machine has lost its devices and is of no
-# use.
+# device. It ends with QEMU; if it ends earlier, the machine has lost its devices and is stopped.
 
 # QEMU gives up a device that does not reply within this time. Its own 5 s are not enough where many
 # machines share a few processors.
@@ -44,8 +43,8 @@ mlx5_options() {
 	done
 }
 
-# mlx5_prepare DIR: the place of the sockets. It gets a descriptor, which model and QEMU inherit, as a
-# path to it may be longer than the address of a socket can be.
+# mlx5_prepare DIR: open the directory of the sockets. The model and QEMU inherit the
+# descriptor, because the path may be too long for a socket address.
 mlx5_prepare() {
 	exec {MLX5_FD}<"$1"
 }
@@ -96,7 +95,7 @@ mlx5_watch() {
 		return 0
 	fi
 	HELPER_PID=''
-	# QEMU on its way out closes the socket before it is gone
+	# an exiting QEMU closes the socket before its process ends
 	if [[ $status != 0 ]] || ! timeout 60 tail --pid="$JOB_PID" -f /dev/null; then
 		MLX5_LOST=$status
 		kill -TERM "$JOB_PID" 2>/dev/null || true
@@ -104,7 +103,8 @@ mlx5_watch() {
 	wait "$JOB_PID" || VM_STATUS=$?
 }
 
-# mlx5_finish DIR: the model is over, its log where the caller wants it; false: it was lost
+# mlx5_finish DIR: wait for the model and move its log to DIR; false if the model ended
+# early
 mlx5_finish() {
 	local dir=$1 status=0
 	exec {MLX5_FD}<&-
@@ -118,7 +118,7 @@ mlx5_finish() {
 			say "no log of the mlx5 device model at $MLX5_LOG"
 	fi
 	[[ -n $MLX5_LOST ]] || return 0
-	say "the mlx5 device model ended before the machine (status $MLX5_LOST); its last words and QEMU's:"
+	say "the mlx5 device model ended before the machine (status $MLX5_LOST); the last lines of its log and of QEMU's:"
 	tail -n 20 "$dir/mlx5.log" >&2
 	tail -n 5 "$dir/qemu.log" >&2
 	return 1

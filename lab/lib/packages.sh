@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Debian packages: built in a root of each release, tried in another one that has nothing but them.
+# Debian packages: built in a root of each release, and tested in another root with only
+# these packages.
 
 DEB_SUITES=(bookworm trixie testing)
 
@@ -21,8 +22,8 @@ deb_root() {
 	rm -f -- "$settings"
 }
 
-# deb_build_packages SUITE: what the packages are built with, from debian/control, and lintian; where
-# there are RPMs as well, what these take
+# deb_build_packages SUITE: the build dependencies in debian/control, and lintian; for
+# the release that builds RPMs, also their build dependencies
 deb_build_packages() {
 	{
 		echo build-essential
@@ -44,7 +45,7 @@ deb_root_make() {
 }
 
 # deb_root_cached NAME WHAT SUITE PACKAGES [SUITE...]: sets DEB_CACHED to such a root, made first if
-# needed. NAME is one of its own for each kind of root, WHAT says what it is for.
+# needed. NAME is unique for each kind of root, WHAT describes its purpose.
 deb_root_cached() {
 	local name=$1 what=$2
 	shift 2
@@ -69,7 +70,7 @@ deb_root_require() {
 	DEB_ROOT=$DEB_CACHED
 }
 
-# What packages are made of
+# Names of the source files of the packages
 deb_sources() { tree_files | grep -zvE '^(lab|bench|mlx5-model|\.ci)/'; }
 
 deb_source_copy() {
@@ -84,7 +85,7 @@ deb_compile() {
 	local out=$1 suffix
 	mkdir -p "$out/build"
 	deb_source_copy "$out/source"
-	# testing has no number
+	# testing has no version number
 	suffix=$(sed -nE 's/^VERSION_ID="([0-9]+)"$/+deb\1/p' "$DEB_ROOT/etc/os-release")
 	"$TOP_DIR/packaging/stage" "$out/source" "$out/build/hugeodp" "$suffix"
 	rm -rf -- "$out/source"
@@ -103,8 +104,8 @@ deb_build() {
 	step "building packages for Debian $1" deb_compile "$2"
 }
 
-# deb_install SUITE DEBS ROOT: a minimal system with a compiler and our packages; apt finds out what
-# they need
+# deb_install SUITE DEBS ROOT: a minimal system with a compiler and our packages, whose
+# dependencies apt resolves
 deb_install() {
 	local suite=$1 debs=$2 root=$3
 	(cd "$debs" && dpkg-scanpackages --multiversion . >Packages)
@@ -113,7 +114,7 @@ deb_install() {
 		"deb [trusted=yes] copy:$debs ./"
 }
 
-# deb_series ROOT WORK: the series as packaged is the series of the lab
+# deb_series ROOT WORK: check that the packaged series equals that of the lab
 deb_series() {
 	local root=$1 work=$2
 	source_require
@@ -126,7 +127,7 @@ deb_series() {
 	! ROOT=$root root_exec "$work/linux:linux" -- /usr/src/hugeodp/apply /run/linux
 }
 
-# deb_try SUITE ROOT: in the machine; the results are counted
+# deb_try SUITE ROOT: test in the machine, and count the results
 deb_try() {
 	local suite=$1 root=$2 status=0
 	mkdir -p "$root/mnt/pyverbs"
@@ -162,7 +163,7 @@ deb_dkms() {
 	rm -rf -- "$root"
 }
 
-# deb_lint OUT: nothing to complain of
+# deb_lint OUT: check that lintian reports nothing
 deb_lint() {
 	ROOT=$DEB_ROOT root_exec "$1:debs:ro" -- /bin/bash -c \
 		'lintian --allow-root --fail-on error,warning /run/debs/*.changes'

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The parts of lab/lab test. Each leaves its results with tally.
+# The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit bench self torture)
 PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients series)
-# of which single tests can be run
+# parts whose tests can be run one by one
 PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 hostile)
-# these tests only, or all if there are none
+# run only these tests, or all if there are none
 TEST_NAMES=()
 
 part_shell() {
@@ -84,7 +84,7 @@ part_unit() {
 	unlock unit
 }
 
-# The same tests, built in more ways
+# The same tests in other builds
 part_compilers() {
 	local compiler
 	unit_prepare
@@ -115,8 +115,8 @@ part_prove() {
 	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
 
-# part_tests LABEL: the files of the lab tests with this label, of those named if there are names.
-# Which labels a test has, its CMakeLists.txt says.
+# part_tests LABEL: prints the files of the lab tests with this label, restricted to the
+# tests named, if any. The CMakeLists.txt of a test sets its labels.
 part_tests() {
 	awk -v label="$1" -v only="${TEST_NAMES[*]}" '
 		BEGIN { split(only, names, " "); for (i in names) wanted[names[i]] }
@@ -142,13 +142,13 @@ part_label() {
 
 part_lab() {
 	part_label lab debian rxe : --mem 4608 --gigapages 1
-	# a machine in which tables for all that is registered would not fit
+	# a machine without enough memory for the tables of all registered memory
 	part_label lab-small debian rxe-small : --mem 2048 --hugepages 0
-	# of the part hostile, what takes seconds
+	# the short tests of the part hostile
 	part_label lab-quick debian rxe-quick : --mem 4096
 }
 
-# The mlx5 driver in both page-fault schemes, with delays of the device
+# The mlx5 driver in both page-fault schemes, with delayed events
 part_mlx5-short() {
 	local scheme
 	for scheme in transport memory; do
@@ -157,15 +157,16 @@ part_mlx5-short() {
 	done
 }
 
-# kmemleak reports what two scans in a row find; the report is a complaint like any other.
+# kmemleak reports objects that two consecutive scans find; such a report fails the test
+# like any other of the kernel.
 KMEMLEAK='for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys/kernel/debug/kmemleak'
 
-# Slow, so only when asked for: the same under the kernel's own checkers
+# The same on the debug kernel. Slow, so only on request.
 part_debug() {
 	part_label debug debug rxe "$KMEMLEAK" --mem 4608 --gigapages 1
 }
 
-# What users could do to others, on each device and under the checkers
+# Attacks by an unprivileged user, on each device and on the debug kernel
 part_hostile() {
 	local scheme
 	part_label hostile hugeodp hostile-rxe
@@ -178,7 +179,7 @@ part_hostile() {
 	part_label hostile-debug debug hostile-rxe "$KMEMLEAK"
 }
 
-# What the series tests inside of the kernel
+# The KUnit tests of the series
 part_kunit() { part_prove kunit debug '/usr/libexec/hugeodp/kunit/*.t' "$KMEMLEAK"; }
 
 # stress_minutes NAME: the value of the variable NAME, which may be unset
@@ -188,10 +189,10 @@ stress_minutes() {
 	MINUTES=$minutes
 }
 
-# part_stress NAME PROGRAM MINUTES-OR-NOTHING [OPTION...]: on the debug kernel. With little memory
-# there is a lack of it soon. Without prove, which keeps what a program says to itself for long. A leg
-# of torture in which something is missing takes a quarter of an hour more, or three times its time; and
-# what comes before and after it is slow under the checkers.
+# part_stress NAME PROGRAM MINUTES-OR-NOTHING [OPTION...]: on the debug kernel. Little
+# memory, so that allocations fail soon. Without prove, which buffers the output. A leg
+# of torture that has not covered all events takes up to a quarter of an hour more, or
+# three times as long; and setup and teardown are slow on the debug kernel.
 part_stress() {
 	local name=$1 program=/usr/libexec/hugeodp/stress/$2.t minutes=$3 status=0
 	shift 3
@@ -202,7 +203,7 @@ part_stress() {
 	tally_tap "$name" "$status" "$LAB_DIR/expected/skips.$name" <"$RUN_DIR/out"
 }
 
-# The same on the mlx5 model, whose strict reports count as well
+# The same on the mlx5 model; reports of strict mode are failures, too
 part_stress_mlx5() { part_stress "$1-mlx5" "$1" "$2" --device mlx5 --mlx5 scheme=memory; }
 
 # Random ioctls, a million of them on each device or as many as fit into HUGEODP_FUZZ_MINUTES
@@ -212,7 +213,8 @@ part_fuzz() {
 	part_stress_mlx5 fuzz "$MINUTES"
 }
 
-# Random transfers while all sorts of things happen, for HUGEODP_TORTURE_MINUTES or ten
+# Random transfers during random events (torture), for HUGEODP_TORTURE_MINUTES or ten
+# minutes
 part_torture() {
 	stress_minutes HUGEODP_TORTURE_MINUTES
 	part_stress torture torture "$MINUTES"
@@ -224,7 +226,7 @@ part_torture-debug() {
 	part_stress_mlx5 torture "$MINUTES"
 }
 
-# The defects must show where they are not fixed: a reproducer that passes there tests nothing
+# Reproducers must fail on the stock kernel: one that passes there tests nothing
 part_stock() { part_label stock debian-stock stock-rxe; }
 
 part_rdma-core() {
@@ -265,11 +267,12 @@ part_python() {
 
 # The mlx5 driver on the software device: lab tests, torture, and rdma-core's whole suite; and, with
 # page faults reported the other way, its ODP tests: on the stock kernel without those of implicit
-# MRs, as its driver ends a few faults with an error that it meant to repeat.
+# MRs, because its driver completes a few retryable faults with an error.
 part_mlx5() {
 	local expected=$LAB_DIR/expected/rdma-core-all.mlx5
 	part_mlx5_tests stock transport stock-
-	# odp-corruption: the entries of a wrong address that it shows are what strict mode reports
+	# odp-corruption: strict mode reports the entries with a wrong address that this
+	# test reproduces
 	part_label mlx5-stock-transport-lenient stock stock-mlx5-transport-lenient : --device mlx5 \
 		--mlx5 scheme=transport,lenient --mem 4608 --gigapages 1
 	part_mlx5_tests hugeodp transport
@@ -296,7 +299,7 @@ part_mlx5_tests() {
 		--device mlx5 --mlx5 "devices=2,scheme=$scheme"
 }
 
-# part_mlx5_torture SCHEME: what torture.t has for a device that no command removes
+# part_mlx5_torture SCHEME: the legs of torture.t for a device that cannot be removed
 part_mlx5_torture() {
 	local program=/usr/libexec/hugeodp/stress/torture.t status=0
 	part_vm --kernel hugeodp --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
@@ -316,7 +319,8 @@ part_mlx5_suite() {
 	tally_unittest "$name" "$expected" "$RUN_DIR/out"
 }
 
-# The benchmarks, short: that they complete with every figure they must have, not what these say
+# The benchmarks, short: check that they complete with all figures, whatever their
+# values
 part_bench() {
 	local file dir=$RUN_DIR/results
 	tally_check 'bench/completes' "$LAB_DIR/lab" bench --quick "$dir"
@@ -325,7 +329,7 @@ part_bench() {
 	done
 }
 
-# Slow for its many roots, so only when asked for
+# Slow because of its many roots, so only on request
 part_packages() {
 	local suite
 	for suite in "${DEB_SUITES[@]}"; do

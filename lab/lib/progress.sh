@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Signs of life from what takes long: a line a minute, or on a terminal one line that changes.
+# Progress of long steps: a line per minute, or on a terminal one line that is updated.
 
 PROGRESS_S=60
 PROGRESS_TERMINAL_S=1
-# objects of a kernel, as long as no tree has been built that could be counted
+# estimated number of objects of a kernel, before the first tree has been built
 PROGRESS_OBJECTS=1700
 
 # progress_wait SECONDS PIDS COMMAND...: waits for the first of these children to end, sets
@@ -22,14 +22,15 @@ progress_wait() {
 		[[ $PROGRESS_ENDED == "$timer" ]] || break
 		"$@"
 	done
-	# not with a signal that a child which is a copy of this shell yet would run the traps for
+	# not with a signal for which a child that has not executed its command yet
+	# would run our traps
 	kill -KILL "$timer" 2>/dev/null || true
 	wait "$timer" 2>/dev/null || true
 	return "$status"
 }
 
-# progress_total COMMAND ARG...: of how many objects a step consists at most; nothing if that is
-# not known
+# progress_total COMMAND ARG...: prints the largest number of objects of a step; nothing
+# if unknown
 progress_total() {
 	local tree
 	[[ $1 == kernel_build ]] || return 0
@@ -68,5 +69,5 @@ progress_step() {
 	fi
 }
 
-# progress_clear: the terminal's line goes
+# progress_clear: clear the line on the terminal
 progress_clear() { [[ ! -t 2 ]] || printf '\r\033[K' >&2; }

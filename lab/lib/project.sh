@@ -16,10 +16,11 @@ tree_files() {
 	)
 }
 
-# Those that the build can see
+# The files that the build uses
 project_files() { tree_files | grep -zvE '^(lab|kernel|\.ci)/'; }
 
-# project_sync TREE: TREE becomes a copy of those files, time stamps as series_sync keeps them
+# project_sync TREE: makes TREE a copy of these files; unchanged files keep their time
+# stamps, as in series_sync
 project_sync() {
 	local tree=$1 file
 	mkdir -p "$tree"

@@ -38,7 +38,7 @@ root_make() {
 	echo hugeodp >"$new/etc/hostname"
 }
 
-# root_attempt NEW: without what is left of another one
+# root_attempt NEW: remove the remains of an earlier attempt and try again
 root_attempt() {
 	rm -rf -- "$1"
 	root_make "$1"

@@ -5,7 +5,7 @@
 # with these packages, then tried in a root without them.
 
 RPM_SUITE=trixie
-# besides what the Debian packages are built with
+# build dependencies in addition to those of the Debian packages
 RPM_PACKAGES=(elfutils python3-pyverbs rpm rpmlint)
 RPM_NAMES=(libhugeodp libhugeodp-devel hugeodp-tools python3-hugeodp hugeodp-kernel-source)
 
@@ -16,7 +16,8 @@ rpm_exec() {
 	ROOT=$DEB_ROOT root_exec "$out:rpms" "$LAB_DIR/rpm:lab:ro" -- "$@"
 }
 
-# The BuildRequires have Fedora's names, of which Debian's rpm database knows nothing: not checked.
+# The BuildRequires are Fedora's package names, which Debian's rpm database does not
+# contain: do not check them.
 rpm_compile() {
 	local out=$1
 	mkdir -p "$out"
@@ -46,7 +47,7 @@ rpm_query() {
 	rpm_exec "$out" rpm --load=/run/lab/macros -qp "$@" "$(rpm_paths "$out" "$name")"
 }
 
-# rpm_lint OUT: nothing to complain of
+# rpm_lint OUT: check that rpmlint reports nothing
 rpm_lint() {
 	local files
 	mapfile -t files < <(rpm_paths "$1" "${RPM_NAMES[@]}")
@@ -91,7 +92,8 @@ rpm_wanted() {
 		"$TOP_DIR/libibverbs/libhugeodp.map"
 }
 
-# rpm_dependencies OUT: all of these, and nothing provides what is found by its path
+# rpm_dependencies OUT: check all of these, and that no package provides the files that
+# are loaded by path
 rpm_dependencies() {
 	local out=$1 name kind missing
 	for name in "${RPM_NAMES[@]}"; do
@@ -103,14 +105,14 @@ rpm_dependencies() {
 	! grep -E ' provides .*(preload|_core)' "$out/dependencies"
 }
 
-# rpm_install OUT ROOT: into an empty directory, of which then a system is made by links to the files
-# of DEB_ROOT. root_exec lets nothing write to them.
+# rpm_install OUT ROOT: into an empty directory, which then becomes a system with hard
+# links to the files of DEB_ROOT. root_exec mounts them read-only.
 rpm_install() {
 	local out=$1 root=$2 files
 	mapfile -t files < <(rpm_paths "$out" "${RPM_NAMES[@]}")
 	mkdir -p "$root"
 	rpm_exec "$out" rpm --root "/run/rpms/${root#"$out/"}" -i --nodeps "${files[@]}"
-	# a file that both have is an error
+	# a file that exists in both is an error
 	cp -al "$DEB_ROOT/." "$root"
 }
 
@@ -119,13 +121,14 @@ rpm_try() {
 	ROOT=$1 root_exec "$TOP_DIR/packaging/tests:tests:ro" -- /bin/bash /run/tests/try-rpm.sh "$2"
 }
 
-# rpm_series ROOT DEBS WORK: the series is that of the Debian package, which deb_series has tried
+# rpm_series ROOT DEBS WORK: check that the series equals that of the Debian package,
+# which deb_series has checked
 rpm_series() {
 	dpkg-deb -x "$2"/hugeodp-kernel-source_*.deb "$3" &&
 		diff -r "$3/usr/src/hugeodp" "$1/usr/src/hugeodp"
 }
 
-# rpm_removed OUT ROOT: without a trace
+# rpm_removed OUT ROOT: check that removing the packages leaves no files
 rpm_removed() {
 	rpm_exec "$1" rpm --root "/run/rpms/${2#"$1/"}" -e --nodeps "${RPM_NAMES[@]}" &&
 		! find "$2/usr" "$2/etc" -name '*hugeodp*' | grep .

@@ -20,7 +20,7 @@ series_patches() {
 		grep -v -e '^#' -e '^[[:space:]]*$' "$folder/series" | sed "s,^,$folder/,"
 }
 
-# series_apply PRISTINE OUT: OUT gets just the files that differ from the pristine tree
+# series_apply PRISTINE OUT: OUT gets only the files that differ from the pristine tree
 series_apply() {
 	local pristine=$1 out=$2 file
 	mkdir -p "$out/include/uapi/rdma"
@@ -33,7 +33,8 @@ series_apply() {
 	series_patch "$pristine" "$out" patches
 }
 
-# series_selftests PRISTINE OUT: the same for the selftests, which no kernel is built from
+# series_selftests PRISTINE OUT: the same for the selftests, which are not part of the
+# kernels
 series_selftests() {
 	local pristine=$1 out=$2
 	mkdir -p "$out/tools/testing/selftests/rdma"
@@ -57,10 +58,12 @@ series_patch() {
 }
 
 # series_sync PRISTINE APPLIED TREE: TREE (once a copy of PRISTINE) becomes PRISTINE with APPLIED
-# over it; a file that is right already keeps its time stamp, so only what changed is recompiled.
+# over it; a file that is already right keeps its time stamp, so that only changed files are
+# recompiled.
 series_sync() {
 	local pristine=$1 applied=$2 tree=$3 list=$3.overlaid file
-	# the union first: an interrupted sync must not forget a file that it may have replaced
+	# record the union first, so that an interrupted sync still lists each file that
+	# it may have replaced
 	(cd "$applied" && find . -type f) | cat - <(cat "$list" 2>/dev/null) | sort -u >"$list.new"
 	mv "$list.new" "$list"
 	while IFS= read -r file; do

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The kernel source: Debian's linux-source package, fetched and unpacked once. The version found
-# the first time is the version used until the cache is emptied.
+# The kernel source: Debian's linux-source package, fetched and unpacked once. The
+# version of the first fetch is used until the cache is emptied.
 
 SOURCE_SUITE=trixie-backports
 SOURCE_PACKAGE=linux-source-7.3
@@ -23,8 +23,8 @@ source_fetch() {
 	echo "$version" >"$dir/version"
 }
 
-# Without the files that no x86 kernel of ours reads and the series does not touch: it is the number
-# of files that costs
+# Leave out files that our x86 kernels do not read and the series does not touch:
+# unpacking time depends on the number of files
 source_unpack() {
 	local dir=$1
 	tar -xJf "$dir/archive/$SOURCE_PACKAGE.tar.xz" -C "$dir/tree" --strip-components=1 \

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# What in a console log means that the kernel is not well.
+# Patterns of kernel errors and warnings in a console log.
 
 splat_patterns() {
 	cat <<-'END'
@@ -31,7 +31,7 @@ splat_patterns() {
 	END
 }
 
-# splat_show CONSOLE: true if the kernel complained; its complaint goes to stderr
+# splat_show CONSOLE: true if the kernel reported a problem, which is printed to stderr
 splat_show() {
 	local console=$1 first from
 	first=$(grep -anE -m1 -f <(splat_patterns) "$console" | cut -d: -f1) || return 1

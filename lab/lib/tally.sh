@@ -24,8 +24,8 @@ tally_check() {
 }
 
 # tally_tap PART STATUS ALLOWED <OUTPUT: the output of prove -v and its exit status. A skipped
-# test is a failed one unless a line of the file ALLOWED is its name. So is a file whose results are not
-# as many as its plan says.
+# test is a failed one unless a line of the file ALLOWED is its name. So is a file whose
+# number of results differs from its plan.
 tally_tap() {
 	local part=$1 status=$2 allowed=$3 line file='' plan='' points=0 name failed=0
 	while IFS= read -r line; do
@@ -73,8 +73,8 @@ tally_tap() {
 	fi
 }
 
-# tally_plan FILE PLAN POINTS: a single program has no line with a name; before that of the first file
-# there is neither
+# tally_plan FILE PLAN POINTS: a single program has no line with a name; before the
+# first file there is no plan
 tally_plan() {
 	[[ $1 != */ || $3 != 0 ]] || return 0
 	if [[ -z $2 ]]; then
@@ -114,8 +114,8 @@ tally_junit() {
 }
 
 # tally_unittest PART EXPECTED OUTPUT: Python's unittest -v against a sorted list of lines
-# "passed|skipped TEST"; any difference is a failure. A skipped one may have its reason after a #;
-# "either TEST" is one that decides by chance.
+# "passed|skipped TEST"; any difference is a failure. A skipped test may have a reason
+# after a #; "either TEST" may pass or be skipped.
 tally_unittest() {
 	local part=$1 expected=$2 output=$3 state name got
 	got=$RUN_DIR/unittest
@@ -148,8 +148,9 @@ tally_times() {
 	printf 'lab: %-10s %3d min %02d s\n' all $(($1 / 60)) $(($1 % 60))
 }
 
-# tally_report TIMES <TALLY: prints a report in JUnit's format, with a suite for each part. The results
-# are in the order of the parts; what comes after those of the last one is the lab's own.
+# tally_report TIMES <TALLY: prints a report in JUnit's format, with a suite for each
+# part. The results are in the order of the parts; results after the last part belong to
+# the lab itself.
 tally_report() {
 	awk -v times="$1" '
 		function text(s) {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The machine: options, boot, and what became of the command.
+# The machine: its options, its boot, and the status of the command.
 
 vm_defaults() {
 	VM_KERNEL=debian
@@ -53,7 +53,7 @@ vm_number() {
 		usage_error "$1 wants a number, not '$2'"
 }
 
-# vm_options ARG...: sets VM_* and, from what follows the options, VM_ARGV
+# vm_options ARG...: sets VM_*, and VM_ARGV to the arguments after the options
 vm_options() {
 	local option
 	vm_defaults
@@ -118,7 +118,8 @@ vm_options() {
 # True if the machine's kernel has modules, and an initramfs to load the first of them
 vm_has_modules() { [[ -d $KERNEL/modules ]]; }
 
-# What the guest's init reads: its own code, the command with its arguments, the settings
+# Write the files that the guest's init reads: its code, the command with its arguments,
+# the settings
 vm_write_lab_share() {
 	local dir=$1
 	mkdir -p "$dir"
@@ -145,8 +146,8 @@ vm_9p() { # ID PATH
 	echo "-device virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
-# The emulator comes from the root file system; it is started with that root's own loader and
-# libraries, no matter which the host has.
+# The emulator comes from the root file system; it is started with the loader and
+# libraries of that root, so it does not depend on those of the host.
 vm_emulator() {
 	printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
 		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" "$ROOT/usr/bin/qemu-system-x86_64" \
@@ -199,17 +200,19 @@ vm_command() {
 	)
 }
 
-# vm_start COMMAND...: in the background, dead when we are or when the time is up
+# vm_start COMMAND...: in the background; it is killed when the lab ends or at the
+# timeout
 vm_start() {
 	setpriv --pdeathsig KILL timeout --foreground -k 5 "$VM_TIMEOUT" \
 		setpriv --pdeathsig KILL "$@" &
 	JOB_PID=$!
 }
 
-# vm_progress START: of a machine that runs tests or benchmarks; of others only their own output shows
+# vm_progress START: for machines that run tests or benchmarks; others show only their
+# own output
 vm_progress() {
 	[[ $VM_TEE == /dev/null ]] ||
-		say "the machine is at work: $(((SECONDS - $1) / 60)) min," \
+		say "the machine is running: $(((SECONDS - $1) / 60)) min," \
 			"$(wc -l <"$VM_TEE") lines of output"
 }
 
@@ -238,40 +241,41 @@ vm_boot() {
 		vm_start "${QEMU[@]}" </dev/null >"$dir/qemu.log" 2>&1 4>&"$out" 5>&"$err"
 		exec {out}>&- {err}>&-
 		vm_wait
-		# everything the command wrote is out before we speak
+		# flush the output of the command before the lab prints messages
 		wait "${pids[@]}" 2>/dev/null || true
 	fi
 	JOB_PID=''
 	VM_SECONDS=$((SECONDS - start))
 }
 
-# vm_verdict DIR: what the machine's end means; returns the status that the lab exits with
+# vm_verdict DIR: interprets the end of the machine; returns the exit status of the lab
 vm_verdict() {
 	local dir=$1 state=''
 	if [[ -n $VM_CONSOLE ]]; then
 		cat "$dir/console" >&2 || true
 	fi
 	if splat_show "$dir/console"; then
-		say "the kernel complained (above)"
+		say "the kernel reported a problem (above)"
 		return 70
 	fi
 	if [[ $VM_DEVICE == mlx5 ]] && mlx5_complained "$dir"; then
-		say "the driver did what a real device may not accept (above; --mlx5 lenient permits it)"
+		say "the driver did something that a real device may not accept (above; --mlx5 lenient permits it)"
 		return 70
 	fi
-	# timeout kills what does not end by itself, and returns the status of what was killed otherwise
+	# timeout kills a machine that does not end by itself; otherwise it returns the
+	# status of QEMU, also if it was killed
 	if [[ $VM_STATUS == 124 || ($VM_STATUS == 137 && $VM_SECONDS -ge $VM_TIMEOUT) ]]; then
 		say "stopped after $VM_TIMEOUT s"
 		return 124
 	fi
 	if [[ $VM_STATUS == 137 ]]; then
-		say "the emulator was killed after $VM_SECONDS s, as a host does that is short of memory" \
+		say "the emulator was killed after $VM_SECONDS s, probably by a host that is short of memory" \
 			"(the machine has $VM_MEM MiB: --mem)"
 		return 71
 	fi
 	read -r state <"$dir/status" || true
 	[[ ! $state =~ ^exit\ ([0-9]+)$ ]] || return "${BASH_REMATCH[1]}"
-	say "the machine died before the command ended; the end of its console, then the emulator's words:"
+	say "the machine ended before the command; the last lines of its console and of QEMU follow:"
 	tail -n 30 "$dir/console" >&2 || true
 	tail -n 5 "$dir/qemu.log" >&2 || true
 	return 71
@@ -286,7 +290,7 @@ vm_gdb_hint() {
 	say "waiting for: gdb ${file:+$file }-ex 'target remote :$VM_GDB' -ex continue"
 }
 
-# vm_run: boots and runs VM_ARGV; returns the status that the lab exits with
+# vm_run: boots and runs VM_ARGV; returns the exit status of the lab
 vm_run() {
 	local dir
 	run_dir_create

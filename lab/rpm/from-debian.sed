@@ -11,11 +11,11 @@ s/\blibhugeodp-dev\b/libhugeodp-devel/g
 s,/usr/lib/x86_64-linux-gnu/,/usr/lib64/,
 s,/usr/lib/python3/dist-packages/,/usr/lib64/python3/site-packages/,
 
-# who sets the mode bits of a shared library differs, and so do they
+# the mode bits of shared libraries differ
 s/ -[-rwx]+ (.*\.so(\.[0-9.]+)?)$/ library \1/
 
-# documents: Debian has its own file for licences and a changelog in each package, and compresses
-# what is long
+# documents: in Debian, each package has its own licence file and changelog, and long
+# files are compressed
 s,/usr/share/doc/([^/]+)/copyright$,/usr/share/licenses/\1/COPYING,
 s,^(libhugeodp .*)/changelog\.gz$,\1/CHANGELOG.md,
 /\/changelog\.gz$/d

@@ -27,7 +27,7 @@ else
 	ok 'KVM, which does not work: reason' grep -q '^lab: .*KVM does not work on this host: ' "$TAP_DIR/err"
 fi
 
-# The choice, with a trial made up
+# The choice, with a fake trial
 CACHE_DIR=$TAP_DIR/cache ROOT=root
 trials=$TAP_DIR/trials
 accel_trial() {
@@ -35,15 +35,15 @@ accel_trial() {
 	[[ $WORKS == yes ]]
 }
 
-# choice WORKS ACCEL ICOUNT: prints what the machine would get, and how many trials there were since
-# the host came up
+# choice WORKS ACCEL ICOUNT: prints the accelerator that is chosen, and the number of
+# trials since the host booted
 choice() {
 	WORKS=$1 VM_ACCEL=$2 VM_ICOUNT=$3
 	: >>"$trials"
 	(accel_choose && echo "$ACCEL $(wc -l <"$trials")") 2>"$TAP_DIR/err"
 }
 
-# host DEVICE: comes up, with this as /dev/kvm
+# host DEVICE: simulate a boot of the host with DEVICE as /dev/kvm
 host() {
 	ACCEL_DEVICE=$1
 	rm -rf -- "$trials" "$CACHE_DIR"

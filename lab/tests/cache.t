@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# The cache: what goes from it and when, also with several labs in containers of their own on it.
+#
+# The cache: which entries are removed and when, also if labs in several containers share it.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -14,7 +15,7 @@ done >"$TAP_DIR/load"
 # shellcheck source=/dev/null
 source "$TAP_DIR/load"
 
-# A process id that means nothing here
+# A process id that does not exist here
 free=$(cat /proc/sys/kernel/pid_max)
 while [[ -e /proc/$((--free)) ]]; do :; done
 
@@ -46,7 +47,7 @@ ok 'which has the same process id and another directory' \
 	test -d "$second" -a "$first" != "$second"
 kill -KILL "${pids[first]}"
 wait "${pids[first]}" 2>/dev/null || true
-# what it started ends after it, and holds the lock until then
+# its child processes end after it, and hold the lock until then
 for ((i = 0; i < 100; i++)); do
 	(run_dir_create)
 	[[ -e $first ]] || break

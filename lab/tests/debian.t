@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# The distribution's kernel: what is fetched and built for it, and that it runs with the modules that
-# its name promises.
+#
+# The distribution's kernel: the files that are fetched and built for it, and the modules that each
+# of its images loads.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -62,7 +63,7 @@ ok 'the console' grep -q 'Linux version 7.3.*-amd64 ' "$TAP_DIR/err"
 lab run --kernel vanilla -- true
 ok 'an unknown kernel: the names of all' grep -q 'are stock hugeodp debug debian debian-stock ' <<<"$ERR"
 
-# The library itself, with packages and builds made up
+# The functions of debian.sh, with fake packages and builds
 LAB_DIR=$(dirname "$LAB")
 TOP_DIR=$TAP_DIR/tree
 for part in common host progress project packages debian vm; do
@@ -82,7 +83,7 @@ is 'the release of a version' "$(debian_release 7.3.4-1)" 7.3.4+deb13-amd64
 is 'of another one' "$(debian_release 7.3.5-1)" 7.3.5+deb13-amd64
 is 'of one that is gone' "$(debian_release 7.3.3-1)" ''
 
-# the key of the modules: what they are built from, and nothing else
+# the key of the modules depends on their sources and on nothing else
 mkdir -p "$TOP_DIR"/{kernel/modules,kernel-headers/rdma,lab}
 KERNEL=$TAP_DIR/stock HEADERS_ROOT=$TAP_DIR/headers
 changed() { # NAME yes|no
@@ -105,7 +106,7 @@ changed 'the headers' yes
 KERNEL=$TAP_DIR/stock-2
 changed "the distribution's modules" yes
 
-# the build: NEW gets the modules, and stock stays as it is
+# the build: NEW gets the modules, and the stock image is unchanged
 mkdir -p "$TAP_DIR/run" "$TAP_DIR/stock/modules/usr/lib/modules/r"
 echo r >"$TAP_DIR/stock/release"
 RUN_DIR=$TAP_DIR/run

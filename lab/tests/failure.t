@@ -24,7 +24,7 @@ not() { ! "$@"; }
 emulator() { pgrep -f "$cache/run/$pid/" >/dev/null; }
 
 cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
-# of the lab's; others on this machine may come and go
+# only processes of this lab: others may start and end at any time
 mounts() { grep -F "$(realpath "$cache")" /proc/mounts || true; }
 
 # begin FILE ARG...: a machine that runs for long, in a process group of its own and with no signal
@@ -32,7 +32,7 @@ mounts() { grep -F "$(realpath "$cache")" /proc/mounts || true; }
 begin() {
 	local started=$1
 	shift
-	# the word to wait for must not be the one of the round before
+	# the word to wait for must differ from that of the previous round
 	: >"$started"
 	set -m
 	env --default-signal "$LAB" run --kernel debian-stock "$@" -- \
@@ -55,7 +55,7 @@ ok 'the emulator is killed: message' grep -q 'the emulator was killed after .*sh
 before=$(mounts)
 for signal in INT:130 TERM:143; do
 	wanted=${signal#*:} signal=${signal%:*}
-	# the word to wait for must not be the one of the round before
+	# the word to wait for must differ from that of the previous round
 	begin "$TAP_DIR/started-$signal"
 	ok "$signal: the emulator runs" emulator
 	kill "-$signal" -- "-$pid"

@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# What the lab asks of its host: nothing for --help, and one sentence from a host that cannot work.
+#
+# The lab's requirements on its host: none for --help, and one sentence on a host that does not
+# meet them.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -35,7 +37,7 @@ END
 PATH=$TAP_DIR/bin "$LAB" --help >/dev/null
 ok 'help does not call apt-get' test ! -e "$TAP_DIR/calls"
 
-# The library itself, on hosts made up from functions and files
+# The functions of host.sh, on hosts simulated by functions and files
 LAB_DIR=$(dirname "$LAB")
 TOP_DIR=$(dirname "$LAB_DIR")
 # shellcheck source-path=SCRIPTDIR source=../lib/common.sh
@@ -45,7 +47,7 @@ source "$LAB_DIR/lib/host.sh"
 # shellcheck source-path=SCRIPTDIR source=../lib/apt.sh
 source "$LAB_DIR/lib/apt.sh"
 
-# os NAME ID CODENAME: what the host says that it is
+# os NAME ID CODENAME: set the os-release of the host
 os() {
 	HOST_RELEASE=$TAP_DIR/os-release
 	printf 'PRETTY_NAME="%s"\nID=%s\nVERSION_CODENAME=%s\n' "$1" "$2" "$3" >"$HOST_RELEASE"
@@ -63,7 +65,7 @@ refuses() {
 	ok "$1: reason and remedy" grep -qE "$2" "$TAP_DIR/err"
 }
 
-# mirror: what apt_mirror prints if the host's apt uses http://mirror.example/x
+# mirror: the output of apt_mirror if the host's apt uses http://mirror.example/x
 mirror() {
 	fake apt-get <<-'END'
 		#!/bin/bash

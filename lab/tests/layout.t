@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# kernel/modules/check-layout: modules with another idea of a struct are refused. pahole is made up.
+#
+# kernel/modules/check-layout: modules with another layout of a struct are refused. pahole is
+# replaced by a fake.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"

@@ -43,7 +43,7 @@ is 'too many devices' "$STATUS" 2
 lab run --device rxe --mlx5 devices=2 -- true
 is 'options of a device that is not there' "$STATUS" 2
 
-# a cache with a path that no address of a socket has room for
+# a cache with a path that is too long for a socket address
 long=$TAP_DIR/$(printf '%0120d' 0)
 mkdir "$long"
 cache=$("$LAB" --help | sed -n 's/^Everything built is kept in \([^ ]*\) .*/\1/p')
@@ -83,7 +83,7 @@ is 'interrupted: status' "$STATUS" 130
 ok 'interrupted: no model is left' not model
 ok 'interrupted: no directory is left' test ! -e "$cache/run/$pid"
 
-# One machine after the other in the same lab, as processes that just end
+# Several machines in the same lab, simulated by processes that just end
 LAB_DIR=$(dirname "$LAB")
 # shellcheck disable=SC2034 # of host.sh
 TOP_DIR=$(dirname "$LAB_DIR")

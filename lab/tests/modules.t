@@ -11,9 +11,10 @@ not_printed() { ! grep -q "$1" <<<"$OUT"; }
 # shellcheck disable=SC2016 # expanded in the machine
 lab run --kernel debian --mem 3072 --timeout 1800 -- bash -euc '
 	cd "/lib/modules/$(uname -r)"
-	# The build refuses structs that are laid out anew (layout.t). Here a module that takes one of ours
-	# for its own would crash, and a complaint of the kernel ends the run with 70.
-	# hfi1: the tracing of this kernel warns of two events of its own.
+	# The build refuses structs with a changed layout (layout.t). Here a module of
+	# the distribution that gets one of our structs would crash, and the report of
+	# the kernel ends the run with status 70. hfi1: the tracing of this kernel warns
+	# of two events of its own.
 	mapfile -t users < <(sed -nE "s,^[^:]*/([^/:]*)\.ko[^:]*:.*/ib_core\.ko.*,\1,p" modules.dep |
 		sort -u | grep -vx hfi1)
 	loaded() { [[ -e /sys/module/${1//-/_} ]]; }

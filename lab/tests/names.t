@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# Single tests of a part: those named run, no others, and a name that no test has is a failure.
+#
+# Single tests of a part: only the named ones run, and an unknown name is a failure.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"

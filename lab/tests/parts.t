@@ -26,7 +26,7 @@ part_empty() { :; }
 # run ARG...: lab/lab test ARG...
 run() {
 	STATUS=0
-	# not as a condition, in which bash would go on after errors
+	# not in a condition, where bash ignores set -e
 	(
 		set -e
 		verb_test "$@"

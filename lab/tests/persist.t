@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# What comes from a mirror is asked for again, as a whole, and not for ever.
+#
+# Downloads are retried as a whole, a limited number of times.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -21,7 +22,7 @@ check() {
 	: >"$TAP_DIR/begun"
 	: >"$TAP_DIR/ended"
 	STATUS=0
-	# as a step does: bash passes over errors in what is a condition
+	# as step() does: bash ignores set -e in a condition
 	persist fetch "$1" 2>/dev/null &
 	wait "$!" || STATUS=$?
 	OUT="$STATUS $(wc -l <"$TAP_DIR/begun") $(wc -l <"$TAP_DIR/ended")"

@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# A long step prints how far it is, also without a terminal, and its end and status are as before.
+#
+# A long step prints its progress, also without a terminal, and its last line and status are
+# unchanged.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -53,7 +55,7 @@ is 'no kernel' "$(progress_total unit_build)" ''
 printf '  CC      a.o\n' >"$TAP_DIR/log"
 is 'of how many' "$(progress_of "$TAP_DIR/log" 3)" '1 of at most 3 objects'
 
-# a child that is over at once: the one that waits beside it has no time to become another program
+# a child that ends at once, before the waiting child has executed its command
 trap 'echo "$BASHPID" >>"$TAP_DIR/traps"' EXIT
 for ((i = 0; i < 50; i++)); do
 	true &

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# The mlx5 driver when the device fails to make memory keys: at some time each of those that
-# registrations and page faults need.
+#
+# The mlx5 driver when the device fails to create memory keys: each key that registrations and page
+# faults need fails once.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"

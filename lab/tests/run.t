@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# What lab/lab run promises: the command gets its arguments, the caller its output and status.
+#
+# lab/lab run passes arguments to the command, and output and status to the caller.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"

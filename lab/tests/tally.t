@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# What the lab makes of the output of tests: nothing that is missing, unexpected or cut off passes.
+#
+# The lab's readers of test output: missing, unexpected or truncated results do not pass.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"

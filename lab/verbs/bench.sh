@@ -4,7 +4,8 @@
 
 BENCH=/usr/libexec/hugeodp/bench
 
-# bench_boot NAME OPTION... -- COMMAND...: what the command prints becomes $RUN_DIR/bench/NAME
+# bench_boot NAME OPTION... -- COMMAND...: writes the output of the command to
+# $RUN_DIR/bench/NAME
 bench_boot() {
 	local name=$1 start=$SECONDS status=0
 	shift
@@ -19,9 +20,9 @@ bench_boot() {
 	say "bench: $name: $((SECONDS - start)) s"
 }
 
-# bench_as KERNEL: sets BENCH_AS to a command that lets figures be of the column that they stand in. The
-# report has one for each kernel that is compiled here; a quick run, which is about no figure, saves
-# that.
+# bench_as KERNEL: sets BENCH_AS to a command that assigns the figures to the column of
+# this kernel. The report has a column for each compiled kernel; a quick run has no
+# report.
 bench_as() {
 	BENCH_AS=()
 	case $1 in

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 # help: all tests, or parts: shell unit lab mlx5-short stock rdma-core python kunit bench self torture, and debug torture-debug compilers fuzz mlx5 hostile packages clients series; or single tests of a part: test PART NAME...; --junit FILE for a report
 
-# Of several parts, these run in a lab of their own beside the others, where torture takes less time
+# If there are several parts, these run in parallel in a second lab; torture is shorter
+# there
 BESIDE=(torture kunit python)
 BESIDE_MINUTES=4
 
-# Uses and changes parts of verb_test. HUGEODP_BESIDE is where the other lab leaves its tally, and with
-# .times its times.
+# Uses and changes the variable parts of verb_test. The second lab writes its tally to
+# HUGEODP_BESIDE, and its times to the same name with .times.
 beside_start() {
 	local part here=() there=()
 	[[ -z ${HUGEODP_BESIDE-} && ${#parts[@]} != 1 ]] || return 0
@@ -19,10 +20,10 @@ beside_start() {
 		fi
 	done
 	[[ ${#here[@]} != 0 && ${#there[@]} != 0 ]] || return 0
-	# once for both, and before the first part that looks for what it needs itself
+	# once for both labs, before the parts check their requirements
 	host_require
 	parts=("${here[@]}")
-	say "beside the others: ${there[*]}"
+	say "in parallel: ${there[*]}"
 	HUGEODP_BESIDE=$RUN_DIR/beside.tally \
 		HUGEODP_TORTURE_MINUTES=${HUGEODP_TORTURE_MINUTES:-$BESIDE_MINUTES} \
 		"$LAB_DIR/lab" test "${there[@]}" >"$RUN_DIR/beside" 2>&1 </dev/null &
@@ -31,13 +32,13 @@ beside_start() {
 
 # beside_progress START: the last message of the other lab
 beside_progress() {
-	say "waiting for the parts beside: $(((SECONDS - $1) / 60)) min," \
+	say "waiting for the parallel parts: $(((SECONDS - $1) / 60)) min," \
 		"$(grep '^lab: ' "$RUN_DIR/beside" | tail -n 1 | cut -c6-)"
 }
 
 beside_finish() {
 	local status=0
-	say "waiting for the parts beside"
+	say "waiting for the parallel parts"
 	progress_wait "$PROGRESS_S" "$BESIDE_PID" beside_progress "$SECONDS" || status=$?
 	BESIDE_PID=''
 	cat "$RUN_DIR/beside"
@@ -80,7 +81,7 @@ test_arguments() {
 		usage_error "no single tests of part '${parts[0]}': only of ${PARTS_NAMED[*]}"
 }
 
-# names_check PART: each name was that of a test
+# names_check PART: check that each name belongs to a test
 names_check() {
 	local name
 	for name in "${TEST_NAMES[@]}"; do
@@ -101,7 +102,8 @@ test_part() {
 	say "part $part: $((SECONDS - start)) s"
 }
 
-# test_report START JUNIT: the times, the report if wanted, the failures, the sums; true if all is well
+# test_report START JUNIT: print the times, the report if requested, the failures and
+# the sums; true if there is no failure
 test_report() {
 	local passed failed skipped
 	if [[ -n ${HUGEODP_BESIDE-} ]]; then

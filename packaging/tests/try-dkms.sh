@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
 built() { dkms status -k "$release" | grep -q '^hugeodp.*: installed'; }
 
-# from FOLDER MODULE...: where modprobe takes them from
+# from FOLDER MODULE...: check that modprobe loads the modules from FOLDER
 from() {
 	local folder=$1 module
 	shift
@@ -30,7 +30,7 @@ loaded() {
 		modprobe -r rdma_rxe hugeodp
 }
 
-# refuses WORD COMMAND...: the command fails, with a sentence that has the word in it
+# refuses WORD COMMAND...: the command fails with a message that contains WORD
 refuses() {
 	local word=$1 said
 	shift

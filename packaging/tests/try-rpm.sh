@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Tests the installed RPMs of this project, as far as that needs no device.
-# usage: try-rpm.sh library|program|tool|preload|python|pages|completion
+# Tests the installed RPMs of this project, as far as no device is needed. usage:
+# try-rpm.sh library|program|tool|preload|python|pages|completion
 set -euo pipefail
 
 libdir=$(rpm --eval '%{_libdir}')
