@@ -2,8 +2,8 @@
 #include "base/caps.h"
 
 /*
- * A capability is on only if the model does what the drivers then ask for. IB link layer, no
- * Ethernet, and of the optional features those with a reason: see README.md.
+ * A capability is set only if the model implements everything that the drivers then use. IB link
+ * layer, no Ethernet; README.md lists the optional features and the reason for each.
  */
 static void caps_general(uint8_t *caps)
 {
@@ -82,7 +82,7 @@ static void caps_odp_scheme(uint8_t *scheme)
 	ALL(xrc_odp_caps);
 #undef ALL
 	IFC_SET(odp_scheme_cap, scheme, ud_odp_caps.send, 1);
-	/* cards announce only the other one; no driver reads this */
+	/* cards set only the other one; no driver reads this */
 	IFC_SET(odp_scheme_cap, scheme, ud_odp_caps.receive, 1);
 	IFC_SET(odp_scheme_cap, scheme, page_prefetch, 1);
 }
@@ -112,7 +112,7 @@ void caps_init(struct dev *dev)
 	memset(dev->caps_odp, 0, sizeof(dev->caps_odp));
 	memset(dev->caps_atomic, 0, sizeof(dev->caps_atomic));
 	caps_general(dev->caps_general);
-	/* order is always kept, which is one way of not having to */
+	/* the model always keeps the order, which out-of-order data placement allows */
 	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);

@@ -25,11 +25,11 @@
 
 void caps_init(struct dev *dev);
 /*
- * Reads "NAME=VALUE", a capability by the name of its field, or "rc_odp_caps.send" and the like.
- * Returns false if there is no such one, or if the value does not fit.
+ * Parses "NAME=VALUE", where NAME is the field of a capability, such as "rc_odp_caps.send". Returns
+ * false if the field does not exist or the value does not fit.
  */
 bool caps_parse(const char *text, struct cap_setting *setting);
-/* Gives the device's capability this value */
+/* Sets the capability of the device to this value */
 void caps_set(struct dev *dev, const struct cap_setting *setting);
 
 #endif

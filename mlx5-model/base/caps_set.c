@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Capabilities by name, for devices that announce something else than the model does by default. */
+/* Capabilities by name, for devices whose capabilities differ from the model's default. */
 #include "base/caps.h"
 
 #include <stdlib.h>

@@ -16,7 +16,7 @@ uint64_t dev_now(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-/* xorshift: what comes of a seed is the same in each run */
+/* xorshift: a seed gives the same numbers in each run */
 static uint64_t dev_next_random(uint64_t *random)
 {
 	*random ^= *random << 13;
@@ -54,7 +54,7 @@ void trace(const struct dev *dev, const char *format, ...)
 	va_end(arguments);
 }
 
-/* How many there were of this kind, with the one at hand */
+/* The number of reports of this kind, including this one */
 static uint64_t strict_count(struct dev *dev, const char *format)
 {
 	struct strict_kind *kind = dev->strict_kinds;

@@ -20,7 +20,7 @@
 #define DEV_MAX_MSG (1u << 30)
 #define DEV_STRICT_KINDS 64
 
-/* Keys with a meaning of their own; mkey indexes that CREATE_MKEY gives out come after them */
+/* Reserved keys; CREATE_MKEY assigns mkey indexes above them */
 #define KEY_TERMINATE 0x100u
 #define KEY_NULL 0x200u
 #define KEY_RESD 0x300u
@@ -40,7 +40,7 @@ struct cap_setting {
 	uint64_t value;
 };
 
-/* What fails on purpose: the count-th command of this name or, without one, of any */
+/* An injected failure: of the count-th command with this name or, without a name, of any command */
 #define DEV_FAIL_NAME 40
 #define DEV_FAIL_UMR "UMR"
 struct fail_setting {
@@ -77,7 +77,7 @@ struct eq {
 	struct queue queue;
 	unsigned int log_size;
 	uint32_t producer;
-	uint32_t consumer; /* as the driver last wrote it */
+	uint32_t consumer; /* as last written by the driver */
 	uint32_t uar;
 	unsigned int vector;
 	bool armed;
@@ -121,7 +121,7 @@ enum mkey_mode { MKEY_PA = 0, MKEY_MTT = 1, MKEY_KLM = 2, MKEY_KSM = 3 };
 struct mkey {
 	uint32_t index;
 	uint8_t context[IFC_SIZE(mkc)];
-	/* what translation reads for every segment, taken from context by mkey_refresh() */
+	/* fields that translation reads for every segment, copied from context by mkey_refresh() */
 	uint32_t key;
 	enum mkey_mode mode;
 	bool free;
@@ -131,13 +131,13 @@ struct mkey {
 	uint64_t start;
 	uint64_t length;
 	unsigned int page_shift;
-	bool always_present; /* made without page-fault support: entries need no permission bits */
+	bool always_present; /* created without page-fault support: no permission bits */
 	uint64_t xlt_size;   /* bytes */
 	uint64_t fresh;	     /* bytes, from the table's start, written since the last use */
 	uint8_t *xlt;
 };
 
-/* A receive WQE that was taken, and what is needed to complete it */
+/* A receive WQE that was taken from its queue, with the data to complete it */
 struct receive {
 	bool held;
 	uint32_t srqn; /* 0: the queue pair's own queue */
@@ -152,16 +152,16 @@ struct reported_fault {
 	uint64_t token;
 	uint16_t lid; /* the queue pair that waits: device and number */
 	uint32_t qpn;
-	/* transport scheme: what the driver repeats when it answers */
+	/* transport scheme: the fields that the driver repeats in its answer */
 	unsigned int type;
 	uint32_t number;
-	unsigned int answers; /* that may still come: one for each event */
+	unsigned int answers; /* answers that are outstanding: one for each event */
 	bool over;	      /* answered or dropped: another answer has no effect */
 };
 
 #define DEV_FAULT_BUCKETS 256
 
-/* How a page fault that could not be resolved ends */
+/* The side whose work request fails if a page fault cannot be resolved */
 enum fault_side { FAULT_LOCAL, FAULT_REMOTE, FAULT_RECEIVE };
 
 struct qp {
@@ -201,7 +201,7 @@ struct qp {
 	struct qp *next_waiting;
 };
 
-/* Reports of strict mode that differ in their numbers only */
+/* Reports of strict mode that differ only in their numbers */
 struct strict_kind {
 	const char *format;
 	uint64_t count;
@@ -253,13 +253,15 @@ uint64_t dev_fault_random(struct dev *dev, uint64_t limit);
 
 /* Counts a command or UMR; true if it is to fail */
 bool dev_fails(struct dev *dev, const char *name);
-/* The driver gave an address that is not the guest's: counted, and reported in strict mode */
+/*
+ * The driver passed an address outside of the guest's memory: counted, and reported in strict mode
+ */
 void dev_bad_dma(struct dev *dev, uint64_t address);
 
 void trace(const struct dev *dev, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*
- * Something that hardware would pass over in silence: counted in strict mode, and printed unless there
- * were many of the same format.
+ * An error that hardware would ignore silently: counted in strict mode, and printed unless there
+ * were many with the same format.
  */
 void strict_report(struct dev *dev, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The guest's memory. It is mapped and accessed only here, and only here are addresses checked for
- * being the guest's.
+ * The guest's memory. Only this file maps and accesses it, and checks that addresses are inside of
+ * it.
  */
 #ifndef MLX5_MODEL_GUEST_H
 #define MLX5_MODEL_GUEST_H
@@ -25,13 +25,18 @@ struct guest {
 	unsigned int last;
 };
 
-/* Negative errno values. A map without fd is a hole: known, but not for DMA. */
+/*
+ * Negative errno values. A map without fd is a hole: a valid address range that DMA cannot access.
+ */
 int guest_map(struct guest *guest, uint64_t address, uint64_t size, int fd, uint64_t offset,
 	      bool writable);
 int guest_unmap(struct guest *guest, uint64_t address, uint64_t size);
 void guest_unmap_all(struct guest *guest);
 
-/* Address in this process; *length is cut to the contiguous part. NULL if it is not mapped. */
+/*
+ * Returns the address in this process and reduces *length to the contiguous part. NULL if not
+ * mapped.
+ */
 uint8_t *guest_at(struct guest *guest, uint64_t address, size_t *length, bool write);
 
 /* Return false if a part of the range is not accessible; other parts may have been copied. */

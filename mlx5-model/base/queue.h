@@ -16,9 +16,12 @@ bool queue_init(struct queue *queue, const uint8_t *pages, size_t pages_length,
 /* The same with an offset in bytes */
 bool queue_init_at(struct queue *queue, const uint8_t *pages, size_t pages_length,
 		   unsigned int log_page_size, uint64_t offset, uint64_t size);
-/* A queue in a part of another one's memory. Returns false if it is not inside, or on ENOMEM. */
+/*
+ * A queue in a part of another queue's memory. Returns false if the part is not inside, or on
+ * ENOMEM.
+ */
 bool queue_part(struct queue *part, const struct queue *whole, uint64_t offset, uint64_t size);
-/* Guest address of some bytes; false if they are not inside the queue, or not in one page */
+/* Guest address of a range; false if it is not inside the queue, or not in one page */
 bool queue_address(const struct queue *queue, uint64_t offset, size_t length, uint64_t *address);
 void queue_release(struct queue *queue);
 bool queue_read(struct dev *dev, const struct queue *queue, uint64_t offset, void *data,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Strict mode: bits of an input that its layout reserves, and that a driver leaves at zero. */
+/* Strict mode: bits of an input that its layout reserves, and that a driver must leave zero. */
 #ifndef MLX5_MODEL_RESERVED_H
 #define MLX5_MODEL_RESERVED_H
 

@@ -14,8 +14,8 @@ struct sg_piece {
 };
 
 /*
- * What one work request may cost. A message of DEV_MAX_MSG in pages of 4 KiB has 2^18 pieces, each
- * found through at most CAPS_MAX_INDIRECTION + 1 entries; users can ask for lists of single bytes.
+ * Limits of one work request. A message of DEV_MAX_MSG in pages of 4 KiB has 2^18 pieces, each
+ * found through at most CAPS_MAX_INDIRECTION + 1 entries; users can create lists of single bytes.
  */
 #define SG_PIECES_MAX (1u << 19)
 #define SG_ENTRIES_MAX (1u << 21)

@@ -13,7 +13,7 @@
 #define STATS_LIST(S)                                                      \
 	S(commands)		  /* commands executed */                  \
 	S(commands_failed)	  /* of these, with a status other than 0 */\
-	S(made_to_fail)		  /* commands and UMRs, by the option fail */ \
+	S(made_to_fail)		  /* commands and UMRs that the option fail made fail */ \
 	S(events)		  /* event queue entries written */        \
 	S(interrupts)		  /* raised */                             \
 	S(completions)		  /* completion queue entries written */   \
@@ -49,9 +49,9 @@
 	S(page_faults_naks)	  /* the responder answered not ready */   \
 	S(page_faults_resumed)	  /* */                                    \
 	S(page_faults_failed)	  /* resumed with error */                 \
-	S(page_faults_dropped)	  /* the queue pair went away first */     \
+	S(page_faults_dropped)	  /* the queue pair was destroyed or reset first */     \
 	S(strict_reports)	  /* errors that hardware would mask */    \
-	S(bad_dma)		  /* addresses that are not the guest's */
+	S(bad_dma)		  /* addresses outside of the guest's memory */
 
 struct stats {
 #define STATS_FIELD(name) uint64_t name;

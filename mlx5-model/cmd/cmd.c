@@ -113,7 +113,7 @@ bool cmd_is_known(const char *name)
 	return false;
 }
 
-/* What an application's own commands have in fields that are reserved for the driver */
+/* The fields that applications use in their own commands and that are reserved for the driver */
 static const struct reserved_used *used_fields(uint16_t opcode)
 {
 	switch (opcode) {
@@ -188,7 +188,7 @@ void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, s
 		out[0] = status;
 }
 
-/* Copies the bytes after the inline ones, a chain of blocks; to the guest if write */
+/* Copies the bytes after the inline ones, which are in a chain of blocks; to the guest if write */
 static bool cmd_mailbox(struct dev *dev, uint64_t block, uint8_t *data, size_t length, bool write)
 {
 	uint8_t next[8];

@@ -252,7 +252,7 @@ enum cmd_status cq_query(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* The entry that ends the old queue takes up a number in the old and in the new one. */
+/* The last entry of the old queue takes a number in both queues. */
 static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(modify_cq_in, cmd->in, cq_context);

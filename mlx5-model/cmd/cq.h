@@ -50,7 +50,7 @@ void cq_complete(struct dev *dev, uint32_t cqn, const struct completion *complet
 void cq_doorbell(struct dev *dev, uint32_t uar, const uint8_t *value);
 void cq_release(void *cq);
 
-/* Of CREATE_CQ: where an application has put the queue and the doorbell record */
+/* Fields of CREATE_CQ for a queue and a doorbell record in umems of an application */
 extern const struct reserved_used cq_umem_fields[];
 
 #endif

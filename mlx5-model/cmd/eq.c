@@ -27,7 +27,7 @@ struct delayed_event {
 	uint8_t entry[EQE_SIZE];
 };
 
-/* Delay in order per queue, as hardware keeps the order. NULL as entry: an interrupt */
+/* Delays an event without reordering those of a queue, as hardware. NULL as entry: an interrupt */
 static void eq_delay(struct dev *dev, const struct eq *eq, const uint8_t *entry)
 {
 	struct delayed_event *event = calloc(1, sizeof(*event)), **link = &dev->delayed;

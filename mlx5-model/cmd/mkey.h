@@ -17,13 +17,13 @@ static inline struct mkey *mkey_get(struct dev *dev, uint32_t key)
 /* Call after the context changed */
 void mkey_refresh(struct mkey *mkey);
 /*
- * Strict mode: what hardware requires of a key that is in use, and nothing here depends on. before
- * is what the key was until the UMR that changed it, NULL for a new key.
+ * Strict mode: checks the requirements of hardware on a key in use, on which the model does not
+ * depend. before is the key before the UMR that changed it, NULL for a new key.
  */
 void mkey_check(struct dev *dev, const struct mkey *mkey, const struct mkey *before);
 /*
- * Entries [offset, offset + length) in bytes become data; what lies beyond the table is cut off, as
- * drivers write units of MKEY_UNIT.
+ * Sets the entries [offset, offset + length), in bytes, to data. Ignores bytes after the end of the
+ * table, because drivers write units of MKEY_UNIT.
  */
 void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8_t *data,
 		uint64_t length);

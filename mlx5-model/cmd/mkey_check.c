@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Strict mode: what hardware requires of the table, the place and the page size of a key in use. */
+/*
+ * Strict mode: requirements of hardware on the table, the address range and the page size of a key.
+ */
 #include "cmd/mkey.h"
 
 #include "base/caps.h"
 
 #include <inttypes.h>
 
-/* Page sizes where the capabilities say nothing else */
+/* Limits of the page size if the capabilities have none */
 #define MKEY_PAGE_LEAST 12
 #define MKEY_PAGE_MOST 31
 
@@ -52,7 +54,7 @@ static uint64_t mkey_table(const struct mkey *mkey)
 	return mkey->xlt_size / mkey_entry_size(mkey);
 }
 
-/* Entries that start, length and page size need */
+/* The number of entries for start, length and page size */
 static uint64_t mkey_needed(const struct mkey *mkey)
 {
 	uint64_t lead = mkey->start & ((1ull << mkey->page_shift) - 1), last;
@@ -112,7 +114,7 @@ static void mkey_check_table(struct dev *dev, const struct mkey *mkey)
 			      table);
 }
 
-/* Entries that a use of the key before this one has left */
+/* Reports entries that are left from an earlier use of the key */
 static void mkey_check_left(struct dev *dev, const struct mkey *mkey)
 {
 	uint64_t which;
@@ -122,7 +124,7 @@ static void mkey_check_left(struct dev *dev, const struct mkey *mkey)
 			      mkey->key, which);
 }
 
-/* The driver has to take away what the device could find by the old and by the new page size */
+/* The driver must clear all entries that are reachable with the old or the new page size */
 static void mkey_check_resize(struct dev *dev, const struct mkey *mkey, const struct mkey *before)
 {
 	uint64_t old = mkey_reach(before), new = mkey_reach(mkey), which;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Queue pairs attached to multicast groups; they receive the datagrams sent to them. */
+/* Queue pairs attached to multicast groups, whose datagrams they receive. */
 #ifndef MLX5_MODEL_MULTICAST_H
 #define MLX5_MODEL_MULTICAST_H
 

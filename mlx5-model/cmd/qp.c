@@ -230,7 +230,7 @@ static bool qp_has_cq(const struct dev *dev, uint32_t number)
 	return !number || table_get(&dev->cqs, number);
 }
 
-/* True if there is all that the context refers to */
+/* True if all objects that the context refers to exist */
 static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 {
 	unsigned int service = IFC_GET(qpc, context, st);
@@ -298,7 +298,7 @@ enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* Attributes that the command must set, by transition */
+/* Stores the attributes that are required for the transition of the command */
 static void qp_take_required(struct qp *qp, uint16_t opcode, const uint8_t *c)
 {
 	uint8_t *to = qp->context;

@@ -51,11 +51,14 @@ static inline bool qp_waits(const struct qp *qp)
 void qp_fail(struct dev *dev, struct qp *qp);
 /* UAR doorbell of the send queue; only the page in its context may ring it */
 void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number);
-/* WQEs posted, by the doorbell record, and not taken. False if it is invalid or not mapped. */
+/*
+ * The number of posted WQEs, by the doorbell record, that were not taken yet. False if the record
+ * is invalid or not mapped.
+ */
 bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count);
 void qp_release(void *qp);
 
-/* Of CREATE_QP: where an application has put the doorbell record */
+/* Fields of CREATE_QP for a doorbell record in a umem of an application */
 extern const struct reserved_used qp_umem_fields[];
 
 #endif

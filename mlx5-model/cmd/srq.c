@@ -54,7 +54,7 @@ void srq_release(void *object)
 	free(srq);
 }
 
-/* True if there is all that the context refers to; only an SRQ for XRC has the last two */
+/* True if all objects that the context refers to exist; only an SRQ for XRC has the last two */
 static bool srq_refers_well(const struct dev *dev, const uint8_t *context)
 {
 	uint32_t cqn = IFC_GET(srqc, context, cqn), xrcd = IFC_GET(srqc, context, xrcd);

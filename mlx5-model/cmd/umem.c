@@ -51,7 +51,7 @@ enum cmd_status umem_create(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* Queues in a umem have page lists of their own */
+/* Queues in a umem have copies of the page list, so the umem can be destroyed first */
 enum cmd_status umem_destroy(struct dev *dev, const struct cmd *cmd)
 {
 	struct queue *umem = table_take(&dev->umems, IFC_GET(destroy_umem_in, cmd->in, umem_id));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Objects refer to each other by number. As firmware does, a command refuses to make an object with
- * a reference to nothing, and to destroy one that another object refers to.
+ * Objects refer to each other by number. As in firmware, a command fails if it would create an
+ * object with a reference to one that does not exist, or destroy an object that another one refers
+ * to.
  */
 #ifndef MLX5_MODEL_USES_H
 #define MLX5_MODEL_USES_H
@@ -16,7 +17,7 @@ bool uses_eq(struct dev *dev, uint32_t number);
 bool uses_cq(struct dev *dev, uint32_t number);
 bool uses_srq(struct dev *dev, uint32_t number);
 
-/* The status of a command that destroys this object: CMD_OK if it may */
+/* The status of a command that destroys this object: CMD_OK if no other object refers to it */
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,
 			    bool (*uses)(struct dev *dev, uint32_t number));
 

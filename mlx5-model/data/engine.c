@@ -4,7 +4,7 @@
 #include "data/job.h"
 #include "data/recv.h"
 
-/* A queue pair's turn: the other ones, and messages from QEMU, wait until it is over */
+/* WQEs in one turn of a queue pair; other queue pairs and messages from QEMU wait for its end */
 #define ENGINE_BATCH 64
 #define ENGINE_BATCH_BYTES (64u << 20)
 #define ENGINE_PACKET 4096u
@@ -33,8 +33,8 @@ static void engine_complete(struct job *job, enum cqe_opcode opcode)
 }
 
 /*
- * In the error state all posted WQEs complete, signaled or not. What a driver posts meanwhile
- * may complete only when the queue is polled again.
+ * In the error state all posted WQEs complete, signaled or not. WQEs that a driver posts in the
+ * meantime may complete only when the queue is polled again.
  */
 static void engine_flush(struct dev *dev, struct qp *qp)
 {
@@ -128,7 +128,7 @@ bool engine_run(struct dev *dev, struct qp *qp)
 		if (!posted)
 			return false;
 		result = engine_step(dev, qp, posted, &bytes);
-		/* what else there is to do comes before the rest of a message */
+		/* let other work run before the rest of a message */
 		if (result == JOB_WAIT || result == JOB_MORE)
 			return result == JOB_MORE;
 	}

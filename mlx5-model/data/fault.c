@@ -23,7 +23,7 @@
 /* Tokens have 24 bits in the transport scheme. All parts of the memory scheme's 48 are used. */
 #define FAULT_TOKEN_MASK 0xffffff
 #define FAULT_TOKEN_MEMORY 0x800180010000ull
-/* Faults that are over and not answered: those of a queue pair that is gone may never be */
+/* Finished faults without an answer: those of a destroyed queue pair may never be answered */
 #define FAULT_OVER_MAX 16384
 
 static struct reported_fault **fault_bucket(struct dev *dev, uint64_t token)
@@ -51,7 +51,7 @@ static void fault_remove(struct dev *dev, struct reported_fault *reported)
 	free(reported);
 }
 
-/* Forgets the oldest faults that are over, a bucket's at a time */
+/* Removes the oldest finished faults, one bucket at a time */
 static void fault_forget_oldest(struct dev *dev)
 {
 	struct reported_fault *reported, *next;
@@ -95,7 +95,7 @@ static uint64_t fault_new_token(struct dev *dev)
 	return token;
 }
 
-/* True if the device has ever given out this token */
+/* True if the device has ever used this token */
 static bool fault_was_token(const struct dev *dev, uint64_t token)
 {
 	uint64_t given = dev->next_token - dev->first_token;
@@ -125,7 +125,7 @@ static void fault_rdma_event(struct dev *dev, const struct fault *fault, uint32_
 	uint8_t data[EQE_DATA] = { 0 };
 	uint32_t length = fault->length;
 
-	/* for some operations hardware does not know the length: which, is left to chance */
+	/* hardware does not report the length of some operations: choose them at random */
 	if (dev_fault_random(dev, 4) == 1) {
 		dev->stats.page_faults_no_length++;
 		length = 0;
@@ -140,7 +140,7 @@ static void fault_rdma_event(struct dev *dev, const struct fault *fault, uint32_
 	eq_event(dev, EVENT_PAGE_FAULT, FAULT_SUBTYPE_RDMA, data);
 }
 
-/* Pages before or after those demanded that the driver may prepare, too */
+/* Additional pages around the accessed ones, as a hint to the driver */
 static uint64_t fault_prefetch(struct dev *dev)
 {
 	return dev_fault_random(dev, dev_fault_random(dev, 4) ? FAULT_PREFETCH_FEW :
@@ -167,8 +167,8 @@ static void fault_memory_event(struct dev *dev, uint32_t key, uint64_t token, ui
 }
 
 /*
- * One event for all that is missing; or, in a mix, some for a part of it, of which only the last
- * lets the driver resume. Returns the number of events.
+ * Sends one event for the whole missing range or, with a mix of page faults, several for parts of
+ * it. The driver may resume only after the last one. Returns the number of events.
  */
 static unsigned int fault_memory_events(struct dev *dev, const struct fault *fault, uint64_t token)
 {
@@ -228,7 +228,7 @@ static bool fault_announced(struct dev *dev, const struct qp *qp, enum fault_use
 	return false;
 }
 
-/* Sends the events of a fault and sets what the driver has to repeat in its answer */
+/* Sends the events of a fault and stores the fields that the driver has to repeat in its answer */
 static void fault_report(struct dev *dev, const struct fault *fault,
 			 struct reported_fault *reported)
 {
@@ -333,7 +333,7 @@ static uint64_t fault_resume_token(const struct dev *dev, const uint8_t *info)
 	return IFC_GET(trans_page_fault_info, info, fault_token);
 }
 
-/* True if the answer says what the event has said */
+/* True if the answer repeats the fields of the event */
 static bool fault_repeats(const struct dev *dev, const struct reported_fault *reported,
 			  const uint8_t *info)
 {
@@ -383,7 +383,7 @@ enum cmd_status fault_resume(struct dev *dev, const struct cmd *cmd)
 		return CMD_BAD_RESOURCE_STATE;
 	}
 	reported->answers--;
-	/* if the queue pair is gone, the driver could not know: not an error */
+	/* not an error if the queue pair was destroyed, which the driver cannot know */
 	if (!reported->over)
 		fault_release(dev, reported, IFC_GET(trans_page_fault_info, info, error));
 	fault_end(dev, reported);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Page faults. A queue pair whose WQE meets an entry that is not present stops there, an event
- * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again. Only bytes that are committed
- * were moved before, so running it again repeats nothing.
+ * reports it to the driver, and PAGE_FAULT_RESUME runs the WQE again. Only committed bytes were
+ * moved before, so nothing is moved twice.
  *
- * The device that reports a fault keeps it by its token until the driver has answered its events. A
- * fault that is over before, as its queue pair is gone or its other end is, may still be answered.
+ * The device that reports a fault stores it by its token until the driver has answered its events.
+ * If one of the two queue pairs is destroyed, the fault is over, but may still be answered.
  */
 #ifndef MLX5_MODEL_FAULT_H
 #define MLX5_MODEL_FAULT_H
@@ -14,7 +14,7 @@
 
 enum fault_wq { FAULT_WQ_SRQ = 0, FAULT_WQ_REQUESTER = 1, FAULT_WQ_RECEIVE = 2, FAULT_WQ_READ = 3 };
 
-/* What a service announces page faults for, as bits of its capabilities */
+/* Operations that can have page faults, as bits of the capabilities of a service */
 enum fault_use {
 	FAULT_USE_SEND = 0x20,
 	FAULT_USE_RECEIVE = 0x10,
@@ -32,8 +32,8 @@ struct fault {
 	enum fault_wq wq;
 	uint32_t wq_number;
 	uint16_t wqe_index;
-	uint64_t committed; /* bytes of the message before those that this attempt was for */
-	uint64_t packet;    /* bytes from there to the end of what is missing */
+	uint64_t committed; /* bytes of the message before this attempt */
+	uint64_t packet;    /* bytes from there to the end of the missing range */
 	uint32_t peer;	    /* FAULT_RECEIVE, FAULT_REMOTE: the responder */
 	/* FAULT_REMOTE: the whole operation */
 	uint32_t key;

@@ -142,7 +142,7 @@ static bool job_peer_allows(const struct job *job, enum xlate_access access)
 	}
 }
 
-/* An attempt that took long comes again after several times as long, however short the timer is */
+/* The next attempt after a long one waits several times as long, however short the timer is */
 static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
 {
 	uint64_t now = dev_now(), least = (now - job->start) * JOB_PAUSE;
@@ -160,7 +160,7 @@ static const uint32_t job_rnr_timer[32] = {
 	256,   384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,
 };
 
-/* The responder asks for a new attempt later; fails once these are exceeded */
+/* The responder requests a later retry; fails once the retries are exceeded */
 static enum job_result job_nak(struct job *job, const struct qp *responder, uint64_t most)
 {
 	unsigned int retry = IFC_GET(qpc, job->qp->context, rnr_retry);
@@ -186,7 +186,7 @@ enum job_result job_fault_pending(struct job *job)
 	return result;
 }
 
-/* A page fault stops the responder. It may reply that it is not ready, if retries are left. */
+/* A page fault stops the responder. It may send an RNR NAK if retries are left. */
 static bool job_fault_remote(struct job *job, const struct fault *fault)
 {
 	if (!fault_raise(job->dev, job->qp, job->peer_dev, fault))
@@ -244,7 +244,7 @@ enum job_result job_no_answer(struct job *job)
 
 	if (job->qp->service == QP_UC)
 		return JOB_DONE;
-	/* without a timeout only an answer ends the wait */
+	/* without a timeout, only the driver's answer ends the wait */
 	if (!timeout)
 		return job_stall(job, STALL_TIMEOUT, JOB_TIMEOUT_MAX_NS / 10);
 	if (job->qp->retries)

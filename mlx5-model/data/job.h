@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * One attempt at one send WQE: at all of its message or, with a mix of page faults, at some packets
+ * One attempt to execute a send WQE: all of its message or, with a mix of page faults, some packets
  * of it, after those that are committed.
  */
 #ifndef MLX5_MODEL_JOB_H
@@ -44,7 +44,7 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
 bool job_is_last(const struct job *job);
 /* This attempt's part was moved, and it is not the last */
 enum job_result job_commit(struct job *job);
-/* The requester tries again while its page fault at the responder is not answered */
+/* The requester retries while its page fault at the responder is not answered */
 enum job_result job_fault_pending(struct job *job);
 /* The peer does not answer; fails once the retries are exceeded */
 enum job_result job_no_answer(struct job *job);
@@ -56,7 +56,7 @@ enum job_result job_receive(struct job *job, uint64_t skip, uint64_t length);
 /* By kind of queue pair, in rc.c and ud.c */
 enum job_result rc_execute(struct job *job);
 enum job_result ud_execute(struct job *job);
-/* A page fault of this WQE that the driver could not resolve */
+/* Fails a WQE with a page fault that the driver could not resolve */
 enum job_result job_fault_failed(struct job *job);
 /* Sets the peer to queue pair qpn of the device with this LID, or to NULL if there is none */
 struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn);

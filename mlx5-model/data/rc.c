@@ -107,7 +107,7 @@ static enum job_result rc_write(struct job *job)
 	if (result != JOB_DONE || job->remote.length != job->local.length)
 		return result;
 	if (immediate && job_is_last(job)) {
-		/* takes a receive WQE, and none of its memory */
+		/* consumes a receive WQE, but does not use its memory */
 		target = job->remote;
 		memset(&job->remote, 0, sizeof(job->remote));
 		result = job_receive(job, 0, 0);

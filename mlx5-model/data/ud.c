@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Datagrams of UD queue pairs, QP0 and QP1: unicast, multicast, to the administrator. */
+/* Datagrams of UD queue pairs, QP0 and QP1: unicast, multicast, and to the subnet administrator. */
 #include "data/job.h"
 
 #include "cmd/multicast.h"
@@ -35,7 +35,7 @@ struct ud_address {
 	uint8_t gid[16];
 };
 
-/* A datagram on its way */
+/* A datagram that is being sent */
 struct datagram {
 	uint32_t qkey;
 	bool grh;
@@ -195,7 +195,10 @@ static enum job_result ud_send_one(struct job *job, const struct ud_address *add
 	return JOB_DONE;
 }
 
-/* Returns true if a member on this device received it. One that would fault gets nothing. */
+/*
+ * Returns true if a member on this device received it. A member whose buffer would fault is
+ * skipped.
+ */
 static bool ud_receive_group(struct job *job, const struct ud_address *address,
 			     const struct datagram *datagram)
 {

@@ -56,7 +56,7 @@ enum umr_mask {
 	 1ull << UMR_MASK_RO_WRITE | 1ull << UMR_MASK_FREE | 1ull << UMR_MASK_PAGE_SIZE_5 |   \
 	 1ull << UMR_MASK_RO_READ)
 
-/* What mkey_check() looks at */
+/* Fields that mkey_check() checks */
 #define UMR_MASK_PLACE                                                                        \
 	(1ull << UMR_MASK_LENGTH | 1ull << UMR_MASK_PAGE_SIZE | 1ull << UMR_MASK_START |      \
 	 1ull << UMR_MASK_FREE | 1ull << UMR_MASK_PAGE_SIZE_5)
@@ -93,7 +93,7 @@ static void umr_check(struct dev *dev, const struct xlate_origin *origin, uint32
 			      "UMR of key %#x: %" PRIu64 " bytes of its table at %" PRIu64
 			      ", not in units of %u",
 			      key, umr->length, umr->offset, MKEY_UNIT);
-	/* what the mask does not select may be anything; the kernel's driver alone clears it */
+	/* fields that the mask does not select are ignored; only the kernel's driver clears them */
 	if (origin->any_pd)
 		reserved_report(dev, "UMR's", "mkey", reserved_mkc, NULL, umr->context);
 }
@@ -174,7 +174,10 @@ static bool umr_allowed(const struct mkey *mkey, const struct xlate_origin *orig
 	if ((umr->flags & UMR_FAIL_IF_USED && !mkey->free) ||
 	    (umr->flags & UMR_FAIL_IF_FREE && mkey->free))
 		return false;
-	/* a user's queue changes keys of its own protection domain, and leaves them there */
+	/*
+	 * a user's queue may only change keys of its own protection domain, and not move them out
+	 * of it
+	 */
 	return origin->any_pd ||
 	       (mkey->pd == origin->pd && !(umr->mask >> UMR_MASK_PD & 1 &&
 					    IFC_GET(mkc, umr->context, pd) != origin->pd));
@@ -193,7 +196,7 @@ static bool umr_fits(struct dev *dev, const struct mkey *mkey, const struct umr 
 	return false;
 }
 
-/* True if the device announces that it changes what the mask selects */
+/* True if the capabilities allow a UMR of the fields that the mask selects */
 static bool umr_announced(const struct dev *dev, const struct mkey *mkey, const struct umr *umr)
 {
 	const uint8_t *caps = dev->caps_general;

@@ -33,7 +33,7 @@ static enum xlate_result walk_miss(const struct walk *walk, uint32_t key, uint64
 	return XLATE_FAULT;
 }
 
-/* Keys can refer to each other in a loop, and to the same bytes again and again */
+/* Limits the work: keys can refer to each other in a loop, or to the same bytes many times */
 static bool walk_spend(const struct walk *walk)
 {
 	return walk->sg->entries < SG_ENTRIES_MAX && ++walk->sg->entries;
@@ -225,7 +225,9 @@ static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *m
 	return XLATE_DENIED;
 }
 
-/* Why an indirect key may not refer to this one, or NULL if it may. It gives no rights to it. */
+/*
+ * The reason why an indirect key may not refer to this one, or NULL. It does not extend the rights.
+ */
 static const char *walk_objection(const struct walk *walk, const struct mkey *parent,
 				  const struct mkey *mkey, uint32_t key)
 {
@@ -258,7 +260,7 @@ static enum xlate_result walk_key(const struct walk *walk, const struct mkey *pa
 	objection = walk_objection(walk, parent, mkey, key);
 	if (!objection)
 		return walk_mkey(walk, mkey, address, length, depth);
-	/* other indirect keys are those of users, who may make mistakes */
+	/* other indirect keys belong to users, whose mistakes are not the driver's */
 	if (parent->mode == MKEY_KSM)
 		strict_report(walk->dev, "mkey %#x: KSM with an entry of key %#x, %s", parent->key,
 			      key, objection);

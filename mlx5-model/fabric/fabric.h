@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The devices of this process, each with a LID of its own. There is no wire: a message is in the
- * receiver's memory at once.
+ * The devices of this process, each with a LID of its own. There is no wire: a message is copied
+ * directly to the receiver's memory.
  */
 #ifndef MLX5_MODEL_FABRIC_H
 #define MLX5_MODEL_FABRIC_H
@@ -11,7 +11,7 @@
 
 #define FABRIC_DEVICES SA_PORTS
 #define FABRIC_MANAGER_LID 0x100 /* not a device's */
-#define FABRIC_MULTICAST_LID 0xc000 /* and those above */
+#define FABRIC_MULTICAST_LID 0xc000 /* and all LIDs above */
 
 struct fabric {
 	struct dev *devices[FABRIC_DEVICES];

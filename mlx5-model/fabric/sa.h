@@ -32,7 +32,7 @@ struct fabric;
 
 /* Answers a port's request. Returns false if it is not a request and gets no answer. */
 bool sa_answer(const struct dev *port, const uint8_t *request, uint8_t *reply);
-/* Removes a port that went away from all groups */
+/* Removes a port whose device is gone from all groups */
 void sa_forget(struct fabric *fabric, const struct dev *dev);
 
 #endif

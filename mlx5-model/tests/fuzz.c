@@ -2,7 +2,7 @@
 /*
  * A hostile guest. One entry per interface: commands, work requests, registers, vfio-user messages.
  *
- *     mlx5-fuzz ENTRY SECONDS [SEED]    random input, made to look like the real thing
+ *     mlx5-fuzz ENTRY SECONDS [SEED] random input that resembles valid input
  *
  * Built with MLX5_MODEL_LIBFUZZER (clang), the entry named by the environment's MLX5_FUZZ gets its input
  * from libFuzzer instead. Errors are found by the sanitizers, so build with them; the pages next to
@@ -268,7 +268,7 @@ static void fuzz_commands(struct input *input)
 		cmd_execute(i & 1 ? &w.far.dev : &w.b.dev, in, in_length, out, out_length);
 		if (i == 2)
 			model_reset(&w.far.dev);
-		/* some traffic, so that the queue pairs have something to lose */
+		/* some traffic, so that the queue pairs have state */
 		if (i & 4)
 			stand_post(&w.b, &w.qp[4], &(struct stand_wr){
 				.opcode = i & 8 ? WQE_WRITE : WQE_READ,

@@ -76,7 +76,7 @@ void pair_wait(struct pair *p, uint64_t wqes)
 {
 	uint64_t end = dev_now() + 120000000000ull;
 
-	/* fail if nothing is due before the requester is done: it would never be */
+	/* fail if nothing is due before the requester is done: it would wait forever */
 	while (p->on[0]->dev.stats.wqes < wqes)
 		assert_true((model_work(&p->fabric) >= 0 || p->on[0]->dev.stats.wqes >= wqes) &&
 			    dev_now() < end);

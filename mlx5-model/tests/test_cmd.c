@@ -263,7 +263,7 @@ static void test_reserved_umems(void **state)
 	IFC_SET(qpc, context, dbr_umem_valid, 1);
 	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
 	assert_int_equal(stats->strict_reports, 4);
-	/* the bits beside it stay reserved */
+	/* the adjacent bits stay reserved */
 	context[0x720 / 8 - 1] = 1;
 	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
 	assert_int_equal(stats->strict_reports, 5);
@@ -320,7 +320,7 @@ static void test_reserved(void **state)
 	put_be64(pd + 8, 0);
 	stand_command(&b, pd, sizeof(pd), out, 8);
 	assert_int_equal(stats->strict_reports, 3);
-	/* a user's command is the user's */
+	/* a user's command is not reported */
 	put_be16(pd + 2, 1);
 	stand_command(&b, pd, 8, out, IFC_SIZE(alloc_pd_out));
 	assert_int_equal(stats->strict_reports, 3);
@@ -336,7 +336,7 @@ static void test_reserved(void **state)
 	stand_destroy(&b);
 }
 
-/* Capabilities by name: what is queried, and what the device keeps to */
+/* Capabilities by name: the device reports and enforces them */
 static void test_caps(void **state)
 {
 	static const char *const wrong[] = { "", "log_max_qp", "log_max_qp=", "log_max_qp=32",

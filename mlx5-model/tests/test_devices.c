@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Two devices: every service, the state of each side, and one of them going away. */
+/* Two devices: every service, the state of each side, and the removal of one device. */
 #include "pair.h"
 
 #include "cmd/port.h"
@@ -237,7 +237,9 @@ static void test_xrc(void **state)
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 200);
 }
 
-/* A queue pair that is connected to another one gets nothing, nor does one of the same number */
+/*
+ * Messages reach only the connected queue pair, not one connected elsewhere or with the same number
+ */
 static void test_strangers(void **state)
 {
 	struct pair *p = *state;
@@ -262,7 +264,7 @@ static void assert_ends_with_retry(struct pair *p)
 			 PAIR_TOTAL(p, page_faults_resumed) + PAIR_TOTAL(p, page_faults_dropped));
 }
 
-/* The responder goes away before it resolves a fault: the device, or only its queue pair */
+/* The responder's device or queue pair is reset before it resolves a fault */
 static void test_reset_in_fault(void **state)
 {
 	struct pair *p = *state;
@@ -312,7 +314,7 @@ static void test_destroy_in_fault(void **state)
 	assert_int_equal(p->on[1]->dev.stats.page_faults_failed, 0);
 }
 
-/* The requester goes away, and the responder's driver still resumes its fault */
+/* The requester is destroyed, and the responder's driver still resumes its fault */
 static void test_requester_gone(void **state)
 {
 	struct pair *p = *state;

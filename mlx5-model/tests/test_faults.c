@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The mix of page faults: every kind occurs, and messages arrive whole if a driver serves them. */
+/* The mix of page faults: every kind occurs, and messages are complete if a driver serves them. */
 #include "pair.h"
 
 #include "data/fault.h"
@@ -59,7 +59,7 @@ static const struct qp *requester(struct fixture *f)
 	return table_get(&f->pair.on[0]->dev.qps, f->pair.qp[0].number);
 }
 
-/* Maps the pages of [from, from + length) of this side's memory, or takes all others away */
+/* Maps the pages of [from, from + length) of this side's memory, or unmaps all others */
 static void map(struct fixture *f, unsigned int side, uint64_t from, uint64_t length, bool present)
 {
 	struct mkey *mkey = mkey_get(&f->pair.on[side]->dev, f->key[side]);
@@ -69,7 +69,7 @@ static void map(struct fixture *f, unsigned int side, uint64_t from, uint64_t le
 		put_be64(mkey->xlt + 8 * i, present ? (f->memory[side] + i * size) | 3 : 0);
 }
 
-/* Gives the key pages of another size, between two parts of a message */
+/* Changes the page size of the key, between two parts of a message */
 static void resize(struct fixture *f, unsigned int side)
 {
 	struct mkey *mkey = mkey_get(&f->pair.on[side]->dev, f->key[side]);
@@ -79,7 +79,7 @@ static void resize(struct fixture *f, unsigned int side)
 	mkey_refresh(mkey);
 }
 
-/* What the kernel's driver does; it returns the offset of the pages in the memory */
+/* Serves an event as the kernel's driver does; returns the offset of the pages in the memory */
 static void serve(struct fixture *f, unsigned int side, const uint8_t *event)
 {
 	struct stand *b = f->pair.on[side];
@@ -87,7 +87,7 @@ static void serve(struct fixture *f, unsigned int side, const uint8_t *event)
 	uint64_t committed = requester(f)->committed, from, length;
 	bool last = true;
 
-	/* nothing reads what was moved, so it may go */
+	/* committed pages are not read again, so they may be unmapped */
 	if (committed && ++f->faults % 4 == 0)
 		resize(f, side);
 	else if (committed > 65536)

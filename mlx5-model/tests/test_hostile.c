@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What a guest can make the device spend: of time in one turn, and of the host's memory. */
+/*
+ * Limits of the time in one turn, and of the host's memory, that a guest can make the device use.
+ */
 #include "pair.h"
 
 #include <stdlib.h>
@@ -22,7 +24,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A key of single bytes, by turns of one place and another: no two are contiguous */
+/* A key of single bytes, alternately from two addresses, so that no two are contiguous */
 static uint32_t make_bytes(struct pair *p)
 {
 	uint8_t list[3 * 16] = { 0 };
@@ -43,7 +45,7 @@ static uint32_t make_bytes(struct pair *p)
 	return stand_create_mkey(p->on[0], &m);
 }
 
-/* A message of more pieces than any layout needs ends with an error, with and without a receiver */
+/* A message of more pieces than any layout needs fails, with and without a receiver */
 static void test_pieces(void **state)
 {
 	struct pair *p = *state;
@@ -133,7 +135,7 @@ int main(void)
 		TEST(test_pause),
 		TEST(test_turn),
 		TEST(test_lists),
-		/* all of the memory for page lists is there again */
+		/* all memory for page lists has been freed */
 		TEST(test_lists),
 	};
 

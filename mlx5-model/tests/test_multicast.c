@@ -182,7 +182,7 @@ static const uint8_t *received(struct net *n, unsigned int member)
 	return cqe;
 }
 
-/* Received by all members but those in the mask */
+/* Checks that all members received it, except those in the mask */
 static void received_but(struct net *n, unsigned int without)
 {
 	unsigned int i;

@@ -203,7 +203,7 @@ static void test_no_path(void **state)
 	ask(n, 0, TOO_FEW);
 	put_be64(n->request + 48, 0);
 	ask(n, 0, TOO_FEW);
-	/* a device that went away has no path */
+	/* a removed device has no path */
 	stand_destroy(&n->stands[1]);
 	put_be64(n->request + 48, DGID | SGID);
 	ask(n, 0, NO_RECORDS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What strict mode reports, and what it must not report: the sequences of the kernel's driver. */
+/* Strict mode reports errors, and does not report the sequences of the kernel's driver. */
 #include "unit.h"
 
 #include "base/caps.h"
@@ -115,7 +115,7 @@ static void put_entries(struct fixture *f, uint8_t *list, unsigned int count, un
 		put_be64(list + 8 * i, (f->memory + ((uint64_t)i << shift)) | 3);
 }
 
-/* Up to the unit in which the table ends, and no further: hardware has nothing there */
+/* A UMR may write up to the end of the table's last unit: hardware has no memory after it */
 static void test_beyond_table(void **state)
 {
 	struct fixture *f = *state;
@@ -153,7 +153,7 @@ static void test_units(void **state)
 	assert_int_equal(reported(f), 0);
 }
 
-/* The size of a key's pages changes while an entry can be found by the old and by the new size */
+/* The page size of a key changes while entries are reachable with the old or the new size */
 static void test_resize(void **state)
 {
 	struct fixture *f = *state;
@@ -255,7 +255,7 @@ static void test_small_table(void **state)
 	assert_int_equal(reported(f), 1);
 }
 
-/* What an earlier use of a key has left in its table has to be written before the next one */
+/* Entries left from an earlier use of a key have to be rewritten before the next use */
 static void test_leftovers(void **state)
 {
 	struct fixture *f = *state;
@@ -307,7 +307,7 @@ static enum xlate_result through(struct fixture *f, enum mkey_mode mode, uint32_
 		mkey_refresh(m_);                                            \
 	} while (0)
 
-/* A key gets no rights, and no other protection domain, by being an entry of another key */
+/* An entry of another key does not extend the rights or the protection domain of a key */
 static void test_children(void **state)
 {
 	struct fixture *f = *state;
@@ -350,7 +350,7 @@ static uint8_t destroy(struct fixture *f, uint16_t opcode, uint32_t number)
 	return stand_destroy_object(&f->b, opcode, number);
 }
 
-/* An object that another one refers to stays, with the status that firmware gives */
+/* An object that another one refers to cannot be destroyed; the status is that of firmware */
 static void test_lifetimes(void **state)
 {
 	struct fixture *f = *state;
@@ -396,7 +396,7 @@ static uint8_t create_qp(struct fixture *f, uint32_t pd, uint32_t cqn, uint32_t 
 	return stand_command(&f->b, in, sizeof(in), out, sizeof(out));
 }
 
-/* Nothing is made of what is not there */
+/* No object is created with a reference to a missing one */
 static void test_references(void **state)
 {
 	struct fixture *f = *state;
@@ -416,7 +416,7 @@ static void test_references(void **state)
 	assert_int_equal(stand_command(b, in, sizeof(in), out, sizeof(out)), CMD_OK);
 }
 
-/* A UMR of what the device does not announce fails, and so does the one that is to fail */
+/* A UMR of fields without the capability fails, and so does an injected failure */
 static void test_umr_announced(void **state)
 {
 	static const struct {
@@ -458,7 +458,7 @@ static void test_umr_announced(void **state)
 	assert_int_equal(write_entries(f, key, 0, list, 64), SYNDROME_OK);
 	assert_int_equal(write_entries(f, key, 0, list, 64), SYNDROME_MW_BIND);
 	assert_int_equal(write_entries(f, key, 0, list, 64), SYNDROME_OK);
-	/* on purpose, so no report */
+	/* an injected failure is not reported */
 	assert_int_equal(reported(f), 0);
 }
 

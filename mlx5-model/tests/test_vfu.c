@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The messages that QEMU sends, and some that it would not. */
+/* The messages that QEMU sends, and invalid ones. */
 #include "unit.h"
 
 #include "fabric/fabric.h"
@@ -229,7 +229,7 @@ static void send_map(int peer, uint64_t address, int fd)
 	assert_int_equal(sendmsg(peer, &header, 0), sizeof(bytes));
 }
 
-/* What was sent together is read together, and each descriptor reaches its message */
+/* Messages sent together are read together, and each gets its descriptors */
 static void test_burst(void **state)
 {
 	struct fixture *f = *state;
@@ -272,7 +272,7 @@ static void test_burst(void **state)
 	close(fd);
 }
 
-/* A message that comes in pieces; one that says that it is smaller than its header, or too large */
+/* A message in several pieces; a length in the header that is too small or too large */
 static void test_pieces(void **state)
 {
 	static const uint32_t wrong[] = { 0, VFU_HEADER - 1, VFU_HEADER + VFU_MESSAGE_MAX + 1,

@@ -290,7 +290,7 @@ static void test_umr(void **state)
 	assert_int_equal(stats->xlt_entries_written, 4);
 	assert_int_equal(stats->zaps, 0);
 	assert_int_equal(look(f, key, page, 3 * 4096, XLATE_LOCAL_WRITE), XLATE_OK);
-	/* the third entry goes, with the unit that it is in */
+	/* the third entry is cleared, with the rest of its unit */
 	stand_update(&f->b, key, 0, without, 8);
 	assert_int_equal(stats->zaps, 1);
 	assert_int_equal(stats->zapped_entries, 1);
@@ -322,7 +322,7 @@ static void test_umr_strict(void **state)
 	assert_int_equal(*reports, 3);
 }
 
-/* The UMR that gives a key a page size and a start, and takes it into use */
+/* The UMR that sets the page size and the start of a key, and enables it */
 static void place(struct fixture *f, uint32_t key, unsigned int page_shift, uint64_t start)
 {
 	uint8_t wqe[48 + IFC_SIZE(mkc)] = { 0 };

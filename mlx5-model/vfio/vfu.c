@@ -357,12 +357,12 @@ static void vfu_take_fds(struct vfu_input *input, struct msghdr *header)
 			else
 				close(fd);
 		}
-		/* the kernel ends a read with the data that descriptors were sent with */
+		/* the kernel ends a read after data that was sent with descriptors */
 		input->fds_end = input->end;
 	}
 }
 
-/* Reads at most room bytes, as many as there are and at least one */
+/* Reads as many bytes as are available, at least one and at most room */
 static bool vfu_read(struct vfu *vfu, size_t room)
 {
 	struct vfu_input *input = &vfu->input;
@@ -390,7 +390,7 @@ static bool vfu_read(struct vfu *vfu, size_t room)
 	return true;
 }
 
-/* The size of the first message that was read, 0 if its header is not there as a whole */
+/* The size of the first message in the input, 0 if its header is incomplete */
 static size_t vfu_message_size(const struct vfu *vfu)
 {
 	const struct vfu_input *input = &vfu->input;
@@ -407,7 +407,7 @@ bool vfu_has_message(const struct vfu *vfu)
 	return size && size <= vfu->input.end - vfu->input.start;
 }
 
-/* Reads until there is a whole message. Of one that is there in part only the rest is read. */
+/* Reads until the input contains a whole message. Reads only the rest of an incomplete one. */
 static bool vfu_receive(struct vfu *vfu)
 {
 	struct vfu_input *input = &vfu->input;

@@ -45,8 +45,8 @@ void vfu_destroy(struct vfu *vfu);
  */
 size_t vfu_handle(struct vfu *vfu, struct vfu_message *message, uint8_t *reply);
 /*
- * Handles and answers one message, which it reads if none is there. It reads all that the peer has
- * sent, as each doorbell is a message. False if the peer is gone or breaks the protocol.
+ * Handles and answers one message. If the input has none, reads all data that the peer has sent,
+ * because each doorbell is a message. False if the peer is gone or violates the protocol.
  */
 bool vfu_serve(struct vfu *vfu);
 /* True if a whole message was read and not handled */
