@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * One call: a good one with random values, then perhaps broken in one or more
- * ways. Many that are broken in one way are known to have to fail.
+ * One call: a valid one with random values, then perhaps broken in one or more ways. Many calls
+ * with a single error must fail.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #define GUARD_BYTE 0xa5
 #define OUT_LEN 1024
 #define NO_HANDLE 0xffffffffU
-/* Where a user's addresses end, and where they end on machines that have the most of them */
+/* The end of user space with four and with five levels of page tables */
 #define USER_END ((1ULL << 47) - SZ_4K)
 #define LARGEST_USER_END (1ULL << 56)
 
@@ -48,7 +48,7 @@ struct call {
 	unsigned int outs;
 };
 
-/* Memory that the kernel is to read or write, with a guard on either side. */
+/* Memory that the kernel reads or writes, with a guard on either side. */
 static uint8_t *room(struct call *c)
 {
 	uint8_t *at = c->caller->arena.start + GUARD + c->used;
@@ -109,7 +109,7 @@ static struct ib_uverbs_odp_request random_request(struct call *c)
 	struct ib_uverbs_odp_request request = { .page_sizes = random_sizes(c->rng) };
 
 	request.flags = rng_below(c->rng, 3) ? 0 : IB_UVERBS_ODP_MIXED;
-	/* rarely, as it takes as long as many others together */
+	/* rarely, because it takes as long as many other calls */
 	if (!rng_below(c->rng, 32))
 		request.flags |= IB_UVERBS_ODP_POPULATE;
 	if (!rng_below(c->rng, 16)) {
@@ -147,7 +147,7 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 	static const uint64_t lengths[] = {
 		0, 1, 4095, SZ_4K, 4097, SZ_64K, SZ_2M - 1, SZ_2M, SZ_2M * 2, SZ_1G, SZ_1G * 4,
 	};
-	/* lengths, and addresses at the ends of everything */
+	/* extreme lengths and addresses */
 	static const uint64_t wild[] = {
 		0,
 		1,
@@ -194,7 +194,7 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 		*len = SZ_1G * 4;
 }
 
-/* No process has memory there on any machine. An implicit MR has no range. */
+/* The range is outside of user space on every machine. An implicit MR has no range. */
 static bool is_foreign(uint64_t addr, uint64_t len)
 {
 	return len && !(!addr && len == ~0ULL) &&

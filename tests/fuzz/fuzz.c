@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Random ioctls of the methods that handle page sizes of ODP MRs: several
- * processes and threads, on contexts of their own and on one that all share,
- * with handles of each other's MRs, which come and go, while the memory changes.
- * Processes are killed at random times.
+ * Random ioctls of the methods that handle page sizes of ODP MRs: several processes and threads, on
+ * contexts of their own and on a shared one, with handles of each other's MRs, which are registered
+ * and deregistered while the memory changes. Processes are killed at random times.
  *
  *	fuzz.t [--calls N] [--minutes M]
  *
@@ -125,7 +124,7 @@ static void show_stack(pid_t pid)
 		diag("no stacks of process %d", (int)pid);
 }
 
-/* Waits for a process that was killed; false if it is still there after a long time. */
+/* Waits for a process that was killed; false if it does not end for a long time. */
 static bool is_gone(pid_t pid, int *status)
 {
 	uint64_t until = now_ms() + HUNG_S * 1000;
@@ -165,7 +164,7 @@ static bool kill_one(struct crew *crew)
 	return true;
 }
 
-/* True if a thread has not come back from a call for too long. */
+/* True if a thread has not returned from a call for too long. */
 static bool hung(struct crew *crew)
 {
 	uint64_t now = now_ms();

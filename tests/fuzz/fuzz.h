@@ -59,7 +59,7 @@ struct process {
 	struct rig rig; /* its own context */
 	struct field *field;
 	struct target own;
-	struct target common; /* of the parent: its memory is not ours */
+	struct target common; /* of the parent, in its address space */
 	atomic_uint own_mrs[SLOTS];
 	struct mem area[AREAS];
 	uint32_t cq; /* a handle of another type */
@@ -84,7 +84,7 @@ struct caller {
 void areas_map(struct process *process);
 void arena_map(struct arena *arena);
 
-/* Gives pages back, maps others, changes protections until it is stopped. */
+/* Frees pages, maps others and changes protections until it is stopped. */
 void *run_disturber(void *process);
 
 /* Makes one call; counts it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Memory of a known kind, to register and to take away again. */
+/* Memory of a known kind, to register and to unmap. */
 #ifndef LAB_MEMORY_H
 #define LAB_MEMORY_H
 
@@ -42,7 +42,7 @@ void mem_unmap(struct mem *mem);
 /* The same for an existing file of a shared kind; mem_unmap() closes it. */
 void mem_map_file(struct mem *mem, enum mem_kind kind, size_t len, int fd);
 
-/* Gives the pages of a range back; it reads as zeroes from then on. */
+/* Frees the pages of a range, which then reads as zeroes. */
 void mem_drop(struct mem *mem, size_t off, size_t len);
 
 /* Leaves a hole, and fills it with fresh memory of the same kind. */

@@ -12,7 +12,7 @@ long resource_count(const struct rig *rig, const char *kind);
 
 /*
  * The same, waiting for it to become @want. Objects of a killed process are freed with its memory,
- * which a fault of the device may still hold when the process is gone.
+ * which a fault of the device may still hold after the process has exited.
  */
 long resource_settles(const struct rig *rig, const char *kind, long want);
 

@@ -18,7 +18,7 @@ static bool is_hugetlb(const struct arena *a)
 	return a->mem.kind == MEM_HUGETLB || a->mem.kind == MEM_HUGETLB_SHARED;
 }
 
-/* The modes that suit the memory, implicit last. */
+/* The modes that fit the memory, implicit last. */
 static unsigned int modes(const struct arena *a, const struct mode **list)
 {
 	unsigned int n = 0;

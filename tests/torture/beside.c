@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What others do beside the arena, each with memory, MRs and a connection of its own: an implicit
- * MR whose memory is unmapped again and again, memory that is given back lazily and written by the
- * device all the same, and another process whose faults are never served until it is killed.
+ * Activities in parallel to the arena, each with its own memory, MRs and connection: an implicit MR
+ * whose memory is unmapped repeatedly, memory under MADV_FREE that the device writes, and another
+ * process whose faults are never served until it is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ static void post_spot(struct unmapper *u, uint8_t *at, size_t len, bool read)
 		  (uintptr_t)u->near.mem.addr, u->mr, (uintptr_t)at, len);
 }
 
-/* Memory comes, is written and read, and goes; the last time with a request under way. */
+/* Maps memory, writes, reads and unmaps it; the last time during a request. */
 static void one_spot(struct unmapper *u)
 {
 	uint8_t *at =
@@ -139,7 +139,7 @@ void *unmapper_run(void *arg)
 #define PIECES 8
 #define PIECE_LEN SZ_64K
 
-/* What the device wrote is there; the rest is what it was, or zero. */
+/* Data written by the device is kept; the rest is unchanged or zero. */
 static bool freed_right(const struct buf *far, const bool *written)
 {
 	for (size_t at = 0; at < SZ_2M; at++) {
@@ -225,7 +225,7 @@ _Noreturn void held_main(int to_parent, enum holder holder)
 	struct prefetch prefetch;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* what it mounts goes with it */
+	/* mounts are freed with the process */
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		fatal("a mount namespace: %s", strerror(errno));
 	rig_open(&rig);

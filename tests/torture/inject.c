@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Allocation failures, on a kernel with fault injection. A call is repeated with
- * its first allocation failing, its second, and so on until there are no more.
- * The allocations of the device's own work, in kernel threads, fail now and
- * then.
+ * Allocation failures, on a kernel with fault injection. A call is repeated with its first
+ * allocation failing, its second, and so on until there are no more. Allocations in the device's
+ * kernel threads fail at random.
  */
 #include <ctype.h>
 #include <dirent.h>

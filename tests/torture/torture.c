@@ -330,7 +330,7 @@ int main(int argc, char **argv)
 	struct rig rig;
 	int c;
 
-	/* the program's other selves */
+	/* the program executes itself for its other processes */
 	if (argc == 4 && !strcmp(argv[1], "--peer"))
 		peer_main(atoi(argv[2]), atoi(argv[3]));
 	if (argc == 3 && !strcmp(argv[1], "--victim"))

@@ -2,13 +2,12 @@
 /*
  * Random transfers, concurrent with all kinds of changes to the memory.
  *
- * The arena is registered many times over, in all modes. Even blocks of it are
- * stable: whatever happens to their pages keeps the content, and each byte must
- * be what was written last. Each worker owns a strip of every stable block. Odd
- * blocks are volatile: pages are given back at any time. Bytes written there
- * identify their place and the block's generation, so that a byte is either that
- * or zero; a block enters a new generation after it has been emptied, and bytes
- * of an older one are then as wrong as foreign ones.
+ * The arena is registered many times over, in all modes. Even blocks of it are stable: whatever
+ * happens to their pages keeps the content, and each byte must be what was written last. Each
+ * worker owns a strip of every stable block. Odd blocks are volatile: pages are freed at any time.
+ * Bytes written there identify their place and the block's generation, so that a byte is either
+ * that or zero; a block enters a new generation after it has been emptied, and bytes of an older
+ * one are then as wrong as foreign ones.
  */
 #ifndef TORTURE_H
 #define TORTURE_H

@@ -273,7 +273,7 @@ static void sandbox(void **state)
 	}
 }
 
-/* The kernel's own EINVAL stays what it is: an MR without on-demand paging. */
+/* An EINVAL of the kernel, for an MR without on-demand paging, is returned unchanged. */
 static void no_sandbox(void **state)
 {
 	struct ibv_mr_odp_attr attr;
@@ -298,7 +298,7 @@ static void without_odp(void **state)
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 }
 
-/* What has nothing to do with the request is returned, and not remembered. */
+/* Errors unrelated to the query are returned, and not cached. */
 static void errors_that_pass(void **state)
 {
 	static const int errors[] = { EIO, ENOMEM, ENODEV, EAGAIN };

@@ -121,7 +121,7 @@ static int setup(void **state)
 	return fake_setup(state);
 }
 
-/* Nothing that a call mapped stays. */
+/* All memory mapped by the calls has been unmapped. */
 static int teardown(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What MRs are translated with: answers of the kernel, and estimates without one. */
+/* Page sizes and entries of MRs: answers of the kernel, and estimates without kernel support. */
 #include "fake.h"
 
 #include "../../libibverbs/memory/range.h"

@@ -25,7 +25,7 @@ struct registration {
 	struct ib_uverbs_attr *handle_attr;
 };
 
-/* Everything REG_MR needs but the request. */
+/* The attributes of REG_MR, except the request. */
 static void prepare_reg(struct registration *r, struct rig *rig, const struct buf *buf,
 			uint32_t access)
 {
@@ -86,7 +86,7 @@ static int query(struct rig *rig, uint32_t handle, void *state, size_t len)
 	return raw_ioctl(rig->ctx, &raw);
 }
 
-/* Registration in one ioctl, for providers that can adopt a kernel MR. */
+/* Registration in one ioctl, for providers that can import an MR. */
 static void register_with_request(struct rig *rig, struct buf *buf)
 {
 	struct ib_uverbs_odp_request request = { .page_sizes = SZ_2M };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What MRs of all kinds are translated with: the kernel's answer against physical addresses and the
- * counters of the mlx5 model, and the estimate of the library against the same.
+ * Compares the page size and the entries of MRs of all kinds, as reported by the kernel and as
+ * estimated by the library, with physical addresses and the counters of the mlx5 model.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,7 @@ struct layout {
 	char text[64];
 };
 
-/* Of the estimate, over layouts of a kind */
+/* Errors of the estimate, over the layouts of a kind */
 struct errors {
 	uint64_t truth;
 	uint64_t estimate;
@@ -115,7 +115,10 @@ static void layout_map(struct layout *l, struct rng *rng)
 	}
 }
 
-/* A range of it, from a page or any byte on, and an iova that may be another address. */
+/*
+ * Chooses a range of it, which starts at a page or at any byte, and an iova that may differ from
+ * the address.
+ */
 static void layout_cut(struct layout *l, struct rng *rng, int nr)
 {
 	static const uint64_t moves[] = { 0, SZ_4K, SZ_64K * 3, SZ_1M, SZ_2M * 5, SZ_1G * 3 };
@@ -134,7 +137,7 @@ static void layout_cut(struct layout *l, struct rng *rng, int nr)
 		 from, l->mr_len, (unsigned long long)(l->iova - (uintptr_t)l->start));
 }
 
-/* ---- the truth ---- */
+/* ---- expected values ---- */
 
 static uint64_t physical(uintptr_t addr)
 {
@@ -206,7 +209,7 @@ static void check_kernel(const struct rig *rig, const struct layout *l,
 	       l->text);
 }
 
-/* Base pages that are neighbours by chance are not known to the library. */
+/* The library does not know which base pages happen to be contiguous. */
 static void check_estimate(const struct layout *l, const struct ibv_mr_pages *p, uint32_t shift,
 			   struct errors *errors)
 {
@@ -329,7 +332,7 @@ static void implicit(struct rig *rig)
 	mem_unmap(&mem);
 }
 
-/* ---- MRs that no registration of memory made ---- */
+/* ---- imported MRs, and MRs of other memory ---- */
 
 static void imported(struct rig *rig, const struct layout *l)
 {

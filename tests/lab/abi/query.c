@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The numbers that a query returns, against what was done. */
+/* Compares the numbers of a query with the accesses and registrations of the test. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -96,7 +96,7 @@ static void mrs(struct scene *s)
 	scene_intact(s, "in the sandbox");
 }
 
-/* What the library sends first in a new context decides nothing. */
+/* The answers do not depend on the first call in a new context. */
 static void first_a_query(struct ibv_device *ibdev, const struct mem *mem)
 {
 	struct ibv_context *ctx = ibv_open_device(ibdev);
@@ -151,7 +151,10 @@ int main(void)
 	mem_map(&mem, MEM_BASE, LEN);
 	memset(mem.addr, 1, LEN);
 	for (size_t i = 0; i < n; i++) {
-		/* so that the next contexts have other descriptors, and the library knows nothing of them */
+		/*
+		 * so that the next contexts have other descriptors, which the library has not
+		 * cached
+		 */
 		other[i] = ibv_open_device(rig.ctx->device);
 		if (!other[i])
 			fatal("open the device: %s", strerror(errno));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * On a kernel without the series every answer is true as well: the library
- * reports what the kernel does, and never lets it put blocks in wrong places.
+ * The answers are also right on a kernel without the series: the library reports the page sizes of
+ * the kernel, and never lets it map blocks to wrong memory.
  */
 #include <errno.h>
 #include <pthread.h>

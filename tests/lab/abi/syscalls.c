@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The system calls of a registration: on mlx5 one ioctl, and the one by which
- * the provider adopts the MR; elsewhere those of ibv_reg_mr() and one ioctl.
- * Either way the MR is complete, and a refusal leaves nothing.
+ * The system calls of a registration: on mlx5 one ioctl, and another by which the provider imports
+ * the MR; on other devices those of ibv_reg_mr() and one ioctl. In both cases the MR is complete,
+ * and a failure leaves nothing registered.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -29,7 +29,7 @@ static void outside(struct pair *pair, struct buf *near, struct buf *far, const 
 	ok(buf_check_all(far), "%s: refused transfers wrote nothing", name);
 }
 
-/* A prefetch takes the iova as well; the CPU can check which page it brought in. */
+/* A prefetch takes the iova as well; the CPU can check which page it faulted in. */
 static void prefetched(struct buf *far, const char *name)
 {
 	struct ibv_sge sge = {

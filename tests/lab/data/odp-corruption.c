@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * One RDMA WRITE of 8 MiB that Linux 7.3 puts in the wrong place.
+ * One RDMA WRITE of 8 MiB that an unpatched Linux 7.3 writes to the wrong place.
  *
  * rxe, an ordinary 4 KiB ODP MR, path MTU 1024: every packet goes to the start
  * of its page, so that three quarters of each page are never written. Of the

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Kernel memory that users can have by MRs: it goes away with the memory that it is about, it is
- * there when a large MR needs it, and it is charged to who uses it. And calls that give the same
- * answer whatever the device and whatever the mode.
+ * Kernel memory of MRs: it is freed with the memory that it describes, can be allocated for a large
+ * MR, and is charged to its user. Also, calls that return the same on every device and in every
+ * mode.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,7 @@ static void parts_go(struct rig *rig, const void *arg)
 			fatal("mmap: %s", strerror(errno));
 	}
 	is_u64(bad, 0, "WRITEs into %d fresh GiBs, wrong ones", FRESH);
-	/* freed in the driver's own time */
+	/* freed asynchronously by the driver */
 	for (double end = now_s() + soon(); now_s() < end; sleep_ms(200)) {
 		table_after = mr_state(mr).table_bytes;
 		lost = before - file_value(MEMINFO, "MemFree");
@@ -84,7 +84,7 @@ static void parts_go(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* ---- a large MR goes down ---- */
+/* ---- a large MR changes to smaller pages ---- */
 
 struct large {
 	struct mode mode;
@@ -158,7 +158,7 @@ static void group_close(struct group *g)
 	rmdir(g->dir);
 }
 
-/* Kernel memory that the group has, in bytes: slab and vmalloc are parts of it. */
+/* Kernel memory that is charged to the group, in bytes, including slab and vmalloc. */
 static long group_kernel(const struct group *g)
 {
 	char file[128];
@@ -187,7 +187,7 @@ static void charged(struct rig *rig, const void *arg)
 	mr = mode_reg(mode, rig->pd, space, len, (uintptr_t)space, ACCESS_ALL);
 	if (!ok(mr, "register %zu GiB: %s", len >> 30, mr ? "done" : strerror(errno)))
 		return;
-	/* a tree grows with what is touched: something here and there, by this process */
+	/* a tree grows with the pages touched: touch some, in this process */
 	for (size_t at = 0; at < len; at += SZ_1G / 4) {
 		struct ibv_sge sge = { (uintptr_t)space + at, SZ_64K, mr->lkey };
 
@@ -247,7 +247,7 @@ static void hugetlb_later(struct rig *rig, const void *arg)
 
 /* ---- other rights, another PD, another range ---- */
 
-/* rxe's library has no ibv_rereg_mr(): the kernel is asked. 0 or an errno value */
+/* rxe's provider has no ibv_rereg_mr(): call the kernel directly. Returns 0 or an errno value. */
 static int rereg(struct rig *rig, struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
 		 size_t len, int access)
 {
@@ -306,7 +306,7 @@ static void intact(struct scene *s, const struct combo *c, int shift, const char
 
 static int open_rereg(struct scene *s, struct rig *rig, const struct combo *c, int access)
 {
-	/* without that mlx5 has a key of another kind, which is made again */
+	/* without that mlx5 has a key of another kind, which is created again */
 	int windows = c->mode->flags & IBV_ODP_MIXED ? 0 : IBV_ACCESS_MW_BIND;
 	int err;
 
@@ -365,7 +365,7 @@ static void more_rights(struct rig *rig, const void *arg)
 		scene_write_fails(&s, SZ_2M - 10, 20, "memory that is read-only, or an MR");
 	else
 		scene_write(&s, SZ_2M - 5000, 10000, "more rights");
-	/* a device that asks for all that the MR may cannot read that either */
+	/* a device that faults for all access rights of the MR cannot read it either */
 	if (rig->is_rxe || err || !c->protect)
 		scene_read(&s, 0, LEN, "more rights");
 	scene_intact(&s, "more rights");
@@ -437,7 +437,7 @@ static void other_range(struct rig *rig, const void *arg)
 
 /* ---- the same answers ---- */
 
-/* What may only be read, in an MR that may be written and in one that may not */
+/* Read-only memory, in a writable and in a read-only MR */
 static void read_only(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * MRs go away in the worst moments: while a fault on them waits for user space, with the process
- * that owns them, and while the kernel takes pages back. Nothing that was freed is used, which the
- * debug kernel sees.
+ * Deregisters MRs at critical moments: while a fault on them waits for user space, at the exit of
+ * the owner, and while the kernel invalidates pages. The debug kernel detects a use of freed
+ * memory.
  */
 #include <errno.h>
 #include <sched.h>
@@ -38,7 +38,7 @@ struct combo {
 	enum what what;
 };
 
-/* The device works for others as before. */
+/* The device still works for other MRs. */
 static void still_works(struct rig *rig)
 {
 	struct scene s;
@@ -49,7 +49,7 @@ static void still_works(struct rig *rig)
 	scene_close(&s);
 }
 
-/* A request, or an asynchronous prefetch, that comes to wait */
+/* Starts a request, or an asynchronous prefetch, that has to wait */
 static void begin(struct rig *rig, struct pair *pair, struct buf *near, struct buf *far,
 		  enum what what)
 {
@@ -65,7 +65,7 @@ static void begin(struct rig *rig, struct pair *pair, struct buf *near, struct b
 		  buf_iova(near, 0), far->mr, buf_iova(far, AT), N);
 }
 
-/* The request ends, and no success comes after the MR was gone. */
+/* The request completes, and not with success after the deregistration. */
 static void ended(struct pair *pair, struct buf *near, struct buf *far, enum what what, bool early)
 {
 	int status = rdma_wait(pair, later());
@@ -76,7 +76,7 @@ static void ended(struct pair *pair, struct buf *near, struct buf *far, enum wha
 		memcpy(far->shadow + AT, near->shadow, N);
 	else if (!status)
 		memcpy(near->shadow, far->shadow + AT, N);
-	/* may have been half way when the MR went */
+	/* may have been in progress at the deregistration */
 	else if (what == BY_WRITE && !memcmp(far->mem.addr + AT, near->shadow, N))
 		buf_adopt(far, AT, N);
 	else if (what == BY_READ)
@@ -84,7 +84,7 @@ static void ended(struct pair *pair, struct buf *near, struct buf *far, enum wha
 	ok(buf_check_all(near), "every byte at the near end");
 }
 
-/* The MR of @far goes while a fault on it is held. */
+/* Deregisters the MR of @far while a fault on it is held. */
 static void dereg_in_fault(struct rig *rig, struct pair *pair, struct buf *near, struct buf *far,
 			   struct held *held, enum what what)
 {
@@ -173,7 +173,7 @@ static void implicit_fault(struct rig *rig, const void *arg)
 	still_works(rig);
 }
 
-/* ---- the process goes ---- */
+/* ---- the process exits ---- */
 
 struct leaver {
 	struct combo combo;
@@ -190,7 +190,7 @@ _Noreturn static void leaver(const void *arg, int to_parent)
 	struct pair pair;
 	struct rig rig;
 
-	/* its points are not of this scenario's */
+	/* its test points do not belong to this scenario */
 	silence();
 	if (l->held_first) {
 		buf_open(&far, NULL, c->kind, LEN);
@@ -230,7 +230,7 @@ static void leaves(struct rig *rig, const void *arg)
 	still_works(rig);
 }
 
-/* ---- against the kernel that takes pages back ---- */
+/* ---- concurrent invalidation ---- */
 
 enum taker { DROPPED, UNMAPPED, PAGED_OUT };
 
@@ -298,7 +298,7 @@ static void race(struct rig *rig, const void *arg)
 			      ACCESS_ALL);
 		if (!mr)
 			fatal("register: %s", strerror(errno));
-		/* each block comes into the table, writable */
+		/* map each block, writable */
 		for (size_t at = 0; at < r.mem.len; at += SZ_1M)
 			bad += !!rdma_run(&pair, IBV_WR_RDMA_WRITE, near.mr,
 					  (uintptr_t)near.mem.addr, mr, (uintptr_t)r.mem.addr + at,
@@ -311,7 +311,7 @@ static void race(struct rig *rig, const void *arg)
 			fatal("ibv_dereg_mr failed");
 		pthread_barrier_wait(&r.barrier);
 		mem_unmap(&r.mem);
-		/* what was free for a moment is used by others, and stays theirs */
+		/* freed pages are reused, and their new content must not change */
 		buf_open(&other, rig, MEM_BASE, SZ_1M);
 		buf_fill(&other, 0, SZ_1M);
 		bad += !buf_check_all(&other);

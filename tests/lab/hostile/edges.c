@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Ranges at the ends of everything: of the address space, of pages, of numbers. What is not the
- * caller's is refused in every mode and on every way into the kernel; what is his works up to the
- * last byte; and a sum that wraps around is not inside of anything.
+ * Ranges at limits: of the address space, of pages, of numbers. Every call refuses addresses
+ * outside of user space in every mode; memory of the caller works up to the last byte; and ranges
+ * that wrap around are refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static const struct mode *const modes[] = {
 	&mode_any, &mode_mixed_2m_4k, &mode_mixed_any, &mode_hugetlb_flag,
 };
 
-/* The first address that is no user's. */
+/* The first address after user space. */
 static uint64_t task_size(void)
 {
 	char line[4096];
@@ -49,7 +49,7 @@ struct range {
 
 #define MAX_RANGES 160
 
-/* Every address with every length. */
+/* All combinations of addresses and lengths. */
 static unsigned int all_ranges(struct range *ranges)
 {
 	const uint64_t top = task_size();
@@ -91,11 +91,11 @@ static bool is_refusal(int err, const struct range *r)
 {
 	if (err == EFAULT || err == EINVAL)
 		return true;
-	/* longer than anything that there is */
+	/* longer than any memory */
 	return err == ENOMEM && r->len >= 1ULL << 31;
 }
 
-/* What is registered there is not memory of the process: nothing can be read from it. */
+/* An MR outside of the memory of the process: an access must fail. */
 static void no_access(struct scene *s, struct ibv_mr *mr, const struct range *r)
 {
 	uint8_t *near = s->near.mem.addr;
@@ -152,7 +152,7 @@ struct reg_attrs {
 	uint32_t access, lkey, rkey, shift;
 };
 
-/* REG_MR by an ioctl of our own; an MR that comes of it is destroyed. */
+/* Calls REG_MR directly; destroys the MR if it succeeds. */
 static int raw_reg(struct rig *rig, const struct mode *mode, uint64_t addr, uint64_t len,
 		   uint64_t iova)
 {
@@ -222,7 +222,7 @@ static void by_ioctl(struct rig *rig, const void *arg)
 	mem_unmap(&mem);
 }
 
-/* ---- what the user may have, up to its end ---- */
+/* ---- user space, up to its end ---- */
 
 static void transfers(struct scene *s, struct ibv_mr *mr, uint8_t *at, size_t len)
 {
@@ -338,7 +338,7 @@ static void refused_accesses(struct scene *s, struct ibv_mr *mr, const struct ac
 		for (int advice = 0; advice < 3; advice++) {
 			err = ibv_advise_mr(s->rig->pd, (enum ib_uverbs_advise_mr_advice)advice,
 					    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
-			/* that nothing is there does not matter to it, but outside of an MR */
+			/* it ignores missing memory, but not a range outside of an MR */
 			if (!err && advice == IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT &&
 			    mr->length == SIZE_MAX)
 				continue;
@@ -387,11 +387,11 @@ static void implicit(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* Accesses at and over both ends of an MR whose iovas end where numbers do. */
+/* Accesses at and across both ends of an MR whose iovas end at 2^64. */
 static void last_iovas(struct rig *rig, const void *arg)
 {
 	const struct mode *mode = arg;
-	const uint64_t iova = ~0ULL - SZ_2M * 2 + 1; /* the last 2 MiB are not its */
+	const uint64_t iova = ~0ULL - SZ_2M * 2 + 1; /* the last 2 MiB are not in the MR */
 	const struct access accesses[] = {
 		{ iova - 1, 2 },
 		{ iova + SZ_2M - 1, 2 },
@@ -437,7 +437,7 @@ static int bind_window(struct scene *s, struct ibv_mw *mw, uint32_t rkey, uint64
 		},
 	};
 
-	/* EINVAL and the like: the library refuses it already */
+	/* the library refuses it, with EINVAL for example */
 	if (ibv_post_send(s->pair.qp[FAR], &bind, &bad))
 		return IBV_WC_MW_BIND_ERR;
 	return (int)pair_wait(&s->pair, FAR).status;
@@ -495,8 +495,8 @@ static void windows(struct rig *rig, const void *arg)
 }
 
 /*
- * Pinned memory: of no length but not at the start of a page, which is one page; and with an iova that
- * wraps around. What a driver cannot map it refuses, and the kernel has nothing to complain about.
+ * Pinned memory: of length 0 at an unaligned address, which is one page; and with an iova that
+ * wraps around. A driver refuses a range that it cannot map, without a warning of the kernel.
  */
 static void pinned(struct rig *rig, const void *arg)
 {
@@ -516,7 +516,7 @@ static void pinned(struct rig *rig, const void *arg)
 						    edges[i].iova, ACCESS_ALL);
 		int err = mr ? 0 : errno;
 
-		/* rxe maps both, and no access is within them */
+		/* rxe maps both, but no access is inside of them */
 		ok(err == EINVAL || (!err && rig->is_rxe), "%s: %s", edges[i].name,
 		   err ? strerror(err) : "registered");
 		if (mr)
@@ -542,7 +542,7 @@ int main(void)
 	scenario(later(), pinned, NULL, "pinned");
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
 		scenario(later() * 2, implicit, whole[i], "implicit, %s", whole[i]->name);
-	/* what may end the kernel comes last */
+	/* tests that may crash an unpatched kernel come last */
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		scenario(later() * 2, by_ioctl, modes[i], "by ioctl, %s", modes[i]->name);
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)

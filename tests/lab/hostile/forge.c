@@ -56,8 +56,9 @@ static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t len)
 }
 
 /*
- * Over all that does not change on the way; the rest counts as ones. In a FLUSH rxe takes what follows
- * the UDP header for payload as well, as its table of headers has no place of the payload there.
+ * The CRC covers the fields that routers do not change; the others count as ones. For a FLUSH rxe
+ * starts the payload after the UDP header, because its table of headers has no payload offset for
+ * it.
  */
 static void set_icrc(struct frame *f, size_t body_len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Packets that no verbs make, for rxe0: they come in at the other end of its link. A peer is made of
- * packets alone, so that all answers to it can be seen.
+ * Packets for rxe0 that verbs cannot send: they are injected at the other end of its link. A peer
+ * exists only as packets, so that the test can read all responses.
  */
 #ifndef HOSTILE_FORGE_H
 #define HOSTILE_FORGE_H
@@ -33,11 +33,11 @@ void forger_close(struct forger *forger);
 
 void forge_read(const struct forger *forger, uint32_t qpn, uint32_t psn, uint64_t va, uint32_t len,
 		uint32_t rkey);
-/* Of the whole MR, for which the range is of no interest. */
+/* A FLUSH of the whole MR, which ignores the range. */
 void forge_flush(const struct forger *forger, uint32_t qpn, uint32_t psn, uint64_t va, uint32_t len,
 		 uint32_t rkey);
 
-/* Of the device: duplicate requests that have come in. */
+/* The number of duplicate requests that the device has received. */
 long forge_duplicates(const struct rig *rig);
 /* True once there are more than @before. */
 bool forge_duplicate_comes(const struct rig *rig, long before);
@@ -47,14 +47,14 @@ struct peer {
 	struct rig *rig;
 	int fd; /* what is sent to it */
 	struct ibv_cq *cq;
-	struct ibv_qp *qp; /* that answers it, with one responder resource, from number 0 on */
+	struct ibv_qp *qp; /* that responds, with one responder resource, from PSN 0 on */
 };
 
 void peer_open(struct peer *peer, struct rig *rig);
 void peer_close(struct peer *peer);
 /*
- * True once an answer of this kind and number comes, and with it the @len bytes of @content if that
- * is not NULL.
+ * True once a response with this opcode and PSN arrives, with the @len bytes of @content if that is
+ * not NULL.
  */
 bool peer_gets(struct peer *peer, uint8_t opcode, uint32_t psn, const void *content, size_t len,
 	       double seconds);

@@ -22,7 +22,7 @@
 #define REQUEST_MAX (PAGE * 64)
 #define HELD_MAX 64
 #define POLL_MS 20
-/* Longer than any scenario: what waits for a forgotten server waits no longer than that. */
+/* Longer than any scenario; limits the wait for a server that was not stopped. */
 #define LIFETIME_S 1800
 
 struct held_read {
@@ -46,7 +46,7 @@ static void reply(uint64_t unique, int err, const void *data, size_t len)
 	};
 	struct iovec iov[] = { { &out, sizeof(out) }, { (void *)(uintptr_t)data, len } };
 
-	/* ENOENT: the process that asked is gone */
+	/* ENOENT: the requesting process has exited */
 	if (writev(FUSE_SERVER_DEV, iov, err || !len ? 1 : 2) < 0 && errno != ENOENT &&
 	    errno != ENODEV)
 		fprintf(stderr, "# fuse: reply: %s\n", strerror(errno));
@@ -90,7 +90,7 @@ static void on_read(struct server *s, const struct fuse_in_header *in,
 
 static void on_init(const struct fuse_in_header *in)
 {
-	/* no read-ahead: each page is asked for when it is needed */
+	/* no read-ahead: each page is requested when it is needed */
 	struct fuse_init_out out = {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = 31,
@@ -159,7 +159,7 @@ static void let_go(struct server *s)
 	atomic_store(&s->shared->held, 0);
 }
 
-/* False when the file system is gone. */
+/* False when the file system was unmounted. */
 static bool one_round(struct server *s)
 {
 	static _Alignas(8) char request[REQUEST_MAX];
@@ -171,7 +171,7 @@ static bool one_round(struct server *s)
 		let_go(s);
 	if (poll(&p, 1, POLL_MS) != 1)
 		return true;
-	/* asked again: a request that came after the change to it is not read */
+	/* check again: requests after the change to this mode must not be read */
 	if (atomic_load(&s->shared->mode) == FUSE_IGNORES) {
 		if (p.revents & POLLIN)
 			atomic_store(&s->shared->held, s->held + 1);

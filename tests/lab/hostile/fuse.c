@@ -33,12 +33,12 @@ static int share(struct fuse *f, const uint8_t *content, size_t size)
 	return fd;
 }
 
-/* A program of its own: a child as it is would share the open devices and their mappings. */
+/* Executes another program: a forked child would share the open devices and their mappings. */
 static void start_server(struct fuse *f, int dev, int shared)
 {
 	char *argv[] = { (char *)"fuse-server", NULL };
 	posix_spawn_file_actions_t actions;
-	/* out of the way of the numbers that they get */
+	/* duplicate them to numbers above the final ones */
 	int from[] = { fcntl(dev, F_DUPFD_CLOEXEC, 10), fcntl(shared, F_DUPFD_CLOEXEC, 10) };
 	int err;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * A file of a FUSE file system. Its pages come from a server, a process and a program of its own,
- * which may let them wait: nothing of the process that waits keeps /dev/fuse open.
+ * A file of a FUSE file system. A server, which is another process and program, supplies its pages,
+ * or lets requests wait. The waiting process does not keep /dev/fuse open.
  */
 #ifndef HOSTILE_FUSE_H
 #define HOSTILE_FUSE_H
@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 enum fuse_mode {
-	FUSE_ANSWERS, /* and also what has waited */
+	FUSE_ANSWERS, /* also requests that were waiting */
 	FUSE_KEEPS,   /* reads requests for pages and does not answer */
 	FUSE_IGNORES, /* does not even read requests */
 };
@@ -39,7 +39,9 @@ struct fuse {
 	pid_t server;
 };
 
-/* Mounts it and opens the file; needs root, and a mount namespace that goes away by itself. */
+/*
+ * Mounts it and opens the file; needs root, and a mount namespace that is freed with the process.
+ */
 void fuse_open(struct fuse *fuse, const uint8_t *content, size_t size);
 void fuse_set(struct fuse *fuse, enum fuse_mode mode);
 /* True once a read is held. */

@@ -31,7 +31,7 @@ static size_t page_of(enum holder holder, enum mem_kind kind)
 	return holder == HOLD_WP && kind == MEM_THP ? SZ_2M : SZ_4K;
 }
 
-/* The pages come into the file by another mapping of it. */
+/* Allocates the pages of the file through another mapping. */
 static void fill_file(struct held *h)
 {
 	void *other = mmap(NULL, SZ_2M, PROT_READ | PROT_WRITE, MAP_SHARED, h->buf->mem.fd, 0);
@@ -59,7 +59,7 @@ static bool is_fuse(enum holder holder)
 	return holder == HOLD_FUSE || holder == HOLD_UNREAD;
 }
 
-/* The server of the pages, which is never asked for long: it stops itself first. */
+/* The server of the pages, which stops itself before it answers. */
 _Noreturn static void serve(const struct pager *p)
 {
 	struct uffd_msg msg;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Memory that the kernel hides from everybody, or that cannot be had: secret memory, guard regions,
- * memory without access, page frames without pages, poison. It is refused when the MR is made or
- * when it is accessed, nothing of it gets out, nothing gets in, and what lies beside it works.
+ * Memory that devices must not access: secret memory, guard regions, memory without access, page
+ * frames without pages, poison. It is refused at registration or at an access, is neither read nor
+ * written, and the memory next to it works.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,28 +56,28 @@ struct combo {
 	const struct mode *mode;
 	enum mem_kind kind;
 	bool touched; /* something is in it */
-	bool live;    /* hidden below an MR that the device has used */
+	bool live;    /* hidden after the device has used the MR */
 };
 
 struct cover {
 	int fd;
-	uint8_t *frames; /* what is in page frames, by another mapping */
+	uint8_t *frames; /* the content of page frames, through another mapping */
 };
 
-/* A poisoned page under the call itself: the signal is how the kernel says so. */
+/* The kernel sends this signal if the call itself touches a poisoned page. */
 static void on_bus_error(int sig)
 {
 	(void)sig;
 }
 
-/* Page by page: one in a huge page would stand for all that follow. */
+/* Page by page: one poisoned page in a huge page would count for all after it. */
 static int poison(volatile uint8_t *at)
 {
 	int err = 0;
 
 	signal(SIGBUS, on_bus_error);
 	for (size_t i = 0; !err && i < HIDDEN; i += SZ_4K) {
-		/* a page has to be there, and not the one of zeroes */
+		/* a page must be present, and not the zero page */
 		at[i] = at[i];
 		err = madvise((void *)(uintptr_t)(at + i), SZ_4K, MADV_HWPOISON) ? errno : 0;
 	}
@@ -92,7 +92,7 @@ static void map_over(struct buf *far, int fd, off_t off)
 		fatal("mmap: %s", strerror(errno));
 }
 
-/* The legacy BIOS area: memory that has frames, and no pages that could be had */
+/* The legacy BIOS area: page frames without usable pages */
 #define BIOS_AREA 0xc0000
 
 static void hide(const struct combo *c, struct cover *cover, struct buf *far)
@@ -137,7 +137,7 @@ static void hide(const struct combo *c, struct cover *cover, struct buf *far)
 		fatal("%s: %s", hidings[c->hiding], strerror(err));
 }
 
-/* Does @got show what is hidden from @at on? */
+/* Does @got contain hidden bytes from @at on? */
 static bool leaked(const struct buf *far, size_t at, const uint8_t *got, size_t len)
 {
 	size_t equal = 0;
@@ -149,11 +149,11 @@ static bool leaked(const struct buf *far, size_t at, const uint8_t *got, size_t 
 
 static bool is_refusal(int err, const struct combo *c)
 {
-	/* a block that such a thing is in is not huge, and never will be */
+	/* a block that contains such memory cannot be huge */
 	return err == EFAULT || (err == ERANGE && c->mode == &mode_strict_2m);
 }
 
-/* Each way to reach what is hidden */
+/* Tries each way to access the hidden memory */
 static void all_ways(struct rig *rig, struct scene *s, const struct combo *c)
 {
 	struct ibv_mr *mr = s->far.mr;
@@ -188,7 +188,7 @@ static void all_ways(struct rig *rig, struct scene *s, const struct combo *c)
 	}
 }
 
-/* The hidden part is what it was, and what lies around it works. */
+/* The hidden memory is unchanged, and the memory around it works. */
 static void neighbours(struct scene *s, const struct combo *c)
 {
 	bool whole = c->mode == &mode_strict_2m;
@@ -198,7 +198,7 @@ static void neighbours(struct scene *s, const struct combo *c)
 	scene_read(s, BLOCK(1) + SZ_4K, SZ_64K, "the next block");
 	if (whole)
 		return;
-	/* the check of a transfer looks a page further than it went */
+	/* the check of a transfer reads a page past its end */
 	scene_write(s, before - SZ_4K, SZ_64K, "right before it");
 	scene_read(s, before - SZ_4K, SZ_64K, "right before it");
 	scene_write(s, after + SZ_4K, SZ_64K, "right after it");
@@ -263,7 +263,7 @@ static void run(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* Nothing but what is hidden is in the MR. */
+/* The MR contains only hidden memory. */
 static void alone(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -294,7 +294,7 @@ static void alone(struct rig *rig, const void *arg)
 		close(cover.fd);
 }
 
-/* What pinning refuses is the measure. */
+/* ODP must refuse the same memory as pinning. */
 static void pinned(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -324,7 +324,7 @@ int main(void)
 		{ &mode_mixed_2m_4k, MEM_THP }, { &mode_mixed_any, MEM_BASE },
 	};
 
-	/* secret memory comes last: it may end the kernel */
+	/* secret memory comes last: it may crash an unpatched kernel */
 	for (int h = 0; h < HIDINGS; h++) {
 		struct combo p = { (enum hiding)h, &mode_pinned, MEM_BASE, true, false };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Address space costs nothing where no memory is: with a few pages somewhere in it, no call takes
- * longer for the length of its range, and changes of the mappings do not wait for it.
+ * Address space without memory costs nothing: with a few pages somewhere in it, the time of a call
+ * does not depend on the length of its range, and changes of mappings do not wait for it.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 
 struct shape {
 	const char *name;
-	size_t touched[TOUCHED_MAX]; /* after the first page, which always is; in pages */
+	size_t touched[TOUCHED_MAX]; /* pages touched in addition to the first one */
 	size_t len;		     /* of the range, which may go far beyond the mapping */
 };
 
@@ -88,7 +88,7 @@ static void run(struct rig *rig, const void *arg)
 
 	map_space(hole->shape);
 	call_start(&reg_call, call_reg, &reg);
-	/* well into the call, if it takes long */
+	/* in the middle of the call, if it takes long */
 	sleep_ms(300);
 	call_start(&map_call, call_map, NULL);
 	if (!call_is(&map_call, soon(), 0, "a mapping comes and goes meanwhile") ||

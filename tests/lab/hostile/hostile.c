@@ -19,7 +19,7 @@
 #include "pattern.h"
 #include "tap.h"
 
-/* Processes that cannot be killed, after which there is nothing more to learn */
+/* Stop after this many processes that cannot be killed */
 #define MANY_STUCK 3
 
 double now_s(void)
@@ -69,7 +69,7 @@ _Noreturn static void scenario_child(scenario_fn fn, const void *arg, int to_par
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(to_parent, STDOUT_FILENO);
 	close(to_parent);
-	/* what is mounted here goes with the process */
+	/* mounts are freed with the process */
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		fatal("a mount namespace: %s", strerror(errno));
 	rig_open(&rig);
@@ -86,7 +86,7 @@ struct reader {
 	unsigned int points;
 };
 
-/* A line of the child: its points get new numbers. */
+/* Prints a line of the child, with its test points renumbered. */
 static void repeat_line(struct reader *r, const char *line)
 {
 	const char *text = strstr(line, " - ");
@@ -122,7 +122,7 @@ static void repeat_lines(struct reader *r)
 	}
 }
 
-/* Its status, or -1 if it is still there. */
+/* Its status, or -1 if it has not ended. */
 static int watch(struct reader *r, pid_t pid, double seconds)
 {
 	struct pollfd p = { .fd = r->fd, .events = POLLIN };
@@ -180,7 +180,7 @@ void scenario(double seconds, scenario_fn fn, const void *arg, const char *fmt, 
 			stuck++;
 		}
 	} else {
-		/* what it started and did not end */
+		/* processes that it started and did not end */
 		kill(-pid, SIGKILL);
 		if (WIFSIGNALED(status) || WEXITSTATUS(status) > 1)
 			ok(false, "%s: the process ends well: status %#x", name, status);
@@ -307,7 +307,7 @@ void flight_start(struct flight *f, struct pair *pair, enum op op, struct buf *n
 			.len = len,
 		},
 	};
-	/* new bytes to write, or what must not pass for what is read */
+	/* new bytes to write, or content that must be overwritten by the read */
 	buf_fill(near, near_at, len);
 	rdma_post(pair, op == OP_READ ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, near->mr,
 		  buf_iova(near, near_at), far->mr, buf_iova(far, far_at), len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What the tests against hostile users share: scenarios in processes of their own, requests and
- * calls that are waited for with a bound, and what root can see of pages.
+ * Helpers of the tests against hostile users: scenarios in separate processes, requests and calls
+ * with a time limit, and page information that only root can read.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -24,12 +24,12 @@
 double now_s(void);
 void sleep_ms(long ms);
 
-/* Seconds in which everything is done that has nothing to wait for. */
+/* Time limit in seconds for operations that do not wait. */
 double soon(void);
-/* And seconds for what has to wait for a few others. */
+/* Time limit in seconds for operations that wait for a few others. */
 double later(void);
 
-/* $HUGEODP_LONG is 1: what takes minutes is tested, too. */
+/* $HUGEODP_LONG is 1: run the tests that take minutes, too. */
 bool is_long(void);
 
 /* ---- scenarios ---- */
@@ -37,23 +37,23 @@ bool is_long(void);
 typedef void (*scenario_fn)(struct rig *rig, const void *arg);
 
 /*
- * Runs @fn in a process of its own, with a rig of its own, and repeats its test points here. The
- * process has @seconds, and has to be gone soon when it is killed after that: both are test points
- * if it is not so. Only text of $HUGEODP_ONLY in @name, if that is set.
+ * Runs @fn in a separate process, with its own rig, and repeats its test points here. After
+ * @seconds the process is killed, and must end soon: a timeout and a process that cannot be killed
+ * are failed test points. If $HUGEODP_ONLY is set, runs only if @name contains it.
  */
 __attribute__((format(printf, 4, 5))) void scenario(double seconds, scenario_fn fn, const void *arg,
 						    const char *name, ...);
 
-/* Test point: the process is gone in @seconds. Kills it if not, and waits a while more. */
+/* Test point: the process ends in @seconds. Otherwise kills it, and waits again. */
 bool process_ends(pid_t pid, double seconds, const char *what);
 
 /*
- * Starts a process in which @fn does something that waits, and then writes a byte to @to_parent.
- * Returns its PID once that has come, or -1 if the process ended before.
+ * Starts a process in which @fn starts to wait and writes a byte to @to_parent. Returns the PID
+ * after that byte, or -1 if the process ended before.
  */
 pid_t start_waiting(void (*fn)(const void *arg, int to_parent), const void *arg);
 
-/* Test points of this process go nowhere from now on. */
+/* Discards the test points of this process from now on. */
 void silence(void);
 
 /* ---- requests ---- */
@@ -64,12 +64,12 @@ void rdma_post(struct pair *pair, enum ibv_wr_opcode op, const struct ibv_mr *lo
 	       const struct ibv_mr *remote, uint64_t raddr, size_t len);
 /* The status of the next completion at the near end, or NO_COMPLETION. */
 int rdma_wait(struct pair *pair, double seconds);
-/* Both; the pair is renewed after an error. */
+/* Posts a request and waits; renews the pair after an error. */
 int rdma_run(struct pair *pair, enum ibv_wr_opcode op, const struct ibv_mr *local, uint64_t laddr,
 	     const struct ibv_mr *remote, uint64_t raddr, size_t len);
 const char *status_name(int status);
 
-/* A WRITE or READ between two bufs whose completion comes later. */
+/* A WRITE or READ between two bufs that has not completed yet. */
 struct flight {
 	struct pair *pair;
 	struct xfer x;
@@ -79,7 +79,7 @@ void flight_start(struct flight *flight, struct pair *pair, enum op op, struct b
 		  size_t near_at, struct buf *far, size_t far_at, size_t len);
 /*
  * Test point: it completes with success in @seconds and every byte is right. Returns false with
- * *@late set if it is still on its way.
+ * *@late set if it has not completed.
  */
 bool flight_lands(struct flight *flight, double seconds, bool *late, const char *what);
 
@@ -121,16 +121,16 @@ int call_modify(void *modify);
 
 /* ---- pages ---- */
 
-/* Of /proc/self/pagemap, for the page at @addr. */
+/* The entry of /proc/self/pagemap for the page at @addr. */
 uint64_t pagemap_entry(const void *addr);
 #define PAGEMAP_PRESENT (1ULL << 63)
 #define PAGEMAP_FILE (1ULL << 61)
 #define PAGEMAP_PFN ((1ULL << 55) - 1)
 
-/* Pages of the range that are there, or in swap. */
+/* The number of pages of the range that are present or in swap. */
 size_t pages_present(const void *addr, size_t len);
 
-/* Of /proc/kpageflags; needs root. */
+/* The entry of /proc/kpageflags; needs root. */
 uint64_t page_flags(uint64_t pfn);
 #define KPF(n) (1ULL << (n))
 #define KPF_DIRTY_BIT KPF(4)

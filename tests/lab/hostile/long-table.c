@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * mlx5 writes a table entry for each page of an MR, also where no memory is: for 1 TiB that takes
- * half a minute here. A process that is killed meanwhile does not stay for it.
+ * mlx5 writes a table entry for each page of an MR, also for holes: for 1 TiB that takes half a
+ * minute here. A process that is killed in the meantime exits at once.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Rare things that happen to memory below an MR: given back lazily, cut off, merged, collapsed,
- * shared, failing, refused by a limit, or grown. The device sees what the process sees.
+ * Rare events for the memory of an MR: MADV_FREE, truncation, KSM, collapse, shared page tables,
+ * soft offline, a memory limit, growth. The device reads the same data as the process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +51,7 @@ static void all_of_it(struct scene *s, const char *what)
 
 /* ---- MADV_FREE ---- */
 
-/* What the device writes after MADV_FREE stays; the rest is what it was, or zero. */
+/* Data that the device writes after MADV_FREE is kept; the rest is unchanged or zero. */
 static void lazily_freed(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -132,7 +132,7 @@ static bool merged(double seconds)
 	return false;
 }
 
-/* Equal pages, under the MR and beside it, become one; a write of the device goes to its own. */
+/* KSM merges equal pages of the MR and of other memory; a write of the device goes to a copy. */
 static void same_pages(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -255,7 +255,7 @@ static void break_all(struct scene *s)
 	buf_fill(&s->far, 0, LEN);
 }
 
-/* Traffic until the MR has gone up by itself. */
+/* Traffic until the MR has returned to a larger page size. */
 static bool goes_up(struct scene *s, double seconds)
 {
 	double end = now_s() + seconds;
@@ -282,7 +282,7 @@ static bool goes_up(struct scene *s, double seconds)
 	return buf_state(&s->far).page_shift == 21;
 }
 
-/* A negotiated MR goes down with its memory, and up again by itself. */
+/* A negotiated MR changes to smaller pages with its memory, and back to larger ones by itself. */
 static void way_up(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -307,7 +307,7 @@ static void way_up(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* Small memory: it is not tried more often than once a second. */
+/* With small pages, growth is tried at most once a second. */
 static void stays_down(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -324,7 +324,7 @@ static void stays_down(struct rig *rig, const void *arg)
 	while (now_s() < began + 5)
 		scene_write(&s, BLOCK(2) - 100, 200, "small memory");
 	changes = buf_state(&s.far).renegotiations - before;
-	/* each try that finds out on the way may be counted twice */
+	/* an attempt that fails in the middle may count twice */
 	ok((double)changes <= (now_s() - began + 1) * 2, "%llu changes in %.1f s",
 	   (unsigned long long)changes, now_s() - began);
 	scene_shift(&s, 12, "small");
@@ -360,7 +360,7 @@ static void after_fork(struct rig *rig, const void *arg)
 	}
 	/* by the CPU: copied page by page */
 	buf_fill(&s.far, BLOCK(1) + SZ_4K, 100);
-	/* mlx5 asks for the right to write for a READ, too, which copies page by page as well */
+	/* mlx5 faults with write access for a READ, too, which copies page by page as well */
 	if (rig->is_rxe || c->mode != &mode_strict_2m)
 		scene_read(&s, BLOCK(3), SZ_64K, "shared with a child");
 	madvise(s.far.mem.addr, LEN, MADV_HUGEPAGE);
@@ -375,7 +375,7 @@ static void after_fork(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* khugepaged at work all the time, on memory that is broken all the time */
+/* khugepaged collapses memory that the test keeps splitting */
 static void grown(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -395,7 +395,7 @@ static void grown(struct rig *rig, const void *arg)
 		scene_write(&s, at + SZ_1M - 100, SZ_64K, "while khugepaged works");
 		if (rounds % 3)
 			scene_read(&s, at, SZ_2M, "while khugepaged works");
-		/* a page of it goes, and comes again: base pages until it is collapsed */
+		/* drop a page and fault it in: base pages until a collapse */
 		if (rounds % 4 == 3)
 			buf_drop(&s.far, BLOCK((size_t)rounds / 4 % 4) + SZ_64K, SZ_4K);
 		if (rounds % 8 == 7)
@@ -412,10 +412,10 @@ static void grown(struct rig *rig, const void *arg)
 
 struct sharer {
 	uint8_t *at;
-	int fds[2]; /* closed by the parent: the process is to go */
+	int fds[2]; /* closed by the parent to end the process */
 };
 
-/* The same place: its page table is the one of the process that has the MR. */
+/* The same address, so that it shares the page table of the process with the MR. */
 _Noreturn static void share_tables(const void *arg, int to_parent)
 {
 	const struct sharer *sharer = arg;
@@ -531,7 +531,7 @@ _Noreturn static void limited_process(const struct combo *c)
 	for (size_t at = 0; at < s.far.mem.len; at += SZ_1M) {
 		rdma_post(&s.pair, IBV_WR_RDMA_WRITE, s.near.mr, buf_iova(&s.near, 0), s.far.mr,
 			  buf_iova(&s.far, at), SZ_1M);
-		/* an error is as good an end as the kill */
+		/* a completion with an error is fine, too */
 		if (rdma_wait(&s.pair, later()))
 			_exit(2);
 	}
@@ -630,7 +630,7 @@ int main(void)
 	stop_khugepaged();
 	ALL("way up", way_up, { &mode_2m_4k, MEM_THP });
 	ALL("stays down", stays_down, { &mode_2m_4k, MEM_THP });
-	/* with somewhere to page out to */
+	/* with swap space */
 	swap_on(&swap, (size_t)256 << 20);
 	ALL("MADV_FREE", lazily_freed, { &mode_odp, MEM_BASE }, { &mode_odp, MEM_THP },
 	    { &mode_2m_4k, MEM_BASE }, { &mode_2m_4k, MEM_THP }, { &mode_mixed_2m_4k, MEM_THP },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Nothing is faulted in, copied or made dirty that was not accessed, inside of the MR and outside.
- * And what comes in comes in the size that it can have, whether it is read or written first.
+ * Only accessed memory is faulted in, copied or made dirty, inside of the MR and outside. Faulted
+ * memory gets the largest possible page size, whether it is read or written first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static struct ibv_mr *reg_at(struct rig *rig, const struct mode *mode, void *add
 	return mr;
 }
 
-/* ---- pages that are there after an access of one byte, or of two pages ---- */
+/* ---- pages that are present after an access of one byte, or of two pages ---- */
 
 static void one_byte(struct rig *rig, const void *arg)
 {
@@ -93,7 +93,10 @@ static void one_byte(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* Huge memory: one byte is one huge page, not one more at the start of a larger block. */
+/*
+ * Huge memory: an access of one byte faults in one huge page, and not another at the start of a
+ * larger block.
+ */
 static void one_huge_page(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -111,7 +114,7 @@ static void one_huge_page(struct rig *rig, const void *arg)
 	mr = reg_at(rig, c->mode, start, SZ_1G * 2, ACCESS_ALL);
 	if (touch(&s, mr, start + SZ_1G + SZ_1G / 2 + AT, 1, c->how)) {
 		size_t there = mem_huge_bytes(start);
-		/* the huge page of zeroes, which does not count here, is enough to read */
+		/* a read may map the huge zero page, which does not count here */
 		bool may_stay = c->how == BY_READ || c->how == BY_SOURCE;
 
 		ok(there == SZ_2M || (may_stay && !there), "%zu bytes of huge pages are there",
@@ -159,7 +162,7 @@ static void copies(struct rig *rig, const void *arg)
 			  : reg_at(rig, c->mode, mem.addr, LEN, ACCESS_ALL);
 		if (touch(&s, mr, mem.addr + AT, 1, c->how)) {
 			size_t copied = copied_pages(mem.addr, LEN);
-			/* mlx5 does not know what an access wants: it copies for a READ, too */
+			/* mlx5 does not know the type of an access: it copies for a READ, too */
 			bool may_stay = c->how == BY_READ || c->how == BY_SOURCE;
 
 			ok(copied == 1 || (may_stay && !copied), "%zu pages copied%s", copied,
@@ -260,7 +263,7 @@ static void clean(struct rig *rig, const void *arg)
 	for (size_t i = 0; i < ARRAY_SIZE(pfns); i++)
 		dirty += !!(page_flags(pfns[i]) & KPF_DIRTY_BIT);
 	is_u64(dirty, 0, "dirty pages after deregistration");
-	/* the other way round, to see that the flag is looked at in the right place */
+	/* the opposite case, to check that the test reads the right flag */
 	mr = reg_at(rig, mode, mem.addr, SZ_2M, ACCESS_ALL);
 	status = rdma_run(&s.pair, IBV_WR_RDMA_WRITE, s.near.mr, (uintptr_t)s.near.mem.addr, mr,
 			  (uintptr_t)mem.addr, SZ_4K);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Where pages lie in physical memory is nothing that a user may learn: base pages that happen to be
- * neighbours never count as a larger block. What counts is one folio, however it is mapped. Root
- * knows where pages are, and looks whether a user can find it out.
+ * Users must not learn physical addresses: base pages that happen to be contiguous never count as a
+ * larger block. A block is one folio, however it is mapped. The test reads physical addresses as
+ * root and checks that a user cannot find them out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static bool is_single(uint64_t pfn)
 	return !(page_flags(pfn) & (KPF_COMPOUND_HEAD_BIT | KPF_COMPOUND_TAIL_BIT));
 }
 
-/* @run neighbours, the first one aligned, put side by side at @to */
+/* Maps @run physically contiguous pages, the first one aligned, at @to */
 static bool take_run(struct page *pages, size_t *next, size_t run, uint8_t *to)
 {
 	for (; *next + run <= PAGES; ++*next) {
@@ -65,7 +65,7 @@ static bool take_run(struct page *pages, size_t *next, size_t run, uint8_t *to)
 	return false;
 }
 
-/* Base pages, sorted by where they are. */
+/* Base pages, sorted by physical address. */
 static struct page *all_pages(struct mem *pool)
 {
 	struct page *pages = calloc(PAGES, sizeof(*pages));
@@ -100,7 +100,7 @@ static uint32_t probe(struct rig *rig, const void *addr, size_t len, uint64_t si
 	return err ? 0 : shift;
 }
 
-/* What an MR says of its blocks after the device has used it */
+/* The number of larger blocks of an MR after the device has used it */
 static uint64_t larger_blocks(struct scene *s, const struct mode *mode, uint8_t *at, size_t len)
 {
 	struct ibv_mr *mr = mode_reg(mode, s->rig->pd, at, len, (uintptr_t)at, ACCESS_ALL);
@@ -161,7 +161,7 @@ static void neighbours(struct rig *rig, const void *arg)
 		answers += probe(rig, to, run * SZ_4K, run * SZ_4K | SZ_4K) > 12;
 		for (size_t m = 0; m < ARRAY_SIZE(modes); m++)
 			larger[m] += larger_blocks(&s, &modes[m], to, run * SZ_4K) != 0;
-		/* two that are not neighbours must look the same */
+		/* two that are not contiguous must give the same result */
 		to += SZ_64K / 2;
 		to[0] = to[SZ_4K] = 1;
 		apart += probe(rig, to, SZ_8K, SZ_8K | SZ_4K) > 12;
@@ -178,7 +178,7 @@ static void neighbours(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* A folio counts, mapped as a whole or page by page. */
+/* A folio is a block, mapped as a whole or page by page. */
 static void folios(struct rig *rig, const void *arg)
 {
 	static const struct mode mode = REQUEST("64K|4K", SZ_64K | SZ_4K, 0);
@@ -199,7 +199,7 @@ static void folios(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
-/* A mapping of 512 neighbours and the 2 MiB of a huge page that was split: a folio no more */
+/* A mapping of 512 contiguous pages, and the 2 MiB of a huge page that was split: not a folio */
 static void split(struct rig *rig, const void *arg)
 {
 	const struct mode *mode = arg;
@@ -221,7 +221,7 @@ static void split(struct rig *rig, const void *arg)
 			(pagemap_entry(mem.addr + SZ_4K * 511) & PAGEMAP_PFN) == pfn + 511,
 		"512 neighbours that are not one folio"))
 		return;
-	/* the kernel may still map it huge the next time: no neighbour may become visible */
+	/* prevent the kernel from mapping it huge again, which would reveal contiguous pages */
 	madvise(mem.addr, mem.len, MADV_NOHUGEPAGE);
 	is_u64(probe(rig, mem.addr, mem.len, SZ_2M | SZ_4K), 12, "the probe");
 	is_u64(larger_blocks(&s, mode, mem.addr, mem.len), 0, "blocks larger than base pages");

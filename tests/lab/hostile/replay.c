@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A peer that repeats a READ request with another range: a duplicate has to lie within the request
- * that it repeats, and a sum that wraps around does not. And one that repeats it after a FLUSH, which
- * has taken the place of the request. rxe only, whose packets can be forged: they come in at the
- * other end of the link.
+ * A peer repeats a READ request with another range: a duplicate must be inside of the request that
+ * it repeats, and a range that wraps around is not. Another peer repeats it after a FLUSH, which
+ * has replaced the request. rxe only, whose packets can be forged at the other end of the link.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +35,7 @@ static void replayed(struct rig *rig, const void *arg)
 			uint64_t va;
 			uint32_t len;
 		} again[] = {
-			{ va, N }, /* as it was: to see that packets arrive */
+			{ va, N }, /* unchanged: to check that packets arrive */
 			{ va + 10, N - 20 }, { ~0ULL - 9, 10 + 100 }, { ~0ULL - N, N },
 			{ ~0ULL, 1 },	     { va + N, 1 },	      { va - 1, N },
 		};
@@ -55,7 +54,7 @@ static void replayed(struct rig *rig, const void *arg)
 		snprintf(what, sizeof(what), "a duplicate of %#llx + %u",
 			 (unsigned long long)again[i].va, again[i].len);
 		ok(forge_duplicate_comes(rig, before), "%s comes in", what);
-		/* it neither ends the connection nor changes what is answered */
+		/* it neither breaks the connection nor changes the response */
 		flight_start(&f, &s.pair, OP_READ, &s.near, SZ_64K, &s.far, AT - 100, N);
 		flight_lands(&f, soon(), &late, what);
 		ok(buf_check_all(&s.near), "%s: every byte at the near end", what);
@@ -83,8 +82,8 @@ static struct ibv_mr *reg_at(struct ibv_pd *pd, uint8_t *mem, unsigned int acces
 }
 
 /*
- * READ, FLUSH, and the READ again: the FLUSH has taken the responder resource of the READ. What is its
- * address in there must not become the rkey and the length of a READ.
+ * READ, FLUSH, and the READ again: the FLUSH has taken the responder resource of the READ. Its
+ * address there must not be used as the rkey and the length of a READ.
  */
 static void after_flush(struct rig *rig, const void *arg)
 {
@@ -109,7 +108,7 @@ static void after_flush(struct rig *rig, const void *arg)
 	qpn = peer.qp->qp_num;
 	shown_mr = reg_at(rig->pd, shown,
 			  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | ACCESS_FLUSH_GLOBAL);
-	/* of another PD, and for no peer */
+	/* of another PD, without remote access */
 	secret_mr = reg_at(other_pd, secret, IBV_ACCESS_LOCAL_WRITE);
 
 	forge_read(&peer.forger, qpn, 0, FLUSH_AT, SAMPLE, shown_mr->rkey);

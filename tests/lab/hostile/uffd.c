@@ -88,7 +88,7 @@ int uffd_move(int fd, void *to, void *from, size_t len)
 	return ioctl(fd, UFFDIO_MOVE, &m) ? errno : 0;
 }
 
-/* For what was resolved by another event meanwhile */
+/* Wakes faults that another event has resolved in the meantime */
 static void wake(int fd, void *addr, size_t len)
 {
 	struct uffdio_range r = { .start = (uintptr_t)addr, .len = len };
@@ -177,7 +177,7 @@ void pager_release(struct pager *p)
 
 void pager_stop(struct pager *p)
 {
-	/* nothing is left waiting */
+	/* resolve faults that still wait */
 	pager_release(p);
 	while (atomic_load(&p->held))
 		sleep_ms(5);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* userfaultfd, and a thread that answers its page faults or lets them wait. */
+/* userfaultfd, and a thread that resolves its page faults or lets them wait. */
 #ifndef HOSTILE_UFFD_H
 #define HOSTILE_UFFD_H
 
@@ -41,7 +41,7 @@ int uffd_open(uint64_t features);
 void uffd_watch(int fd, void *addr, size_t len, uint64_t modes);
 void uffd_unwatch(int fd, void *addr, size_t len);
 
-/* True once an event can be read, which is not done here. */
+/* True once an event can be read; does not read it. */
 bool uffd_pending(int fd, double seconds);
 
 /* 0 or an errno value */
@@ -53,7 +53,7 @@ int uffd_move(int fd, void *to, void *from, size_t len);
 
 #define PAGER_EVENTS 64
 
-/* Missing pages come from @source, page by page; the other kinds are let through. */
+/* Resolves missing pages from @source, page by page; other faults without a change. */
 struct pager {
 	int fd;
 	uint8_t *addr;
@@ -75,7 +75,7 @@ struct pager {
 void pager_start(struct pager *pager);
 /* True once an event is held. */
 bool pager_holds(struct pager *pager, double seconds);
-/* Answers what was held, and what comes from now on. */
+/* Resolves the held faults, and all later ones. */
 void pager_release(struct pager *pager);
 void pager_stop(struct pager *pager);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * userfaultfd in all its kinds below an MR: the device sees what the handler supplies, the handler
- * sees each write of the device before it happens, and every byte is right after that.
+ * All modes of userfaultfd below an MR: the device reads the data that the handler supplies, the
+ * handler gets each write fault of the device before the write, and every byte is right afterwards.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -146,8 +146,8 @@ static void minor(struct rig *rig, const void *arg)
 
 struct snapshot {
 	struct buf *buf;
-	uint8_t *old;	 /* what was there when it was protected */
-	uint8_t *copied; /* what the handler saw */
+	uint8_t *old;	 /* the content when it was protected */
+	uint8_t *copied; /* the content that the handler read */
 	size_t page;
 	atomic_uint bad;
 	atomic_uint seen;
@@ -202,7 +202,7 @@ static void protected(struct rig *rig, const void *arg)
 	for (int round = 0; round < 3; round++) {
 		unsigned int seen = atomic_load(&snap.seen);
 
-		/* the device can write by now */
+		/* the device can write now */
 		scene_write_pieces(&s, "not protected");
 		memcpy(snap.old, s.far.shadow, LEN);
 		protect_all(&pager);
@@ -246,7 +246,7 @@ static void moved(struct rig *rig, const void *arg)
 		if (err)
 			fatal("UFFDIO_MOVE: %s", strerror(err));
 		supplied(&s, "pages moved in");
-		/* out again, from below the MR: what the device wrote is there, and not here */
+		/* moved out of the MR again: the data of the device moves with the pages */
 		uffd_unwatch(fd, s.far.mem.addr, LEN);
 		uffd_watch(fd, from.addr, LEN, UFFDIO_REGISTER_MODE_MISSING);
 		for (size_t at = 0; !err && at < LEN; at += SZ_2M)
@@ -301,7 +301,7 @@ static void poisoned(struct rig *rig, const void *arg)
 		scene_write(&s, at + page + SZ_4K, SZ_64K, "after the poison");
 	}
 	if (c->kind == MEM_BASE || c->kind == MEM_THP || c->kind == MEM_HUGETLB) {
-		/* dropped, the poison goes and the page is missing again */
+		/* dropping the page removes the poison; the page is missing again */
 		buf_drop(&s.far, at, page);
 		memcpy(s.far.shadow + at, pager.source + at, page);
 		scene_read(&s, at, page, "poison dropped");

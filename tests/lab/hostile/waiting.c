@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A fault that waits for user space delays what needs the very block and nothing else: no other
- * block of the MR, no other MR, no call, no other process. What waits with it can be killed.
+ * A fault that waits for user space delays only accesses to its block: no other block of the MR, no
+ * other MR, no call, no other process. A process that waits for it can be killed.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ struct combo {
 	enum op op; /* that waits */
 };
 
-/* ---- other things to do with the device meanwhile ---- */
+/* ---- other operations on the device in the meantime ---- */
 
 struct bystander {
 	struct rig *rig;
@@ -99,7 +99,7 @@ static void calls(struct late_calls *c, struct bystander *b, struct buf *far, co
 	call_is(&c->modify, soon(), 0, "the same page sizes asked for while a fault waits");
 }
 
-/* What was late has to come to its end once the block is there. */
+/* Delayed operations must complete once the block is present. */
 static bool all_end(struct late_calls *c, const struct combo *k)
 {
 	bool done = call_ends(&c->query, later()) && call_ends(&c->prefetch, later()) &&
@@ -110,7 +110,7 @@ static bool all_end(struct late_calls *c, const struct combo *k)
 	return done;
 }
 
-/* Block 1 comes to be of base pages, which the device has not seen yet. */
+/* Makes block 1 consist of base pages that the device has not mapped. */
 static void break_block(struct buf *far)
 {
 	uint8_t *at = far->mem.addr + BLOCK(1);
@@ -158,7 +158,7 @@ static void run(struct rig *rig, const void *arg)
 	if (free_way)
 		free_way = transfers(&b, &b.other, 4095, "another MR while a fault waits");
 	calls(&late_calls, &b, &far, c);
-	/* a change of page sizes that has to wait stops no other transfer */
+	/* a change of page sizes that waits does not block other transfers */
 	if (free_way)
 		free_way = transfers(&b, &far, BLOCK(2) + SZ_1M, "another block after all calls");
 	held_release(&held);
@@ -214,7 +214,7 @@ static struct ibv_mr *implicit_mr(struct rig *rig, const struct mode *mode)
 	return mode_reg(mode, rig->pd, NULL, SIZE_MAX, 0, ACCESS_ALL);
 }
 
-/* An implicit MR that was used here and there, and whose memory has partly gone. */
+/* An implicit MR that was used in several places, and part of whose memory was unmapped. */
 static void leave(struct rig *rig, const struct mode *mode)
 {
 	struct bystander b = { .rig = rig };
@@ -232,7 +232,7 @@ static void leave(struct rig *rig, const struct mode *mode)
 	transfers(&b, &far, 1000, mode->name);
 	far.mr = NULL;
 	buf_close(&far);
-	/* the device's driver learns of it in its own time */
+	/* the driver handles it asynchronously */
 	sleep_ms(500);
 	call_start(&dereg, call_dereg, mr);
 	if (!call_is(&dereg, soon(), 0, "an implicit MR goes while a neighbour's fault waits"))
@@ -241,7 +241,7 @@ static void leave(struct rig *rig, const struct mode *mode)
 	buf_close(&b.near);
 }
 
-/* Ends with the MR there: exit has to take it down. */
+/* Exits without deregistering: the kernel has to destroy the MR. */
 _Noreturn static void leave_by_exit(const struct mode *mode)
 {
 	struct rig rig;
@@ -284,9 +284,12 @@ static void beside_a_neighbour(struct rig *rig, const void *arg)
 	process_ends(pid, soon(), "the neighbour goes when it is killed");
 }
 
-/* ---- what waits can be killed ---- */
+/* ---- waiting processes can be killed ---- */
 
-/* IN_LOAD makes no call: the CPU loads a byte. That shows how long the memory itself holds a process. */
+/*
+ * IN_LOAD makes no call: the CPU loads a byte. That shows how long the memory itself blocks a
+ * process.
+ */
 enum waits_in { IN_POPULATE, IN_PREFETCH, IN_REGISTER, IN_REQUEST, IN_LOAD, WAYS };
 
 static const char *const ways[WAYS] = {
@@ -318,7 +321,7 @@ static void *report_waiting(void *arg)
 	return NULL;
 }
 
-/* Does not return in time: the first block is held. */
+/* Does not return while the first block is held. */
 static void wait_in(const struct victim *v, struct rig *rig, struct buf *far)
 {
 	struct mode mode = *v->combo->mode;
@@ -376,7 +379,7 @@ static pid_t start_and_kill(const struct victim *v)
 	bool waits = pid > 0;
 
 	if (waits) {
-		/* well into the call */
+		/* in the middle of the call */
 		sleep_ms(300);
 		waits = !waitpid(pid, NULL, WNOHANG);
 	}
@@ -411,9 +414,9 @@ static void killed(struct rig *rig, const void *arg)
 }
 
 /*
- * A FUSE server has read a request and does not answer: FUSE lets no signal end that wait. A call
- * adds nothing to it. Its process stays no longer than one that loads from the memory, and both go
- * with the server.
+ * A FUSE server has read a request and does not answer: FUSE does not let a signal interrupt that
+ * wait. A call blocks its process no longer than a load from the memory would, and both end with
+ * the server.
  */
 static void kept(struct rig *rig, const void *arg)
 {
@@ -468,7 +471,7 @@ static const struct combo combos[] = {
 	{ HOLD_STOPPED, &mode_mixed_2m_4k, MEM_BASE, OP_WRITE },
 };
 
-/* Of which another process, or what is killed, waits */
+/* Combinations in which another process, or the killed one, waits */
 static const struct combo elsewhere[] = {
 	{ HOLD_MISSING, &mode_odp, MEM_BASE, OP_WRITE },
 	{ HOLD_FUSE, &mode_2m_4k, MEM_BASE, OP_WRITE },

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Changes to the memory of an ODP MR in the life of a process: pages are given
- * back, mappings replaced, moved, write-protected, copied on write. The device
- * must always access the same memory as the process.
+ * Changes to the memory of an ODP MR in the life of a process: pages are freed, mappings replaced,
+ * moved, write-protected, copied on write. The device must always access the same memory as the
+ * process.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Traffic on several QPs while the memory under the MR is pulled away, moved
- * and used by others.
+ * Traffic on several QPs while the memory under the MR is dropped, moved and reused.
  *
- * Even blocks of the MR are stable: their pages are never given back, and each
- * byte must be what was written last. Odd blocks are volatile: bytes written
- * there identify their place, so a byte is either that or zero. Freed pages are
- * reused by canaries, private memory in which only the canary's own bytes may
- * ever appear.
+ * Even blocks of the MR are stable: their pages are never freed, and each byte must be the last one
+ * written. Odd blocks are volatile: bytes written there identify their place, so a byte is either
+ * that or zero. Freed pages are reused by canaries, private memory in which only the canary's own
+ * bytes may ever appear.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +131,7 @@ static void *run_worker(void *arg)
 	return NULL;
 }
 
-/* Gives pages of volatile blocks back, in varying ways. */
+/* Frees pages of volatile blocks in several ways. */
 static void *run_dropper(void *arg)
 {
 	struct race *race = arg;
@@ -175,7 +173,7 @@ static void *run_compaction(void *arg)
 	return NULL;
 }
 
-/* Other MRs over the same memory come, change and go. */
+/* Registers, changes and deregisters other MRs over the same memory. */
 static void *run_churn(void *arg)
 {
 	static const uint64_t sizes[] = { SZ_2M | SZ_4K, SZ_4K, SZ_64K | SZ_4K, 0 };

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A page that was given back while the device's table was being filled is not
- * in the table afterwards.
+ * A page that was freed while the device's table was being filled is not in the table afterwards.
  *
- * One thread prefetches a range, which takes a while: pages that are not present
- * yet, or pages that the device has not mapped yet. At a random moment of that
- * the other drops one page and at once faults in memory of its own, more often
- * than not the very page that just became free.
- * Then the device writes: it has to hit the MR and not the other memory.
+ * One thread prefetches a range, which takes a while: pages that are not present yet, or pages that
+ * the device has not mapped yet. At a random time, the other thread drops one page and at once
+ * faults in its own memory, often the page that was just freed. Then the device writes: the data
+ * must be in the MR and not in the other memory.
  */
 #include <errno.h>
 #include <pthread.h>

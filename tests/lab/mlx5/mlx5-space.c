@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * MRs of 8 TiB: their pages of 4 KiB are as many as 32 bits with a sign cannot count. On mlx5 the
- * translations of an MR are there from the beginning, so this is about huge pages only. And an MR
- * that is half empty.
+ * MRs of 8 TiB: the number of their pages of 4 KiB overflows a signed 32-bit integer. On mlx5 the
+ * table of an MR is allocated at registration, so this tests only huge pages. Also, an MR that is
+ * half empty.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static void register_space(struct scene *s, uint8_t *space, const struct mode *m
 	is_errno(ibv_dereg_mr(mr), 0, "%s: deregister", mode->name);
 }
 
-/* As the loop that has touched each page has left it. */
+/* True if the page has only the bytes of the loop that touched it. */
 static bool is_untouched(const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -58,8 +58,8 @@ static bool is_untouched(const uint8_t *bytes, size_t len)
 }
 
 /*
- * An MR of which half is there, with more translations than one UMR of the driver writes. A page
- * that is not there must not get a translation that the driver has written for another one.
+ * An MR with half of its memory present and more translations than one UMR writes. An absent page
+ * must not get the translation of another page.
  */
 static void absent_half(struct scene *s, uint8_t *space)
 {
@@ -87,8 +87,8 @@ static void absent_half(struct scene *s, uint8_t *space)
 }
 
 /*
- * More pages than the driver and the device can count: an MR of no memory at all, which costs nothing
- * but its table. A table of another length would be written beyond its end.
+ * More pages than the driver and the device can count: an MR without any memory, which costs only
+ * its table. The driver would write beyond the end of a table whose length was truncated.
  */
 static void too_many_pages(struct scene *s)
 {

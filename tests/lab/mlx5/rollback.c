@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Registrations, changes and accesses while commands of the device fail now and then, by the option
- * "fail" of the model: each that fails has an errno, leaves nothing, and succeeds when it is repeated.
- * Without the option none may fail. The last line says how many did.
+ * Registrations, changes and accesses while the model's option "fail" makes some commands of the
+ * device fail: a failed call returns an errno, leaves nothing behind, and succeeds when it is
+ * repeated. Without the option no call may fail. The last line prints the number of failures.
  */
 #include <errno.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static struct ibv_mr *reg_patient(const struct mode *mode, struct scene *s)
 	return mr;
 }
 
-/* A fault that fails ends the QPs with an error; on new ones the same access succeeds. */
+/* A failed fault moves the QPs to the error state; on new ones the same access succeeds. */
 static void access_patient(struct scene *s, const struct ibv_mr *mr, const uint8_t *at,
 			   enum ibv_wr_opcode opcode)
 {

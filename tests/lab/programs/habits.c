@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Things that programs do besides registering memory: each habit runs as a process of its own,
- * first as it is and then under `hugeodp run`, and ends the same. The report shows that the library
- * was loaded.
+ * Behaviour of programs besides registering memory: each habit runs in a separate process, first
+ * without and then under `hugeodp run`, and must end in the same way. The report shows that the
+ * library was loaded.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -84,7 +84,7 @@ static void refused(struct rig *rig)
 	scene_close(&s);
 }
 
-/* Down when a page broke the block, and up again once the block is whole. */
+/* To a smaller size when a page is missing in a block, and back once the block is huge again. */
 static void mended(struct rig *rig)
 {
 	struct scene s;

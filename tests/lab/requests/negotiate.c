@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The page size that a registration gets, and how an MR goes down to a smaller one. */
+/* The page size that a registration gets, and the change of an MR to a smaller one. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
