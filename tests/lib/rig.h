@@ -31,6 +31,8 @@ struct rig {
 void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 
+/* Does the kernel have all its checkers? A packet takes it ten times as long. */
+bool kernel_is_slow(void);
 /* Ends the test unless the kernel has the hugeodp series. */
 void need_series(const struct rig *rig);
 
