@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Workarounds for two defects that the series fixes in mm/hmm.c:
- * hmm_range_fault() returns memory that is hidden from the kernel, and
- * hmm_range_fault_unlocked_timeout() endlessly retries a fault that always
- * fails.
+ * Workarounds for what the series fixes in mm/hmm.c: hmm_range_fault() returns
+ * memory that is hidden from the kernel, hmm_range_fault_unlocked_timeout()
+ * endlessly retries a fault that always fails, and hmm_dma_map_alloc() reserves
+ * too little IOVA space for entries that are larger than a page.
  */
 #include <linux/fs.h>
+#include <linux/dma-mapping.h>
 #include <linux/hmm.h>
+#include <linux/hmm-dma.h>
 #include <linux/magic.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 #include "hugeodp_mm.h"
 
@@ -152,6 +156,31 @@ int hugeodp_fault_in(struct mm_struct *mm, const struct hmm_range *range)
 					i - first, want & HMM_PFN_REQ_WRITE);
 		if (ret)
 			return ret;
+	}
+	return 0;
+}
+
+/* Stands in for the function of the series, see Kbuild. */
+int hmm_dma_map_alloc(struct device *dev, struct hmm_dma_map *map,
+		      size_t nr_entries, size_t dma_entry_size)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	size_t bytes;
+
+	if (check_mul_overflow(nr_entries, dma_entry_size, &bytes))
+		return -EOVERFLOW;
+	map->dma_entry_size = dma_entry_size;
+	map->pfn_list = kvcalloc(nr_entries, sizeof(*map->pfn_list), gfp);
+	if (!map->pfn_list)
+		return -ENOMEM;
+	if (!dma_iova_try_alloc(dev, &map->state, 0, bytes) &&
+	    dma_need_unmap(dev)) {
+		map->dma_list = kvcalloc(nr_entries, sizeof(*map->dma_list),
+					 gfp);
+		if (!map->dma_list) {
+			kvfree(map->pfn_list);
+			return -ENOMEM;
+		}
 	}
 	return 0;
 }

@@ -104,28 +104,15 @@ struct hmm_dma_map *ib_odp_dma_piece_alloc(struct device *dev,
 					   const struct ib_odp_dma_table *table,
 					   size_t idx)
 {
-	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 	size_t nr = odp_piece_entries(table, idx >> ODP_DMA_PIECE_SHIFT);
 	struct hmm_dma_map *piece;
 
-	piece = kzalloc_obj(*piece, gfp);
-	if (!piece)
-		return NULL;
-	piece->dma_entry_size = BIT(table->shift);
-	piece->pfn_list = kvcalloc(nr, sizeof(*piece->pfn_list), gfp);
-	if (!piece->pfn_list)
-		goto err;
-	if (!dma_iova_try_alloc(dev, &piece->state, 0, nr << table->shift) &&
-	    dma_need_unmap(dev)) {
-		piece->dma_list = kvcalloc(nr, sizeof(*piece->dma_list), gfp);
-		if (!piece->dma_list)
-			goto err;
+	piece = kzalloc_obj(*piece, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (piece && hmm_dma_map_alloc(dev, piece, nr, BIT(table->shift))) {
+		kfree(piece);
+		piece = NULL;
 	}
 	return piece;
-err:
-	kvfree(piece->pfn_list);
-	kfree(piece);
-	return NULL;
 }
 
 /**

@@ -10,10 +10,9 @@
  * a user must not learn physical addresses. The permissions of a
  * block are the weakest in it.
  *
- * All of this sits on hmm_range_fault(). A look asks it for one page of a block
- * first; if the leaf covers the block that is all. Memory is faulted in before,
- * in pages of the system and only for the bytes that are wanted, so that no
- * page is allocated, copied or dirtied for the sake of a large entry.
+ * All of this sits on hmm_range_fault(). Memory is faulted in in pages of the
+ * system, and only for the bytes that are wanted, so that no page is allocated,
+ * copied or dirtied for the sake of a large entry.
  *
  * No lock of the umem is held here. What a look returns is true as long as the
  * notifier's sequence is the same.
@@ -35,8 +34,6 @@
 #include "umem_odp_look.h"
 
 #define ODP_TIMEOUT	msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT)
-/* What is kept of an entry of HMM: no order, no sticky flags. */
-#define ODP_PFN_KEEP	(~HMM_PFN_FLAGS | HMM_PFN_VALID | HMM_PFN_WRITE)
 
 /* How far a look goes to get a block that is not there as it is wanted. */
 enum odp_effort {
@@ -47,221 +44,9 @@ enum odp_effort {
 	ODP_EFFORTS = ODP_WAIT + 8,
 };
 
-static u64 odp_block_size(const struct ib_odp_look *look)
-{
-	return BIT_ULL(look->shift);
-}
-
-static u64 odp_first_block(const struct ib_odp_look *look)
-{
-	return ALIGN_DOWN(look->start, odp_block_size(look));
-}
-
-static unsigned long odp_nr_blocks(const struct ib_odp_look *look)
-{
-	u64 bytes = look->end - odp_first_block(look);
-
-	return (bytes >> look->shift) +
-	       !!(bytes & (odp_block_size(look) - 1));
-}
-
 static bool odp_block_ok(const struct ib_odp_look *look, unsigned long pfn)
 {
 	return (pfn & HMM_PFN_VALID) && (!look->write || (pfn & HMM_PFN_WRITE));
-}
-
-/* Allocated when it is needed: a leaf that covers the block needs none. */
-static int odp_get_pages(struct ib_odp_look *look)
-{
-	if (!look->pages)
-		look->pages = kmalloc_array(ODP_LOOK_BATCH,
-					    sizeof(*look->pages), GFP_KERNEL);
-	return look->pages ? 0 : -ENOMEM;
-}
-
-/* What is there of [@start, @end), without faults. mmap_lock is held. */
-static int odp_snapshot(const struct ib_odp_look *look, u64 start, u64 end,
-			unsigned long *pfns)
-{
-	struct hmm_range range = {
-		.notifier = look->notifier,
-		.notifier_seq = look->seq,
-		.start = (unsigned long)start,
-		.end = (unsigned long)end,
-		.hmm_pfns = pfns,
-	};
-
-	memset(pfns, 0, ((end - start) >> PAGE_SHIFT) * sizeof(*pfns));
-	return hmm_range_fault(&range);
-}
-
-/*
- * The order of the folio of a page that is mapped. The folio may be split or freed
- * at any time; then the notifier's sequence changes, and the answer is not used.
- */
-static unsigned int odp_folio_order(unsigned long pfn)
-{
-	struct page *page = pfn_to_page(pfn);
-	struct folio *folio = page_folio(page);
-	unsigned int order = 0;
-
-	if (!folio_try_get(folio))
-		return 0;
-	if (page_folio(page) == folio)
-		order = folio_order(folio);
-	folio_put(folio);
-	return order;
-}
-
-static bool odp_is_one_folio(unsigned long pfn, unsigned int order)
-{
-	return odp_folio_order(pfn) >= order;
-}
-
-/* The entry for a block whose pages are @pages, all of them. */
-static unsigned long odp_join(const unsigned long *pages, unsigned int order)
-{
-	unsigned long first = pages[0] & ~HMM_PFN_FLAGS;
-	unsigned long flags = HMM_PFN_VALID | HMM_PFN_WRITE;
-	unsigned long i;
-
-	if (first & (BIT(order) - 1))
-		return ODP_PFN_FINER;
-	for (i = 0; i < BIT(order); i++) {
-		if (!(pages[i] & HMM_PFN_VALID) ||
-		    (pages[i] & ~HMM_PFN_FLAGS) != first + i)
-			return ODP_PFN_FINER;
-		flags &= pages[i];
-	}
-	if (hmm_pfn_to_map_order(pages[0]) < order &&
-	    !odp_is_one_folio(first, order))
-		return ODP_PFN_FINER;
-	return first | flags;
-}
-
-/* Nothing at all in the pages of a block. */
-static bool odp_is_empty(const unsigned long *pages, unsigned int order)
-{
-	unsigned long i;
-
-	for (i = 0; i < BIT(order); i++)
-		if (pages[i])
-			return false;
-	return true;
-}
-
-/* Blocks that are smaller than what HMM is asked for at a time. */
-static int odp_look_small(struct ib_odp_look *look)
-{
-	unsigned int order = look->shift - PAGE_SHIFT;
-	unsigned long nr = odp_nr_blocks(look);
-	u64 addr = odp_first_block(look);
-	unsigned long *out = look->pfns;
-	int ret;
-
-	if (!order) {
-		ret = odp_snapshot(look, addr, addr + (nr << PAGE_SHIFT), out);
-		for (; !ret && nr; nr--, out++)
-			*out &= ODP_PFN_KEEP | HMM_PFN_ERROR;
-		return ret;
-	}
-	while (nr) {
-		unsigned long n = min(nr, ODP_LOOK_BATCH >> order);
-		const unsigned long *pages = look->pages;
-		unsigned long i;
-
-		ret = odp_snapshot(look, addr, addr + (n << look->shift),
-				   look->pages);
-		if (ret)
-			return ret;
-		for (i = 0; i < n; i++, pages += BIT(order))
-			*out++ = odp_is_empty(pages, order) ?
-					 0 : odp_join(pages, order);
-		addr += n << look->shift;
-		nr -= n;
-	}
-	return 0;
-}
-
-/* All pages of a block whose first leaf does not cover it. */
-static int odp_look_scan(struct ib_odp_look *look, u64 addr, unsigned long *out)
-{
-	unsigned int order = look->shift - PAGE_SHIFT;
-	unsigned int piece = min_t(unsigned int, order,
-				   ilog2(ODP_LOOK_BATCH));
-	unsigned long first = 0, flags = HMM_PFN_VALID | HMM_PFN_WRITE;
-	u64 end = addr + odp_block_size(look);
-	unsigned long i;
-	u64 cur;
-	int ret;
-
-	*out = ODP_PFN_FINER;
-	for (cur = addr; cur < end; cur += PAGE_SIZE << piece) {
-		ret = odp_snapshot(look, cur, cur + (PAGE_SIZE << piece),
-				   look->pages);
-		if (ret)
-			return ret;
-		if (cur == addr) {
-			first = look->pages[0] & ~HMM_PFN_FLAGS;
-			if (!(look->pages[0] & HMM_PFN_VALID) ||
-			    (first & (BIT(order) - 1)) ||
-			    !odp_is_one_folio(first, order))
-				return 0;
-		}
-		for (i = 0; i < BIT(piece); i++) {
-			if (!(look->pages[i] & HMM_PFN_VALID) ||
-			    (look->pages[i] & ~HMM_PFN_FLAGS) !=
-				    first + ((cur - addr) >> PAGE_SHIFT) + i)
-				return 0;
-			flags &= look->pages[i];
-		}
-	}
-	*out = first | flags;
-	return 0;
-}
-
-/* A block that is as large as a leaf may be. */
-static int odp_look_large(struct ib_odp_look *look, u64 addr,
-			  unsigned long *out)
-{
-	unsigned int order = look->shift - PAGE_SHIFT;
-	u64 probe = max(addr, look->start & PAGE_MASK);
-	unsigned long pfn;
-	int ret;
-
-	ret = odp_snapshot(look, probe, probe + PAGE_SIZE, &pfn);
-	if (ret)
-		return ret;
-	*out = ODP_PFN_FINER;
-	if (!(pfn & HMM_PFN_VALID))
-		return 0;
-	if (hmm_pfn_to_map_order(pfn) >= order) {
-		pfn -= (probe - addr) >> PAGE_SHIFT;
-		if (!((pfn & ~HMM_PFN_FLAGS) & (BIT(order) - 1)))
-			*out = pfn & ODP_PFN_KEEP;
-		return 0;
-	}
-	/* No folio is larger than a leaf of this level. */
-	if (look->shift > PMD_SHIFT)
-		return 0;
-	ret = odp_get_pages(look);
-	return ret ?: odp_look_scan(look, addr, out);
-}
-
-static int odp_look_locked(struct ib_odp_look *look)
-{
-	unsigned long nr = odp_nr_blocks(look);
-	u64 addr = odp_first_block(look);
-	unsigned long i;
-	int ret = 0;
-
-	mmap_assert_locked(look->notifier->mm);
-	if (look->shift < PMD_SHIFT &&
-	    look->shift - PAGE_SHIFT <= ilog2(ODP_LOOK_BATCH))
-		return odp_look_small(look);
-	for (i = 0; i < nr && !ret; i++, addr += odp_block_size(look))
-		ret = odp_look_large(look, addr, &look->pfns[i]);
-	return ret;
 }
 
 /**
@@ -277,163 +62,15 @@ int ib_odp_look_again(struct ib_odp_look *look)
 	int ret;
 
 	if (WARN_ON_ONCE(look->end <= look->start ||
-			 odp_nr_blocks(look) > ODP_LOOK_BATCH))
+			 ib_odp_look_nr(look) > ODP_LOOK_BATCH))
 		return -EINVAL;
-	if (look->shift > PAGE_SHIFT && look->shift < PMD_SHIFT) {
-		ret = odp_get_pages(look);
-		if (ret)
-			return ret;
-	}
 	ret = mmap_read_lock_killable(mm);
 	if (ret)
 		return ret;
-	ret = check_stable_address_space(mm) ? -EFAULT : odp_look_locked(look);
+	ret = check_stable_address_space(mm) ? -EFAULT :
+					       ib_odp_look_blocks(look);
 	mmap_read_unlock(mm);
 	return ret;
-}
-
-/* Pages that ib_odp_look_mixed() has asked HMM for last. */
-struct odp_window {
-	u64 start;
-	u64 end;
-};
-
-static bool odp_good(const struct ib_odp_look *look, unsigned long pfn,
-		     unsigned long page)
-{
-	/* A block must not grant less than its page does. */
-	unsigned long want = HMM_PFN_VALID |
-			     (look->write ? HMM_PFN_WRITE :
-					    page & HMM_PFN_WRITE);
-
-	return (pfn & want) == want;
-}
-
-/* The largest of @sizes that is not larger than 1 << @shift, or 0. */
-static u64 odp_size_within(u64 sizes, unsigned int shift)
-{
-	sizes &= GENMASK_ULL(shift, 0);
-	return sizes ? BIT_ULL(fls64(sizes) - 1) : 0;
-}
-
-/* The block at @addr, of pages that are mapped one by one. */
-static unsigned long odp_find_small(const struct ib_odp_look *look,
-				    const struct odp_window *window, u64 addr,
-				    u64 sizes, unsigned int *shift)
-{
-	unsigned long page = look->pages[(addr - window->start) >> PAGE_SHIFT];
-	unsigned int order = odp_folio_order(page & ~HMM_PFN_FLAGS);
-	u64 size;
-
-	for (size = odp_size_within(sizes, order + PAGE_SHIFT); size;
-	     size = odp_size_within(sizes & (size - 1), order + PAGE_SHIFT)) {
-		u64 start = ALIGN_DOWN(addr, size);
-		unsigned long pfn;
-
-		if (start < window->start || start + size > window->end)
-			continue;
-		*shift = (unsigned int)__ffs64(size);
-		pfn = odp_join(&look->pages[(start - window->start) >>
-					    PAGE_SHIFT],
-			       *shift - PAGE_SHIFT);
-		if (odp_good(look, pfn, page))
-			return pfn;
-	}
-	return 0;
-}
-
-/*
- * The largest block that @addr is in. Returns 0 and the block, -ENOENT if there
- * is none as it is wanted, or an error. mmap_lock is held.
- */
-static int odp_find(struct ib_odp_look *look, struct odp_window *window,
-		    u64 addr, u64 sizes, struct ib_odp_block *block)
-{
-	u64 span = ODP_LOOK_BATCH << PAGE_SHIFT;
-	unsigned long page, pfn;
-	unsigned int shift;
-	u64 size;
-	int ret;
-
-	if (addr < window->start || addr >= window->end) {
-		ret = odp_snapshot(look, addr & PAGE_MASK,
-				   (addr & PAGE_MASK) + PAGE_SIZE, &page);
-		if (ret)
-			return ret;
-		if (!odp_good(look, page, 0))
-			return -ENOENT;
-		shift = hmm_pfn_to_map_order(page) + PAGE_SHIFT;
-		size = odp_size_within(sizes, shift);
-		if (shift > PAGE_SHIFT && size) {
-			block->shift = (unsigned int)__ffs64(size);
-			block->addr = (unsigned long)ALIGN_DOWN(addr, size);
-			block->pfn = (page & ~HMM_PFN_FLAGS) -
-				     (((addr & PAGE_MASK) - block->addr) >>
-				      PAGE_SHIFT);
-			block->write = page & HMM_PFN_WRITE;
-			return 0;
-		}
-		window->start = ALIGN_DOWN(addr, span);
-		window->end = window->start + span;
-		ret = odp_snapshot(look, window->start, window->end,
-				   look->pages);
-		if (ret)
-			return ret;
-	}
-	pfn = odp_find_small(look, window, addr, sizes, &shift);
-	if (!pfn)
-		return -ENOENT;
-	*block = (struct ib_odp_block){
-		.addr = (unsigned long)ALIGN_DOWN(addr, BIT_ULL(shift)),
-		.pfn = pfn & ~HMM_PFN_FLAGS,
-		.shift = shift,
-		.write = pfn & HMM_PFN_WRITE,
-	};
-	return 0;
-}
-
-/**
- * ib_odp_look_mixed - look at blocks of several sizes, without faults
- * @look: what to look at; @seq is an input, @shift and @pfns do not matter
- * @sizes: sizes that blocks may have, a bit mask in bytes
- * @blocks: filled in: for each address the largest block that it is in
- * @nr: (in) room in @blocks, (out) blocks found
- * @next: (out) where the look ended: at the end, at what did not fit into @blocks,
- *	  or, if @look->fault is set, at the first address that is not as it is wanted
- *
- * Return: as ib_odp_look_again()
- */
-int ib_odp_look_mixed(struct ib_odp_look *look, u64 sizes,
-		      struct ib_odp_block *blocks, unsigned int *nr, u64 *next)
-{
-	struct mm_struct *mm = look->notifier->mm;
-	struct odp_window window = {};
-	u64 smallest = sizes & -sizes;
-	u64 addr = look->start;
-	unsigned int n = 0;
-	int ret;
-
-	ret = odp_get_pages(look);
-	if (!ret)
-		ret = mmap_read_lock_killable(mm);
-	if (ret)
-		return ret;
-	if (check_stable_address_space(mm))
-		ret = -EFAULT;
-	while (!ret && addr < look->end && n < *nr) {
-		ret = odp_find(look, &window, addr, sizes, &blocks[n]);
-		if (!ret) {
-			addr = blocks[n].addr + BIT_ULL(blocks[n].shift);
-			n++;
-		} else if (ret == -ENOENT && !look->fault) {
-			addr = ALIGN_DOWN(addr, smallest) + smallest;
-			ret = 0;
-		}
-	}
-	mmap_read_unlock(mm);
-	*nr = n;
-	*next = addr;
-	return ret == -ENOENT ? 0 : ret;
 }
 
 /*
@@ -490,7 +127,7 @@ static int odp_prepare(struct ib_odp_look *look, enum odp_effort effort,
 	ret = mmap_read_lock_killable(mm);
 	if (ret)
 		return ret;
-	ret = odp_snapshot(look, start, end, look->pages);
+	ret = ib_odp_snapshot(look, start, end, look->pages);
 	if (!ret)
 		odp_requests(look, effort, start, end);
 	mmap_read_unlock(mm);
@@ -540,7 +177,7 @@ static int odp_fault_some(struct ib_odp_look *look, enum odp_effort effort,
 static int odp_fault_range(struct ib_odp_look *look, enum odp_effort effort,
 			   u64 start, u64 end)
 {
-	int ret = odp_get_pages(look);
+	int ret = ib_odp_look_get_pages(look);
 
 	start = ALIGN_DOWN(start, PAGE_SIZE);
 	end = ALIGN(end, PAGE_SIZE);
@@ -571,10 +208,10 @@ static int odp_wanted_order(const struct ib_odp_look *look, u64 addr)
 	ret = mmap_read_lock_killable(mm);
 	if (ret)
 		return ret;
-	ret = odp_snapshot(look, probe, probe + PAGE_SIZE, &pfn);
+	ret = ib_odp_snapshot(look, probe, probe + PAGE_SIZE, &pfn);
 	if (!ret && odp_block_ok(look, pfn)) {
 		order = max(hmm_pfn_to_map_order(pfn),
-			    odp_folio_order(pfn & ~HMM_PFN_FLAGS));
+			    ib_odp_folio_order(pfn & ~HMM_PFN_FLAGS));
 		ret = (int)order;
 	} else if (!ret) {
 		ret = -ENOENT;
@@ -587,7 +224,7 @@ static int odp_wanted_order(const struct ib_odp_look *look, u64 addr)
 static int odp_fault_block(struct ib_odp_look *look, u64 addr,
 			   enum odp_effort effort)
 {
-	u64 end = addr + odp_block_size(look);
+	u64 end = addr + ib_odp_look_size(look);
 	int ret;
 
 	switch (effort) {
@@ -618,13 +255,13 @@ static int odp_fault_block(struct ib_odp_look *look, u64 addr,
  */
 static int odp_fault_blocks(struct ib_odp_look *look, enum odp_effort effort)
 {
-	unsigned long nr = odp_nr_blocks(look);
-	u64 addr = odp_first_block(look);
+	unsigned long nr = ib_odp_look_nr(look);
+	u64 addr = ib_odp_look_first(look);
 	bool done = false;
 	unsigned long i;
 	int ret;
 
-	for (i = 0; i < nr; i++, addr += odp_block_size(look)) {
+	for (i = 0; i < nr; i++, addr += ib_odp_look_size(look)) {
 		if (odp_block_ok(look, look->pfns[i]))
 			continue;
 		ret = odp_wanted_order(look, addr);
@@ -685,16 +322,6 @@ int ib_odp_look(struct ib_odp_look *look)
 		effort++;
 		cond_resched();
 	}
-}
-
-/**
- * ib_odp_look_free - free the scratch memory of a look
- * @look: the look
- */
-void ib_odp_look_free(struct ib_odp_look *look)
-{
-	kfree(look->pages);
-	look->pages = NULL;
 }
 
 /* Is [@start, @end) made of blocks of this size as it stands? */

@@ -3,6 +3,7 @@
 #ifndef UMEM_ODP_LOOK_H
 #define UMEM_ODP_LOOK_H
 
+#include <linux/align.h>
 #include <linux/hmm.h>
 #include <linux/types.h>
 
@@ -17,6 +18,8 @@ struct mmu_interval_notifier;
  * size that the look is about.
  */
 #define ODP_PFN_FINER	HMM_PFN_ERROR
+/* What is kept of an entry of HMM: no order, no sticky flags. */
+#define ODP_PFN_KEEP	(~HMM_PFN_FLAGS | HMM_PFN_VALID | HMM_PFN_WRITE)
 
 /**
  * struct ib_odp_look - a look at the page tables of a process
@@ -54,12 +57,41 @@ struct ib_odp_look {
 	unsigned long *pages;
 };
 
+/* Bytes of a block. */
+static inline u64 ib_odp_look_size(const struct ib_odp_look *look)
+{
+	return BIT_ULL(look->shift);
+}
+
+/* The address of the first block. */
+static inline u64 ib_odp_look_first(const struct ib_odp_look *look)
+{
+	return ALIGN_DOWN(look->start, ib_odp_look_size(look));
+}
+
+/* Blocks of a look. */
+static inline unsigned long ib_odp_look_nr(const struct ib_odp_look *look)
+{
+	u64 bytes = look->end - ib_odp_look_first(look);
+
+	return (bytes >> look->shift) +
+	       !!(bytes & (ib_odp_look_size(look) - 1));
+}
+
 int ib_odp_look(struct ib_odp_look *look);
 int ib_odp_look_again(struct ib_odp_look *look);
 int ib_odp_look_mixed(struct ib_odp_look *look, u64 sizes,
 		      struct ib_odp_block *blocks, unsigned int *nr,
 		      u64 *next);
+int ib_odp_look_get_pages(struct ib_odp_look *look);
 void ib_odp_look_free(struct ib_odp_look *look);
+
+int ib_odp_look_blocks(struct ib_odp_look *look);
+int ib_odp_snapshot(const struct ib_odp_look *look, u64 start, u64 end,
+		    unsigned long *pfns);
+unsigned long ib_odp_join(const unsigned long *pages, unsigned int order);
+unsigned int ib_odp_folio_order(unsigned long pfn);
+
 int ib_odp_best_shift(struct mm_struct *mm, u64 start, u64 end, u64 sizes,
 		      bool reserved);
 unsigned int ib_odp_shift_now(struct mm_struct *mm, u64 addr, u64 sizes);
