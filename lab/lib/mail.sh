@@ -115,6 +115,30 @@ selftests_run() {
 		exit "${status-0}"' bash "$@"
 }
 
+# The selftest of HMM, which the series extends. Its Makefile builds all tests of mm only.
+selftests_hmm_build() {
+	local tree=$1 tools=$SOURCE/tree/tools
+	mkdir -p "$tree/tools/testing" "$tree/lib" "$tree/mm"
+	cp -r "$tools/include" "$tree/tools/"
+	cp -r "$tools/testing/selftests" "$tree/tools/testing/"
+	cp "$SOURCE/tree/mm/gup_test.h" "$tree/mm/"
+	series_apply "$SOURCE/tree" "$tree"
+	root_exec "$tree:linux" -- /bin/bash -c 'cd /run/linux/tools/testing/selftests/mm &&
+		gcc -O2 -Wall -Werror -D_GNU_SOURCE -I. -I.. -I../../../.. -o hmm-tests \
+			hmm-tests.c vm_util.c hugepage_settings.c -lpthread'
+}
+
+# Snapshots of pages and of blocks, and faults. The module has no coherent memory here.
+selftests_hmm_run() {
+	mkdir -p "$1/run"
+	cp "$1/tools/testing/selftests/mm/hmm-tests" "$1/run/"
+	part_vm --kernel debug --device none --share "$1/run" --timeout 1800 -- /bin/bash -c '
+		echo hmm-tests.t ..
+		exec /mnt/share/hmm-tests -V hmm_device_coherent -V hmm2_device_coherent \
+			-t blocks -t snapshot -t compound -t anon_read -t anon_write_huge \
+			-t anon_write_hugetlbfs -t migrate_anon_huge_fault'
+}
+
 # The selftests must pass with the series, and the one of the data must fail without it
 selftests_test() {
 	local tree=$RUN_DIR/selftests status=0 names=() file
@@ -131,6 +155,15 @@ selftests_test() {
 	tally_tap series "$status" /dev/null <"$RUN_DIR/out"
 	selftests_run stock "$tree" rxe_odp_data || true
 	tally_check series/data-is-wrong-on-stock grep -q '^not ok .* the address$' "$RUN_DIR/out"
+	selftests_hmm
+}
+
+selftests_hmm() {
+	local tree=$RUN_DIR/selftests-hmm status=0
+	tally_check series/selftest-hmm-build selftests_hmm_build "$tree"
+	[[ -x $tree/tools/testing/selftests/mm/hmm-tests ]] || return 0
+	selftests_hmm_run "$tree" || status=$?
+	tally_tap series "$status" /dev/null <"$RUN_DIR/out"
 }
 
 # All checks of the mail. If a series does not apply, the test ends.
