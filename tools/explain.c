@@ -12,7 +12,7 @@
 #include "../libibverbs/memory/thp.h"
 #include "../libibverbs/memory/vmas.h"
 #include "../libibverbs/sizes.h"
-#include "../preload/names.h"
+#include "table.h"
 #include "tool.h"
 
 struct totals {
@@ -58,47 +58,99 @@ static const char *short_size(uint64_t bytes, char *text, size_t room)
 	return text;
 }
 
+enum {
+	EXPLAIN_ADDRESS,
+	EXPLAIN_SIZE,
+	EXPLAIN_RSS,
+	EXPLAIN_THP,
+	EXPLAIN_PAGE,
+	EXPLAIN_NAME,
+	EXPLAIN_COLUMNS,
+};
+
+static const struct table_column columns[EXPLAIN_COLUMNS] = {
+	[EXPLAIN_ADDRESS] = { "address", "ADDRESS", false },
+	[EXPLAIN_SIZE] = { "size", "SIZE", true },
+	[EXPLAIN_RSS] = { "rss", "RSS", true },
+	[EXPLAIN_THP] = { "thp", "THP", true },
+	[EXPLAIN_PAGE] = { "page", "PAGE", false },
+	[EXPLAIN_NAME] = { "name", "NAME", false },
+};
+
+/* The list of mappings as text, or as JSON. */
+struct listing {
+	const struct tool *tool;
+	struct json json;
+	struct table table;
+	/* for each line of the table, what follows it, and a null byte */
+	FILE *notes;
+	char *note;
+	size_t note_len;
+};
+
 /* What is in the way of a larger size, and what could have it all the same. */
-static void print_obstacle(const struct explained *is)
+static void write_obstacle(FILE *out, const struct explained *is)
 {
 	const struct ibv_odp_report *report = &is->report;
 	const struct inner *inner = &is->inner;
 	char size[SIZES_TEXT];
 
-	printf("    no %s: %s, at %#" PRIx64,
-	       sizes_text(1ULL << report->blocked_shift, size, sizeof(size)),
-	       ibv_odp_reason_str(report->reason), report->address);
+	fprintf(out, "    no %s: %s, at %#" PRIx64 "\n",
+		sizes_text(1ULL << report->blocked_shift, size, sizeof(size)),
+		ibv_odp_reason_str(report->reason), report->address);
 	if (inner->page_shift)
-		printf("\n    but %s from %#" PRIx64 " to %#" PRIx64,
-		       sizes_text(1ULL << inner->page_shift, size, sizeof(size)), inner->start,
-		       inner->end);
+		fprintf(out, "    but %s from %#" PRIx64 " to %#" PRIx64 "\n",
+			sizes_text(1ULL << inner->page_shift, size, sizeof(size)), inner->start,
+			inner->end);
 	else if (is->mixed)
-		printf("\n    but %" PRIu64 "M in blocks of %s", is->mixed >> 20,
-		       sizes_text(thp_pmd_size(), size, sizeof(size)));
-	putchar('\n');
+		fprintf(out, "    but %" PRIu64 "M in blocks of %s\n", is->mixed >> 20,
+			sizes_text(thp_pmd_size(), size, sizeof(size)));
 }
 
-static void print_mapping(const struct tool *tool, const struct vma *vma,
-			  const struct explained *is, bool first)
+static void add_mapping(struct listing *listing, const struct vma *vma, const struct explained *is)
 {
-	char page[SIZES_TEXT] = "-", bytes[16], rss[16], thp[16];
+	const struct tool *tool = listing->tool;
+	struct table *table = &listing->table;
+	char text[SIZES_TEXT] = "-", address[40], size[16];
 
-	if (first)
-		printf("%s%-25s %6s %6s %6s  %-5s%s\n", bold(tool), "ADDRESS", "SIZE", "RSS", "THP",
-		       "PAGE  NAME", normal(tool));
 	if (is->report.page_shift)
-		sizes_text(1ULL << is->report.page_shift, page, sizeof(page));
-	printf("%012" PRIx64 "-%012" PRIx64 " %6s %6s %6s  %s%s%s", vma->start, vma->end,
-	       short_size(vma->end - vma->start, bytes, sizeof(bytes)),
-	       short_size(vma->rss, rss, sizeof(rss)), short_size(vma->thp_bytes, thp, sizeof(thp)),
-	       is->report.reason ? bad(tool) : good(tool), page, normal(tool));
-	if (*vma->name) {
-		printf("%*s", (int)(6 - strlen(page)), "");
-		names_print(stdout, vma->name);
-	}
-	putchar('\n');
+		sizes_text(1ULL << is->report.page_shift, text, sizeof(text));
+	snprintf(address, sizeof(address), "%012" PRIx64 "-%012" PRIx64, vma->start, vma->end);
+	table_add_line(table);
+	table_set(table, EXPLAIN_ADDRESS, address, "");
+	table_set(table, EXPLAIN_SIZE, short_size(vma->end - vma->start, size, sizeof(size)), "");
+	table_set(table, EXPLAIN_RSS, short_size(vma->rss, size, sizeof(size)), "");
+	table_set(table, EXPLAIN_THP, short_size(vma->thp_bytes, size, sizeof(size)), "");
+	table_set(table, EXPLAIN_PAGE, text, is->report.reason ? bad(tool) : good(tool));
+	table_set_name(table, EXPLAIN_NAME, "", vma->name, "");
 	if (is->report.reason)
-		print_obstacle(is);
+		write_obstacle(listing->notes, is);
+	fputc('\0', listing->notes);
+}
+
+/* The table, each line with its note. Returns 0 or an errno value. */
+static int print_mappings(struct listing *listing)
+{
+	const char *at, *end, *note;
+	bool heading = true;
+	char *text;
+	int err = table_text(&listing->table, &text);
+
+	if (fclose(listing->notes) && !err)
+		err = errno;
+	note = listing->note;
+	for (at = text; !err && *at; at = *end ? end + 1 : end) {
+		end = strchrnul(at, '\n');
+		printf("%.*s\n", (int)(end - at), at);
+		if (!heading) {
+			fputs(note, stdout);
+			note += strlen(note) + 1;
+		}
+		heading = false;
+	}
+	free(listing->note);
+	free(text);
+	return err;
 }
 
 static void json_mapping(struct json *json, const struct vma *vma, const struct explained *is)
@@ -294,12 +346,11 @@ static int explain_mapping(const struct range *whole, struct vmas *vmas, const s
 }
 
 /* Read the mappings from smaps, because the names and resident sizes are printed, too. */
-static int explain(const struct tool *tool, const char *proc, uint64_t sizes, uint64_t min,
-		   struct json *json, struct totals *totals)
+static int explain(struct listing *listing, const char *proc, uint64_t sizes, uint64_t min,
+		   struct totals *totals)
 {
 	struct vmas list, vmas;
 	struct explained is;
-	uint64_t printed = 0;
 	struct vma vma;
 	uint64_t at;
 	int err;
@@ -331,10 +382,10 @@ static int explain(const struct tool *tool, const char *proc, uint64_t sizes, ui
 		if (err)
 			break;
 		count(totals, &vma, &is, largest(sizes));
-		if (tool->json)
-			json_mapping(json, &vma, &is);
+		if (listing->tool->json)
+			json_mapping(&listing->json, &vma, &is);
 		else
-			print_mapping(tool, &vma, &is, !printed++);
+			add_mapping(listing, &vma, &is);
 	}
 	vmas_close(&vmas);
 	vmas_close(&list);
@@ -354,13 +405,56 @@ static const char *access_advice(int err)
 	return "; root can explain all processes, other users only their own";
 }
 
+static int explain_json(struct listing *listing, const char *pid, const char *proc, uint64_t sizes,
+			uint64_t min)
+{
+	struct json *json = &listing->json;
+	struct totals totals = { 0 };
+	int err;
+
+	json->out = stdout;
+	json_open(json, NULL, '{');
+	json_number(json, "pid", strtoull(pid, NULL, 10));
+	json_sizes(json, "sizes", sizes);
+	json_open(json, "mappings", '[');
+	err = explain(listing, proc, sizes, min, &totals);
+	json_close(json, ']');
+	json_number(json, "bytes", totals.bytes);
+	json_number(json, "huge_bytes", totals.huge_bytes);
+	json_number(json, "thp_bytes", totals.thp_bytes);
+	json_number(json, "no_access_bytes", totals.no_access);
+	json_number(json, "left_out", totals.left_out);
+	if (err)
+		json_string(json, "error", strerror(err));
+	json_close(json, '}');
+	json_end(json);
+	return err;
+}
+
+static int explain_text(struct listing *listing, const char *proc, uint64_t sizes, uint64_t min)
+{
+	struct totals totals = { 0 };
+	int err, print_err;
+
+	listing->notes = open_memstream(&listing->note, &listing->note_len);
+	if (!listing->notes)
+		return errno;
+	table_start(&listing->table, listing->tool, columns, EXPLAIN_COLUMNS);
+	err = explain(listing, proc, sizes, min, &totals);
+	print_err = print_mappings(listing);
+	if (!err)
+		err = print_err;
+	if (!err)
+		print_totals(listing->tool, &totals, largest(sizes), min);
+	return err;
+}
+
 static int explain_pid(const struct tool *tool, const char *pid)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t sizes = tool->sizes ? tool->sizes : base | thp_pmd_size();
 	uint64_t min = tool->min ? tool->min : largest(sizes);
-	struct json json = { .out = stdout };
-	struct totals totals = { 0 };
+	struct listing listing = { .tool = tool };
 	char proc[32];
 	int err;
 
@@ -373,27 +467,8 @@ static int explain_pid(const struct tool *tool, const char *pid)
 		complain("no process %s", pid);
 		return TOOL_NOTHING;
 	}
-	if (tool->json) {
-		json_open(&json, NULL, '{');
-		json_number(&json, "pid", strtoull(pid, NULL, 10));
-		json_sizes(&json, "sizes", sizes);
-		json_open(&json, "mappings", '[');
-	}
-	err = explain(tool, proc, sizes, min, &json, &totals);
-	if (tool->json) {
-		json_close(&json, ']');
-		json_number(&json, "bytes", totals.bytes);
-		json_number(&json, "huge_bytes", totals.huge_bytes);
-		json_number(&json, "thp_bytes", totals.thp_bytes);
-		json_number(&json, "no_access_bytes", totals.no_access);
-		json_number(&json, "left_out", totals.left_out);
-		if (err)
-			json_string(&json, "error", strerror(err));
-		json_close(&json, '}');
-		json_end(&json);
-	} else if (!err) {
-		print_totals(tool, &totals, largest(sizes), min);
-	}
+	err = tool->json ? explain_json(&listing, pid, proc, sizes, min)
+			 : explain_text(&listing, proc, sizes, min);
 	if (err)
 		complain("process %s: %s%s", pid, strerror(err), access_advice(err));
 	return err ? TOOL_FAILED : TOOL_OK;

@@ -50,6 +50,7 @@ _hugeodp() {
 	-s | --sizes) words='any 2M 2M,base 1G,2M,base' ;;
 	--min) words='4K 2M 1G' ;;
 	--sort) words='bytes page blocks table faults invalidated' ;;
+	-o | --output) words='device,mr,bytes,page,owner bytes,blocks,owner' ;;
 	-p | --pid) words=$(cd /proc && compgen -G '[0-9]*') ;;
 	--report=)
 		compopt -o filenames 2>/dev/null || true
@@ -62,7 +63,7 @@ _hugeodp() {
 		'') words+=' --version check info mr explain run help' ;;
 		help) words='check info mr explain run help' ;;
 		check | info) words+=' --device' ;;
-		mr) words+=' --device --pid --processes --sort --watch --noheadings --openmetrics' ;;
+		mr) words+=' --device --pid --processes --sort --watch --noheadings --openmetrics --output' ;;
 		explain) words+=" --sizes --min --all --report -- $(cd /proc && compgen -G '[0-9]*')" ;;
 		run)
 			words+=' --sizes --all --report'

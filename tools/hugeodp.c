@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ static const struct command commands[] = {
 	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
 	  "show which memory could have huge pages, and why the rest could not", "smar",
 	  explain_run },
-	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "dnopPSw",
+	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "dnOopPSw",
 	  mr_run },
 	{ "run", "[--] PROGRAM [ARGUMENT...]", "run a program with huge pages for its ODP regions",
 	  "sar", run_run },
@@ -31,14 +32,23 @@ static const struct command commands[] = {
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct option options[] = {
-	{ "all", no_argument, NULL, 'a' },	    { "color", required_argument, NULL, 'c' },
-	{ "device", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
-	{ "json", no_argument, NULL, 'j' },	    { "min", required_argument, NULL, 'm' },
-	{ "noheadings", no_argument, NULL, 'n' },   { "openmetrics", no_argument, NULL, 'o' },
-	{ "pid", required_argument, NULL, 'p' },    { "processes", no_argument, NULL, 'P' },
-	{ "report", optional_argument, NULL, 'r' }, { "sizes", required_argument, NULL, 's' },
-	{ "sort", required_argument, NULL, 'S' },   { "version", no_argument, NULL, 'V' },
-	{ "watch", optional_argument, NULL, 'w' },  { 0 },
+	{ "all", no_argument, NULL, 'a' },
+	{ "color", required_argument, NULL, 'c' },
+	{ "device", required_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "min", required_argument, NULL, 'm' },
+	{ "noheadings", no_argument, NULL, 'n' },
+	{ "openmetrics", no_argument, NULL, 'O' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "pid", required_argument, NULL, 'p' },
+	{ "processes", no_argument, NULL, 'P' },
+	{ "report", optional_argument, NULL, 'r' },
+	{ "sizes", required_argument, NULL, 's' },
+	{ "sort", required_argument, NULL, 'S' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "watch", optional_argument, NULL, 'w' },
+	{ 0 },
 };
 
 static const struct {
@@ -53,6 +63,8 @@ static const struct {
 	  "      --min SIZE       leave out shorter mappings (default: the largest of --sizes)\n" },
 	{ 'n', "  -n, --noheadings     without the line of headings\n" },
 	{ 'o',
+	  "  -o, --output LIST    only these columns of the table, for example \"bytes,page,owner\"\n" },
+	{ 'O',
 	  "      --openmetrics    print the sums of each process in the text format of OpenMetrics\n" },
 	{ 'p', "  -p, --pid PID        show only the regions of this process\n" },
 	{ 'P', "      --processes      print the sums of each process\n" },
@@ -178,6 +190,9 @@ static int take_mr_option(struct tool *tool, int option)
 		tool->no_headings = true;
 		return -1;
 	case 'o':
+		tool->output = optarg;
+		return -1;
+	case 'O':
 		tool->openmetrics = true;
 		return -1;
 	case 'p':
@@ -246,9 +261,11 @@ static int take_options(struct tool *tool, const struct command *command, int ar
 	int option, status;
 
 	optind = 0; /* also resets the order of arguments */
-	while ((option = getopt_long(argc, argv, stop ? "+d:hjnp:r::s:Vw::" : "d:hjnp:r::s:Vw::",
-				     options, NULL)) != -1) {
-		if (strchr("admnopPrsSw", option) && !(command && strchr(command->options, option)))
+	while ((option = getopt_long(argc, argv,
+				     stop ? "+d:hjno:p:r::s:Vw::" : "d:hjno:p:r::s:Vw::", options,
+				     NULL)) != -1) {
+		if (strchr("admnoOpPrsSw", option) &&
+		    !(command && strchr(command->options, option)))
 			return wrong_option(command, option);
 		status = take_option(tool, command, option);
 		if (status >= 0)
@@ -329,6 +346,8 @@ int main(int argc, char **argv)
 	struct tool tool = { 0 };
 	int status;
 
+	/* which characters a terminal can show */
+	setlocale(LC_CTYPE, "");
 	set_color(&tool, "auto");
 	status = take_options(&tool, NULL, argc, argv);
 	if (status < 0) {

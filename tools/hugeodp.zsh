@@ -36,6 +36,7 @@ _hugeodp() {
 	local -a regions=(
 		'(-n --noheadings)'{-n,--noheadings}'[without the line of headings]'
 		'--openmetrics[print sums for a collector of metrics]'
+		'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column device mr mrs bytes base-pages page blocks table faults invalidated owner'
 		'(-p --pid)'{-p+,--pid=}'[show only the regions of this process]:process:_pids'
 		'--processes[print the sums of each process]'
 		'--sort=[the largest first]:column:(bytes page blocks table faults invalidated)'

@@ -62,14 +62,16 @@ static bool any_sized(const struct mr_list *list)
 	return false;
 }
 
-static void print(const struct mr_list *list, const struct tool *tool)
+/* Returns 0 or an errno value. */
+static int print(const struct mr_list *list, const struct tool *tool)
 {
+	if (!tool->openmetrics && !tool->json)
+		return mr_print_table(list, tool);
 	if (tool->openmetrics)
 		mr_print_openmetrics(list);
-	else if (tool->json)
-		mr_print_json(list, tool);
 	else
-		mr_print_table(list, tool);
+		mr_print_json(list, tool);
+	return 0;
 }
 
 /* Returns an exit status. */
@@ -82,14 +84,15 @@ static int show(const struct tool *tool)
 	status = read_devices(&list, tool, &found);
 	if (tool->processes || tool->openmetrics)
 		err = mr_list_sum(&list);
+	if (!err && tool->sort)
+		mr_list_sort(&list, tool);
+	if (!err)
+		err = print(&list, tool);
 	if (err) {
 		complain("mr: %s", strerror(err));
 		mr_list_free(&list);
 		return TOOL_FAILED;
 	}
-	if (tool->sort)
-		mr_list_sort(&list, tool);
-	print(&list, tool);
 	if (!tool->json && !tool->openmetrics) {
 		if (status == TOOL_OK && found && !list.count)
 			complain("no memory region");
@@ -128,6 +131,8 @@ int mr_run(const struct tool *tool, int argc, char **argv)
 		complain("mr: --json and --openmetrics exclude each other");
 		return TOOL_USAGE;
 	}
+	if (!mr_has_output(tool))
+		return TOOL_USAGE;
 	if (tool->sort && !mr_list_can_sort(tool)) {
 		complain("mr: no column to sort by: %s", tool->sort);
 		return TOOL_USAGE;

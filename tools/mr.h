@@ -70,7 +70,10 @@ void mr_list_sort(struct mr_list *list, const struct tool *tool);
 
 /* mr_print.c */
 void mr_print_json(const struct mr_list *list, const struct tool *tool);
-void mr_print_table(const struct mr_list *list, const struct tool *tool);
+/* Check the list of columns for the table, or complain. */
+bool mr_has_output(const struct tool *tool);
+/* Returns 0 or an errno value. */
+int mr_print_table(const struct mr_list *list, const struct tool *tool);
 /* The sums in the text format of OpenMetrics, for a collector such as node_exporter's. */
 void mr_print_openmetrics(const struct mr_list *list);
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../libibverbs/sizes.h"
-#include "../preload/names.h"
 #include "mr.h"
+#include "table.h"
 
 #define NUMBER 24
 
@@ -67,85 +68,140 @@ void mr_print_json(const struct mr_list *list, const struct tool *tool)
 	json_end(&json);
 }
 
-static const char *number(const struct mr_numbers *numbers, enum mr_value which, char text[NUMBER])
+/* The last columns of both tables. */
+enum {
+	SHARED_BLOCKS,
+	SHARED_TABLE,
+	SHARED_FAULTS,
+	SHARED_INVALIDATED,
+	SHARED_OWNER,
+	SHARED_COLUMNS,
+};
+
+enum {
+	MR_DEVICE,
+	MR_NUMBER,
+	MR_BYTES,
+	MR_PAGE,
+	MR_SHARED,
+	MR_COLUMNS = MR_SHARED + SHARED_COLUMNS,
+};
+
+enum {
+	PROCESS_MRS,
+	PROCESS_BYTES,
+	PROCESS_BASE_PAGES,
+	PROCESS_SHARED,
+	PROCESS_COLUMNS = PROCESS_SHARED + SHARED_COLUMNS,
+};
+
+static const struct table_column mr_columns[MR_COLUMNS] = {
+	[MR_DEVICE] = { "device", "DEVICE", false },
+	[MR_NUMBER] = { "mr", "MR", true },
+	[MR_BYTES] = { "bytes", "BYTES", true },
+	[MR_PAGE] = { "page", "PAGE", true },
+	[MR_SHARED + SHARED_BLOCKS] = { "blocks", "BLOCKS", true },
+	[MR_SHARED + SHARED_TABLE] = { "table", "TABLE", true },
+	[MR_SHARED + SHARED_FAULTS] = { "faults", "FAULTS", true },
+	[MR_SHARED + SHARED_INVALIDATED] = { "invalidated", "INVALIDATED", true },
+	[MR_SHARED + SHARED_OWNER] = { "owner", "OWNER", false },
+};
+
+static const struct table_column process_columns[PROCESS_COLUMNS] = {
+	[PROCESS_MRS] = { "mrs", "MRS", true },
+	[PROCESS_BYTES] = { "bytes", "BYTES", true },
+	[PROCESS_BASE_PAGES] = { "base-pages", "BASE PAGES", true },
+	[PROCESS_SHARED + SHARED_BLOCKS] = { "blocks", "BLOCKS", true },
+	[PROCESS_SHARED + SHARED_TABLE] = { "table", "TABLE", true },
+	[PROCESS_SHARED + SHARED_FAULTS] = { "faults", "FAULTS", true },
+	[PROCESS_SHARED + SHARED_INVALIDATED] = { "invalidated", "INVALIDATED", true },
+	[PROCESS_SHARED + SHARED_OWNER] = { "owner", "OWNER", false },
+};
+
+bool mr_has_output(const struct tool *tool)
+{
+	return tool->processes ? table_has_output(tool, process_columns, PROCESS_COLUMNS)
+			       : table_has_output(tool, mr_columns, MR_COLUMNS);
+}
+
+static void set_value(struct table *table, size_t column, const struct mr_numbers *numbers,
+		      enum mr_value which)
 {
 	if (numbers->has_value[which])
-		snprintf(text, NUMBER, "%" PRIu64, numbers->values[which]);
+		table_set_number(table, column, numbers->values[which]);
 	else
-		snprintf(text, NUMBER, "-");
-	return text;
+		table_set(table, column, "-", "");
 }
 
-static void print_owner(const struct mr *mr)
+static void set_shared(struct table *table, size_t first, const struct mr_numbers *numbers,
+		       const struct mr *mr)
 {
-	if (mr->has_pid) {
-		printf("%" PRIu64 " ", mr->pid);
-		names_print(stdout, mr->owner);
-		putchar('\n');
-	} else {
-		printf("[%s]\n", mr->owner);
-	}
+	char pid[NUMBER];
+
+	set_value(table, first + SHARED_BLOCKS, numbers, MR_BLOCKS_MAPPED);
+	set_value(table, first + SHARED_TABLE, numbers, MR_TABLE_BYTES);
+	set_value(table, first + SHARED_FAULTS, numbers, MR_FAULTS);
+	set_value(table, first + SHARED_INVALIDATED, numbers, MR_INVALIDATED);
+	snprintf(pid, sizeof(pid), "%" PRIu64 " ", mr->pid);
+	if (mr->has_pid)
+		table_set_name(table, first + SHARED_OWNER, pid, mr->owner, "");
+	else
+		table_set_name(table, first + SHARED_OWNER, "[", mr->owner, "]");
 }
 
-/* The columns that both tables have. */
-static void print_values(const struct mr_numbers *numbers)
-{
-	char blocks[NUMBER], table[NUMBER], faults[NUMBER], invalidated[NUMBER];
-
-	printf("%10s %10s %10s %11s  ", number(numbers, MR_BLOCKS_MAPPED, blocks),
-	       number(numbers, MR_TABLE_BYTES, table), number(numbers, MR_FAULTS, faults),
-	       number(numbers, MR_INVALIDATED, invalidated));
-}
-
-static void print_heading(const struct tool *tool, const char *first)
-{
-	if (!tool->no_headings)
-		printf("%s%s %10s %10s %10s %11s  %s%s\n", bold(tool), first, "BLOCKS", "TABLE",
-		       "FAULTS", "INVALIDATED", "OWNER", normal(tool));
-}
-
-static void print_mrs(const struct mr_list *list, const struct tool *tool)
+static void add_mrs(struct table *table, const struct mr_list *list)
 {
 	char size[SIZES_TEXT];
 	const struct mr *mr;
 	size_t i;
 
-	if (list->count)
-		print_heading(tool, "DEVICE         MR          BYTES  PAGE");
 	for (i = 0; i < list->count; i++) {
 		mr = &list->mrs[i];
 		snprintf(size, sizeof(size), "-");
 		if (mr->numbers.has_value[MR_PAGE_SHIFT] && mr->numbers.values[MR_PAGE_SHIFT] < 64)
 			sizes_text(1ULL << mr->numbers.values[MR_PAGE_SHIFT], size, sizeof(size));
-		printf("%-10s %6" PRIu64 " %14" PRIu64 " %5s ", mr->device, mr->number,
-		       mr->numbers.length, size);
-		print_values(&mr->numbers);
-		print_owner(mr);
+		table_add_line(table);
+		table_set(table, MR_DEVICE, mr->device, "");
+		table_set_number(table, MR_NUMBER, mr->number);
+		table_set_number(table, MR_BYTES, mr->numbers.length);
+		table_set(table, MR_PAGE, size, "");
+		set_shared(table, MR_SHARED, &mr->numbers, mr);
 	}
 }
 
-static void print_processes(const struct mr_list *list, const struct tool *tool)
+static void add_processes(struct table *table, const struct mr_list *list)
 {
 	const struct mr_process *process;
 	size_t i;
 
-	if (list->process_count)
-		print_heading(tool, "   MRS          BYTES BASE PAGES");
 	for (i = 0; i < list->process_count; i++) {
 		process = &list->processes[i];
-		printf("%6" PRIu64 " %14" PRIu64 " %10" PRIu64 " ", process->mrs,
-		       process->numbers.length, process->base_pages);
-		print_values(&process->numbers);
-		print_owner(process->first);
+		table_add_line(table);
+		table_set_number(table, PROCESS_MRS, process->mrs);
+		table_set_number(table, PROCESS_BYTES, process->numbers.length);
+		table_set_number(table, PROCESS_BASE_PAGES, process->base_pages);
+		set_shared(table, PROCESS_SHARED, &process->numbers, process->first);
 	}
 }
 
-void mr_print_table(const struct mr_list *list, const struct tool *tool)
+int mr_print_table(const struct mr_list *list, const struct tool *tool)
 {
-	if (tool->processes)
-		print_processes(list, tool);
-	else
-		print_mrs(list, tool);
+	struct table table;
+	char *text;
+	int err;
+
+	if (tool->processes) {
+		table_start(&table, tool, process_columns, PROCESS_COLUMNS);
+		add_processes(&table, list);
+	} else {
+		table_start(&table, tool, mr_columns, MR_COLUMNS);
+		add_mrs(&table, list);
+	}
+	err = table_text(&table, &text);
+	if (!err)
+		fputs(text, stdout);
+	free(text);
+	return err;
 }
 
 /* A value of a label. Bytes that are not printable ASCII are left out. */

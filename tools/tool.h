@@ -29,6 +29,8 @@ struct tool {
 	bool all;	    /* run, explain: also registrations without on-demand paging */
 	const char *report; /* run, explain: file of the report, "-" for stderr, or NULL */
 
+	const char *output; /* mr, explain: columns of the table, or NULL */
+
 	/* mr */
 	uint64_t pid;	  /* 0: of all processes */
 	bool processes;	  /* sums of each process */

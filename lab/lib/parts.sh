@@ -95,7 +95,7 @@ part_compilers() {
 			unit_variant "host-$compiler" host -DCMAKE_C_COMPILER="$compiler"
 		done
 	else
-		say "no libibverbs-dev and libcmocka-dev on this host: built in the machine's root only"
+		say "no libibverbs-dev, libsmartcols-dev and libcmocka-dev on this host: built in the machine's root only"
 	fi
 	unlock unit
 }

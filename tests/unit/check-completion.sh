@@ -69,6 +69,8 @@ if command -v zsh >/dev/null; then
 		'mr --dev>mr --device'
 		'mr --proc>mr --processes'
 		'mr --sort=fau>mr --sort=faults'
+		'mr --outp>mr --output'
+		'mr -o inv>mr -o invalidated'
 		'help ch>help check'
 		'run --sizes 2M --al>run --sizes 2M --all'
 		'run /usr/bin/sha256su>run /usr/bin/sha256sum'
@@ -92,6 +94,8 @@ if command -v fish >/dev/null; then
 		ex>explain 
 		info --color=al>--color=always 
 		mr --dev>--device 
+		mr --outp>--output 
+		mr -o bytes,inv>bytes,invalidated 
 		help ch>check 
 		run --sizes 2M --al>--all 
 		run sha256su>sha256sum 

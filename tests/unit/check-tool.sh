@@ -123,6 +123,16 @@ exits 2 mr --sort frob
 said err "no column to sort by: frob"
 exits 2 mr --sort page --processes
 exits 2 mr --json --openmetrics
+exits 3 mr --device nowhere --output owner,Bytes
+exits 3 mr --device nowhere --output base-pages,mrs --processes
+for list in "" 'bytes,' ,bytes bytes,frob byte mrs; do
+	exits 2 mr --device nowhere --output "$list"
+	said err "no such column in the list for --output: $list"
+done
+exits 2 mr --device nowhere --output bytes,page,bytes
+said err "a column appears twice"
+exits 2 info --output bytes
+said err "not valid for this command: --output"
 exits 2 info --processes
 said err "not valid for this command: --processes"
 exits 2 --watch mr
@@ -185,6 +195,10 @@ json 'any(m["name"].endswith("/red\u001b[31m") for m in v["mappings"])'
 exits 0 explain --color never $holder
 check "a name does not control the terminal" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
 said out "/red?[31m"
+LC_ALL=C.UTF-8 exits 0 explain --color never $holder
+check "... has the characters of the terminal" grep -q $'/\xc3\xa4' "$dir/out"
+LC_ALL=C exits 0 explain --color never $holder
+check "... and no others" [ "$(LC_ALL=C tr -dc '\200-\377' <"$dir/out")" = "" ]
 exits 0 explain --json $holder
 thp=/sys/kernel/mm/transparent_hugepage/enabled
 if [ ! -r $thp ]; then
@@ -200,7 +214,7 @@ elif ! grep -q '\[never\]' $thp; then
 	json 'v["thp_bytes"] == sum(m["thp_bytes"] for m in v["mappings"] if m["page_shift"])'
 	exits 0 explain --color never $holder
 	said out "M in blocks of 2M"
-	check "... with a headline" grep -q "^ADDRESS  *SIZE  *RSS  *THP  *PAGE  NAME$" "$dir/out"
+	check "... with a headline" grep -q "^ADDRESS  *SIZE  *RSS  *THP  *PAGE  *NAME$" "$dir/out"
 	check "... no blanks at the end of a line" [ "$(grep -c ' $' "$dir/out")" = 0 ]
 	check "... within 80 columns but for names" [ "$(grep -E '^([0-9a-f]+-|    )' "$dir/out" | grep -cE '^[^/]{81}')" = 0 ]
 	said out " 64M "
