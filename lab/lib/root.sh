@@ -61,8 +61,8 @@ root_require() {
 	unlock root
 }
 
-# root_exec [FROM:TO[:ro]...] -- COMMAND...: in the root, read-only but for /tmp and what is
-# bound below /run. The mounts live in a namespace that dies with the command.
+# root_exec [FROM:TO[:ro]...] -- COMMAND...: in the root, read-only but for /tmp, the host's /dev and
+# /sys, and what is bound below /run. The mounts live in a namespace that dies with the command.
 root_exec() {
 	local binds=()
 	while [[ $1 != -- ]]; do
@@ -80,6 +80,7 @@ root_exec() {
 		mount -t tmpfs tmpfs "$root/tmp"
 		mount -t proc proc "$root/proc"
 		mount --rbind /dev "$root/dev"
+		mount --rbind /sys "$root/sys"
 		for ((; n > 0; n--)); do
 			IFS=: read -r from to ro <<<"$1"
 			mkdir -p "$root/run/$to"

@@ -23,9 +23,9 @@ tally_check() {
 	fi
 }
 
-# tally_tap PART STATUS ALLOWED <OUTPUT: the output of prove -v and its exit status. A skipped
-# test is a failed one unless a line of the file ALLOWED is its name. So is a file whose
-# number of results differs from its plan.
+# tally_tap PART STATUS ALLOWED <OUTPUT: the output of prove -v and its exit status. A test that is
+# skipped, or that fails and is marked as TODO, is a failed one unless a line of the file ALLOWED is
+# its name. So is a file whose number of results differs from its plan.
 tally_tap() {
 	local part=$1 status=$2 allowed=$3 line file='' plan='' points=0 name failed=0
 	while IFS= read -r line; do
@@ -56,7 +56,7 @@ tally_tap() {
 		esac
 		name=$part/$file:${line#*ok }
 		case $line in
-		'not ok '*'# '[Tt][Oo][Dd][Oo]*) tally skip "$name" ;;
+		'not ok '*'# '[Tt][Oo][Dd][Oo]*) tally_skip "${name%% #*}" "$allowed" || failed=1 ;;
 		'not ok '*)
 			tally fail "$name"
 			failed=1
@@ -96,21 +96,45 @@ tally_skip() {
 	fi
 }
 
-# tally_junit PART STATUS FILE: ctest's report
+# tally_junit PART STATUS FILE [ALLOWED]: ctest's report. A test prints "NOT CHECKED: WHAT" for what it
+# could not check. That is a skip, but with ALLOWED a failure unless a line of this file is WHAT.
 tally_junit() {
-	local part=$1 status=$2 file=$3 name state failed=0
-	while read -r name state; do
-		case $state in
-		run) tally pass "$part/$name" ;;
-		*)
+	local part=$1 status=$2 file=$3 allowed=${4-} kind name state failed=0 any=0
+	while read -r kind name state; do
+		any=1
+		case $kind:$state in
+		test:run) tally pass "$part/$name" ;;
+		test:*)
 			tally fail "$part/$name ($state)"
 			failed=1
 			;;
+		*)
+			if [[ -z $allowed ]] || grep -qxF -- "$state" "$allowed"; then
+				tally skip "$part/$name (not checked: $state)"
+			else
+				tally fail "$part/$name (not checked: $state)"
+				failed=1
+			fi
+			;;
 		esac
-	done < <(sed -nE 's/.*<testcase name="([^"]*)".* status="([^"]*)".*/\1 \2/p' "$file" 2>/dev/null)
-	if [[ $status != 0 && $failed == 0 ]]; then
+	done < <(junit_results "$file")
+	if [[ $any == 0 && ${#TEST_NAMES[@]} == 0 ]]; then
+		tally fail "$part: no test ran, status $status"
+	elif [[ $status != 0 && $failed == 0 ]]; then
 		tally fail "$part: ended with status $status"
 	fi
+}
+
+# junit_results FILE: prints "test NAME STATE" for each test, "unchecked NAME WHAT" for what it did not check
+junit_results() {
+	awk '
+		match($0, /<testcase name="[^"]*"/) {
+			name = substr($0, RSTART + 16, RLENGTH - 17)
+			if (match($0, / status="[^"]*"/))
+				print "test", name, substr($0, RSTART + 9, RLENGTH - 10)
+		}
+		match($0, /NOT CHECKED: /) { print "unchecked", name, substr($0, RSTART + 13) }
+	' "$1" 2>/dev/null || true
 }
 
 # tally_unittest PART EXPECTED OUTPUT: Python's unittest -v against a sorted list of lines

@@ -12,6 +12,8 @@ for part in common tally; do
 done
 # shellcheck disable=SC2034 # of tally.sh
 RUN_DIR=$TAP_DIR
+# shellcheck disable=SC2034 # of parts.sh
+TEST_NAMES=()
 say() { :; }
 
 # tap STATUS LINE...: the tally of these lines, a word for each result; with its names in $TAP_DIR/tally
@@ -30,7 +32,9 @@ is 'the plan first' "$(tap 0 'x/a.t ..' '1..1' 'ok 1 - one')" pass
 is 'one fails' "$(tap 1 'x/a.t ..' 'ok 1 - one' 'not ok 2 - two' '1..2')" 'pass fail'
 is 'one fails with status 0' "$(tap 0 'x/a.t ..' 'not ok 1 - one' '1..1')" fail
 is 'all pass, but not the status' "$(tap 7 'x/a.t ..' 'ok 1 - one' '1..1')" 'pass fail'
-is 'to be done: fails' "$(tap 0 'x/a.t ..' 'not ok 1 - one # TODO later' '1..1')" skip
+is 'to be done: fails' "$(tap 0 'x/a.t ..' 'not ok 1 - one # TODO later' '1..1')" fail
+is 'to be done: fails, and listed' \
+	"$(tap 0 'x/a.t ..' 'ok 1 - one' 'not ok 2 - listed # TODO later' '1..2')" 'pass skip'
 is 'to be done: passes' "$(tap 0 'x/a.t ..' 'ok 1 - one # TODO later' '1..1')" pass
 is 'skipped, and not listed' "$(tap 0 'x/a.t ..' 'ok 1 - one # SKIP why' '1..1')" fail
 is 'skipped, and listed' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'ok 2 - listed # SKIP why' '1..2')" 'pass skip'
@@ -48,4 +52,33 @@ is 'one program, without its name' "$(tap 0 '1..2' 'ok 1 - one' 'ok 2 - two')" '
 is 'one program, cut off' "$(tap 0 '1..2' 'ok 1 - one')" 'pass fail'
 is 'nothing at all' "$(tap 0 '')" fail
 is 'nothing at all, and a status' "$(tap 1 '')" fail
+
+# junit STATUS ALLOWED LINE...: the same for the report of ctest
+junit() {
+	local status=$1 allowed=$2
+	shift 2
+	: >"$TAP_DIR/tally"
+	printf '%s\n' "$@" >"$TAP_DIR/junit.xml"
+	tally_junit u "$status" "$TAP_DIR/junit.xml" "$allowed"
+	cut -d' ' -f1 "$TAP_DIR/tally" | paste -sd' '
+}
+ran='	<testcase name="a" classname="a" time="1" status="run">'
+failed='	<testcase name="b" classname="b" time="1" status="fail">'
+notrun='	<testcase name="c" classname="c" time="1" status="notrun">'
+unchecked='		<system-out>NOT CHECKED: C++, without a compiler'
+echo 'C++, without a compiler' >"$TAP_DIR/unchecked"
+: >"$TAP_DIR/none"
+is 'ctest: all pass' "$(junit 0 "$TAP_DIR/none" "$ran" "$ran")" 'pass pass'
+is 'ctest: one fails' "$(junit 8 "$TAP_DIR/none" "$ran" "$failed")" 'pass fail'
+is 'ctest: one was not run' "$(junit 0 "$TAP_DIR/none" "$ran" "$notrun")" 'pass fail'
+is 'ctest: all pass, but not the status' "$(junit 8 "$TAP_DIR/none" "$ran")" 'pass fail'
+is 'ctest: not checked' "$(junit 0 "$TAP_DIR/none" "$ran" "$unchecked" "$failed")" 'pass fail fail'
+is 'ctest: not checked, with the status of a failure' "$(junit 8 "$TAP_DIR/none" "$ran" "$unchecked")" \
+	'pass fail'
+ok 'ctest: not checked: named' grep -qx 'fail u/a (not checked: C++, without a compiler)' "$TAP_DIR/tally"
+is 'ctest: not checked, and listed' "$(junit 0 "$TAP_DIR/unchecked" "$ran" "$unchecked")" 'pass skip'
+is 'ctest: not checked, where this is no failure' "$(junit 0 '' "$ran" "$unchecked")" 'pass skip'
+is 'ctest: no test' "$(junit 0 '' '<testsuite name="(empty)"')" fail
+is 'ctest: no report' "$(: >"$TAP_DIR/tally"; tally_junit u 0 "$TAP_DIR/missing"
+	cat "$TAP_DIR/tally")" 'fail u: no test ran, status 0'
 done_testing

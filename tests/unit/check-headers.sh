@@ -38,22 +38,24 @@ done
 compile "$cc" -x c -std=c11 -- infiniband/verbs.h "${public[@]}"
 compile "$cc" -x c -std=c11 -- "${public[@]}" infiniband/verbs.h
 
-if command -v c++ >/dev/null; then
+for cxx in c++ clang++; do
+	if ! command -v $cxx >/dev/null; then
+		echo "NOT CHECKED: C++, without $cxx"
+		continue
+	fi
 	for header in "${public[@]}" "$abi"; do
-		compile c++ -x c++ -std=c++17 -- "$header" "$header"
+		compile $cxx -x c++ -std=c++17 -- "$header" "$header"
 	done
-	for cxx in c++ clang++; do
-		command -v $cxx >/dev/null || continue
-		for standard in c++11 c++14 c++17 c++20 c++2b; do
-			supports $cxx -x c++ -std=$standard || continue
-			for header in "${public[@]}"; do
-				compile $cxx -x c++ -std=$standard -Wconversion -Wold-style-cast -- "$header"
-			done
+	for standard in c++11 c++14 c++17 c++20 c++2b; do
+		if ! supports $cxx -x c++ -std=$standard; then
+			echo "NOT CHECKED: $standard, which $cxx does not support"
+			continue
+		fi
+		for header in "${public[@]}"; do
+			compile $cxx -x c++ -std=$standard -Wconversion -Wold-style-cast -- "$header"
 		done
 	done
-else
-	echo "NOT CHECKED: C++, without a C++ compiler"
-fi
+done
 
 # The ABI header needs no C library, so a compiler that supports -m32 is sufficient.
 asm=/usr/include/$(gcc -print-multiarch 2>/dev/null || true)

@@ -203,7 +203,9 @@ exits 0 explain --json $holder
 thp=/sys/kernel/mm/transparent_hugepage/enabled
 if [ ! -r $thp ]; then
 	echo "NOT CHECKED: transparent huge pages, without $thp"
-elif ! grep -q '\[never\]' $thp; then
+elif grep -q '\[never\]' $thp; then
+	echo "NOT CHECKED: transparent huge pages, which are off on this machine"
+else
 	json 'any(m.get("reason") == "MADV_NOHUGEPAGE" and "MADV_NOHUGEPAGE" in m["hint"] for m in v["mappings"])'
 	json 'any(m["end"] - m["inner"]["start"] >= 6 << 20 and m["inner"]["page_shift"] == 21 and
 		not m["inner"]["start"] & 0x1fffff for m in v["mappings"] if "inner" in m)'
