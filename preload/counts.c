@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by_handle.h"
 #include "counts.h"
 #include "names.h"
 #include "sizes.h"
@@ -78,8 +79,10 @@ static void text_counts(FILE *out, const struct counts *counts)
 static const char *note_of(const struct counts *counts)
 {
 	if (counts->unseen)
-		return "loaded libibverbs, but no registration was seen: functions that a program "
-		       "looks up on the library's handle are not reached";
+		return BY_HANDLE ? "opened libibverbs, but no registration was seen"
+				 : "opened libibverbs, but no registration was seen: on this "
+				   "architecture, functions that a program looks up on the "
+				   "library's handle are not reached";
 	return *counts->note ? counts->note : NULL;
 }
 

@@ -19,6 +19,14 @@ struct copy {
 	struct libibverbs functions;
 };
 
+/* An object that looked up functions on a handle. */
+struct opener {
+	struct opener *next;
+	const struct libibverbs *libibverbs;
+	uintptr_t start;
+	char name[];
+};
+
 /*
  * No function of the dynamic linker is called with the lock held: a constructor that runs below
  * dlopen(3), and holds the linker's lock, may register memory.
@@ -27,7 +35,8 @@ static struct {
 	unsigned long long unloaded; /* objects that dlclose(3) had removed when this was valid */
 	size_t count;
 	struct object objects[OBJECTS];
-	struct copy *copies; /* kept for ever: other threads may be using them */
+	struct copy *copies;	/* kept for ever: other threads may be using them */
+	struct opener *openers; /* the last one first */
 } cache;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool linked; /* libibverbs was there when the program started */
@@ -49,7 +58,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static bool is_libibverbs(const char *path)
+bool libibverbs_is_name(const char *path)
 {
 	return !strncmp(base_name(path), "libibverbs.so", 13);
 }
@@ -58,7 +67,7 @@ static int find_libibverbs_object(struct dl_phdr_info *info, size_t size, void *
 {
 	(void)size;
 	(void)arg;
-	return is_libibverbs(info->dlpi_name);
+	return libibverbs_is_name(info->dlpi_name);
 }
 
 void libibverbs_start(void)
@@ -100,7 +109,7 @@ static int check_object(struct dl_phdr_info *info, size_t size, void *arg)
 
 	(void)size;
 	search->unloaded = info->dlpi_subs;
-	if (!*search->any && is_libibverbs(info->dlpi_name))
+	if (!*search->any && libibverbs_is_name(info->dlpi_name))
 		copy_name(search->any, sizeof(search->any), info->dlpi_name);
 	for (i = 0; i < info->dlpi_phnum; i++) {
 		if (info->dlpi_phdr[i].p_type != PT_LOAD)
@@ -227,6 +236,51 @@ static const struct libibverbs *keep_copy(const struct libibverbs *functions)
 	return &copy->functions;
 }
 
+/* What the object that was found opened itself, or NULL. */
+static const struct libibverbs *find_opened(const struct search *search)
+{
+	const struct libibverbs *found = NULL;
+	const struct opener *opener;
+
+	take_lock();
+	for (opener = cache.openers; opener && !found; opener = opener->next) {
+		if (opener->start == search->start && !strcmp(opener->name, search->name))
+			found = opener->libibverbs;
+	}
+	release_lock();
+	return found;
+}
+
+void libibverbs_opened_by(const void *caller, void *handle)
+{
+	struct search *search = search_start(caller);
+	const struct libibverbs *kept = NULL;
+	struct libibverbs functions;
+	struct opener *opener;
+	size_t len;
+
+	if (search && search->end && find_functions(handle, &functions))
+		kept = keep_copy(&functions);
+	if (kept && find_opened(search) != kept) {
+		len = strlen(search->name) + 1;
+		opener = malloc(sizeof(*opener) + len);
+		if (opener) {
+			opener->libibverbs = kept;
+			opener->start = search->start;
+			memcpy(opener->name, search->name, len);
+			take_lock();
+			opener->next = cache.openers;
+			cache.openers = opener;
+			cache.count = 0;
+			release_lock();
+		}
+	}
+	if (search)
+		search_end(search);
+	/* a copy may be too old to have all functions */
+	dlerror();
+}
+
 static bool find_cached(uintptr_t caller, struct object *object)
 {
 	unsigned long long unloaded = 0;
@@ -265,8 +319,11 @@ struct object libibverbs_of(const void *caller)
 	search = search_start(caller);
 	if (!search)
 		return (struct object){ .libibverbs = &none };
-	find_libibverbs(search, &functions);
-	kept = keep_copy(&functions);
+	kept = find_opened(search);
+	if (!kept) {
+		find_libibverbs(search, &functions);
+		kept = keep_copy(&functions);
+	}
 	object = (struct object){
 		.start = search->start,
 		.end = search->end,
@@ -276,7 +333,7 @@ struct object libibverbs_of(const void *caller)
 	take_lock();
 	/* code that was generated at run time is in no object */
 	if (search->end && cache.unloaded == search->unloaded && cache.count < OBJECTS &&
-	    functions.dereg_mr)
+	    object.libibverbs->dereg_mr)
 		cache.objects[cache.count++] = object;
 	release_lock();
 	search_end(search);

@@ -41,6 +41,12 @@ void libibverbs_start(void);
 /* Whether the program has loaded libibverbs by dlopen(3). */
 bool libibverbs_was_opened(void);
 
+/* Whether a path is that of a copy of libibverbs. */
+bool libibverbs_is_name(const char *path);
+
+/* The object that contains @caller looks up functions of the copy that has this handle. */
+void libibverbs_opened_by(const void *caller, void *handle);
+
 /* Find the object that called; @caller is a return address. */
 struct object libibverbs_of(const void *caller);
 

@@ -109,7 +109,7 @@ said "true["
 said "no registration of memory was seen in it or its children before it ended"
 lines 1
 ends 0 "$dir/byhandle"
-said "loaded libibverbs, but no registration was seen"
+said "opened libibverbs, but no registration was seen"
 lines 1
 build "$dir/libplugin.so" -shared -fPIC -DPLUGIN program.c -L"$dir/a" -Wl,-rpath,"$dir/a" -l:libibverbs.so.1
 build "$dir/opens" -DOPENS main.c

@@ -54,6 +54,32 @@ registrations 6
 same "unloaded and loaded again" "$dir/opens" libmiddle.so - "$dir/libother.so" - libmiddle.so
 registrations 6
 
+echo "# functions that are looked up on a handle"
+build "$dir/handle" -DLIBRARY='"libibverbs.so.1"' program.c -Wl,-rpath,"$dir/a"
+for copy in a b; do
+	build "$dir/libhandle-$copy.so" -shared -fPIC -DPLUGIN -DLIBRARY="\"$dir/$copy/libibverbs.so.1\"" \
+		program.c
+done
+# on other architectures they are not seen
+reached() { if [ "$(uname -m)" = x86_64 ]; then echo "$1"; else echo "$2"; fi; }
+same "by a program" "$dir/handle"
+check "... the first interface, too" grep -qx "one: first interface" "$dir/out"
+registrations "$(reached 2 0)"
+same "by two libraries, of two copies" "$dir/opens" "$dir/libhandle-a.so" "$dir/libhandle-b.so" \
+	"$dir/libhandle-a.so"
+check "... both" [ "$(grep -c 'two: reg' "$dir/out"):$(grep -c 'one: reg' "$dir/out")" = 2:4 ]
+registrations "$(reached 6 0)"
+same "... unloaded and loaded again" "$dir/opens" "$dir/libhandle-b.so" - "$dir/libhandle-a.so" - \
+	"$dir/libhandle-b.so" libmiddle.so
+registrations "$(reached 8 2)"
+for i in 2 1; do
+	build "$dir/libnext$i.so" -shared -fPIC -DNEXT=$i main.c
+done
+build "$dir/next" -DNEXT=0 -rdynamic main.c -L"$dir" -Wl,-rpath,"$dir" -Wl,--no-as-needed -lnext1 -lnext2
+same "lookups of the next function" "$dir/next"
+check "... in the order of the objects" [ "$(tr '\n' ' ' <"$dir/out")" = "0 1 2 0 1 2 " ]
+rm -f "$dir/report"
+
 "$hugeodp" run cat /proc/self/maps >"$dir/out"
 check "a program without libibverbs has the module" grep -q libhugeodp-preload "$dir/out"
 check "... and nothing that it depends on" [ "$(grep -cE 'libibverbs|libnl' "$dir/out")" = 0 ]

@@ -25,7 +25,7 @@ build() {
 	local output=$1
 	shift
 	(cd "$(dirname "${BASH_SOURCE[0]}")/programs" &&
-		"$cc" -std=gnu11 -Wall -Wextra -Werror -I"$include" -o "$output" "$@")
+		"$cc" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$include" -o "$output" "$@")
 }
 
 # fake_libibverbs DIRECTORY NAME OPTION...: a copy that prints NAME in each call

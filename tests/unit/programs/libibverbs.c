@@ -14,6 +14,8 @@
 #undef ibv_reg_mr
 
 void ibv_new_function(void);
+void first_reg_mr(void);
+__asm__(".symver first_reg_mr, ibv_reg_mr@IBVERBS_1.0");
 
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				unsigned int access)
@@ -148,6 +150,11 @@ int ibv_query_device(struct ibv_context *context, struct ibv_device_attr *attr)
 	(void)context;
 	(void)attr;
 	return EOPNOTSUPP;
+}
+
+void first_reg_mr(void)
+{
+	puts(COPY ": first interface");
 }
 
 void ibv_new_function(void)

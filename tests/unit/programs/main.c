@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Calls a library that uses libibverbs, linked (-DMIDDLE) or loaded (-DOPENS; "-" unloads it,
- * "fork" forks a child), or calls libibverbs by functions of its handle (-DHANDLE), or does nothing
- * (-DSTATIC).
+ * "fork" forks a child), or calls libibverbs by functions of its handle (-DHANDLE), or looks up the next
+ * function with a name (-DNEXT=NUMBER: the program, and libraries that it is linked with), or does
+ * nothing (-DSTATIC).
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -62,6 +63,37 @@ int main(void)
 	function();
 	return 0;
 }
+#endif
+
+#ifdef NEXT
+void which(void);
+
+/* Each object finds the one after it. */
+void which(void)
+{
+	void (*next)(void);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "which");
+	printf("%d\n", NEXT);
+	if (next)
+		next();
+	*(void **)&next = dlvsym(RTLD_NEXT, "which", "NONE");
+	if (next)
+		printf("%d: a version\n", NEXT);
+}
+
+#if NEXT == 0
+int main(void)
+{
+	void (*first)(void);
+
+	*(void **)&first = dlsym(RTLD_DEFAULT, "which");
+	first();
+	*(void **)&first = dlsym(dlopen(NULL, RTLD_NOW), "which");
+	first();
+	return 0;
+}
+#endif
 #endif
 
 #ifdef STATIC

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Registers two MRs on a device that supports on-demand paging, then ends as its argument says.
- * With -DPLUGIN it is the library of main.c.
+ * With -DPLUGIN it is the library of main.c, with -DLIBRARY it looks up the functions on the handle
+ * of that file.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +18,41 @@
 struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
 void ibv_new_function(void);
 void plugin(void);
+
+#ifdef LIBRARY
+static struct {
+	struct ibv_mr *(*reg_mr)(struct ibv_pd *pd, void *addr, size_t length, int access);
+	int (*dereg_mr)(struct ibv_mr *mr);
+	void (*new_function)(void);
+	void (*first_reg_mr)(void);
+} verbs_of;
+
+static void look_up(void)
+{
+	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	*(void **)&verbs_of.reg_mr = dlvsym(handle, "ibv_reg_mr", "IBVERBS_1.1");
+	*(void **)&verbs_of.dereg_mr = dlsym(handle, "ibv_dereg_mr");
+	*(void **)&verbs_of.new_function = dlsym(handle, "ibv_new_function");
+	*(void **)&verbs_of.first_reg_mr = dlvsym(handle, "ibv_reg_mr", "IBVERBS_1.0");
+	if (!verbs_of.reg_mr || !verbs_of.dereg_mr || !verbs_of.new_function ||
+	    !verbs_of.first_reg_mr || dlerror())
+		abort();
+	/* the first interface has other structs */
+	verbs_of.first_reg_mr();
+	if (dlsym(handle, "ibv_no_function") || dlvsym(handle, "ibv_reg_mr", "IBVERBS_9"))
+		abort();
+	puts(dlerror());
+}
+
+#define ibv_reg_mr verbs_of.reg_mr
+#define ibv_dereg_mr verbs_of.dereg_mr
+#define ibv_new_function verbs_of.new_function
+#else
+static void look_up(void)
+{
+}
+#endif
 
 static int query_device_ex(struct ibv_context *context,
 			   const struct ibv_query_device_ex_input *input,
@@ -44,6 +81,7 @@ void plugin(void)
 	struct ibv_mr *mrs[2];
 	int i;
 
+	look_up();
 	verbs.context.cmd_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (i = 0; i < 2; i++)
 		mrs[i] = ibv_reg_mr(&pd, memory[i], sizeof(memory[i]), access_flags);
