@@ -108,6 +108,7 @@ HUGEODP_EXPORT int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle,
 	struct ibv_mr_init_attr_odp request;
 	struct stand_in device;
 	struct ibv_pd pd = { .context = &device.context, .handle = pd_handle };
+	struct ibv_mr mr = { .context = &device.context };
 	int err = stand_in(cmd_fd, &device);
 
 	if (!err)
@@ -119,7 +120,10 @@ HUGEODP_EXPORT int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle,
 	provider = hugeodp_provider(&device.context);
 	if (!provider->create_mr)
 		return hugeodp_err(EOPNOTSUPP);
-	return hugeodp_err(provider->create_mr(&pd, &request, hugeodp_iova(&request.base), handle));
+	err = provider->create_mr(&pd, &request, hugeodp_iova(&request.base), handle);
+	mr.handle = err ? 0 : *handle;
+	hugeodp_count_request(&request, err ? NULL : &mr);
+	return hugeodp_err(err);
 }
 
 /* What the providers do, for the one range that hugeodp_prefetch_mr() passes. */

@@ -91,6 +91,15 @@ int hugeodp_validate(const struct ibv_mr_init_attr_odp *request);
 int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_attr_odp *request,
 			 struct device_caps *caps);
 
+/*
+ * The library that "hugeodp run" preloads reports requests of the program itself. It is NULL in other
+ * processes. @mr is NULL if the registration failed, @page_shift is ibv_mr_page_shift().
+ */
+void hugeodp_preload_requested(const struct ibv_mr_init_attr_odp *request, struct ibv_mr *mr,
+			       int (*page_shift)(struct ibv_mr *mr)) __attribute__((weak));
+/* reg_mr.c: call it, if it is there. */
+void hugeodp_count_request(const struct ibv_mr_init_attr_odp *request, struct ibv_mr *mr);
+
 /* reg_mr.c: the first address of the MR for remote peers. */
 uint64_t hugeodp_iova(const struct ibv_mr_init_attr *attr);
 

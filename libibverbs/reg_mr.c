@@ -197,12 +197,26 @@ static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_a
 	return hugeodp_err_ptr(err);
 }
 
+void hugeodp_count_request(const struct ibv_mr_init_attr_odp *request, struct ibv_mr *mr)
+{
+	int err = errno;
+
+	if (hugeodp_preload_requested)
+		hugeodp_preload_requested(request, mr, ibv_mr_page_shift);
+	errno = err;
+}
+
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
+	/* the mask bit guarantees this */
+	const struct ibv_mr_init_attr_odp *request = (const struct ibv_mr_init_attr_odp *)attr;
+	struct ibv_mr *mr;
+
 	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
 		return hugeodp_upstream_reg_mr_ex(pd, attr);
-	/* the mask bit guarantees this */
-	return register_odp(pd, (const struct ibv_mr_init_attr_odp *)attr);
+	mr = register_odp(pd, request);
+	hugeodp_count_request(request, mr);
+	return mr;
 }
 
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd,
@@ -210,6 +224,11 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd,
 {
 	struct ibv_mr_init_attr_odp request;
 	int err = hugeodp_copy_request(&request, attr, size);
+	struct ibv_mr *mr;
 
-	return err ? hugeodp_err_ptr(err) : register_odp(pd, &request);
+	if (err)
+		return hugeodp_err_ptr(err);
+	mr = register_odp(pd, &request);
+	hugeodp_count_request(&request, mr);
+	return mr;
 }

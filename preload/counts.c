@@ -64,6 +64,12 @@ static void text_counts(FILE *out, const struct counts *counts)
 			fprintf(out, "hugeodp:   %" PRIu64 " blocks of %s mapped at the end\n",
 				counts->blocks[i], size_text(i, size));
 	}
+	if (counts->own)
+		fprintf(out, "hugeodp:   %" PRIu64 " by requests of the program itself\n",
+			counts->own);
+	/* without the kernel, libhugeodp alone knows the regions of requests */
+	if (counts->own && !counts->deregistered)
+		return;
 	fprintf(out, "hugeodp:   %" PRIu64 " on-demand regions deregistered", counts->deregistered);
 	if (counts->known)
 		fprintf(out,
@@ -162,8 +168,9 @@ static void json_report(FILE *out, const struct counts *counts)
 	fprintf(out, "{\"program\": ");
 	names_json(out, counts->program);
 	fprintf(out,
-		", \"pid\": %d, \"exited\": %s, \"registrations\": %" PRIu64 ", \"huge\": %" PRIu64,
-		counts->pid, counts->exited ? "true" : "false", counts->registrations,
+		", \"pid\": %d, \"exited\": %s, \"registrations\": %" PRIu64
+		", \"own_requests\": %" PRIu64 ", \"huge\": %" PRIu64,
+		counts->pid, counts->exited ? "true" : "false", counts->registrations, counts->own,
 		huge_registrations(counts));
 	json_by_shift(out, "upgraded", counts->upgraded);
 	fprintf(out, ", \"declined\": {");

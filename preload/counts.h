@@ -44,6 +44,7 @@ struct counts {
 	pid_t pid;
 	char program[256];
 	uint64_t registrations;
+	uint64_t own;	       /* those of them with a request of the program itself */
 	uint64_t upgraded[64]; /* by page shift */
 	uint64_t declined[DECLINED_KINDS];
 	uint64_t small[COUNTS_REASONS];
@@ -57,7 +58,7 @@ struct counts {
 	uint32_t nranges;
 	uint32_t exited;   /* it reached exit(3) */
 	uint32_t reported; /* by the process itself */
-	uint32_t unseen;   /* it loaded libibverbs, but no call was intercepted */
+	uint32_t unseen;   /* it opened libibverbs, but no call was intercepted */
 	char note[128];	   /* to report in place of the counts */
 };
 

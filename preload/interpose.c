@@ -407,6 +407,24 @@ HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_iova2(struct ibv_pd *pd, void *ad
 	return handle(&call, __builtin_return_address(0));
 }
 
+/* libhugeodp calls this after each registration with a request of the program. */
+HUGEODP_EXPORT void hugeodp_preload_requested(const struct ibv_mr_init_attr_odp *request,
+					      struct ibv_mr *mr,
+					      int (*page_shift)(struct ibv_mr *mr))
+{
+	const struct ibv_mr_init_attr *attr = &request->base;
+	int state, shift;
+
+	start_once();
+	if (!report_wanted())
+		return;
+	state = not_cancelled();
+	shift = mr ? page_shift(mr) : 0;
+	report_requested(mr != NULL, is_huge(shift) ? (unsigned int)shift : 0, attr->addr,
+			 attr->length);
+	cancelled_again(state);
+}
+
 /* A program that looks up the name finds this module's function; call the next one, if any. */
 static struct ibv_mr *pass_on(struct ibv_pd *pd, struct ibv_mr_init_attr *attr, const void *caller)
 {

@@ -165,6 +165,29 @@ void report_declined(enum declined why, const void *addr, size_t length)
 	release_lock();
 }
 
+void report_requested(bool done, unsigned int page_shift, const void *addr, size_t length)
+{
+	struct counts *counts;
+
+	if (!report_wanted())
+		return;
+	take_lock();
+	counts = counts_of_mine();
+	counts->registrations++;
+	counts->own++;
+	if (!done)
+		counts->declined[DECLINED_FAILED]++;
+	else if (!page_shift)
+		counts->declined[DECLINED_OWN_REQUEST]++;
+	else
+		counts->upgraded[page_shift % 64]++;
+	if (done && page_shift)
+		add_range(counts, (struct range_report){ .addr = (uintptr_t)addr,
+							 .length = length,
+							 .page_shift = page_shift });
+	release_lock();
+}
+
 void report_small(const struct ibv_odp_report *report, const void *addr, size_t length)
 {
 	struct counts *counts;

@@ -26,6 +26,9 @@ bool report_wanted(void);
 void report_upgraded(unsigned int page_shift, const void *addr, size_t length);
 void report_declined(enum declined why, const void *addr, size_t length);
 
+/* A request of the program itself. @page_shift is 0 if the MR has base pages. */
+void report_requested(bool done, unsigned int page_shift, const void *addr, size_t length);
+
 /* The MR has base pages, for a reason that @report contains. */
 void report_small(const struct ibv_odp_report *report, const void *addr, size_t length);
 

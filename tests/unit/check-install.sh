@@ -100,11 +100,12 @@ echo "ok: library"
 preload=$libdir/hugeodp/libhugeodp-preload.so
 [ "$("$prefix/bin/hugeodp" run -- env | sed -n 's/^LD_PRELOAD=//p' | xargs realpath)" = \
 	"$(realpath "$preload")" ]
-# the library exports exactly the interposed functions, with libibverbs' versions
+# the library exports exactly the interposed functions, with libibverbs' versions, and what libhugeodp
+# calls
 [ "$(nm -D --defined-only "$preload" | sed -nE 's/.* T (.*)@@IBVERBS_/\1 /p' | sort | tr '\n' ' ')" = \
 	"ibv_dereg_mr 1.1 ibv_reg_mr 1.1 ibv_reg_mr_ex 1.15 ibv_reg_mr_iova 1.7 ibv_reg_mr_iova2 1.8 ibv_rereg_mr 1.1 " ]
-others=''
-[ "$(uname -m)" != x86_64 ] || others="dlsym dlvsym "
+others='hugeodp_preload_requested@@HUGEODP_PRELOAD_1.0 '
+[ "$(uname -m)" != x86_64 ] || others="dlsym dlvsym $others"
 [ "$(nm -D --defined-only "$preload" | sed -nE '/@@IBVERBS_/d; s/.* [^A] //p' | sort | tr '\n' ' ')" = "$others" ]
 # a dependency of a preloaded object takes the place of the copy that the program would load
 [ "$(readelf -d "$preload" | grep -c 'NEEDED.*\[libibverbs')" = 0 ]

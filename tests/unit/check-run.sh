@@ -7,6 +7,7 @@
 set -euo pipefail
 
 hugeodp=$1 include=$2 cc=$3
+libhugeodp=$(realpath "$(dirname "$1")/../libibverbs")
 # shellcheck source-path=SCRIPTDIR source=checks.sh
 source "$(dirname "$0")/checks.sh"
 
@@ -85,6 +86,20 @@ options=(--report="$dir/no/report")
 ends 0 "$dir/program"
 said "hugeodp: report to $dir/no/report: No such file"
 lines 1
+
+echo "# requests of the program"
+build "$dir/requests" -DREQUEST program.c -L"$dir/a" -Wl,-rpath,"$dir/a:$libhugeodp" \
+	"$libhugeodp/libhugeodp.so" -l:libibverbs.so.1
+options=(--report)
+ends 0 "$dir/requests"
+said "]: 2 registrations, 0 with huge pages"
+said "  2 left alone: a request of the program's own"
+said "  2 by requests of the program itself"
+options=(--json)
+ends 0 "$dir/requests"
+said '"registrations": 2, "own_requests": 2, "huge": 0'
+ends 0 "$dir/program"
+said '"registrations": 2, "own_requests": 0, "huge": 0'
 
 echo "# descriptor 2 is a file of the program"
 options=(--report)

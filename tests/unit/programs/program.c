@@ -2,7 +2,7 @@
 /*
  * Registers two MRs on a device that supports on-demand paging, then ends as its argument says.
  * With -DPLUGIN it is the library of main.c, with -DLIBRARY it looks up the functions on the handle
- * of that file.
+ * of that file, with -DREQUEST it makes requests of its own.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef REQUEST
+#include <infiniband/hugeodp.h>
+#else
 #include <infiniband/verbs.h>
+#endif
 
 #undef ibv_reg_mr
 struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
@@ -76,6 +80,22 @@ static struct ibv_pd pd = { .context = &verbs.context };
 static char memory[2][8192];
 static int access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND;
 
+static struct ibv_mr *reg_mr(int i)
+{
+#ifdef REQUEST
+	struct ibv_mr_init_attr_odp request = {
+		.base.addr = memory[i],
+		.base.length = sizeof(memory[i]),
+		.base.access = access_flags,
+		.base.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+	};
+
+	return ibv_reg_mr_ex(&pd, &request.base);
+#else
+	return ibv_reg_mr(&pd, memory[i], sizeof(memory[i]), access_flags);
+#endif
+}
+
 void plugin(void)
 {
 	struct ibv_mr *mrs[2];
@@ -84,7 +104,7 @@ void plugin(void)
 	look_up();
 	verbs.context.cmd_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (i = 0; i < 2; i++)
-		mrs[i] = ibv_reg_mr(&pd, memory[i], sizeof(memory[i]), access_flags);
+		mrs[i] = reg_mr(i);
 	ibv_new_function();
 	for (i = 0; i < 2; i++) {
 		if (!mrs[i] || ibv_dereg_mr(mrs[i]))
