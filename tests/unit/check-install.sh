@@ -15,7 +15,7 @@ prefix=$dir/prefix
 says() { "${@:2}" | grep -e "$1" >/dev/null; }
 
 "$cmake" -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_INSTALL_PREFIX="$prefix" \
-	-DHUGEODP_EXAMPLES=OFF -DHUGEODP_UNIT_TESTS=OFF >"$dir/log" || { cat "$dir/log"; exit 1; }
+	-DHUGEODP_EXAMPLES=OFF -DHUGEODP_UNIT_TESTS=OFF -DHUGEODP_STATIC=ON >"$dir/log" || { cat "$dir/log"; exit 1; }
 "$cmake" --build "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
 "$cmake" --install "$dir/build" >"$dir/log" || { cat "$dir/log"; exit 1; }
 
@@ -68,6 +68,28 @@ LD_LIBRARY_PATH=$libdir "$dir/other-order"
 says ' U hugeodp_reg_mr_ex@HUGEODP_1\.0$' nm -D "$dir/other-order"
 echo "ok: C program, libibverbs first"
 
+# the static library, with the shared libibverbs and with that of rdma-core
+[ "$(nm --defined-only -g "$libdir/libhugeodp.a" | sed -nE 's/^[0-9a-f]+ . //p' | sort)" = \
+	"$(nm -D --defined-only "$libdir/libhugeodp.so" | sed -nE 's/.* T (.*)@@HUGEODP_.*/\1/p' |
+		grep -vx ibv_reg_mr_ex | sort)" ]
+echo "ok: the static library defines what the shared one exports, and nothing else"
+read -ra static_flags < <(pkg-config --cflags --libs libibverbs)
+"$cc" -std=c11 -Wno-address -I"$prefix/include" -o "$dir/static" "$dir/consumer.c" "$libdir/libhugeodp.a" \
+	"${static_flags[@]}"
+"$dir/static"
+[ "$(readelf -d "$dir/static" | grep -c 'NEEDED.*libhugeodp')" = 0 ]
+echo "ok: C program with the static library"
+if [ -e "$(pkg-config --variable=libdir libibverbs)/libibverbs.a" ]; then
+	read -ra static_flags < <(pkg-config --static --cflags --libs libhugeodp)
+	"$cc" -static -std=c11 -Wno-address -o "$dir/all-static" "$dir/consumer.c" "${static_flags[@]}" \
+		2>"$dir/log" || { cat "$dir/log"; exit 1; }
+	"$dir/all-static"
+	[ "$(readelf -l "$dir/all-static" | grep -c INTERP)" = 0 ]
+	echo "ok: C program that is linked statically"
+else
+	echo "NOT CHECKED: a program that is linked statically, without libibverbs.a"
+fi
+
 if command -v c++ >/dev/null; then
 	c++ -std=c++17 -Wall -Wextra -Wno-address -Werror -o "$dir/consumer-cc" "$dir/consumer.cc" \
 		"${flags[@]}"
@@ -84,12 +106,16 @@ find_package(hugeodp 0.1 REQUIRED)
 add_executable(by-cmake consumer.c)
 target_compile_options(by-cmake PRIVATE -Wno-address)
 target_link_libraries(by-cmake PRIVATE hugeodp::hugeodp)
+add_executable(by-cmake-static consumer.c)
+target_compile_options(by-cmake-static PRIVATE -Wno-address)
+target_link_libraries(by-cmake-static PRIVATE hugeodp::hugeodp-static)
 PROJECT
 for step in "-S $dir -B $dir/by-cmake -DCMAKE_C_COMPILER=$cc -DCMAKE_PREFIX_PATH=$prefix" "--build $dir/by-cmake"; do
 	read -ra arguments <<<"$step"
 	env -u PKG_CONFIG_PATH "$cmake" "${arguments[@]}" >"$dir/log" || { cat "$dir/log"; exit 1; }
 done
 "$dir/by-cmake/by-cmake"
+"$dir/by-cmake/by-cmake-static"
 echo "ok: C program, with find_package()"
 
 # the library links to libibverbs itself, so that programs need not
