@@ -7,7 +7,7 @@
  * Terms: a *block* is one translation of a memory region (MR); its size is the
  * *page size* of the MR, and the log2 of that size is the *page shift*. A set of
  * page sizes is a bit mask in bytes, as in struct ibv_device_attr.page_size_cap:
- * IBV_ODP_PAGE_4K | IBV_ODP_PAGE_2M. Sizes below the base page size of the system,
+ * IBV_PAGE_SIZE_4K | IBV_PAGE_SIZE_2M. Sizes below the base page size of the system,
  * and from 2^48 bytes, are EINVAL in all functions.
  *
  * Errors, as in libibverbs: functions that return int return 0 or a positive
@@ -32,17 +32,31 @@ extern "C" {
 #endif
 
 /* Page sizes in bytes, as 64-bit values: in an int, 1 << 31 is a mask of many bits. */
-#define IBV_ODP_PAGE_SHIFT(shift) (UINT64_C(1) << (shift))
-#define IBV_ODP_PAGE_4K IBV_ODP_PAGE_SHIFT(12)
-#define IBV_ODP_PAGE_64K IBV_ODP_PAGE_SHIFT(16)
-#define IBV_ODP_PAGE_2M IBV_ODP_PAGE_SHIFT(21)
-#define IBV_ODP_PAGE_512M IBV_ODP_PAGE_SHIFT(29)
-#define IBV_ODP_PAGE_1G IBV_ODP_PAGE_SHIFT(30)
+#define IBV_PAGE_SIZE_SHIFT(shift) (UINT64_C(1) << (shift))
+#define IBV_PAGE_SIZE_4K IBV_PAGE_SIZE_SHIFT(12)
+#define IBV_PAGE_SIZE_64K IBV_PAGE_SIZE_SHIFT(16)
+#define IBV_PAGE_SIZE_2M IBV_PAGE_SIZE_SHIFT(21)
+#define IBV_PAGE_SIZE_512M IBV_PAGE_SIZE_SHIFT(29)
+#define IBV_PAGE_SIZE_1G IBV_PAGE_SIZE_SHIFT(30)
 /* The base page size of the system: "or else base pages" on every architecture. */
-#define IBV_ODP_PAGE_BASE (UINT64_C(1) * (unsigned long)sysconf(_SC_PAGESIZE))
+#define IBV_PAGE_SIZE_BASE (UINT64_C(1) * (unsigned long)sysconf(_SC_PAGESIZE))
 
-/* Bit of ibv_mr_init_attr.comp_mask: this is a struct ibv_mr_init_attr_odp. */
-#define IBV_REG_MR_MASK_ODP (1ULL << 48)
+/* Bit of ibv_mr_init_attr.comp_mask: this is a struct ibv_mr_init_attr_pages. */
+#define IBV_REG_MR_MASK_PAGES (1ULL << 48)
+/* Another one: its members from max_entries on are valid. Not needed by hugeodp_reg_mr(). */
+#define IBV_REG_MR_MASK_MAX_ENTRIES (1ULL << 49)
+
+/* Other names of the same, from when requests were for ODP MRs only. */
+#define IBV_ODP_PAGE_SHIFT(shift) IBV_PAGE_SIZE_SHIFT(shift)
+#define IBV_ODP_PAGE_4K IBV_PAGE_SIZE_4K
+#define IBV_ODP_PAGE_64K IBV_PAGE_SIZE_64K
+#define IBV_ODP_PAGE_2M IBV_PAGE_SIZE_2M
+#define IBV_ODP_PAGE_512M IBV_PAGE_SIZE_512M
+#define IBV_ODP_PAGE_1G IBV_PAGE_SIZE_1G
+#define IBV_ODP_PAGE_BASE IBV_PAGE_SIZE_BASE
+#define IBV_REG_MR_MASK_ODP IBV_REG_MR_MASK_PAGES
+/* In this direction, so that programs may declare the older name themselves. */
+#define ibv_mr_init_attr_pages ibv_mr_init_attr_odp
 
 enum ibv_odp_flags {
 	/* each block takes the largest accepted size that fits it */
@@ -62,18 +76,22 @@ enum ibv_odp_source {
 };
 
 /**
- * struct ibv_mr_init_attr_odp - an MR with a page size request
- * @base: as for upstream's ibv_reg_mr_ex(), with IBV_REG_MR_MASK_ODP added to
- *        comp_mask and IBV_ACCESS_ON_DEMAND in access
+ * struct ibv_mr_init_attr_pages - an MR with a page size request
+ * @base: as for upstream's ibv_reg_mr_ex(), with IBV_REG_MR_MASK_PAGES added to
+ *        comp_mask. Without IBV_ACCESS_ON_DEMAND in access, the MR is pinned.
  * @base_room: reserves space for @base to grow; do not use. The size of
  *             upstream's struct differs between releases of rdma-core, but the
  *             offsets of the members after it must not.
  * @page_sizes: accepted page sizes, bit mask in bytes; one bit is a strict
  *              request, several are negotiated, 0 means any size
- * @flags: enum ibv_odp_flags
+ * @flags: enum ibv_odp_flags; 0 for a pinned MR
  * @reserved: 0
+ * @max_entries: entries of the device's tables that a pinned MR may use; 0 means
+ *               any number, and is required for an ODP MR
+ * @entries_needed: if not NULL, written if the registration fails with E2BIG: the
+ *                  number of entries that the MR needs
  */
-struct ibv_mr_init_attr_odp {
+struct ibv_mr_init_attr_pages {
 	__extension__ union {
 		struct ibv_mr_init_attr base;
 		uint64_t base_room[16];
@@ -81,6 +99,8 @@ struct ibv_mr_init_attr_odp {
 	uint64_t page_sizes;
 	uint32_t flags;
 	uint32_t reserved;
+	uint64_t max_entries;
+	uint64_t *entries_needed;
 };
 
 /**
@@ -237,26 +257,33 @@ struct ibv_odp_report {
 /**
  * ibv_reg_mr_ex - Register a memory region
  * @pd: protection domain
- * @attr: description of the MR. Without IBV_REG_MR_MASK_ODP, the function
+ * @attr: description of the MR. Without IBV_REG_MR_MASK_PAGES, the function
  *        behaves exactly like upstream's. With it, @attr must be the base of a
- *        struct ibv_mr_init_attr_odp.
+ *        struct ibv_mr_init_attr_pages, of which max_entries and what follows is
+ *        read with IBV_REG_MR_MASK_MAX_ENTRIES only.
  *
  * The result is an ordinary MR: ibv_dereg_mr(), ibv_rereg_mr(), ibv_advise_mr()
  * and memory windows work on it, except that on mlx5 ibv_rereg_mr() requires an
  * MR with IBV_ACCESS_MW_BIND.
  *
+ * Without kernel support, the driver chooses the page size of a pinned MR, and the
+ * library compares an estimate of it with the request.
+ *
  * Return: the MR, or NULL with errno
  *   EINVAL      unknown bit in comp_mask or flags, reserved not 0, no address,
  *               length 0, range that wraps around, iova and address that differ
  *               below the base page size, impossible page size,
- *               IBV_ACCESS_ON_DEMAND missing,
  *               IBV_ACCESS_HUGETLB (a request of its own), file descriptor or
- *               other non-ODP memory kind
+ *               other kind of memory, flags without IBV_ACCESS_ON_DEMAND,
+ *               max_entries with it
  *   EOPNOTSUPP  device without on-demand paging, no accepted size or requested
  *               flag that both device and kernel support, implicit MR (address
  *               NULL, length SIZE_MAX) on a kernel without page size requests,
- *               DMA handle
- *   ERANGE      the device supports accepted sizes, but none fits this range
+ *               DMA handle; pinned MR in larger pages than accepted where the
+ *               kernel chooses
+ *   ERANGE      the device supports accepted sizes, but none fits this range; for
+ *               a pinned MR also if the device supports none
+ *   E2BIG       the MR needs more than max_entries, see entries_needed
  *   EFAULT      IBV_ODP_POPULATE and memory that cannot be mapped
  *   EBUSY       IBV_ODP_POPULATE and memory that keeps changing
  *   ENOMEM      out of memory
@@ -273,7 +300,7 @@ struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 /**
  * hugeodp_reg_mr - Register a memory region with a page size request
  * @pd: protection domain
- * @attr: description of the MR. The function adds IBV_REG_MR_MASK_ODP and
+ * @attr: description of the MR. The function adds IBV_REG_MR_MASK_PAGES and
  *        IBV_REG_MR_MASK_ADDR to comp_mask.
  * @size: sizeof(*attr) in the caller
  *
@@ -283,7 +310,7 @@ struct ibv_mr *ibv_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
  * Return: as ibv_reg_mr_ex(). Also EINVAL if @attr is NULL or @size is too small
  * for page_sizes, and EOPNOTSUPP if a member that is newer than the library is not 0.
  */
-struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *attr,
+struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_pages *attr,
 			      size_t size);
 
 /**
@@ -380,7 +407,7 @@ int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint3
  *   ENOENT      no such protection domain
  * or an errno value of hugeodp_reg_mr()
  */
-int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle, const struct ibv_mr_init_attr_odp *attr,
+int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle, const struct ibv_mr_init_attr_pages *attr,
 			 size_t size, uint32_t *handle);
 
 /**
@@ -434,7 +461,7 @@ int ibv_probe_odp_range(struct ibv_context *context, void *addr, size_t length,
 /**
  * hugeodp_probe_mr - Find the page sizes that an MR of a request could get
  * @context: an open device
- * @attr: the request, as for hugeodp_reg_mr()
+ * @attr: the request for an ODP MR, as for hugeodp_reg_mr()
  * @attr_size: sizeof(*attr) in the caller
  * @report: as for ibv_probe_odp_range()
  * @size: sizeof(*report) in the caller
@@ -445,9 +472,9 @@ int ibv_probe_odp_range(struct ibv_context *context, void *addr, size_t length,
  *
  * Return: 0, also if no accepted size is possible, or the errno value with which
  * hugeodp_reg_mr() refuses the request before it registers anything, or that of
- * ibv_probe_odp_range()
+ * ibv_probe_odp_range(); EINVAL for a pinned MR
  */
-int hugeodp_probe_mr(struct ibv_context *context, const struct ibv_mr_init_attr_odp *attr,
+int hugeodp_probe_mr(struct ibv_context *context, const struct ibv_mr_init_attr_pages *attr,
 		     size_t attr_size, struct ibv_odp_report *report, size_t size);
 
 /**

@@ -103,6 +103,21 @@ void hugeodp_count_request(const struct ibv_mr_init_attr_odp *request, struct ib
 /* reg_mr.c: the first address of the MR for remote peers. */
 uint64_t hugeodp_iova(const struct ibv_mr_init_attr *attr);
 
+/* The error of a pinned MR that needs more entries than its request allows. */
+static inline int hugeodp_too_many(const struct ibv_mr_init_attr_pages *request, uint64_t needed)
+{
+	if (request->entries_needed)
+		*request->entries_needed = needed;
+	return E2BIG;
+}
+
+/* pinned.c: register pinned memory for a request that has been validated. Returns 0 or an errno value. */
+int hugeodp_register_pinned(struct ibv_pd *pd, const struct ibv_mr_init_attr_pages *request,
+			    struct ibv_mr **mr);
+
+/* query.c: what the device translates an MR with. Returns 0 or an errno value. */
+int hugeodp_query_pages(struct ibv_mr *mr, struct ibv_mr_pages *pages);
+
 /* modify.c: put a request in force on an MR. */
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 

@@ -73,6 +73,9 @@ HUGEODP_EXPORT int hugeodp_probe_mr(struct ibv_context *context,
 	err = hugeodp_copy_request(&request, attr, attr_size);
 	if (!err)
 		err = hugeodp_validate(&request);
+	/* ibv_query_mr_pages() is about pinned memory */
+	if (!err && !(request.base.access & IBV_ACCESS_ON_DEMAND))
+		err = EINVAL;
 	/* the whole address space has no page size */
 	if (!err && !request.base.addr)
 		err = EOPNOTSUPP;

@@ -181,7 +181,7 @@ static int estimate_pages(struct ibv_mr *mr, struct ibv_mr_pages *pages)
 	uint64_t iova;
 	int err;
 
-	err = blocks_shift_self(addr, mr->length, &page_shift);
+	err = blocks_shift_self(addr, mr->length, false, &page_shift);
 	if (!err)
 		err = query_iova(mr, &iova);
 	if (err)
@@ -195,7 +195,7 @@ static int estimate_pages(struct ibv_mr *mr, struct ibv_mr_pages *pages)
 	return 0;
 }
 
-static int query_pages(struct ibv_mr *mr, struct ibv_mr_pages *pages)
+int hugeodp_query_pages(struct ibv_mr *mr, struct ibv_mr_pages *pages)
 {
 	int err = pages_of_kernel(mr, pages);
 
@@ -212,7 +212,7 @@ HUGEODP_EXPORT int ibv_query_mr_pages(struct ibv_mr *mr, struct ibv_mr_pages *pa
 	if (!pages || size < HUGEODP_SIZE_THROUGH(struct ibv_mr_pages, source))
 		return hugeodp_err(EINVAL);
 
-	err = query_pages(mr, &answer);
+	err = hugeodp_query_pages(mr, &answer);
 	if (err)
 		return hugeodp_err(err);
 	hugeodp_copy_out(pages, size, &answer, sizeof(answer));
@@ -224,7 +224,7 @@ HUGEODP_EXPORT int ibv_mr_page_shift(struct ibv_mr *mr)
 	struct ibv_mr_pages answer;
 	int err;
 
-	err = query_pages(mr, &answer);
+	err = hugeodp_query_pages(mr, &answer);
 	if (err)
 		return -hugeodp_err(err);
 	return (int)answer.page_shift;

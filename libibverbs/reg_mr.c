@@ -47,11 +47,33 @@ static int validate_range(const struct ibv_mr_init_attr *attr)
 	return 0;
 }
 
+static bool is_pinned(const struct ibv_mr_init_attr *attr)
+{
+	return !(attr->access & IBV_ACCESS_ON_DEMAND);
+}
+
+/* What belongs to only one of ODP and pinned MRs. */
+static int validate_kind(const struct ibv_mr_init_attr_odp *request)
+{
+	const struct ibv_mr_init_attr *attr = &request->base;
+
+	if (!is_pinned(attr))
+		return request->max_entries
+			       ? log_refusal(EINVAL, "max_entries with IBV_ACCESS_ON_DEMAND")
+			       : 0;
+	if (request->flags || is_implicit(attr))
+		return log_refusal(EINVAL, "access %#x without IBV_ACCESS_ON_DEMAND",
+				   (unsigned int)attr->access);
+	return 0;
+}
+
 int hugeodp_validate(const struct ibv_mr_init_attr_odp *request)
 {
 	const uint64_t required = IBV_REG_MR_MASK_ODP | IBV_REG_MR_MASK_ADDR;
-	const uint64_t known = required | IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_DMAH;
+	const uint64_t known = required | IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_DMAH |
+			       IBV_REG_MR_MASK_MAX_ENTRIES;
 	const struct ibv_mr_init_attr *attr = &request->base;
+	int err;
 
 	if (attr->comp_mask & ~known || (attr->comp_mask & required) != required)
 		return log_refusal(EINVAL, "comp_mask %#jx has unknown bits or no address",
@@ -63,11 +85,11 @@ int hugeodp_validate(const struct ibv_mr_init_attr_odp *request)
 	if (!hugeodp_sizes_are_possible(request->page_sizes))
 		return log_refusal(EINVAL, "page sizes %#jx are below the base page or above 2^47",
 				   (uintmax_t)request->page_sizes);
-	if (!(attr->access & IBV_ACCESS_ON_DEMAND))
-		return log_refusal(EINVAL, "access %#x without IBV_ACCESS_ON_DEMAND",
-				   (unsigned int)attr->access);
 	if (attr->access & IBV_ACCESS_HUGETLB)
 		return log_refusal(EINVAL, "IBV_ACCESS_HUGETLB is a request of its own");
+	err = validate_kind(request);
+	if (err)
+		return err;
 	if (attr->comp_mask & IBV_REG_MR_MASK_DMAH)
 		return log_refusal(EOPNOTSUPP, "a DMA handle is not supported");
 	return validate_range(attr);
@@ -172,6 +194,19 @@ static void log_failure(struct ibv_context *context, const struct ibv_mr_init_at
 			 ibv_odp_reason_str(report.reason), (uintmax_t)report.address);
 }
 
+static struct ibv_mr *register_pinned(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request)
+{
+	struct ibv_mr *mr;
+	int err = hugeodp_register_pinned(pd, request, &mr);
+
+	if (!err)
+		return mr;
+	log_line("registration of %#zx bytes at %#jx, page sizes %#jx, at most %ju entries: %s",
+		 request->base.length, (uintmax_t)(uintptr_t)request->base.addr,
+		 (uintmax_t)request->page_sizes, (uintmax_t)request->max_entries, strerror(err));
+	return hugeodp_err_ptr(err);
+}
+
 static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request)
 {
 	const struct ibv_mr_init_attr *attr = &request->base;
@@ -179,9 +214,7 @@ static struct ibv_mr *register_odp(struct ibv_pd *pd, const struct ibv_mr_init_a
 	struct ibv_mr *mr;
 	int err;
 
-	err = hugeodp_validate(request);
-	if (!err)
-		err = hugeodp_check_device(pd->context, request, &caps);
+	err = hugeodp_check_device(pd->context, request, &caps);
 	if (err)
 		return hugeodp_err_ptr(err);
 	if (caps.source == IBV_ODP_SOURCE_KERNEL)
@@ -206,17 +239,32 @@ void hugeodp_count_request(const struct ibv_mr_init_attr_odp *request, struct ib
 	errno = err;
 }
 
+static struct ibv_mr *register_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request)
+{
+	struct ibv_mr *mr;
+	int err = hugeodp_validate(request);
+
+	if (err)
+		mr = hugeodp_err_ptr(err);
+	else
+		mr = is_pinned(&request->base) ? register_pinned(pd, request)
+					       : register_odp(pd, request);
+	hugeodp_count_request(request, mr);
+	return mr;
+}
+
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
-	/* the mask bit guarantees this */
-	const struct ibv_mr_init_attr_odp *request = (const struct ibv_mr_init_attr_odp *)attr;
-	struct ibv_mr *mr;
+	struct ibv_mr_init_attr_odp request = { 0 };
 
 	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
 		return hugeodp_upstream_reg_mr_ex(pd, attr);
-	mr = register_odp(pd, request);
-	hugeodp_count_request(request, mr);
-	return mr;
+	/* the mask bits guarantee these members */
+	memcpy(&request, attr,
+	       attr->comp_mask & IBV_REG_MR_MASK_MAX_ENTRIES
+		       ? sizeof(request)
+		       : offsetof(struct ibv_mr_init_attr_odp, max_entries));
+	return register_mr(pd, &request);
 }
 
 HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd,
@@ -224,11 +272,6 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr(struct ibv_pd *pd,
 {
 	struct ibv_mr_init_attr_odp request;
 	int err = hugeodp_copy_request(&request, attr, size);
-	struct ibv_mr *mr;
 
-	if (err)
-		return hugeodp_err_ptr(err);
-	mr = register_odp(pd, &request);
-	hugeodp_count_request(&request, mr);
-	return mr;
+	return err ? hugeodp_err_ptr(err) : register_mr(pd, &request);
 }

@@ -47,12 +47,14 @@ enum uverbs_hugeodp_methods {
 	UVERBS_METHOD_QUERY_ODP_PAGES = 20,	/* UVERBS_OBJECT_DEVICE */
 };
 
-/* Core form: more attributes of UVERBS_METHOD_REG_MR; both are optional. */
+/* Core form: more attributes of UVERBS_METHOD_REG_MR; all are optional. */
 enum uverbs_attrs_hugeodp_reg_mr {
 	/* in: struct ib_uverbs_odp_request */
 	UVERBS_ATTR_REG_MR_ODP_REQUEST = 28,
 	/* out: __u32, page shift granted; needs an ODP MR */
 	UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = 29,
+	/* out: __u64, entries that the MR needs; only written with E2BIG */
+	UVERBS_ATTR_REG_MR_RESP_ENTRIES_NEEDED = 30,
 };
 
 /* Core form: more attributes of UVERBS_METHOD_QUERY_MR; all are optional. */
@@ -80,12 +82,14 @@ enum uverbs_hugeodp_driver_methods {
 	UVERBS_HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES = (1U << UVERBS_ID_NS_SHIFT) | 7,
 };
 
-/* Driver form: more attributes of the core's UVERBS_METHOD_REG_MR; both are optional. */
+/* Driver form: more attributes of the core's UVERBS_METHOD_REG_MR; all are optional. */
 enum uverbs_attrs_hugeodp_driver_reg_mr {
 	/* in: struct ib_uverbs_odp_request */
 	UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_ODP_REQUEST = (1U << UVERBS_ID_NS_SHIFT) | 28,
 	/* out: __u32, page shift granted; needs an ODP MR */
 	UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT = (1U << UVERBS_ID_NS_SHIFT) | 29,
+	/* out: __u64, entries that the MR needs; only written with E2BIG */
+	UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ENTRIES_NEEDED = (1U << UVERBS_ID_NS_SHIFT) | 30,
 };
 
 /* Driver form: attributes of UVERBS_HUGEODP_DRIVER_METHOD_QUERY_MR_ODP. */
@@ -134,13 +138,16 @@ enum ib_uverbs_odp_flags {
  * struct ib_uverbs_odp_request - page sizes that an application accepts
  * @page_sizes: (in) bit mask in bytes, bit n for pages of 2^n bytes;
  *              0: any size that the device supports
- * @flags: (in) enum ib_uverbs_odp_flags
+ * @flags: (in) enum ib_uverbs_odp_flags; 0 for an MR of pinned memory
  * @reserved: (in) must be 0
+ * @max_entries: (in) entries of the device's tables that the MR may use, 0: any
+ *               number; must be 0 for an ODP MR
  */
 struct ib_uverbs_odp_request {
 	__aligned_u64 page_sizes;
 	__u32 flags;
 	__u32 reserved;
+	__aligned_u64 max_entries;
 };
 
 /**
@@ -242,9 +249,10 @@ struct ib_uverbs_odp_page_caps {
 #define HUGEODP_ABI_ASSERT(cond) _Static_assert(cond, "hugeodp ABI changed: " #cond)
 #endif
 
-HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_request) == 16);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_request) == 24);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, flags) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, reserved) == 12);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, max_entries) == 16);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_state) == 64);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, page_shift) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, flags) == 12);

@@ -34,30 +34,34 @@ uint32_t blocks_common_shift(uint64_t addr, uint64_t iova, uint64_t length, uint
 }
 
 /* Without PAGEMAP_SCAN, smaps reports what the mapping consists of as a whole. */
-static bool is_huge(struct vmas *vmas, const struct vma *vma, uint64_t start, uint64_t end)
+static bool is_huge(struct vmas *vmas, const struct vma *vma, uint64_t start, uint64_t end,
+		    bool possible)
 {
 	uint64_t first;
 
 	switch (vmas_scan(vmas, start, end, &first)) {
 	case VMAS_SCAN_HUGE:
 		return true;
+	case VMAS_SCAN_ABSENT:
+		return possible;
 	case VMAS_SCAN_UNKNOWN:
-		return vma->rss && vma->thp_bytes == vma->rss;
+		return (vma->rss || possible) && vma->thp_bytes == vma->rss;
 	default:
 		return false;
 	}
 }
 
-static uint64_t size_in_vma(struct vmas *vmas, const struct vma *vma, uint64_t start, uint64_t end)
+static uint64_t size_in_vma(struct vmas *vmas, const struct vma *vma, uint64_t start, uint64_t end,
+			    bool possible)
 {
 	const uint64_t pmd_size = thp_pmd_size();
 
 	if (vma->page_size > (uint64_t)sysconf(_SC_PAGESIZE) || !pmd_size)
 		return vma->page_size;
-	return is_huge(vmas, vma, start, end) ? pmd_size : vma->page_size;
+	return is_huge(vmas, vma, start, end, possible) ? pmd_size : vma->page_size;
 }
 
-static int walk(struct vmas *vmas, uint64_t addr, uint64_t end, uint32_t *shift)
+static int walk(struct vmas *vmas, uint64_t addr, uint64_t end, bool possible, uint32_t *shift)
 {
 	uint64_t smallest = 0, size, to;
 	struct vma vma;
@@ -70,7 +74,7 @@ static int walk(struct vmas *vmas, uint64_t addr, uint64_t end, uint32_t *shift)
 		if (vma.start > addr)
 			return EOPNOTSUPP;
 		to = vma.end < end ? vma.end : end;
-		size = size_in_vma(vmas, &vma, addr, to);
+		size = size_in_vma(vmas, &vma, addr, to, possible);
 		if (!smallest || size < smallest)
 			smallest = size;
 	}
@@ -78,7 +82,7 @@ static int walk(struct vmas *vmas, uint64_t addr, uint64_t end, uint32_t *shift)
 	return 0;
 }
 
-int blocks_shift_self(uint64_t addr, uint64_t length, uint32_t *shift)
+int blocks_shift_self(uint64_t addr, uint64_t length, bool possible, uint32_t *shift)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t start = addr & ~(base - 1);
@@ -92,7 +96,7 @@ int blocks_shift_self(uint64_t addr, uint64_t length, uint32_t *shift)
 	err = vmas_open(&vmas, range_proc_self);
 	if (err)
 		return err;
-	err = walk(&vmas, start, end, shift);
+	err = walk(&vmas, start, end, possible, shift);
 	vmas_close(&vmas);
 	return err;
 }

@@ -22,6 +22,7 @@ static const struct kernel_side sides[] = {
 		.query_mr_pages = UVERBS_ATTR_QUERY_MR_RESP_PAGES,
 		.reg_mr_request = UVERBS_ATTR_REG_MR_ODP_REQUEST,
 		.reg_mr_page_shift = UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+		.reg_mr_entries = UVERBS_ATTR_REG_MR_RESP_ENTRIES_NEEDED,
 	},
 	{
 		.mark = HUGEODP_MARK_DRIVER,
@@ -35,6 +36,7 @@ static const struct kernel_side sides[] = {
 		.query_mr_pages = UVERBS_HUGEODP_DRIVER_ATTR_QUERY_MR_ODP_RESP_PAGES,
 		.reg_mr_request = UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_ODP_REQUEST,
 		.reg_mr_page_shift = UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+		.reg_mr_entries = UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ENTRIES_NEEDED,
 	},
 };
 

@@ -27,6 +27,7 @@ struct kernel_side {
 	uint16_t query_mr_pages;
 	uint16_t reg_mr_request; /* attributes of UVERBS_METHOD_REG_MR */
 	uint16_t reg_mr_page_shift;
+	uint16_t reg_mr_entries;
 };
 
 /*

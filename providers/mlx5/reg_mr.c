@@ -23,12 +23,14 @@ enum {
 	REG_MR_RESP_RKEY = 10,
 };
 
+
 static int mlx5_create_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 			  uint64_t iova, uint32_t *handle)
 {
 	const struct ib_uverbs_odp_request odp = {
 		.page_sizes = request->page_sizes,
 		.flags = request->flags,
+		.max_entries = request->max_entries,
 	};
 	const struct ibv_mr_init_attr *attr = &request->base;
 	const uint64_t addr = (uintptr_t)attr->addr;
@@ -37,6 +39,7 @@ static int mlx5_create_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *
 	const uint32_t access = (uint32_t)attr->access;
 	/* the provider queries these again, but the method requires them */
 	uint32_t lkey, rkey;
+	uint64_t needed = 0;
 	const struct kernel_side *side;
 	struct uverbs_cmd cmd;
 	int err;
@@ -57,7 +60,11 @@ static int mlx5_create_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *
 	uverbs_attr_out(&cmd, REG_MR_RESP_LKEY, &lkey, sizeof(lkey));
 	uverbs_attr_out(&cmd, REG_MR_RESP_RKEY, &rkey, sizeof(rkey));
 	uverbs_attr_in(&cmd, side->reg_mr_request, &odp, sizeof(odp));
-	err = uverbs_cmd_exec(pd->context, &cmd);
+	if (request->max_entries)
+		uverbs_attr_out(&cmd, side->reg_mr_entries, &needed, sizeof(needed));
+	err = hugeodp_kernel_err(pd->context, side, uverbs_cmd_exec(pd->context, &cmd));
+	if (err == E2BIG)
+		return hugeodp_too_many(request, needed);
 	if (!err)
 		*handle = uverbs_attr_handle(&cmd, REG_MR_HANDLE);
 	return err;

@@ -104,11 +104,11 @@ static uint64_t random_sizes(struct rng *rng)
 	return rng_below(rng, 2) ? 1ULL << rng_below(rng, 64) : rng_next(rng);
 }
 
-static struct ib_uverbs_odp_request random_request(struct call *c)
+static struct ib_uverbs_odp_request random_request(struct call *c, bool odp)
 {
 	struct ib_uverbs_odp_request request = { .page_sizes = random_sizes(c->rng) };
 
-	request.flags = rng_below(c->rng, 3) ? 0 : IB_UVERBS_ODP_MIXED;
+	request.flags = rng_below(c->rng, odp ? 3 : 16) ? 0 : IB_UVERBS_ODP_MIXED;
 	/* rarely, because it takes as long as many other calls */
 	if (!rng_below(c->rng, 32))
 		request.flags |= IB_UVERBS_ODP_POPULATE;
@@ -122,6 +122,14 @@ static struct ib_uverbs_odp_request random_request(struct call *c)
 		if (request.reserved)
 			c->verdict = MUST_FAIL;
 	}
+	if (!odp ? rng_below(c->rng, 2) : !rng_below(c->rng, 32)) {
+		request.max_entries = rng_below(c->rng, 4) ? 1 + rng_below(c->rng, 1024)
+							   : rng_next(c->rng) | 1;
+		if (odp)
+			c->verdict = MUST_FAIL;
+	}
+	if (!odp && request.flags)
+		c->verdict = MUST_FAIL;
 	return request;
 }
 
@@ -205,7 +213,7 @@ static void make_reg(struct call *c)
 {
 	uint64_t addr, len, iova;
 	uint32_t access = random_access(c->rng);
-	bool odp;
+	bool odp, usual;
 
 	random_range(c, &addr, &len);
 	if (is_foreign(addr, len))
@@ -222,18 +230,21 @@ static void make_reg(struct call *c)
 	add_in(c, UVERBS_ATTR_REG_MR_ACCESS_FLAGS, &access, sizeof(access));
 	add_out(c, UVERBS_ATTR_REG_MR_RESP_LKEY, sizeof(uint32_t));
 	add_out(c, UVERBS_ATTR_REG_MR_RESP_RKEY, sizeof(uint32_t));
-	/* for other kinds of MR a request must fail: not too often */
-	odp = (access & (IBV_ACCESS_ON_DEMAND | IBV_ACCESS_HUGETLB)) == IBV_ACCESS_ON_DEMAND;
-	if (rng_below(c->rng, 8) < (odp ? 7 : 1)) {
-		struct ib_uverbs_odp_request request = random_request(c);
+	odp = access & IBV_ACCESS_ON_DEMAND;
+	/* for other kinds of MR a request must fail, or often does: not too often */
+	usual = odp && !(access & IBV_ACCESS_HUGETLB);
+	if (rng_below(c->rng, 8) < (usual ? 7 : odp ? 1 : 4)) {
+		struct ib_uverbs_odp_request request = random_request(c, odp);
 
 		add_in(c, raw_side()->reg_mr_request, &request, sizeof(request));
-		if (!(access & IBV_ACCESS_ON_DEMAND))
+		if (access & IBV_ACCESS_HUGETLB)
 			c->verdict = MUST_FAIL;
 	}
-	if (rng_below(c->rng, 8) < ((access & IBV_ACCESS_ON_DEMAND) ? 4 : 1)) {
+	if (rng_below(c->rng, 8) < (odp ? 1 : 4))
+		add_out(c, raw_side()->reg_mr_entries, sizeof(uint64_t));
+	if (rng_below(c->rng, 8) < (odp ? 4 : 1)) {
 		add_out(c, raw_side()->reg_mr_page_shift, sizeof(uint32_t));
-		if (!(access & IBV_ACCESS_ON_DEMAND))
+		if (!odp)
 			c->verdict = MUST_FAIL;
 	}
 }
@@ -288,7 +299,7 @@ static void make_query(struct call *c)
 
 static void make_modify(struct call *c)
 {
-	struct ib_uverbs_odp_request request = random_request(c);
+	struct ib_uverbs_odp_request request = random_request(c, true);
 
 	c->raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 	raw_object(&c->raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, random_handle(c));

@@ -213,7 +213,7 @@ struct method_spec {
 	enum fake_method method;
 	unsigned int forms;
 	unsigned int nattrs;
-	struct attr_spec attrs[12];
+	struct attr_spec attrs[14];
 };
 
 /* The numbers are literal on purpose, so that a change of the ABI header is detected. */
@@ -233,7 +233,7 @@ struct method_spec {
 		.nattrs = 3, \
 		.attrs = { \
 			{ 0, ATTR_IDR, 0, false, ALL }, \
-			{ 1, ATTR_IN, 16, false, ALL }, \
+			{ 1, ATTR_IN, 24, false, ALL }, \
 			{ 2, ATTR_OUT, 4, true, ALL }, \
 		}, \
 	}
@@ -269,7 +269,7 @@ static const struct method_spec methods[] = {
 		.id = 5,
 		.method = FAKE_REG_MR,
 		.forms = ALL,
-		.nattrs = 12,
+		.nattrs = 14,
 		.attrs = {
 			{ 0, ATTR_NEW, 0, false, ALL },
 			{ 1, ATTR_PD, 0, false, ALL },
@@ -279,10 +279,12 @@ static const struct method_spec methods[] = {
 			{ 6, ATTR_IN, 4, false, ALL },
 			{ 9, ATTR_OUT, 4, false, ALL },
 			{ 10, ATTR_OUT, 4, false, ALL },
-			{ 28, ATTR_IN, 16, true, CORE },
+			{ 28, ATTR_IN, 24, true, CORE },
 			{ 29, ATTR_OUT, 4, true, CORE },
-			{ 4096 + 28, ATTR_IN, 16, true, DRIVER },
+			{ 30, ATTR_OUT, 8, true, CORE },
+			{ 4096 + 28, ATTR_IN, 24, true, DRIVER },
 			{ 4096 + 29, ATTR_OUT, 4, true, DRIVER },
+			{ 4096 + 30, ATTR_OUT, 8, true, DRIVER },
 		},
 	},
 	{
@@ -318,12 +320,19 @@ static const struct method_spec methods[] = {
 };
 
 static const struct fake_numbers numbers[] = {
-	[FAKE_CORE] = { .query_pages = 20, .modify = 20, .query = 3, .reg_request = 28 },
+	[FAKE_CORE] = {
+		.query_pages = 20,
+		.modify = 20,
+		.query = 3,
+		.reg_request = 28,
+		.reg_entries = 30,
+	},
 	[FAKE_DRIVER] = {
 		.query_pages = 4096 + 7,
 		.modify = 4096 + 6,
 		.query = 4096 + 7,
 		.reg_request = 4096 + 28,
+		.reg_entries = 4096 + 30,
 	},
 };
 
@@ -473,6 +482,9 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method
 	static const uint32_t key = 0xabcd;
 	int err = fake.method_err[method->method];
 
+	if (err == E2BIG && method->method == FAKE_REG_MR)
+		put_out(hdr, fake_numbers()->reg_entries, &fake.entries_needed,
+			sizeof(fake.entries_needed));
 	if (err)
 		return err;
 	switch (method->method) {

@@ -89,6 +89,8 @@ struct fake {
 	/* the device has no memory behind the MR that it could report */
 	bool no_pages;
 	uint64_t iova;
+	/* what a registration that fails with E2BIG would need */
+	uint64_t entries_needed;
 	/* errno for a method */
 	int method_err[FAKE_METHODS];
 	/* errno for every ioctl */
@@ -202,6 +204,7 @@ struct fake_numbers {
 	uint16_t modify;
 	uint16_t query;
 	uint16_t reg_request;
+	uint16_t reg_entries;
 };
 const struct fake_numbers *fake_numbers(void);
 

@@ -15,7 +15,11 @@ AT(ibv_mr_init_attr_odp, base, 0);
 AT(ibv_mr_init_attr_odp, page_sizes, 128);
 AT(ibv_mr_init_attr_odp, flags, 136);
 AT(ibv_mr_init_attr_odp, reserved, 140);
-SIZE(ibv_mr_init_attr_odp, 144);
+AT(ibv_mr_init_attr_odp, max_entries, 144);
+AT(ibv_mr_init_attr_odp, entries_needed, 152);
+SIZE(ibv_mr_init_attr_odp, 160);
+/* both names */
+SIZE(ibv_mr_init_attr_pages, 160);
 
 AT(ibv_mr_odp_attr, page_sizes, 0);
 AT(ibv_mr_odp_attr, page_shift, 8);
@@ -45,7 +49,13 @@ AT(ibv_device_odp_attr, flags, 8);
 AT(ibv_device_odp_attr, source, 12);
 SIZE(ibv_device_odp_attr, 16);
 
-static_assert(IBV_REG_MR_MASK_ODP == 0x1000000000000, "mask bit changed");
+static_assert(IBV_REG_MR_MASK_ODP == 0x1000000000000 &&
+		      IBV_REG_MR_MASK_PAGES == IBV_REG_MR_MASK_ODP &&
+		      IBV_REG_MR_MASK_MAX_ENTRIES == 0x2000000000000,
+	      "mask bits changed");
+static_assert(IBV_PAGE_SIZE_4K == 4096 && IBV_ODP_PAGE_4K == 4096 && IBV_PAGE_SIZE_1G == 1 << 30 &&
+		      IBV_ODP_PAGE_1G == 1 << 30 && IBV_ODP_PAGE_SHIFT(21) == IBV_PAGE_SIZE_2M,
+	      "page sizes changed");
 static_assert(IBV_ODP_MIXED == 1 && IBV_ODP_POPULATE == 2, "flags changed");
 static_assert(IBV_ODP_SOURCE_KERNEL == 1 && IBV_ODP_SOURCE_LIBRARY == 2 &&
 		      IBV_ODP_SOURCE_ESTIMATE == 3,

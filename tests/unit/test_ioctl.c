@@ -20,13 +20,14 @@ static void modify_bytes(void **state)
 {
 	static const struct fake_attr attrs[] = {
 		{ 0, 0, FAKE_MR_HANDLE },
-		{ 1, 16, FAKE_POINTER },
+		{ 1, 24, FAKE_POINTER },
 	};
 	const struct {
 		uint64_t page_sizes;
 		uint32_t flags;
 		uint32_t reserved;
-	} request = { 0x200000, 2, 0 };
+		uint64_t max_entries;
+	} request = { 0x200000, 2, 0, 0 };
 
 	(void)state;
 	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, IBV_ODP_POPULATE), 0);

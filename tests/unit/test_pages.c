@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Page sizes and entries of MRs: answers of the kernel, and estimates without kernel support. */
+/*
+ * Page sizes and entries of MRs: answers of the kernel, estimates without kernel support, and requests
+ * for pinned MRs where the driver chooses.
+ */
 #include "fake.h"
 
 #include "../../libibverbs/memory/range.h"
@@ -15,6 +18,8 @@
 #define THP 0x100000000ULL
 #define BASE 0x200000000ULL
 #define POOL 0x300000000ULL
+#define UNTOUCHED 0x400000000ULL
+#define PINNED (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
 
 static const struct fake_vma vmas[] = {
 	{ THP, THP + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_HUGE, 0 },
@@ -23,6 +28,7 @@ static const struct fake_vma vmas[] = {
 	{ BASE, BASE + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_SMALL, 0 },
 	{ POOL, POOL + 8 * M, 2 * M, READ_WRITE, 9, FAKE_PAGES_ABSENT, 0 },
 	{ POOL + G, POOL + 3 * G, G, READ_WRITE, 9, FAKE_PAGES_ABSENT, 0 },
+	{ UNTOUCHED, UNTOUCHED + 8 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_ABSENT, 0 },
 };
 
 static void set_mr(uint64_t addr, uint64_t length, uint64_t iova)
@@ -224,6 +230,195 @@ static void of_a_request(void **state)
 	assert_int_equal(pages.base_pages, 512);
 }
 
+/* ---- requests of pinned MRs ---- */
+
+struct pinned {
+	uint64_t addr;
+	uint64_t length;
+	uint64_t page_sizes;
+	uint64_t max_entries;
+	uint64_t iova; /* 0: the address */
+};
+
+static struct ibv_mr *reg_pinned(const struct pinned *in, uint64_t *needed)
+{
+	struct ibv_mr_init_attr_pages request = {
+		.base = {
+			.length = in->length,
+			.access = PINNED,
+			.comp_mask = in->iova ? IBV_REG_MR_MASK_IOVA : 0,
+			.addr = (void *)(uintptr_t)in->addr,
+			.iova = in->iova,
+		},
+		.page_sizes = in->page_sizes,
+		.max_entries = in->max_entries,
+		.entries_needed = needed,
+	};
+	struct ibv_mr *mr;
+
+	set_mr(in->addr, in->length, in->iova ? in->iova : in->addr);
+	fake.nreg = fake.ndereg = 0;
+	errno = 0;
+	mr = hugeodp_reg_mr(&fake_pd, &request, sizeof(request));
+	if (mr) {
+		assert_int_equal(fake.reg_access, PINNED);
+		assert_int_equal(fake.reg_iova, in->iova ? in->iova : in->addr);
+		assert_int_equal(fake.reg_length, in->length);
+		assert_int_equal(fake.nreg, 1);
+	}
+	return mr;
+}
+
+static void pinned_fits(struct pinned in)
+{
+	assert_ptr_equal(reg_pinned(&in, NULL), &fake_mr);
+	assert_int_equal(fake.ndereg, 0);
+}
+
+/* Refused before anything was registered. */
+static void pinned_refused(struct pinned in, int err)
+{
+	uint64_t needed = 77;
+
+	assert_null(reg_pinned(&in, &needed));
+	assert_int_equal(errno, err);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(needed, 77);
+}
+
+/* The same, with the number that succeeds. */
+static void pinned_too_many(struct pinned in, uint64_t want)
+{
+	uint64_t needed = 77;
+
+	assert_null(reg_pinned(&in, NULL));
+	assert_int_equal(errno, E2BIG);
+	assert_null(reg_pinned(&in, &needed));
+	assert_int_equal(errno, E2BIG);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(needed, want);
+	in.max_entries = needed;
+	pinned_fits(in);
+	in.max_entries--;
+	assert_null(reg_pinned(&in, &needed));
+	assert_int_equal(errno, E2BIG);
+}
+
+/* @at: the iova, or 0 for the address */
+#define PINNED_MR(addr, length, sizes, max, at) ((struct pinned){ addr, length, sizes, max, at })
+#define FIT(...) pinned_fits(PINNED_MR(__VA_ARGS__))
+#define REFUSED(err, ...) pinned_refused(PINNED_MR(__VA_ARGS__), err)
+#define TOO_MANY(want, ...) pinned_too_many(PINNED_MR(__VA_ARGS__), want)
+
+static void pinned_estimate(void **state)
+{
+	(void)state;
+	/* the device does not need on-demand paging */
+	fake.general_odp_caps = 0;
+	FIT(THP, 8 * M, 2 * M, 0, 0);
+	FIT(THP, 8 * M, 2 * M | 4 * K, 0, 0);
+	FIT(THP, 8 * M, 0, 0, 0);
+	FIT(BASE, 8 * M, 4 * K, 0, 0);
+	FIT(BASE, 8 * M, 2 * M | 4 * K, 0, 0);
+	FIT(POOL + G, 2 * G, G, 0, 0);
+	REFUSED(ERANGE, BASE, 8 * M, 2 * M, 0, 0);
+	REFUSED(ERANGE, THP, 8 * M, G, 0, 0);
+	REFUSED(ERANGE, THP, 8 * M, 1ULL << 47, 0, 0);
+	/* the last page is a base page */
+	REFUSED(ERANGE, THP, 8 * M + 1, 2 * M, 0, 0);
+	FIT(THP, 8 * M + 1, 2 * M | 4 * K, 0, 0);
+	/* no larger than the MR */
+	REFUSED(ERANGE, THP, 64 * K, 2 * M, 0, 0);
+	FIT(THP, 64 * K, 64 * K, 0, 0);
+	/* iova and address agree below 64 KiB only */
+	REFUSED(ERANGE, THP, 8 * M, 2 * M, 0, THP + 64 * K);
+	FIT(THP, 8 * M, 64 * K, 0, THP + 64 * K);
+	/* the driver would take larger pages */
+	REFUSED(EOPNOTSUPP, THP, 8 * M, 4 * K, 0, 0);
+	REFUSED(EOPNOTSUPP, POOL, 8 * M, 64 * K, 0, 0);
+	/* which is what several sizes also accept */
+	FIT(POOL + G, 2 * G, 2 * M | 4 * K, 0, 0);
+	assert_int_equal(fake.nours, 0);
+}
+
+static void pinned_entries(void **state)
+{
+	(void)state;
+	TOO_MANY(4, THP, 8 * M, 2 * M, 1, 0);
+	TOO_MANY(2048, BASE, 8 * M, 0, 2047, 0);
+	TOO_MANY(3, THP + 100, 4 * M, 2 * M | 4 * K, 2, 0);
+	FIT(THP, 8 * M, 0, UINT64_MAX, 0);
+	/* the size comes first */
+	REFUSED(ERANGE, BASE, 8 * M, 2 * M, 1, 0);
+}
+
+/* Memory that is not there yet: what comes is known after the registration. */
+static void pinned_untouched(void **state)
+{
+	struct pinned in = PINNED_MR(UNTOUCHED, 8 * M, 2 * M, 0, 0);
+	uint64_t needed = 77;
+
+	(void)state;
+	/* it still has no pages */
+	assert_null(reg_pinned(&in, &needed));
+	assert_int_equal(errno, ERANGE);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 1);
+	FIT(UNTOUCHED, 8 * M, 4 * K, 0, 0);
+	/* never larger than a huge page, nor fewer of these */
+	REFUSED(ERANGE, UNTOUCHED, 8 * M, G, 0, 0);
+	in.max_entries = 3;
+	assert_null(reg_pinned(&in, &needed));
+	assert_int_equal(errno, E2BIG);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(needed, 4);
+}
+
+static void pinned_failures(void **state)
+{
+	struct pinned in = PINNED_MR(THP, 8 * M, 2 * M, 0, 0);
+
+	(void)state;
+	fake.reg_err = ENOMEM;
+	assert_null(reg_pinned(&in, NULL));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(fake.ndereg, 0);
+	fake.reg_err = 0;
+	/* the error of the kernel for what is not mapped, not one of the library */
+	fake.reg_err = EFAULT;
+	in.addr = THP + 9 * M;
+	in.length = 2 * M;
+	assert_null(reg_pinned(&in, NULL));
+	assert_int_equal(errno, EFAULT);
+	/* nothing is promised that the library cannot find out */
+	fake.reg_err = 0;
+	assert_null(reg_pinned(&in, NULL));
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 1);
+}
+
+/* The table of rxe is known, on every kernel. */
+static void pinned_rxe(void **state)
+{
+	enum fake_form form;
+
+	for (form = FAKE_STOCK; form <= FAKE_DRIVER; form++) {
+		stock(state);
+		fake_kernel(form);
+		fake.driver_id = RXE;
+		fake.mr_is_odp = false;
+		FIT(THP, 8 * M, 4 * K, 0, 0);
+		FIT(THP, 8 * M, 2 * M | 4 * K, 0, 0);
+		FIT(UNTOUCHED, 8 * M, 0, 0, 0);
+		REFUSED(ERANGE, THP, 8 * M, 2 * M, 0, 0);
+		REFUSED(ERANGE, POOL, 8 * M, 2 * M | G, 0, 0);
+		TOO_MANY(2048, THP, 8 * M, 0, 4, 0);
+		TOO_MANY(2, THP + 4 * K - 1, 2, 0, 1, 0);
+		assert_int_equal(fake.nours, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +430,11 @@ int main(void)
 		cmocka_unit_test_setup(text, stock),
 		cmocka_unit_test_setup(no_memory, stock),
 		cmocka_unit_test_setup(of_a_request, stock),
+		cmocka_unit_test_setup(pinned_estimate, stock),
+		cmocka_unit_test_setup(pinned_entries, stock),
+		cmocka_unit_test_setup(pinned_untouched, stock),
+		cmocka_unit_test_setup(pinned_failures, stock),
+		cmocka_unit_test(pinned_rxe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,8 @@ static void upgrades(void **state)
 		uint64_t page_sizes;
 		uint32_t flags;
 		uint32_t reserved;
-	} request = { FAKE_4K | FAKE_2M | FAKE_1G, 0, 0 };
+		uint64_t max_entries;
+	} request = { FAKE_4K | FAKE_2M | FAKE_1G, 0, 0, 0 };
 	unsigned int i;
 
 	(void)state;
@@ -188,7 +189,8 @@ static void mixed_at_once(void **state)
 		uint64_t page_sizes;
 		uint32_t flags;
 		uint32_t reserved;
-	} request = { FAKE_4K | FAKE_2M | FAKE_1G, IB_UVERBS_ODP_MIXED, 0 };
+		uint64_t max_entries;
+	} request = { FAKE_4K | FAKE_2M | FAKE_1G, IB_UVERBS_ODP_MIXED, 0, 0 };
 	char *const ragged = (char *)HUGETLB + 0x1000;
 	unsigned int i;
 
@@ -205,7 +207,8 @@ static void mixed_at_once(void **state)
 	assert_int_equal(modifications(), 0);
 	assert_ptr_equal(fake_mr.addr, ragged);
 	assert_true(fake_mr.length == 8 * M);
-	for (i = 0; fake.calls[i].in_len != sizeof(request); i++)
+	/* the query of a range before it is as long */
+	for (i = fake.ncalls - 1; fake.calls[i].in_len != sizeof(request); i--)
 		;
 	assert_memory_equal(fake.calls[i].in, &request, sizeof(request));
 

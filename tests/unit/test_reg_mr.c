@@ -47,14 +47,15 @@ static void registers(void **state)
 	static const struct fake_attr caps_attrs[] = { { 0, 16, FAKE_POINTER } };
 	static const struct fake_attr modify_attrs[] = {
 		{ 0, 0, FAKE_MR_HANDLE },
-		{ 1, 16, FAKE_POINTER },
+		{ 1, 24, FAKE_POINTER },
 	};
 	struct ibv_mr_init_attr_odp request = good_request();
 	const struct {
 		uint64_t page_sizes;
 		uint32_t flags;
 		uint32_t reserved;
-	} expect = { FAKE_2M, 2, 0 };
+		uint64_t max_entries;
+	} expect = { FAKE_2M, 2, 0, 0 };
 
 	(void)state;
 	request.flags = IBV_ODP_POPULATE;
@@ -144,9 +145,9 @@ static void comp_mask(void **state)
 	int bit;
 
 	(void)state;
-	/* 0 IOVA, 1 ADDR, 4 DMAH, 48 ODP */
+	/* 0 IOVA, 1 ADDR, 4 DMAH, 48 PAGES, 49 MAX_ENTRIES */
 	for (bit = 0; bit < 64; bit++) {
-		if (bit == 0 || bit == 1 || bit == 4 || bit == 48)
+		if (bit == 0 || bit == 1 || bit == 4 || bit == 48 || bit == 49)
 			continue;
 		request = good_request();
 		request.base.comp_mask |= 1ULL << bit;
@@ -185,11 +186,39 @@ static void access_flags(void **state)
 	struct ibv_mr_init_attr_odp request = good_request();
 
 	(void)state;
-	request.base.access &= ~IBV_ACCESS_ON_DEMAND;
-	expect_invalid(&request, EINVAL);
-	request = good_request();
 	request.base.access |= IBV_ACCESS_HUGETLB;
 	expect_invalid(&request, EINVAL);
+	/* of a pinned MR */
+	request.base.access &= ~IBV_ACCESS_ON_DEMAND;
+	expect_invalid(&request, EINVAL);
+}
+
+/* Flags and memory that only an ODP MR can have, and the bound that it cannot have. */
+static void pinned_or_not(void **state)
+{
+	struct ibv_mr_init_attr_odp request;
+	uint32_t flags;
+
+	(void)state;
+	for (flags = 1; flags < 4; flags++) {
+		request = good_request();
+		request.base.access &= ~IBV_ACCESS_ON_DEMAND;
+		request.flags = flags;
+		expect_invalid(&request, EINVAL);
+	}
+	request = good_request();
+	request.base.access &= ~IBV_ACCESS_ON_DEMAND;
+	request.base.addr = NULL;
+	request.base.length = SIZE_MAX;
+	expect_invalid(&request, EINVAL);
+
+	request = good_request();
+	request.base.comp_mask |= IBV_REG_MR_MASK_MAX_ENTRIES;
+	request.max_entries = 1;
+	expect_invalid(&request, EINVAL);
+	/* without the bit the member is not there */
+	request.base.comp_mask &= ~(uint64_t)IBV_REG_MR_MASK_MAX_ENTRIES;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
 }
 
 static void implicit(void **state)
@@ -514,7 +543,7 @@ static void log_of_refusals(void **state)
 		{ "flags 0x80", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 0, 0x80, 0 },
 		{ "reserved", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 0, 0, 1 },
 		{ "page sizes 0x15", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 21, 0, 0 },
-		{ "access 0x1 without IBV_ACCESS_ON_DEMAND", EINVAL, 0, ADDR, FAKE_2M, 1, 0, 0, 0 },
+		{ "access 0x1 without IBV_ACCESS_ON_DEMAND", EINVAL, 0, ADDR, FAKE_2M, 1, 0, 2, 0 },
 		{ "IBV_ACCESS_HUGETLB", EINVAL, 0, ADDR, FAKE_2M, ACCESS | IBV_ACCESS_HUGETLB, 0, 0,
 		  0 },
 		{ "DMA handle", EOPNOTSUPP, IBV_REG_MR_MASK_DMAH, ADDR, FAKE_2M, ACCESS, 0, 0, 0 },
@@ -646,6 +675,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(comp_mask, fake_setup),
 		cmocka_unit_test_setup(flags_and_reserved, fake_setup),
 		cmocka_unit_test_setup(access_flags, fake_setup),
+		cmocka_unit_test_setup(pinned_or_not, fake_setup),
 		cmocka_unit_test_setup(implicit, fake_setup),
 		cmocka_unit_test_setup(implicit_without_series, fake_setup),
 		cmocka_unit_test_setup(ranges, fake_setup),

@@ -42,13 +42,14 @@ static void expect_reg(const struct fake_call *call, uint64_t addr, uint64_t len
 		{ 6, 4, access },
 		{ 9, 4, FAKE_POINTER },
 		{ 10, 4, FAKE_POINTER },
-		{ fake_numbers()->reg_request, 16, FAKE_POINTER },
+		{ fake_numbers()->reg_request, 24, FAKE_POINTER },
 	};
 	const struct {
 		uint64_t page_sizes;
 		uint32_t flags;
 		uint32_t reserved;
-	} request = { FAKE_2M, 2, 0 };
+		uint64_t max_entries;
+	} request = { FAKE_2M, 2, 0, 0 };
 
 	fake_expect_call(call, 7, 5, attrs, 9);
 	assert_memory_equal(call->in, &request, sizeof(request));
@@ -138,7 +139,7 @@ static void expect_two_steps(struct ibv_mr_init_attr_odp *request)
 {
 	static const struct fake_attr modify_attrs[] = {
 		{ 0, 0, FAKE_MR_HANDLE },
-		{ 1, 16, FAKE_POINTER },
+		{ 1, 24, FAKE_POINTER },
 	};
 
 	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request->base), &fake_mr);
@@ -252,6 +253,144 @@ static void interrupted(void **state)
 	assert_int_equal(fake.ncalls, 4);
 }
 
+/* ---- pinned MRs: the kernel decides ---- */
+
+#define PINNED (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
+
+static struct ibv_mr_init_attr_pages pinned_request(uint64_t max_entries, uint64_t *needed)
+{
+	struct ibv_mr_init_attr_pages request = good_request();
+
+	request.base.access = PINNED;
+	request.base.comp_mask |= IBV_REG_MR_MASK_MAX_ENTRIES;
+	request.max_entries = max_entries;
+	request.entries_needed = needed;
+	return request;
+}
+
+static void expect_pinned_reg(const struct fake_call *call, uint64_t max_entries)
+{
+	const struct fake_attr attrs[] = {
+		{ 0, 0, 0 },
+		{ 1, 0, FAKE_PD_HANDLE },
+		{ 3, 8, (uintptr_t)ADDR },
+		{ 4, 8, (uintptr_t)ADDR },
+		{ 5, 8, LENGTH },
+		{ 6, 4, PINNED },
+		{ 9, 4, FAKE_POINTER },
+		{ 10, 4, FAKE_POINTER },
+		{ fake_numbers()->reg_request, 24, FAKE_POINTER },
+		{ fake_numbers()->reg_entries, 8, FAKE_POINTER },
+	};
+	const struct ib_uverbs_odp_request request = {
+		.page_sizes = FAKE_2M,
+		.max_entries = max_entries,
+	};
+
+	fake_expect_call(call, 7, 5, attrs, max_entries ? 10 : 9);
+	assert_memory_equal(call->in, &request, sizeof(request));
+}
+
+static void pinned(void **state)
+{
+	struct ibv_mr_init_attr_pages request = pinned_request(0, NULL);
+	uint64_t needed = 77;
+
+	(void)state;
+	/* the sizes are those of ODP MRs */
+	fake.caps.page_sizes = 0;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	expect_pinned_reg(fake_last_call(), 0);
+	assert_int_equal(fake_real_calls(), 1);
+
+	setup(state);
+	request = pinned_request(64, &needed);
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	expect_pinned_reg(fake_last_call(), 64);
+	assert_int_equal(needed, 77);
+}
+
+static void pinned_refused(void **state)
+{
+	static const int errors[] = { ERANGE, EFAULT, ENOMEM, EINVAL, EPERM, EIO, E2BIG };
+	uint64_t needed;
+	struct ibv_mr_init_attr_pages request = pinned_request(63, &needed);
+	size_t i;
+
+	(void)state;
+	fake.entries_needed = 64;
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake.method_err[FAKE_REG_MR] = errors[i];
+		needed = 77;
+		assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+		assert_int_equal(errno, errors[i]);
+		assert_int_equal(needed, errors[i] == E2BIG ? 64 : 77);
+	}
+	request.entries_needed = NULL;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, E2BIG);
+	assert_int_equal(fake.nimport, 0);
+	assert_int_equal(fake.nreg, 0);
+	assert_int_equal(fake.kernel_mrs, 0);
+}
+
+/* An MR for memory windows cannot be imported: the kernel reports afterwards what it has. */
+static void pinned_for_windows(void **state)
+{
+	static const struct {
+		uint64_t page_sizes;
+		uint64_t max_entries;
+		int err;
+	} cases[] = {
+		{ FAKE_2M, 0, 0 },
+		{ FAKE_2M | FAKE_4K, 64, 0 },
+		{ FAKE_1G, 0, ERANGE },
+		{ FAKE_4K, 0, EOPNOTSUPP },
+		{ 0, 63, E2BIG },
+	};
+	uint64_t needed;
+	struct ibv_mr_init_attr_pages request;
+	size_t i;
+
+	(void)state;
+	fake.mr_is_odp = false;
+	fake.pages.kind = IB_UVERBS_MR_PINNED;
+	fake.pages.entries = 64;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		request = pinned_request(cases[i].max_entries, &needed);
+		request.base.access |= IBV_ACCESS_MW_BIND;
+		request.page_sizes = cases[i].page_sizes;
+		fake.nreg = fake.ndereg = 0;
+		needed = 77;
+		errno = 0;
+		assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base),
+				 cases[i].err ? NULL : &fake_mr);
+		if (cases[i].err)
+			assert_int_equal(errno, cases[i].err);
+		assert_int_equal(needed, cases[i].err == E2BIG ? 64 : 77);
+		assert_int_equal(fake.nreg, 1);
+		assert_int_equal(fake.ndereg, cases[i].err != 0);
+		fake_expect_query_pages(fake_last_call());
+	}
+	assert_int_equal(fake.nimport, 0);
+}
+
+/* In a sandbox that refuses the numbers of the kernel side: as without it. */
+static void pinned_in_sandbox(void **state)
+{
+	struct ibv_mr_init_attr_pages request = pinned_request(0, NULL);
+
+	(void)state;
+	fake.method_err[FAKE_REG_MR] = EPERM;
+	fake.method_err[FAKE_QUERY_PAGES] = EPERM;
+	fake.method_err[FAKE_QUERY_MR] = EPERM;
+	/* nothing is known about this memory */
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(fake.nreg, 1);
+	assert_int_equal(fake.ndereg, 1);
+	assert_int_equal(fake.nimport, 0);
+}
+
 /* The kernel's part alone, for a binding that imports the MR. */
 static void by_fd(void **state)
 {
@@ -337,6 +476,10 @@ int main(void)
 		cmocka_unit_test_setup(provider_cannot, setup),
 		cmocka_unit_test_setup(interrupted, setup),
 		cmocka_unit_test_setup(by_fd, setup),
+		cmocka_unit_test_setup(pinned, setup),
+		cmocka_unit_test_setup(pinned_refused, setup),
+		cmocka_unit_test_setup(pinned_for_windows, setup),
+		cmocka_unit_test_setup(pinned_in_sandbox, setup),
 		cmocka_unit_test_setup(by_other_fd, setup),
 	};
 

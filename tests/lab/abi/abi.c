@@ -114,6 +114,38 @@ static void register_with_request(struct rig *rig, struct buf *buf)
 	}
 }
 
+/* The same of a pinned MR: the kernel returns how many entries it would need. */
+static void register_pinned(struct rig *rig, struct buf *buf)
+{
+	struct ib_uverbs_odp_request request = { .page_sizes = SZ_2M | SZ_4K, .max_entries = 1 };
+	uint64_t pages = LEN / (rig->is_rxe ? SZ_4K : SZ_2M), needed[2] = { 7, 7 };
+	struct registration r;
+
+	prepare_reg(&r, rig, buf, ACCESS_ALL);
+	raw_in(&r.raw, raw_side()->reg_mr_request, &request, sizeof(request));
+	raw_out(&r.raw, raw_side()->reg_mr_entries, needed, sizeof(needed[0]));
+	is_errno(run_reg(&r, rig), E2BIG, "REG_MR: pinned, one entry");
+	is_u64(needed[0], pages, "REG_MR: pinned, entries needed");
+	is_u64(needed[1], 7, "REG_MR: pinned, nothing after it written");
+
+	prepare_reg(&r, rig, buf, ACCESS_ALL);
+	raw_in(&r.raw, raw_side()->reg_mr_request, &request, sizeof(request));
+	is_errno(run_reg(&r, rig), E2BIG, "REG_MR: pinned, no place for the number");
+	prepare_reg(&r, rig, buf, ACCESS_ALL);
+	raw_in(&r.raw, raw_side()->reg_mr_request, &request, sizeof(request));
+	raw_out(&r.raw, raw_side()->reg_mr_entries, (void *)8, sizeof(needed[0]));
+	is_errno(run_reg(&r, rig), EFAULT, "REG_MR: pinned, a wrong place for the number");
+
+	request.max_entries = pages;
+	needed[0] = 7;
+	prepare_reg(&r, rig, buf, ACCESS_ALL);
+	raw_in(&r.raw, raw_side()->reg_mr_request, &request, sizeof(request));
+	raw_out(&r.raw, raw_side()->reg_mr_entries, needed, sizeof(needed[0]));
+	if (is_errno(run_reg(&r, rig), 0, "REG_MR: pinned, as many as needed"))
+		destroy(rig, r.handle);
+	is_u64(needed[0], 7, "REG_MR: pinned, no number after a success");
+}
+
 /* One REG_MR that must fail with @want. */
 static void refuse_reg(struct rig *rig, struct buf *buf, uint32_t access, const void *request,
 		       size_t len, int want, const char *what)
@@ -137,9 +169,20 @@ static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base
 	struct ib_uverbs_odp_request bit11 = { .page_sizes = 1 << 11 };
 	struct ib_uverbs_odp_request bit40 = { .page_sizes = 1ULL << 40 };
 	struct ib_uverbs_odp_request bit63 = { .page_sizes = 1ULL << 63 };
+	struct ib_uverbs_odp_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
+	struct ib_uverbs_odp_request populate = { .page_sizes = SZ_2M,
+						  .flags = IB_UVERBS_ODP_POPULATE };
+	struct ib_uverbs_odp_request mixed = { .flags = IB_UVERBS_ODP_MIXED };
 	struct longer_request tail = { .now = good, .later = 1 };
 	struct registration r;
 
+	refuse_reg(rig, buf, ACCESS, &bound, sizeof(good), EINVAL, "ODP and max_entries");
+	refuse_reg(rig, buf, ACCESS_ALL, &populate, sizeof(good), EINVAL, "pinned, populate");
+	refuse_reg(rig, buf, ACCESS_ALL, &mixed, sizeof(good), EINVAL, "pinned, mixed");
+	refuse_reg(rig, buf, ACCESS_ALL | IBV_ACCESS_HUGETLB, &good, sizeof(good), EINVAL,
+		   "pinned, IBV_ACCESS_HUGETLB");
+	refuse_reg(rig, buf, ACCESS_ALL, &bit40, sizeof(good), ERANGE, "pinned, 1 TiB");
+	refuse_reg(rig, buf, ACCESS_ALL, &bit63, sizeof(good), ERANGE, "pinned, 2^63");
 	refuse_reg(rig, buf, ACCESS, &good, sizeof(good) - 1, EINVAL, "truncated request");
 	refuse_reg(rig, buf, ACCESS, &good, 8, EINVAL, "request of 8 bytes");
 	refuse_reg(rig, buf, ACCESS, &tail, sizeof(tail), EOPNOTSUPP, "longer, more than zeroes");
@@ -148,7 +191,6 @@ static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base
 	refuse_reg(rig, buf, ACCESS, &bit11, sizeof(good), EOPNOTSUPP, "2 KiB");
 	refuse_reg(rig, buf, ACCESS, &bit40, sizeof(good), EOPNOTSUPP, "1 TiB");
 	refuse_reg(rig, buf, ACCESS, &bit63, sizeof(good), EOPNOTSUPP, "2^63");
-	refuse_reg(rig, buf, ACCESS_ALL, &good, sizeof(good), EINVAL, "no ODP access");
 	refuse_reg(rig, buf, ACCESS | IBV_ACCESS_HUGETLB, &good, sizeof(good), EINVAL,
 		   "IBV_ACCESS_HUGETLB and a request");
 	refuse_reg(rig, base, ACCESS, &good, sizeof(good), ERANGE, "2M over base pages");
@@ -198,6 +240,7 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
 	struct ib_uverbs_odp_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
 	struct ib_uverbs_odp_request flag = { .page_sizes = SZ_2M, .flags = 1U << 31 };
+	struct ib_uverbs_odp_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
 	struct longer_request tail = { .now = good, .later = 1 };
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 	uint32_t handle = odp->mr->handle, shift = 0;
@@ -212,6 +255,7 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(modify(rig, handle, &reserved, sizeof(good)), EINVAL,
 		 "MODIFY_ODP: reserved is not 0");
 	is_errno(modify(rig, handle, &flag, sizeof(good)), EINVAL, "MODIFY_ODP: unknown flag");
+	is_errno(modify(rig, handle, &bound, sizeof(good)), EINVAL, "MODIFY_ODP: max_entries");
 	is_errno(modify(rig, pinned->mr->handle, &good, sizeof(good)), EINVAL,
 		 "MODIFY_ODP: pinned MR");
 	is_errno(modify(rig, 0xfffff, &good, sizeof(good)), ENOENT, "MODIFY_ODP: no such handle");
@@ -401,6 +445,7 @@ int main(void)
 	buf_make(&odp, &rig, MEM_HUGETLB, LEN, &mode_odp);
 	buf_make(&pinned, &rig, MEM_BASE, LEN, &mode_pinned);
 	register_with_request(&rig, &buf);
+	register_pinned(&rig, &buf);
 	bad_registrations(&rig, &buf, &base);
 	unknown_attributes(&rig, &buf);
 	bad_modifies(&rig, &odp, &pinned);

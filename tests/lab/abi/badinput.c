@@ -54,6 +54,7 @@ static void masks_and_flags(struct rig *rig, const struct buf *buf)
 	REG(base.comp_mask, known | IBV_REG_MR_MASK_FD, EINVAL, "a file descriptor");
 	REG(flags, 1 << 2, EINVAL, "unknown flag");
 	REG(flags, 1U << 31, EINVAL, "unknown flag 31");
+	REG(base.comp_mask, known | IBV_REG_MR_MASK_MAX_ENTRIES, 0, "max_entries 0");
 	REG(reserved, 1, EINVAL, "reserved is not 0");
 }
 
@@ -108,9 +109,13 @@ static void iovas(struct rig *rig, const struct buf *buf)
 static void access_flags(struct rig *rig, const struct buf *buf)
 {
 	const int odp = IBV_ACCESS_ON_DEMAND | ACCESS_ALL;
+	/* of pinned MRs, which have base pages on rxe */
+	const int pinned = rig->is_rxe ? ERANGE : 0;
 
-	REG(base.access, ACCESS_ALL, EINVAL, "request without IBV_ACCESS_ON_DEMAND");
-	REG(base.access, 0, EINVAL, "request without any access flag");
+	REG(base.access, ACCESS_ALL, pinned, "request without IBV_ACCESS_ON_DEMAND");
+	REG(base.access, 0, pinned, "request without any access flag");
+	REG(base.access, ACCESS_ALL | IBV_ACCESS_HUGETLB, EINVAL,
+	    "IBV_ACCESS_HUGETLB without IBV_ACCESS_ON_DEMAND");
 	REG(base.access, odp | IBV_ACCESS_HUGETLB, EINVAL, "request with IBV_ACCESS_HUGETLB");
 	/* refused by the kernel with and without a request */
 	REG(base.access, IBV_ACCESS_ON_DEMAND | IBV_ACCESS_REMOTE_WRITE, EINVAL,

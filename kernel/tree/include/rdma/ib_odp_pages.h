@@ -41,10 +41,12 @@ struct ib_uverbs_odp_state;
  * struct ib_odp_request - page sizes that an application accepts for an MR
  * @page_sizes: bit mask in bytes; 0: any size that the device supports
  * @flags: enum ib_uverbs_odp_flags
+ * @max_entries: that the table of pinned memory may have; 0: any number
  */
 struct ib_odp_request {
 	u64 page_sizes;
 	u32 flags;
+	u64 max_entries;
 };
 
 /**
@@ -159,6 +161,8 @@ int ib_odp_request_from_attr(const struct uverbs_attr_bundle *attrs, u16 id,
 			     struct ib_odp_request *req);
 int ib_odp_request_from_udata(struct ib_udata *udata,
 			      struct ib_odp_request *req);
+int ib_mr_check_entries(struct ib_udata *udata,
+			const struct ib_odp_request *req, u64 entries);
 
 int ib_umem_odp_check_range(u64 address, u64 length);
 int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,

@@ -206,6 +206,7 @@ int ib_odp_request_from_attr(const struct uverbs_attr_bundle *attrs, u16 id,
 		return -EINVAL;
 	req->page_sizes = ureq.page_sizes;
 	req->flags = ureq.flags;
+	req->max_entries = ureq.max_entries;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(ib_odp_request_from_attr);
@@ -226,6 +227,28 @@ int ib_odp_request_from_udata(struct ib_udata *udata,
 					UVERBS_ATTR_REG_MR_ODP_REQUEST, req);
 }
 EXPORT_SYMBOL_GPL(ib_odp_request_from_udata);
+
+/**
+ * ib_mr_check_entries - compare the table of a new MR with its request
+ * @udata: what the driver's reg_user_mr() was called with
+ * @req: what the application accepts
+ * @entries: that the table needs
+ *
+ * Return: 0, -E2BIG after the number was returned to the application, or -EFAULT
+ */
+int ib_mr_check_entries(struct ib_udata *udata,
+			const struct ib_odp_request *req, u64 entries)
+{
+	int ret;
+
+	if (!req->max_entries || entries <= req->max_entries)
+		return 0;
+	ret = uverbs_copy_to(rdma_udata_to_uverbs_attr_bundle(udata),
+			     UVERBS_ATTR_REG_MR_RESP_ENTRIES_NEEDED, &entries,
+			     sizeof(entries));
+	return ret && ret != -ENOENT ? ret : -E2BIG;
+}
+EXPORT_SYMBOL_GPL(ib_mr_check_entries);
 
 /*
  * The table of a device has entries for the smallest size accepted now, and

@@ -89,6 +89,18 @@ static int copy_pages(struct uverbs_attr_bundle *attrs, u16 id,
 	return uverbs_copy_to_struct_or_zero(attrs, id, &pages, sizeof(pages));
 }
 
+/*
+ * Memory that is not on demand has a table of one page size that stays. A driver
+ * that reports what it translates an MR with also takes it from a request.
+ */
+static int check_pinned(const struct ib_device *ib_dev, u32 access_flags,
+			const struct ib_odp_request *req)
+{
+	if (req->flags || (access_flags & IB_ACCESS_HUGETLB))
+		return -EINVAL;
+	return ib_dev->ops.mr_pages ? 0 : -EOPNOTSUPP;
+}
+
 /**
  * uverbs_reg_mr_odp_check - check the request before an MR is registered
  * @attrs: attributes of UVERBS_METHOD_REG_MR
@@ -105,21 +117,28 @@ int uverbs_reg_mr_odp_check(struct uverbs_attr_bundle *attrs,
 			    struct ib_device *ib_dev, u32 access_flags,
 			    bool user_va)
 {
+	bool wants_shift = uverbs_attr_is_valid(attrs,
+						UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT);
+	bool odp = access_flags & IB_ACCESS_ON_DEMAND;
 	struct ib_odp_request req;
 	int ret;
 
-	if (!uverbs_attr_is_valid(attrs, UVERBS_ATTR_REG_MR_ODP_REQUEST) &&
-	    !uverbs_attr_is_valid(attrs, UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT))
-		return 0;
-	if (!user_va || !(access_flags & IB_ACCESS_ON_DEMAND))
-		return -EINVAL;
-	if (!ib_dev->ops.mr_odp)
-		return -EOPNOTSUPP;
-
 	ret = ib_odp_request_from_attr(attrs, UVERBS_ATTR_REG_MR_ODP_REQUEST,
 				       &req);
+	if (ret && ret != -ENOENT)
+		return ret;
+	if (ret && !wants_shift)
+		return 0;
+	if (!user_va || (wants_shift && !odp))
+		return -EINVAL;
+	if (!odp)
+		return check_pinned(ib_dev, access_flags, &req);
+	if (!ib_dev->ops.mr_odp)
+		return -EOPNOTSUPP;
 	if (ret)
-		return ret == -ENOENT ? 0 : ret;
+		return 0;
+	if (req.max_entries)
+		return -EINVAL;
 	return ib_dev->attrs.odp_caps.page_sizes ? 0 : -EOPNOTSUPP;
 }
 
@@ -175,6 +194,8 @@ static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
 				       &req);
 	if (ret)
 		return ret;
+	if (req.max_entries)
+		return -EINVAL;
 
 	umem_odp = mr_to_umem_odp(mr);
 	if (IS_ERR(umem_odp))
@@ -260,10 +281,13 @@ ADD_UVERBS_ATTRIBUTES_SIMPLE(
 	UVERBS_METHOD_REG_MR,
 	UVERBS_ATTR_PTR_IN(UVERBS_ATTR_REG_MR_ODP_REQUEST,
 			   UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_request,
-					      reserved),
+					      max_entries),
 			   UA_OPTIONAL),
 	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
 			    UVERBS_ATTR_TYPE(u32),
+			    UA_OPTIONAL),
+	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_REG_MR_RESP_ENTRIES_NEEDED,
+			    UVERBS_ATTR_TYPE(u64),
 			    UA_OPTIONAL));
 
 static const struct uverbs_attr_def *const query_mr_odp_attrs[] = {
@@ -295,7 +319,7 @@ DECLARE_UVERBS_NAMED_METHOD(
 			UA_MANDATORY),
 	UVERBS_ATTR_PTR_IN(UVERBS_ATTR_MR_MODIFY_ODP_REQUEST,
 			   UVERBS_ATTR_STRUCT(struct ib_uverbs_odp_request,
-					      reserved),
+					      max_entries),
 			   UA_MANDATORY),
 	UVERBS_ATTR_PTR_OUT(UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
 			    UVERBS_ATTR_TYPE(u32),

@@ -14,9 +14,11 @@
  * changes to a smaller one if a fault finds memory that does not have it.
  */
 #include <linux/bits.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 
 #include <rdma/ib_odp_pages.h>
+#include <rdma/ib_umem.h>
 #include <rdma/ib_umem_odp.h>
 #include <rdma/ib_user_hugeodp.h>
 
@@ -382,4 +384,39 @@ int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 		return 0;
 	}
 	return mlx5r_pinned_pages(mr, sizeof(struct mlx5_mtt), pages);
+}
+
+/*
+ * The page size of an MR of pinned memory that has a request: the largest accepted
+ * one up to the best, 0 without a request. The best one is no larger than what holds
+ * the MR in one page. Whether a larger one would do depends on bits of physical
+ * addresses, which users could find by trying.
+ */
+int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
+			unsigned long *page_size)
+{
+	struct mlx5_ib_dev *dev = to_mdev(umem->ibdev);
+	unsigned long best, sizes;
+	struct ib_odp_request req;
+	int ret;
+
+	*page_size = 0;
+	ret = ib_odp_request_from_udata(udata, &req);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	best = mlx5_umem_mkc_find_best_pgsz(dev, umem, iova,
+					    MLX5_MKC_ACCESS_MODE_MTT);
+	/* The user chose an iova that wraps. */
+	if (!best)
+		return -EINVAL;
+	sizes = GENMASK(ilog2(best),
+			get_min_log_entity_size_cap(dev,
+						    MLX5_MKC_ACCESS_MODE_MTT));
+	if (req.page_sizes)
+		sizes &= req.page_sizes;
+	if (!sizes)
+		return -ERANGE;
+	*page_size = rounddown_pow_of_two(sizes);
+	return ib_mr_check_entries(udata, &req,
+				   ib_umem_num_dma_blocks(umem, *page_size));
 }

@@ -6,6 +6,7 @@
 struct ib_mr;
 struct ib_odp_request;
 struct ib_pd;
+struct ib_udata;
 struct ib_umem;
 struct ib_umem_odp;
 struct ib_uverbs_mr_pages;
@@ -33,6 +34,8 @@ bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr);
 struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
 int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
+int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
+			unsigned long *page_size);
 
 /* odp_mixed.c */
 bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes);
@@ -90,6 +93,14 @@ static inline int mlx5r_odp_complete(struct mlx5_ib_mr *mr,
 static inline bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 {
 	return false;
+}
+
+static inline int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova,
+				      struct ib_udata *udata,
+				      unsigned long *page_size)
+{
+	*page_size = 0;
+	return 0;
 }
 
 #endif

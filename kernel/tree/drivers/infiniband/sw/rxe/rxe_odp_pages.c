@@ -5,6 +5,7 @@
  */
 #include <linux/bits.h>
 #include <linux/err.h>
+#include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 
@@ -91,6 +92,24 @@ int rxe_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 		.base_pages = ib_umem_num_pages(mr->umem),
 	};
 	return 0;
+}
+
+/* The list of base pages is known before the memory is pinned. */
+int rxe_pinned_check(u64 start, u64 length, struct ib_udata *udata)
+{
+	struct ib_odp_request req;
+	u64 last;
+	int ret;
+
+	ret = ib_odp_request_from_udata(udata, &req);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	if (!length || check_add_overflow(start, length - 1, &last))
+		return -EINVAL;
+	if (req.page_sizes && !(req.page_sizes & PAGE_SIZE))
+		return -ERANGE;
+	return ib_mr_check_entries(udata, &req, (last >> PAGE_SHIFT) -
+						(start >> PAGE_SHIFT) + 1);
 }
 
 /*

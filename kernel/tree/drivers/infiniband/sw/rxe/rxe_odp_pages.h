@@ -6,6 +6,7 @@
 
 struct ib_mr;
 struct ib_odp_request;
+struct ib_udata;
 struct ib_umem_odp;
 struct ib_uverbs_mr_pages;
 struct rxe_dev;
@@ -17,6 +18,7 @@ struct sk_buff;
 void rxe_odp_init_page_caps(struct rxe_dev *rxe);
 struct ib_umem_odp *rxe_mr_odp(struct ib_mr *ibmr);
 int rxe_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
+int rxe_pinned_check(u64 start, u64 length, struct ib_udata *udata);
 struct ib_umem_odp *rxe_odp_get_implicit(struct rxe_dev *rxe, u64 iova,
 					 int access,
 					 const struct ib_odp_request *req);
@@ -29,6 +31,12 @@ int rxe_fill_stat_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr);
 
 static inline void rxe_odp_init_page_caps(struct rxe_dev *rxe)
 {
+}
+
+static inline int rxe_pinned_check(u64 start, u64 length,
+				   struct ib_udata *udata)
+{
+	return 0;
 }
 
 #endif
