@@ -13,7 +13,7 @@
 
 /*
  * Compare the pages that a driver chooses by itself with a request. Returns 0, ERANGE, E2BIG, or
- * EOPNOTSUPP for a strict request of smaller pages. Several accepted sizes also accept larger pages.
+ * EOPNOTSUPP for a strict request of smaller pages. Several sizes also accept larger pages.
  */
 static int compare(const struct ibv_mr_init_attr_pages *request, uint32_t page_shift,
 		   uint64_t entries)
