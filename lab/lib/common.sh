@@ -175,6 +175,8 @@ step() {
 	JOB_PID=''
 	progress_clear
 	if [[ $status != 0 ]]; then
+		# what failed may be far above the end
+		grep -nE "^(not ok|FAIL)" "$log" | tail -n 10 >&2 || true
 		tail -n 40 "$log" >&2
 		die "$text: failed (status $status)"
 	fi
