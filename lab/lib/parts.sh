@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients series)
+PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients series models)
 # parts whose tests can be run one by one
 PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 hostile)
 # run only these tests, or all if there are none
@@ -352,6 +352,9 @@ part_series() {
 	mail_test
 	selftests_test
 }
+
+# Models of the kernel series; needs a root of its own, too
+part_models() { models_test; }
 
 part_self() {
 	local status=0 files=("$LAB_DIR"/tests/*.t)
