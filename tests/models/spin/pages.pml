@@ -13,8 +13,8 @@
  * accepts one large size gets a request for the smaller ones. BUG_...: seeded defects, of which
  * run-spin.sh has the list.
  *
- * ib_umem_odp_renegotiate() changes what is accepted after the sizes. With ACCEPTED_WITH_SIZES this
- * is one step; CHECK_ACCEPTED is the property that needs it.
+ * odp_change_table() changes what is accepted together with the sizes; CHECK_ACCEPTED is the property
+ * that needs it.
  *
  * @code drivers/infiniband/core/umem_odp_dma.c: odp_dma_same(map)
  * @code drivers/infiniband/core/umem_odp_dma.c: ret = odp_dma_map_all(&map);
@@ -23,11 +23,11 @@
  * @code drivers/infiniband/core/umem_odp_look.c: look->seq = mmu_interval_read_begin(look->notifier);
  * @code drivers/infiniband/core/umem_odp_look.c: ret = hmm_range_fault_unlocked_timeout(&range, ODP_TIMEOUT);
  * @code drivers/infiniband/core/umem_odp_resize.c: same = pages->generation == generation;
- * @code drivers/infiniband/core/umem_odp_resize.c: ret = odp_set_sizes(umem_odp, BIT_ULL(shift));
+ * @code drivers/infiniband/core/umem_odp_resize.c: ret = odp_set_sizes(umem_odp, BIT_ULL(shift), NULL);
  * @code drivers/infiniband/core/umem_odp_resize.c: ret = pages->ops->clear(umem_odp);
  * @code drivers/infiniband/core/umem_odp_resize.c: ret = pages->ops->resize(umem_odp);
- * @code drivers/infiniband/core/umem_odp_resize.c: pages->generation++;
- * @code drivers/infiniband/core/umem_odp_resize.c: ib_umem_odp_with_room(umem_odp, accepted);
+ * @code drivers/infiniband/core/umem_odp_resize.c: WRITE_ONCE(pages->generation, pages->generation + 1);
+ * @code drivers/infiniband/core/umem_odp_resize.c: odp_set_terms(umem_odp, terms);
  * @code drivers/infiniband/core/umem_odp_resize.c: if (!mutex_trylock(&umem_odp->resize_mutex))
  * @code drivers/infiniband/core/umem_odp_resize.c: cancel_delayed_work_sync(&umem_odp->pages.grow);
  * @code drivers/infiniband/core/umem_odp_resize.c: mmu_interval_notifier_remove(&umem_odp->notifier);
@@ -631,13 +631,13 @@ proctype modify(byte request)
 		:: request & BIT(1) -> set_sizes(1, request)
 		:: request & BIT(2) -> set_sizes(2, request)
 		fi
-#ifdef ACCEPTED_WITH_SIZES
+#ifdef BUG_ACCEPTED_LATER
+	}
+	atomic { lock_umem(); accepted = asked }
+#else
 		;
 		accepted = asked
 	}
-#else
-	}
-	atomic { lock_umem(); accepted = asked }
 #endif
 	resize_mutex = 0;
 #ifdef TAKE

@@ -229,11 +229,33 @@ static void odp_swap_tables(struct ib_umem_odp *umem_odp, u64 sizes,
 	umem_odp->page_shift = (unsigned int)fls64(sizes) - 1;
 }
 
+/* What an application accepts, from a request. */
+struct odp_terms {
+	u64 accepted;
+	u32 flags;
+};
+
+static void odp_set_terms(struct ib_umem_odp *umem_odp,
+			  const struct odp_terms *terms)
+{
+	struct ib_odp_pages *pages = &umem_odp->pages;
+
+	lockdep_assert_held(&umem_odp->umem_mutex);
+
+	pages->accepted = ib_umem_odp_with_room(umem_odp, terms->accepted);
+	pages->flags = terms->flags;
+	pages->settled = true;
+	odp_set_top(umem_odp);
+}
+
 /*
  * Replace the table by @tables, which is empty, for blocks of @sizes. If the
- * device fails to change, the old sizes stay, with an empty table.
+ * device fails to change, the old sizes stay, with an empty table. @terms change
+ * together with the sizes: a fault that fails for the new sizes has to find the
+ * smaller ones that are accepted now.
  */
 static int odp_change_table(struct ib_umem_odp *umem_odp, u64 sizes,
+			    const struct odp_terms *terms,
 			    struct ib_odp_tables *tables)
 {
 	struct ib_odp_pages *pages = &umem_odp->pages;
@@ -260,16 +282,19 @@ static int odp_change_table(struct ib_umem_odp *umem_odp, u64 sizes,
 		if (fls64(sizes) < fls64(old))
 			pages->renegotiations_down++;
 	}
-	pages->generation++;
+	if (terms)
+		odp_set_terms(umem_odp, terms);
+	WRITE_ONCE(pages->generation, pages->generation + 1);
 	return 0;
 }
 
 /*
- * Change to blocks of @sizes, with an empty table. The caller holds a reference
- * to the users of the mm. On error the sizes are unchanged, but the table may
- * be empty.
+ * Change to blocks of @sizes, with an empty table, and to @terms unless these are
+ * NULL. The caller holds a reference to the users of the mm. On error the sizes
+ * and terms are unchanged, but the table may be empty.
  */
-static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
+static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes,
+			 const struct odp_terms *terms)
 {
 	struct ib_odp_charge charge;
 	struct ib_odp_tables tables;
@@ -277,8 +302,14 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
 
 	lockdep_assert_held(&umem_odp->resize_mutex);
 
-	if (sizes == umem_odp->pages.sizes)
+	if (sizes == umem_odp->pages.sizes) {
+		if (terms) {
+			mutex_lock(&umem_odp->umem_mutex);
+			odp_set_terms(umem_odp, terms);
+			mutex_unlock(&umem_odp->umem_mutex);
+		}
 		return 0;
+	}
 	charge = ib_umem_odp_charge(umem_odp);
 	ret = odp_alloc_table(umem_odp, sizes, &tables);
 	ib_umem_odp_uncharge(charge);
@@ -286,7 +317,7 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
 		return ret;
 
 	mutex_lock(&umem_odp->umem_mutex);
-	ret = odp_change_table(umem_odp, sizes, &tables);
+	ret = odp_change_table(umem_odp, sizes, terms, &tables);
 	mutex_unlock(&umem_odp->umem_mutex);
 
 	odp_free_table(umem_odp, &tables);
@@ -308,12 +339,14 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes)
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req)
 {
+	struct odp_terms terms = {
+		.flags = req->flags & ~(u32)IB_UVERBS_ODP_POPULATE,
+	};
 	struct mm_struct *mm = umem_odp->umem.owning_mm;
-	u64 accepted;
 	u64 sizes;
 	int ret;
 
-	ret = ib_umem_odp_accept(umem_odp, req, &accepted);
+	ret = ib_umem_odp_accept(umem_odp, req, &terms.accepted);
 	if (ret)
 		return ret;
 	if (!mmget_not_zero(mm))
@@ -321,19 +354,10 @@ int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 	ret = mutex_lock_killable(&umem_odp->resize_mutex);
 	if (ret)
 		goto out_mm;
-	ret = ib_umem_odp_choose_sizes(umem_odp, accepted, req->flags, &sizes);
+	ret = ib_umem_odp_choose_sizes(umem_odp, terms.accepted, req->flags,
+				       &sizes);
 	if (!ret)
-		ret = odp_set_sizes(umem_odp, sizes);
-	if (!ret) {
-		mutex_lock(&umem_odp->umem_mutex);
-		umem_odp->pages.accepted =
-			ib_umem_odp_with_room(umem_odp, accepted);
-		umem_odp->pages.flags =
-			req->flags & ~(u32)IB_UVERBS_ODP_POPULATE;
-		umem_odp->pages.settled = true;
-		odp_set_top(umem_odp);
-		mutex_unlock(&umem_odp->umem_mutex);
-	}
+		ret = odp_set_sizes(umem_odp, sizes, &terms);
 	mutex_unlock(&umem_odp->resize_mutex);
 out_mm:
 	/*
@@ -399,7 +423,7 @@ int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
 	if (!ret) {
 		unsigned int shift = ib_odp_shift_now(mm, addr, sizes);
 
-		ret = odp_set_sizes(umem_odp, BIT_ULL(shift));
+		ret = odp_set_sizes(umem_odp, BIT_ULL(shift), NULL);
 		umem_odp->pages.obstacle = addr;
 	}
 	mutex_unlock(&umem_odp->resize_mutex);
@@ -477,7 +501,7 @@ static void odp_grow(struct ib_umem_odp *umem_odp)
 	    ib_umem_odp_choose_sizes(umem_odp, larger, pages->flags, &sizes))
 		return;
 	if (odp_can_grow_to(umem_odp, (unsigned int)fls64(sizes) - 1))
-		odp_set_sizes(umem_odp, sizes);
+		odp_set_sizes(umem_odp, sizes, NULL);
 }
 
 static void odp_grow_work(struct work_struct *work)
