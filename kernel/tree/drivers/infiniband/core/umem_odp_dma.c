@@ -2,11 +2,11 @@
 /*
  * Tables of ODP umems of devices that do DMA.
  *
- * A table has one entry for each page of the umem, in pieces that are allocated
- * when something in them is mapped for the first time: an MR of 1 TiB may have
- * to go from 2 MiB to 4 KiB in a page fault, and 2 GiB in one allocation are not
- * to be had there. Each piece is a struct hmm_dma_map, with an IOVA range of its
- * own if the device is behind an IOMMU.
+ * A table has one entry for each page of the umem. It consists of pieces, which are
+ * allocated when one of their entries is mapped for the first time: a page fault
+ * may have to change an MR of 1 TiB from 2 MiB to 4 KiB, and cannot allocate 2 GiB
+ * at once. Each piece is a struct hmm_dma_map, with its own IOVA range if the device
+ * uses an IOMMU.
  *
  * umem_mutex protects a table. Memory is allocated without it, as it is taken in
  * reclaim, and is charged to the process that the umem belongs to.
@@ -66,7 +66,7 @@ struct ib_odp_dma_table *ib_odp_dma_table_create(struct device *dev,
 	if (nr_pieces == 1) {
 		struct hmm_dma_map *piece;
 
-		/* It will be needed, and here a lack of memory is an error. */
+		/* Allocate it now, where a failure is a documented error. */
 		piece = ib_odp_dma_piece_alloc(dev, table, 0);
 		if (!piece) {
 			kvfree(table);
@@ -168,11 +168,11 @@ size_t ib_odp_dma_missing(const struct ib_odp_dma_table *table, size_t idx,
 }
 
 /**
- * ib_odp_dma_entry - where an entry is
+ * ib_odp_dma_entry - get a pointer to an entry
  * @table: the table
  * @idx: the entry
  *
- * Return: the entry, or NULL if its piece is not there
+ * Return: the entry, or NULL if its piece is not allocated
  */
 unsigned long *ib_odp_dma_entry(const struct ib_odp_dma_table *table,
 				size_t idx)
@@ -211,13 +211,13 @@ size_t ib_odp_dma_next(const struct ib_odp_dma_table *table, size_t idx,
 }
 
 /**
- * ib_umem_odp_entry - what a table has for a page of an ODP umem
+ * ib_umem_odp_entry - get the table entry of a page of an ODP umem
  * @umem_odp: the umem, its umem_mutex held
  * @idx: index of the page
  *
  * For devices that do DMA.
  *
- * Return: the page frame with HMM_PFN_VALID and maybe HMM_PFN_WRITE, or 0
+ * Return: the page frame with HMM_PFN_VALID and possibly HMM_PFN_WRITE, or 0
  */
 unsigned long ib_umem_odp_entry(const struct ib_umem_odp *umem_odp, size_t idx)
 {
@@ -236,7 +236,7 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_entry);
  * @idx: index of the first page
  * @end: index after the last one
  *
- * For devices that do DMA. Pieces of the table that are not there cost nothing.
+ * For devices that do DMA. Skips pieces of the table that are not allocated.
  *
  * Return: the index, @end if there is none
  */
@@ -281,12 +281,12 @@ dma_addr_t ib_umem_odp_dma_addr(struct ib_umem_odp *umem_odp, size_t idx,
 EXPORT_SYMBOL_GPL(ib_umem_odp_dma_addr);
 
 /**
- * ib_umem_odp_next_mapped - where memory of an ODP umem may be
+ * ib_umem_odp_next_mapped - find memory of an ODP umem that may be mapped
  * @umem_odp: the umem; the caller holds a reference to the users of its mm
  * @start: first address
  * @end: address after the last one
  *
- * Return: the first address that may have something, @end if there is none
+ * Return: the first address that may be mapped, @end if there is none
  */
 u64 ib_umem_odp_next_mapped(const struct ib_umem_odp *umem_odp, u64 start,
 			    u64 end)
@@ -295,7 +295,7 @@ u64 ib_umem_odp_next_mapped(const struct ib_umem_odp *umem_odp, u64 start,
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_next_mapped);
 
-/* Take entries out of the table, and mark dirty what the device may have written. */
+/* Unmap entries, and mark the pages dirty that the device may have written. */
 void ib_umem_odp_unmap_dma_entries(struct ib_umem_odp *umem_odp, size_t idx,
 				   size_t end)
 {
@@ -321,7 +321,7 @@ void ib_umem_odp_unmap_dma_entries(struct ib_umem_odp *umem_odp, size_t idx,
 }
 
 /*
- * Take what was found for a page of the umem into its table. The sticky bits
+ * Store the result of a walk for a page of the umem in its table. The sticky bits
  * belong to the DMA mapping of the page.
  */
 static void odp_dma_set(struct ib_umem_odp *umem_odp, size_t idx,
@@ -336,13 +336,13 @@ static void odp_dma_set(struct ib_umem_odp *umem_odp, size_t idx,
 	*entry = (*entry & sticky) | pfn;
 }
 
-/* What a call of ib_umem_odp_map_dma_and_lock() is about. */
+/* The state of a call of ib_umem_odp_map_dma_and_lock(). */
 struct odp_dma_map {
 	struct ib_umem_odp *umem_odp;
 	struct ib_odp_geometry geo;
 	struct ib_odp_look look;
 	u64 end;
-	/* memory that is not made of blocks of the size */
+	/* address of memory that is not a block of the size */
 	u64 bad;
 };
 
@@ -354,7 +354,7 @@ static bool odp_dma_same(const struct odp_dma_map *map)
 	       !mmu_interval_read_retry(&umem_odp->notifier, map->look.seq);
 }
 
-/* Pieces for the entries of the last look, with umem_mutex dropped meanwhile. */
+/* Allocate the pieces for the last walk. Drops umem_mutex meanwhile. */
 static int odp_dma_reserve(struct odp_dma_map *map, size_t idx, size_t end)
 {
 	struct ib_umem_odp *umem_odp = map->umem_odp;
@@ -385,7 +385,7 @@ static int odp_dma_reserve(struct odp_dma_map *map, size_t idx, size_t end)
 	return -EAGAIN;
 }
 
-/* Only what is still true under the lock may be seen in the table. */
+/* Store the last walk in the table, if it is still valid under the lock. */
 static int odp_dma_install(struct odp_dma_map *map)
 {
 	struct ib_umem_odp *umem_odp = map->umem_odp;
@@ -412,7 +412,7 @@ static int odp_dma_install(struct odp_dma_map *map)
 	return 0;
 }
 
-/* Blocks that are not what was asked for. */
+/* Find a block that is missing, not writable or not of the size. */
 static int odp_dma_check(struct odp_dma_map *map, size_t nr)
 {
 	size_t i;
@@ -438,7 +438,7 @@ static int odp_dma_map_batch(struct odp_dma_map *map)
 
 	do {
 		ret = ib_odp_look(&map->look);
-		/* What no access has asked for yet does not have to be there. */
+		/* Without a fault, memory may be missing. */
 		if (ret == -EBUSY && !map->look.fault) {
 			memset(map->look.pfns, 0, nr * sizeof(*map->look.pfns));
 			ret = 0;
@@ -457,7 +457,7 @@ static int odp_dma_map_batch(struct odp_dma_map *map)
 	return ret;
 }
 
-/* All of [look.start, end), a batch at a time. */
+/* Map [look.start, end) in batches. */
 static int odp_dma_map_all(struct odp_dma_map *map)
 {
 	struct ib_umem_odp *umem_odp = map->umem_odp;
@@ -469,7 +469,7 @@ static int odp_dma_map_all(struct odp_dma_map *map)
 		u64 batch = ALIGN_DOWN(start, size) + ODP_LOOK_BATCH * size;
 
 		if (!map->look.fault) {
-			/* The last batch is there for its lock. */
+			/* The last batch is mapped only to return with the lock held. */
 			start = ib_odp_next_mapped(umem_odp->umem.owning_mm,
 						   start, map->end);
 			start = min(start, map->end - 1);
@@ -494,16 +494,16 @@ static int odp_dma_map_all(struct odp_dma_map *map)
  * @user_virt: the address from which to map
  * @bcnt: bytes to map; more is mapped as pages of the umem are mapped as a whole
  * @access_mask: HMM_PFN_WRITE if the memory has to be writable
- * @fault: fault memory in; else take what is there
+ * @fault: fault memory in; else map only the pages that are present
  *
  * Upon success the ODP MR is locked to let the caller complete its device page
- * table update. No lock is held while memory is faulted in. If memory is not made
- * of pages of the umem's size, the umem goes to a smaller accepted size.
+ * table update. No lock is held while memory is faulted in. If memory does not
+ * consist of pages of the umem's size, the umem changes to a smaller accepted size.
  *
- * Return: 0; -EFAULT if there is no memory, it may not be accessed, or it is out of
- *	   the umem; -EPERM if it may not be written; -ERANGE if memory is not made of
- *	   pages of an accepted size; -EBUSY if memory is being invalidated all the
- *	   time; -EINVAL if the process is gone; -EINTR; -ENOMEM
+ * Return: 0; -EFAULT if memory is not mapped, not accessible, or outside of the umem;
+ *	   -EPERM if it is not writable; -ERANGE if it does not consist of pages of an
+ *	   accepted size; -EBUSY if it keeps being invalidated; -EINVAL if the process
+ *	   has exited; -EINTR; -ENOMEM
  */
 int ib_umem_odp_map_dma_and_lock(struct ib_umem_odp *umem_odp, u64 user_virt,
 				 u64 bcnt, u64 access_mask, bool fault)

@@ -2,20 +2,20 @@
 /*
  * Blocks in the page tables of a process.
  *
- * A device whose page table holds large entries wants one answer for a block of
- * memory: where it is if it is one page of that size, and that it is not
- * otherwise. A block is one page if it lies within one leaf of the page tables
- * or within one folio, aligned to its size, all of it present. How the CPU maps
- * a folio does not matter. Folios that happen to be neighbours do not count:
- * a user must not learn physical addresses. The permissions of a
- * block are the weakest in it.
+ * A device with large page table entries needs one answer for a block of memory:
+ * its address if it is one page of the block size, and that it is not otherwise.
+ * A block is one page if one leaf of the page tables or one folio contains it,
+ * it is aligned to its size, and all of it is present. How the CPU maps a folio
+ * does not matter. Folios that happen to be contiguous do not count, because
+ * physical addresses must not be revealed to user space. A block is writable if
+ * all of its pages are.
  *
- * All of this sits on hmm_range_fault(). Memory is faulted in in pages of the
- * system, and only for the bytes that are wanted, so that no page is allocated,
- * copied or dirtied for the sake of a large entry.
+ * Everything here is based on hmm_range_fault(). Faults are for base pages and for
+ * the requested bytes only, so that no page is allocated, copied or dirtied only to
+ * get a large entry.
  *
- * No lock of the umem is held here. What a look returns is true as long as the
- * notifier's sequence is the same.
+ * No lock of the umem is held here. A result is valid as long as the sequence of
+ * the notifier does not change.
  */
 #include <linux/delay.h>
 #include <linux/export.h>
@@ -35,12 +35,12 @@
 
 #define ODP_TIMEOUT	msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT)
 
-/* How far a look goes to get a block that is not there as it is wanted. */
+/* The steps to get a block that is missing or not writable, in their order. */
 enum odp_effort {
-	ODP_FAULT_PAGE,		/* one page: it may bring all of the block */
-	ODP_FAULT_WANTED,	/* all bytes of the block that are wanted */
-	ODP_FAULT_REST,		/* ib_odp_look.complete */
-	ODP_WAIT,		/* the first of some waits for a folio on the move */
+	ODP_FAULT_PAGE,		/* fault in one page, possibly with all of the block */
+	ODP_FAULT_WANTED,	/* fault in all requested bytes of the block */
+	ODP_FAULT_REST,		/* see ib_odp_look.complete */
+	ODP_WAIT,		/* wait for a migration to finish, up to 8 times */
 	ODP_EFFORTS = ODP_WAIT + 8,
 };
 
@@ -50,11 +50,11 @@ static bool odp_block_ok(const struct ib_odp_look *look, unsigned long pfn)
 }
 
 /**
- * ib_odp_look_again - look at blocks without faults, at a sequence that is known
- * @look: what to look at; @seq is an input
+ * ib_odp_look_again - take a snapshot of blocks for a known sequence
+ * @look: the range; @seq is an input
  *
- * Return: 0; -EBUSY if the sequence is not valid any more; -EFAULT if the process
- *	   is about to go; -EINTR; -ENOMEM
+ * Return: 0; -EBUSY if the sequence has changed; -EFAULT if the process is exiting;
+ *	   -EINTR; -ENOMEM
  */
 int ib_odp_look_again(struct ib_odp_look *look)
 {
@@ -74,10 +74,9 @@ int ib_odp_look_again(struct ib_odp_look *look)
 }
 
 /*
- * A read of memory that has no page yet gets the zero page, or a page that the
- * next write replaces by another one. If the device may write, it gets at once
- * what a write gets. Memory of a file is read as it is, and so is any page that
- * is there: it may belong to others, too.
+ * A read fault on missing anonymous memory maps the zero page, which the next write
+ * replaces. If the MR is writable, request a write fault instead. Leave memory of
+ * a file and all present pages as they are: they may be shared.
  */
 static unsigned long odp_request(const struct ib_odp_look *look, u64 addr,
 				 unsigned long pfn)
@@ -94,7 +93,7 @@ static unsigned long odp_request(const struct ib_odp_look *look, u64 addr,
 	return HMM_PFN_REQ_FAULT;
 }
 
-/* Turn what is there of a range into what to ask HMM for. mmap_lock is held. */
+/* Convert a snapshot of a range into requests to HMM. mmap_lock is held. */
 static void odp_requests(const struct ib_odp_look *look, enum odp_effort effort,
 			 u64 addr, u64 end)
 {
@@ -107,7 +106,7 @@ static void odp_requests(const struct ib_odp_look *look, enum odp_effort effort,
 			continue;
 		}
 		vma = vma_lookup(look->notifier->mm, (unsigned long)addr);
-		/* A page that is missing here would be allocated. */
+		/* A fault would allocate a page that is missing here. */
 		if (!(*page & HMM_PFN_VALID) && (!vma || vma_is_anonymous(vma)))
 			*page = 0;
 		else
@@ -134,7 +133,7 @@ static int odp_prepare(struct ib_odp_look *look, enum odp_effort effort,
 	return ret;
 }
 
-/* Fault pages of the system in, at most ODP_LOOK_BATCH. */
+/* Fault in at most ODP_LOOK_BATCH base pages. */
 static int odp_fault_some(struct ib_odp_look *look, enum odp_effort effort,
 			  u64 start, u64 end)
 {
@@ -166,7 +165,7 @@ static int odp_fault_some(struct ib_odp_look *look, enum odp_effort effort,
 						       sizeof(*look->pages));
 		}
 		ret = hmm_range_fault_unlocked_timeout(&range, ODP_TIMEOUT);
-		/* Another mapping came there, which may not be written to. */
+		/* The range was remapped meanwhile, to memory that is not writable. */
 		if (ret == -EPERM && !look->write)
 			ret = -EBUSY;
 	} while (ret == -EBUSY && again++ < IB_ODP_MAX_BUSY &&
@@ -194,8 +193,8 @@ static int odp_fault_range(struct ib_odp_look *look, enum odp_effort effort,
 }
 
 /*
- * The order of the folio that a block's wanted memory is in, or -ENOENT if that is
- * not there as it is wanted.
+ * Get the order of the folio that contains the first requested page of a block, or
+ * -ENOENT if that page is missing or not writable.
  */
 static int odp_wanted_order(const struct ib_odp_look *look, u64 addr)
 {
@@ -220,7 +219,7 @@ static int odp_wanted_order(const struct ib_odp_look *look, u64 addr)
 	return ret;
 }
 
-/* One effort for the block at @addr. */
+/* One step for the block at @addr. */
 static int odp_fault_block(struct ib_odp_look *look, u64 addr,
 			   enum odp_effort effort)
 {
@@ -239,10 +238,10 @@ static int odp_fault_block(struct ib_odp_look *look, u64 addr,
 			return 0;
 		ret = odp_fault_range(look, effort, max(addr, look->low),
 				      min(end, look->high));
-		/* That the rest is out of reach says nothing of what is wanted. */
+		/* The rest of the block need not be accessible. */
 		return ret == -EFAULT || ret == -EPERM ? 0 : ret;
 	default:
-		/* A folio that moves gets its pages back one after the other. */
+		/* The end of a migration restores the page table entries one by one. */
 		if (look->complete)
 			usleep_range(100, 200);
 		return 0;
@@ -250,8 +249,8 @@ static int odp_fault_block(struct ib_odp_look *look, u64 addr,
 }
 
 /*
- * One effort for each block that needs it. Memory in a smaller folio is left out:
- * no fault makes it the block. Returns whether there was one.
+ * One step for each block that is missing or not writable. Skip memory in a smaller
+ * folio, because no fault can change that. Returns whether there was such a block.
  */
 static int odp_fault_blocks(struct ib_odp_look *look, enum odp_effort effort)
 {
@@ -278,15 +277,16 @@ static int odp_fault_blocks(struct ib_odp_look *look, enum odp_effort effort)
 }
 
 /**
- * ib_odp_look - look at blocks, and fault in what is wanted of them
- * @look: what to look at; at most ODP_LOOK_BATCH blocks
+ * ib_odp_look - take a snapshot of blocks, and fault in the requested bytes
+ * @look: the range; at most ODP_LOOK_BATCH blocks
  *
  * The caller holds a reference to the users of the mm, and no lock.
  *
- * Return: 0, and what was found is in @pfns: with faults a block that is not valid
- *	   or, as wanted, writable is not one page of the size; -EFAULT if there is
- *	   no memory, or it may not be accessed; -EPERM if it may be read, but not
- *	   written; -EBUSY if it is being invalidated all the time; -EINTR; -ENOMEM
+ * Return: 0, and the result is in @pfns: after faults, a block that is not valid, or
+ *	   not writable although @write is set, is not one page of the block size;
+ *	   -EFAULT if memory is not mapped or not accessible; -EPERM if it is
+ *	   readable, but not writable; -EBUSY if it keeps being invalidated; -EINTR;
+ *	   -ENOMEM
  */
 int ib_odp_look(struct ib_odp_look *look)
 {
@@ -324,11 +324,11 @@ int ib_odp_look(struct ib_odp_look *look)
 	}
 }
 
-/* Is [@start, @end) made of blocks of this size as it stands? */
+/* Does all of [@start, @end) consist of blocks of this size now? */
 static bool odp_is_now(struct mm_struct *mm, u64 start, u64 end,
 		       unsigned int shift)
 {
-	/* The answer is advice: it may be old when it is used, so no interval. */
+	/* The result is only advice and may be outdated, so no interval is needed. */
 	struct mmu_interval_notifier nothing = { .mm = mm };
 	unsigned long pfns[16];
 	struct ib_odp_look look = {
@@ -354,7 +354,7 @@ static bool odp_is_now(struct mm_struct *mm, u64 start, u64 end,
 	return is_now;
 }
 
-/* Can @vma provide blocks of this size for [@start, @end) of it? */
+/* Can the part [@start, @end) of @vma have blocks of this size? */
 static bool odp_vma_provides(struct vm_area_struct *vma, u64 start, u64 end,
 			     unsigned int shift)
 {
@@ -365,8 +365,8 @@ static bool odp_vma_provides(struct vm_area_struct *vma, u64 start, u64 end,
 }
 
 /*
- * Blocks of this size for all of [@start, @end)? With @reserved, address space
- * that has no memory yet is accepted.
+ * Can all of [@start, @end) have blocks of this size? With @reserved, unmapped
+ * address space counts as if it could.
  */
 static bool odp_provided(struct mm_struct *mm, u64 start, u64 end,
 			 unsigned int shift, bool reserved)
@@ -415,14 +415,14 @@ static bool odp_provided(struct mm_struct *mm, u64 start, u64 end,
  * @start: first address
  * @end: address after the last one
  * @sizes: block sizes to choose from, a bit mask in bytes
- * @reserved: address space without memory, or without access, will get blocks of
- *	      any size
+ * @reserved: assume that address space which is not mapped, or not accessible, will
+ *	      have blocks of any size
  *
- * Every VMA that the range touches, once rounded out to whole blocks, has to be
- * able to provide blocks of the size: hugetlb of at least that page size, a VMA
- * that may have such folios, or memory that is made of such blocks already.
- * That may change at any time, so this is advice about what to try. PAGE_SIZE is
- * always possible, even for a hole.
+ * After the range is rounded out to whole blocks, each of its VMAs must be able to
+ * have blocks of the size: a hugetlb VMA of at least that page size, a VMA that can
+ * have such folios, or memory that consists of such blocks now. That may change at
+ * any time, so the result is only advice. PAGE_SIZE is always possible, even for a
+ * hole.
  *
  * Return: log2 of the size, or -ERANGE if none is possible.
  */
@@ -447,12 +447,13 @@ int ib_odp_best_shift(struct mm_struct *mm, u64 start, u64 end, u64 sizes,
 EXPORT_SYMBOL_GPL(ib_odp_best_shift);
 
 /**
- * ib_odp_shift_now - the largest block that the memory at an address is now
+ * ib_odp_shift_now - get the size of the block that contains an address now
  * @mm: the address space; the caller holds a reference to its users
  * @addr: the address
  * @sizes: block sizes to choose from, a bit mask in bytes
  *
- * Return: log2 of the size, that of the smallest one if it is none of them
+ * Return: log2 of the largest of @sizes that the memory has, or of the smallest one if
+ *	   it has none of them
  */
 unsigned int ib_odp_shift_now(struct mm_struct *mm, u64 addr, u64 sizes)
 {
@@ -469,7 +470,7 @@ unsigned int ib_odp_shift_now(struct mm_struct *mm, u64 addr, u64 sizes)
 	return shift;
 }
 
-/* Skip what has no page tables from @addr on, within a VMA. mmap_lock is held. */
+/* Skip addresses without page tables, within a VMA. mmap_lock is held. */
 static unsigned long odp_next_pmd(struct mm_struct *mm, unsigned long addr,
 				  unsigned long end)
 {
@@ -501,22 +502,22 @@ skip:
 }
 
 /**
- * ib_odp_next_mapped - where memory may be
+ * ib_odp_next_mapped - find memory that may be mapped
  * @mm: the address space; the caller holds a reference to its users
  * @start: first address
  * @end: address after the last one
  *
- * Skips what has no page tables, at little cost for its length, so that a large
- * range of which little is in use can be looked at without faults. The page
- * tables of a VMA, down to that of PMDs, stay as long as mmap_lock is held.
+ * Skips addresses without page tables quickly, so that large sparse ranges can be
+ * walked without faults. The page tables of a VMA, down to those of PMDs, are not
+ * freed while mmap_lock is held.
  *
- * Return: the first address that may have something, @end if there is none
+ * Return: the first address that may be mapped, @end if there is none
  */
 u64 ib_odp_next_mapped(struct mm_struct *mm, u64 start, u64 end)
 {
 	struct vm_area_struct *vma;
 
-	/* The caller is about to go and needs no more of it. */
+	/* The caller is being killed and does not need the result. */
 	if (mmap_read_lock_killable(mm))
 		return end;
 	while (start < end) {
@@ -529,7 +530,7 @@ u64 ib_odp_next_mapped(struct mm_struct *mm, u64 start, u64 end)
 		}
 		start = max_t(u64, start, vma->vm_start);
 		stop = min_t(u64, end, vma->vm_end);
-		/* A table of PMDs that processes share may go at any time. */
+		/* A shared PMD table can be freed at any time. */
 		if (is_vm_hugetlb_page(vma))
 			break;
 		start = odp_next_pmd(mm, (unsigned long)start,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What the page tables of a process say about the memory of an ODP umem. */
+/* Snapshots of the page tables of a process, for ODP umems. */
 #ifndef UMEM_ODP_LOOK_H
 #define UMEM_ODP_LOOK_H
 
@@ -11,34 +11,30 @@ struct ib_odp_block;
 struct mm_struct;
 struct mmu_interval_notifier;
 
-/* Entries that a look fills at a time, and pages that it asks HMM for. */
+/* The largest number of entries of a look, and of pages of a call to HMM. */
 #define ODP_LOOK_BATCH	512UL
-/*
- * Entry of a block that has memory, or may have some, but is not one page of the
- * size that the look is about.
- */
+/* Entry of a block that has, or may have, memory, but is not one page of its size. */
 #define ODP_PFN_FINER	HMM_PFN_ERROR
-/* What is kept of an entry of HMM: no order, no sticky flags. */
+/* The bits of an entry of HMM that are kept: no order, no sticky flags. */
 #define ODP_PFN_KEEP	(~HMM_PFN_FLAGS | HMM_PFN_VALID | HMM_PFN_WRITE)
 
 /**
- * struct ib_odp_look - a look at the page tables of a process
+ * struct ib_odp_look - a walk of the page tables of a process
  * @notifier: its interval holds all of the blocks
- * @start: first byte that is wanted
- * @end: end of the bytes that are wanted; pages outside are not faulted in
+ * @start: first requested byte
+ * @end: end of the requested bytes; pages outside are not faulted in
  * @shift: log2 of the size of a block
- * @fault: fault in what is missing of the wanted bytes
- * @write: the memory has to be writable
- * @may_write: memory that has no page yet is better faulted in for writing
- * @complete: nothing smaller is accepted: the mapped pages of a block that is
- *	      one folio are made writable, and those of a file are mapped, as far
- *	      as @low and @high allow
- * @low: first byte that @complete may touch
- * @high: end of the bytes that @complete may touch
- * @seq: (out) the notifier's sequence: @pfns are true as long as it stays
- * @pfns: (out) for each block from that of @start on its first page frame with
- *	  HMM_PFN_VALID and maybe HMM_PFN_WRITE; ODP_PFN_FINER; or 0 if there is
- *	  nothing; room for ODP_LOOK_BATCH entries
+ * @fault: fault in the requested bytes that are missing
+ * @write: the memory must be writable
+ * @may_write: use write faults for memory that is missing
+ * @complete: no smaller size is accepted: if a block is one folio, make its mapped
+ *	      pages writable, and map all pages of a file, from @low to @high
+ * @low: first byte that @complete may access
+ * @high: end of the bytes that @complete may access
+ * @seq: (out) the notifier's sequence: @pfns are valid as long as it is the same
+ * @pfns: (out) for each block, starting with that of @start: its first page frame
+ *	  with HMM_PFN_VALID and possibly HMM_PFN_WRITE; or ODP_PFN_FINER; or 0 if
+ *	  nothing is mapped; room for ODP_LOOK_BATCH entries
  * @pages: scratch, freed by ib_odp_look_free()
  */
 struct ib_odp_look {

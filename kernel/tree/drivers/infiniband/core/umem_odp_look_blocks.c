@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Snapshots of blocks, by a range of HMM whose entries are as large as these.
+ * Snapshots of blocks, with a range of HMM that has one entry for each block.
  */
 #include <linux/align.h>
 #include <linux/mmu_notifier.h>
@@ -9,7 +9,7 @@
 
 #include "umem_odp_look.h"
 
-/* The entry of a look for an entry of HMM. */
+/* Convert an entry of HMM. */
 static unsigned long odp_block_entry(const struct hmm_range *range,
 				     unsigned long hmm_pfn)
 {
@@ -27,7 +27,7 @@ static unsigned long odp_block_entry(const struct hmm_range *range,
  *
  * mmap_lock is held.
  *
- * Return: 0; -EBUSY if the sequence is not valid any more; -ENOMEM
+ * Return: 0; -EBUSY if the sequence has changed; -ENOMEM
  */
 int ib_odp_look_blocks(struct ib_odp_look *look)
 {
@@ -46,7 +46,7 @@ int ib_odp_look_blocks(struct ib_odp_look *look)
 
 	mmap_assert_locked(look->notifier->mm);
 
-	/* No page is as large as that. */
+	/* No page has this size. */
 	if (range.order > HMM_MAX_ORDER) {
 		for (i = 0; i < nr; i++)
 			look->pfns[i] = ODP_PFN_FINER;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Snapshots of pages, and of the blocks of several sizes that they are part of.
+ * Snapshots of pages, and of blocks of several sizes that consist of them.
  */
 #include <linux/align.h>
 #include <linux/mm.h>
@@ -38,15 +38,15 @@ void ib_odp_look_free(struct ib_odp_look *look)
 }
 
 /**
- * ib_odp_snapshot - what is there of some pages, without faults
- * @look: whose notifier and sequence count
+ * ib_odp_snapshot - take a snapshot of pages, without faults
+ * @look: has the notifier and the sequence
  * @start: first address
  * @end: address after the last one
  * @pfns: (out) entries of HMM, one for each page
  *
  * mmap_lock is held.
  *
- * Return: 0; -EBUSY if the sequence is not valid any more
+ * Return: 0; -EBUSY if the sequence has changed
  */
 int ib_odp_snapshot(const struct ib_odp_look *look, u64 start, u64 end,
 		    unsigned long *pfns)
@@ -64,11 +64,11 @@ int ib_odp_snapshot(const struct ib_odp_look *look, u64 start, u64 end,
 }
 
 /**
- * ib_odp_folio_order - the order of the folio of a page that is mapped
+ * ib_odp_folio_order - get the order of the folio that contains a mapped page
  * @pfn: the page
  *
- * The folio may be split or freed at any time; then the notifier's sequence changes,
- * and the answer is not used.
+ * The folio may be split or freed at any time. Then the sequence of the notifier
+ * changes, and the result is not used.
  *
  * Return: the order
  */
@@ -87,11 +87,11 @@ unsigned int ib_odp_folio_order(unsigned long pfn)
 }
 
 /**
- * ib_odp_join - the entry for a block, from those of its pages
- * @pages: the entries of all of its pages
+ * ib_odp_join - make the entry of a block from those of its pages
+ * @pages: the entries of all pages of the block
  * @order: log2 of their number
  *
- * Return: the entry; ODP_PFN_FINER if they are not one piece
+ * Return: the entry; ODP_PFN_FINER if the block is not one page
  */
 unsigned long ib_odp_join(const unsigned long *pages, unsigned int order)
 {
@@ -113,7 +113,7 @@ unsigned long ib_odp_join(const unsigned long *pages, unsigned int order)
 	return first | flags;
 }
 
-/* Pages that ib_odp_look_mixed() has asked HMM for last. */
+/* The pages of the last snapshot of ib_odp_look_mixed(). */
 struct odp_window {
 	u64 start;
 	u64 end;
@@ -137,7 +137,7 @@ static u64 odp_size_within(u64 sizes, unsigned int shift)
 	return sizes ? BIT_ULL(fls64(sizes) - 1) : 0;
 }
 
-/* The block at @addr, of pages that are mapped one by one. */
+/* Find the largest block at @addr in the present snapshot. */
 static unsigned long odp_find_small(const struct ib_odp_look *look,
 				    const struct odp_window *window, u64 addr,
 				    u64 sizes, unsigned int *shift)
@@ -164,8 +164,8 @@ static unsigned long odp_find_small(const struct ib_odp_look *look,
 }
 
 /*
- * The largest block that @addr is in. Returns 0 and the block, -ENOENT if there
- * is none as it is wanted, or an error. mmap_lock is held.
+ * Find the largest block that contains @addr. Returns 0 and the block, -ENOENT if
+ * the memory is missing or not writable, or an error. mmap_lock is held.
  */
 static int odp_find(struct ib_odp_look *look, struct odp_window *window,
 		    u64 addr, u64 sizes, struct ib_odp_block *block)
@@ -214,13 +214,14 @@ static int odp_find(struct ib_odp_look *look, struct odp_window *window,
 }
 
 /**
- * ib_odp_look_mixed - look at blocks of several sizes, without faults
- * @look: what to look at; @seq is an input, @shift and @pfns do not matter
+ * ib_odp_look_mixed - take a snapshot of blocks of several sizes, without faults
+ * @look: the range; @seq is an input, @shift and @pfns are not used
  * @sizes: sizes that blocks may have, a bit mask in bytes
  * @blocks: filled in: for each address the largest block that it is in
  * @nr: (in) room in @blocks, (out) blocks found
- * @next: (out) where the look ended: at the end, at what did not fit into @blocks,
- *	  or, if @look->fault is set, at the first address that is not as it is wanted
+ * @next: (out) where the walk ended: at the end, at the first block that did not fit
+ *	  into @blocks, or, if @look->fault is set, at the first address that is
+ *	  missing or not writable
  *
  * Return: as ib_odp_look_again()
  */
