@@ -2,7 +2,7 @@
 #include "uverbs/ioctl.h"
 #include "log.h"
 #include "priv.h"
-#include "stock.h"
+#include "stock/stock.h"
 
 static int query_kernel(struct ibv_context *context, const struct kernel_side *side,
 			struct ib_uverbs_odp_page_caps *answer)

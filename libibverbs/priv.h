@@ -75,7 +75,7 @@ int hugeodp_kernel_err(struct ibv_context *context, const struct kernel_side *si
 /*
  * device.c: capabilities of the device. The first function returns cached values,
  * the second one queries them again. Without kernel support they come from
- * stock.c.
+ * stock/stock.c.
  */
 int hugeodp_device_caps(struct ibv_context *context, struct device_caps *caps);
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps);

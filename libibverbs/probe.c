@@ -2,7 +2,7 @@
 /* ibv_probe_odp_range() and ibv_odp_reason_str(). The work is done in memory/range.c. */
 #include "priv.h"
 #include "probe.h"
-#include "stock.h"
+#include "stock/stock.h"
 
 void probe_for_device(struct range *range, struct ibv_context *context,
 		      const struct device_caps *caps)

@@ -5,7 +5,7 @@
 #include "uverbs/ioctl.h"
 #include "priv.h"
 #include "provider.h"
-#include "stock_mrs.h"
+#include "stock/stock_mrs.h"
 
 /* Not used by our queries, but the core's method requires these outputs. */
 struct core_answer {

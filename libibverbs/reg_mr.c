@@ -7,7 +7,7 @@
 #include "priv.h"
 #include "probe.h"
 #include "provider.h"
-#include "stock.h"
+#include "stock/stock.h"
 
 static_assert(sizeof(struct ibv_mr_init_attr) <=
 		      sizeof(((struct ibv_mr_init_attr_odp *)0)->base_room),

@@ -17,8 +17,8 @@
 #include "provider.h"
 #include "report.h"
 #include "sizes.h"
-#include "stock.h"
-#include "stock_mrs.h"
+#include "stock/stock.h"
+#include "stock/stock_mrs.h"
 #include "tracked.h"
 
 /*

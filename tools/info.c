@@ -11,7 +11,7 @@
 #include "../libibverbs/uverbs/kernel_side.h"
 #include "../libibverbs/memory/thp.h"
 #include "../libibverbs/sizes.h"
-#include "../libibverbs/stock.h"
+#include "../libibverbs/stock/stock.h"
 #include "tool.h"
 
 struct device {

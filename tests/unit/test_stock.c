@@ -13,8 +13,8 @@
 
 #include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
-#include "../../libibverbs/stock.h"
-#include "../../libibverbs/stock_mrs.h"
+#include "../../libibverbs/stock/stock.h"
+#include "../../libibverbs/stock/stock_mrs.h"
 
 #define M (1ULL << 20)
 #define MLX5 1

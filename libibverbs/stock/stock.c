@@ -10,8 +10,8 @@
 #include "memory/thp.h"
 #include "priv.h"
 #include "provider.h"
-#include "stock.h"
-#include "stock_mrs.h"
+#include "stock/stock.h"
+#include "stock/stock_mrs.h"
 
 const char *stock_module_dir = "/sys/module";
 

@@ -16,7 +16,7 @@
 #include <rdma/rdma_netlink.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
-#include "../../libibverbs/by_fd.h"
+#include "../../../libibverbs/by_fd.h"
 
 #define FAKE_SOCKET 4712
 

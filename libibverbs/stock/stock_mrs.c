@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "priv.h"
-#include "stock_mrs.h"
+#include "stock/stock_mrs.h"
 
 struct known {
 	const struct ibv_context *context;

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include <sys/types.h>
 
-#include "../../libibverbs/priv.h"
+#include "../../../libibverbs/priv.h"
 
 #define FAKE_CMD_FD 4711
 #define FAKE_DRIVER_ID 14

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "context_cache.h"
+#include "../context_cache.h"
 
 struct ibv_mr;
 struct ibv_mr_init_attr_odp;
