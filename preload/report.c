@@ -134,15 +134,25 @@ static void add_range(struct counts *counts, struct range_report range)
 		counts->ranges[counts->nranges++] = range;
 }
 
-void report_upgraded(unsigned int page_shift, const void *addr, size_t length)
+/* Count a registration: the counts, with the lock held, or NULL if no report is wanted. */
+static struct counts *begin_registration(void)
 {
 	struct counts *counts;
 
 	if (!report_wanted())
-		return;
+		return NULL;
 	take_lock();
 	counts = counts_of_mine();
 	counts->registrations++;
+	return counts;
+}
+
+void report_upgraded(unsigned int page_shift, const void *addr, size_t length)
+{
+	struct counts *counts = begin_registration();
+
+	if (!counts)
+		return;
 	counts->upgraded[page_shift % 64]++;
 	add_range(counts, (struct range_report){ .addr = (uintptr_t)addr,
 						 .length = length,
@@ -152,28 +162,22 @@ void report_upgraded(unsigned int page_shift, const void *addr, size_t length)
 
 void report_declined(enum declined why, const void *addr, size_t length)
 {
-	struct counts *counts;
+	struct counts *counts = begin_registration();
 
 	(void)addr;
 	(void)length;
-	if (!report_wanted())
+	if (!counts)
 		return;
-	take_lock();
-	counts = counts_of_mine();
-	counts->registrations++;
 	counts->declined[why]++;
 	release_lock();
 }
 
 void report_requested(bool done, unsigned int page_shift, const void *addr, size_t length)
 {
-	struct counts *counts;
+	struct counts *counts = begin_registration();
 
-	if (!report_wanted())
+	if (!counts)
 		return;
-	take_lock();
-	counts = counts_of_mine();
-	counts->registrations++;
 	counts->own++;
 	if (!done)
 		counts->declined[DECLINED_FAILED]++;
@@ -190,13 +194,10 @@ void report_requested(bool done, unsigned int page_shift, const void *addr, size
 
 void report_small(const struct ibv_odp_report *report, const void *addr, size_t length)
 {
-	struct counts *counts;
+	struct counts *counts = begin_registration();
 
-	if (!report_wanted())
+	if (!counts)
 		return;
-	take_lock();
-	counts = counts_of_mine();
-	counts->registrations++;
 	counts->small[report->reason < COUNTS_REASONS ? report->reason : 0]++;
 	add_range(counts, (struct range_report){
 				  .addr = (uintptr_t)addr,
