@@ -188,6 +188,40 @@ size_t mem_huge_bytes(const void *addr)
 	return bytes;
 }
 
+uint64_t mem_physical(const void *addr)
+{
+	static int fd = -1;
+	uint64_t entry;
+
+	if (fd < 0)
+		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)addr / SZ_4K * sizeof(entry))) !=
+		    sizeof(entry) ||
+	    !(entry >> 63) || !(entry & ((1ULL << 55) - 1)))
+		fatal("no physical address of %p", addr);
+	return (entry & ((1ULL << 55) - 1)) * SZ_4K;
+}
+
+uint32_t mem_pinned_shift(const void *addr, size_t length, uint64_t iova)
+{
+	const uint64_t differ = (iova + length - 1) ^ iova;
+	const uintptr_t start = (uintptr_t)addr, first = start & ~(SZ_4K - 1);
+	uint64_t next = 0, at, mask = 0;
+	uint32_t shift = 12;
+
+	iova &= ~(uint64_t)(SZ_4K - 1);
+	for (uintptr_t page = first; page < start + length; page += SZ_4K, iova += SZ_4K) {
+		at = mem_physical((const void *)page);
+		mask |= at ^ iova;
+		if (page > first && at != next)
+			mask |= iova;
+		next = at + SZ_4K;
+	}
+	while (!(mask >> shift & 1) && differ >> shift)
+		shift++;
+	return shift;
+}
+
 #define FALLS_ASLEEP_S 120
 
 static bool khugepaged_sleeps(void)

@@ -58,6 +58,16 @@ void touch_scattered(void *addr, size_t len);
 /* Bytes of the mapping at @addr that the CPU reaches through huge page entries. */
 size_t mem_huge_bytes(const void *addr);
 
+/* The physical address of the page at @addr, which must be present. Needs root. */
+uint64_t mem_physical(const void *addr);
+
+/*
+ * The page shift of a pinned MR by the physical addresses of its memory: that of the largest page
+ * size for which each piece of contiguous physical memory consists of whole pages of the iova, except
+ * at the ends of the range; no larger than one page for the whole range.
+ */
+uint32_t mem_pinned_shift(const void *addr, size_t length, uint64_t iova);
+
 /* A number of the pool of 2 MiB pages, such as "free" or "resv"; 0 without a pool. */
 size_t hugetlb_pages(const char *name);
 

@@ -139,45 +139,6 @@ static void layout_cut(struct layout *l, struct rng *rng, int nr)
 
 /* ---- expected values ---- */
 
-static uint64_t physical(uintptr_t addr)
-{
-	static int fd = -1;
-	uint64_t entry;
-
-	if (fd < 0)
-		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pread(fd, &entry, sizeof(entry), (off_t)(addr / SZ_4K * sizeof(entry))) !=
-		    sizeof(entry) ||
-	    !(entry >> 63) || !(entry & ((1ULL << 55) - 1)))
-		fatal("no physical address of %#lx", (unsigned long)addr);
-	return (entry & ((1ULL << 55) - 1)) * SZ_4K;
-}
-
-/*
- * The largest page size for which each piece of contiguous physical memory consists of whole pages
- * of the iova, except at the ends of the range; no larger than one page for the whole range.
- */
-static uint32_t pinned_shift(const struct layout *l)
-{
-	uintptr_t first = (uintptr_t)l->start & ~(SZ_4K - 1);
-	uintptr_t end = (uintptr_t)l->start + l->mr_len;
-	uint64_t differ = (l->iova + l->mr_len - 1) ^ l->iova;
-	uint64_t iova = l->iova & ~(uint64_t)(SZ_4K - 1);
-	uint64_t next = 0, at, mask = 0;
-	uint32_t shift = 12;
-
-	for (uintptr_t addr = first; addr < end; addr += SZ_4K, iova += SZ_4K) {
-		at = physical(addr);
-		mask |= at ^ iova;
-		if (addr > first && at != next)
-			mask |= iova;
-		next = at + SZ_4K;
-	}
-	while (!(mask >> shift & 1) && differ >> shift)
-		shift++;
-	return shift;
-}
-
 /* ---- pinned MRs ---- */
 
 static struct ibv_mr *reg(struct rig *rig, const struct layout *l, int access)
@@ -232,7 +193,7 @@ static void check_estimate(const struct layout *l, const struct ibv_mr_pages *p,
 static void pinned(struct rig *rig, struct rig *unmarked, const struct layout *l,
 		   struct errors *errors)
 {
-	uint32_t shift = rig->is_rxe ? 12 : pinned_shift(l);
+	uint32_t shift = rig->is_rxe ? 12 : mem_pinned_shift(l->start, l->mr_len, l->iova);
 	uint64_t base = blocks((uintptr_t)l->start, l->mr_len, 12);
 	uint64_t before = is_mlx5(rig) ? model_counter("xlt_entries_written") : 0, written;
 	struct ibv_mr *mr = reg(rig, l, 0);

@@ -4,12 +4,10 @@
  * addresses allow, refusals leave nothing pinned, and data is right across the pages of each size.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <linux/mman.h>
 
@@ -100,42 +98,9 @@ static void map_layout(struct bench *b, const struct layout *l)
 	memset(mem->addr, 0, LEN);
 }
 
-static uint64_t physical(uintptr_t addr)
+static uint32_t pinned_shift(const struct bench *b)
 {
-	static int fd = -1;
-	uint64_t entry;
-
-	if (fd < 0)
-		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pread(fd, &entry, sizeof(entry), (off_t)(addr / SZ_4K * sizeof(entry))) !=
-		    sizeof(entry) ||
-	    !(entry >> 63) || !(entry & ((1ULL << 55) - 1)))
-		fatal("no physical address of %#lx", (unsigned long)addr);
-	return (entry & ((1ULL << 55) - 1)) * SZ_4K;
-}
-
-/*
- * The largest page size of which all of the memory consists by its physical addresses, no larger
- * than one page for all of it.
- */
-static uint32_t largest_shift(const struct bench *b)
-{
-	uintptr_t start = (uintptr_t)b->far.mem.addr + b->far.mr_at;
-	uint64_t iova = b->far.iova & ~(uint64_t)(SZ_4K - 1), next = 0, at, mask = 0;
-	uint64_t differ = (b->far.iova + b->far.mr_len - 1) ^ b->far.iova;
-	uintptr_t first = start & ~(SZ_4K - 1);
-	uint32_t shift = 12;
-
-	for (uintptr_t addr = first; addr < start + b->far.mr_len; addr += SZ_4K, iova += SZ_4K) {
-		at = physical(addr);
-		mask |= at ^ iova;
-		if (addr > first && at != next)
-			mask |= iova;
-		next = at + SZ_4K;
-	}
-	while (!(mask >> shift & 1) && differ >> shift)
-		shift++;
-	return shift;
+	return mem_pinned_shift(b->far.mem.addr + b->far.mr_at, b->far.mr_len, b->far.iova);
 }
 
 /* ---- requests ---- */
@@ -309,7 +274,7 @@ static void check_layout(struct bench *b, const struct layout *l)
 
 	map_layout(b, l);
 	snprintf(b->text, sizeof(b->text), "%s", l->name);
-	best = b->rig.is_rxe ? 12 : b->rig.series ? largest_shift(b) : driver_shift(b);
+	best = b->rig.is_rxe ? 12 : b->rig.series ? pinned_shift(b) : driver_shift(b);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 		check_request(b, requests[i], best);
 	is_u64((uint64_t)resource_count(&b->rig, "mr"), (uint64_t)mrs, "%s: MRs as before",
@@ -347,7 +312,7 @@ static void no_oracle(struct bench *b)
 	touch_scattered(mem->addr, SZ_2M);
 	b->far.mr_at = SZ_64K;
 	b->far.mr_len = SZ_4K;
-	b->far.iova = physical((uintptr_t)mem->addr + SZ_64K);
+	b->far.iova = mem_physical(mem->addr + SZ_64K);
 	for (uint32_t shift = 13; shift < 40; shift++)
 		best |= reg(b, 1ULL << shift, 0, NULL) != ERANGE;
 	ok(!best, "no page larger than the MR, whatever its physical address");
