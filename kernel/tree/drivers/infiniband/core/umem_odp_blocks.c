@@ -70,17 +70,6 @@ static bool odp_inside(const struct odp_fill *fill, u64 start, u64 end)
 	return start >= fill->geo.start && start < end && end <= fill->geo.end;
 }
 
-static u64 odp_batch_start(const struct ib_odp_look *look)
-{
-	return ALIGN_DOWN(look->start, BIT_ULL(look->shift));
-}
-
-static unsigned long odp_batch_blocks(const struct ib_odp_look *look)
-{
-	return ((look->end - 1) >> look->shift) -
-	       (look->start >> look->shift) + 1;
-}
-
 /* Convert a pfn of a walk to a block. Returns false if it is not valid. */
 static bool odp_block(unsigned long pfn, u64 addr, unsigned int shift,
 		      struct ib_odp_block *block)
@@ -148,12 +137,12 @@ static int odp_install(struct odp_fill *fill, const struct ib_odp_block *blocks,
 static int odp_install_batch(struct odp_fill *fill)
 {
 	const struct ib_odp_look *look = &fill->look;
-	unsigned long nr = odp_batch_blocks(look);
+	unsigned long nr = ib_odp_look_nr(look);
 	int ret = 0;
 
 	while (!ret &&
 	       ib_odp_table_set_pfns(fill->umem_odp->table,
-				     (unsigned long)odp_batch_start(look),
+				     (unsigned long)ib_odp_look_first(look),
 				     look->shift, look->pfns, nr, &fill->spare))
 		ret = odp_get_spare(fill);
 	return ret;
@@ -176,8 +165,8 @@ static void odp_take_small(const struct odp_fill *fill,
 			   struct ib_odp_block *blocks, unsigned int *nr)
 {
 	const struct ib_odp_look *look = &fill->look;
-	unsigned long i, n = odp_batch_blocks(look);
-	u64 addr = odp_batch_start(look);
+	unsigned long i, n = ib_odp_look_nr(look);
+	u64 addr = ib_odp_look_first(look);
 
 	*nr = 0;
 	for (i = 0; i < n; i++, addr += BIT_ULL(look->shift))
@@ -193,10 +182,10 @@ static int odp_look_few(struct odp_fill *fill, u64 start, u64 end)
 	unsigned long i;
 	int ret;
 
-	if (WARN_ON_ONCE(odp_batch_blocks(look) > ODP_LOOK_BATCH))
+	if (WARN_ON_ONCE(ib_odp_look_nr(look) > ODP_LOOK_BATCH))
 		return -EINVAL;
 	ret = ib_odp_look(look);
-	for (i = 0; !ret && fill->fault && i < odp_batch_blocks(look); i++)
+	for (i = 0; !ret && fill->fault && i < ib_odp_look_nr(look); i++)
 		if (!odp_wanted(fill, look->pfns[i]))
 			ret = -ERANGE;
 	return ret;
@@ -246,7 +235,7 @@ static int odp_map_batch(struct odp_fill *fill, u64 start, u64 end)
 	ret = odp_look_few(fill, start, end);
 	if (ret)
 		return ret;
-	for (i = 0; i < odp_batch_blocks(&fill->look); i++)
+	for (i = 0; i < ib_odp_look_nr(&fill->look); i++)
 		if (!(fill->look.pfns[i] & HMM_PFN_VALID))
 			fill->look.pfns[i] = 0;
 	ret = odp_lock(fill);

@@ -390,9 +390,9 @@ static int odp_dma_install(struct odp_dma_map *map)
 {
 	struct ib_umem_odp *umem_odp = map->umem_odp;
 	unsigned int shift = map->geo.shift;
-	u64 first = ALIGN_DOWN(map->look.start, BIT_ULL(shift));
+	u64 first = ib_odp_look_first(&map->look);
 	size_t idx = (first - map->geo.start) >> shift;
-	size_t nr = ((map->look.end - 1) >> shift) - (first >> shift) + 1;
+	size_t nr = ib_odp_look_nr(&map->look);
 	bool any = false;
 	size_t i;
 	int ret;
@@ -431,9 +431,7 @@ static int odp_dma_check(struct odp_dma_map *map, size_t nr)
 static int odp_dma_map_batch(struct odp_dma_map *map)
 {
 	struct ib_umem_odp *umem_odp = map->umem_odp;
-	unsigned int shift = map->geo.shift;
-	size_t nr = ((map->look.end - 1) >> shift) -
-		    (map->look.start >> shift) + 1;
+	size_t nr = ib_odp_look_nr(&map->look);
 	int ret;
 
 	do {
