@@ -100,6 +100,15 @@ HUGEODP_EXPORT int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t pa
 	return err ? hugeodp_err(err) : ibv_modify_mr_odp(&mr, page_sizes, flags);
 }
 
+HUGEODP_EXPORT int hugeodp_watch_mr_fd(int cmd_fd, uint32_t handle, int event_fd)
+{
+	struct stand_in device;
+	struct ibv_mr mr = { .context = &device.context, .handle = handle };
+	int err = stand_in(cmd_fd, &device);
+
+	return err ? hugeodp_err(err) : hugeodp_watch_mr(&mr, event_fd);
+}
+
 HUGEODP_EXPORT int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle,
 					const struct ibv_mr_init_attr_odp *attr, size_t size,
 					uint32_t *handle)

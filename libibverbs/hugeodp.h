@@ -119,6 +119,8 @@ struct ibv_mr_init_attr_pages {
  * @renegotiations_down: the part of @renegotiations that went to smaller pages
  * @blocks: blocks of each size that currently have a valid translation: element
  *	n counts the blocks of 2^n bytes. All 0 if @source is not the kernel.
+ * @faults_refused: fault events that failed because the memory does not have an
+ *	accepted page size
  */
 struct ibv_mr_odp_attr {
 	uint64_t page_sizes;
@@ -133,6 +135,7 @@ struct ibv_mr_odp_attr {
 	uint32_t reserved;
 	uint64_t renegotiations_down;
 	uint64_t blocks[64];
+	uint64_t faults_refused;
 };
 
 enum ibv_mr_kind {
@@ -378,15 +381,38 @@ int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr, size_t siz
  */
 int ibv_modify_mr_odp(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags);
 
+/**
+ * hugeodp_watch_mr - Be notified when the page sizes of an ODP MR get worse
+ * @mr: an ODP MR, also one of several that report to the same @event_fd
+ * @event_fd: an eventfd(2), or -1 to end the notification
+ *
+ * The kernel adds 1 to the eventfd each time the MR changes to smaller pages
+ * (renegotiations_down of struct ibv_mr_odp_attr), and each time a fault event
+ * fails because the memory does not have an accepted page size (faults_refused).
+ * An MR has one eventfd: a call replaces that of an earlier one. The kernel holds
+ * the eventfd until it is replaced or the MR is deregistered; the caller may close
+ * its descriptor. Any thread may call it at any time.
+ *
+ * Return: 0, or
+ *   EBADF       @event_fd is not an open file
+ *   EINVAL      @mr is NULL or not an ODP MR, or @event_fd is not an eventfd
+ *   EOPNOTSUPP  not supported by the kernel or the device
+ *   ENOENT      a process that shares the context deregistered the MR
+ *   EIO         the device was removed
+ */
+int hugeodp_watch_mr(struct ibv_mr *mr, int event_fd);
+
 /*
- * ibv_query_mr_odp(), ibv_query_mr_pages() and ibv_modify_mr_odp() by the cmd_fd of the context and
- * the handle of the MR, for bindings that do not have the structs. Only the kernel answers. Also:
+ * ibv_query_mr_odp(), ibv_query_mr_pages(), ibv_modify_mr_odp() and hugeodp_watch_mr() by the cmd_fd
+ * of the context and the handle of the MR, for bindings that do not have the structs. Only the kernel
+ * answers. Also:
  *   EBADF       @cmd_fd is not an open file
  *   EINVAL      @cmd_fd is not an RDMA device
  */
 int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, struct ibv_mr_odp_attr *attr, size_t size);
 int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle, struct ibv_mr_pages *pages, size_t size);
 int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags);
+int hugeodp_watch_mr_fd(int cmd_fd, uint32_t handle, int event_fd);
 
 /**
  * hugeodp_create_mr_fd - Create an MR in the kernel, for ibv_import_mr()

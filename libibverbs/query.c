@@ -78,6 +78,7 @@ static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
 		.renegotiations = state.renegotiations,
 		.source = IBV_ODP_SOURCE_KERNEL,
 		.renegotiations_down = state.renegotiations_down,
+		.faults_refused = state.faults_refused,
 	};
 	memcpy(attr->blocks, blocks.mapped, sizeof(attr->blocks));
 	return 0;

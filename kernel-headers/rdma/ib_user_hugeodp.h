@@ -44,6 +44,7 @@
  */
 enum uverbs_hugeodp_methods {
 	UVERBS_METHOD_MR_MODIFY_ODP = 20,	/* UVERBS_OBJECT_MR */
+	UVERBS_METHOD_MR_WATCH_ODP = 21,	/* UVERBS_OBJECT_MR */
 	UVERBS_METHOD_QUERY_ODP_PAGES = 20,	/* UVERBS_OBJECT_DEVICE */
 };
 
@@ -74,6 +75,8 @@ enum uverbs_attrs_hugeodp_query_mr {
  * their own.
  */
 enum uverbs_hugeodp_driver_methods {
+	/* UVERBS_OBJECT_MR; attributes: enum uverbs_attrs_mr_watch_odp */
+	UVERBS_HUGEODP_DRIVER_METHOD_MR_WATCH_ODP = (1U << UVERBS_ID_NS_SHIFT) | 5,
 	/* UVERBS_OBJECT_MR; attributes: enum uverbs_attrs_mr_modify_odp */
 	UVERBS_HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP = (1U << UVERBS_ID_NS_SHIFT) | 6,
 	/* UVERBS_OBJECT_MR; attributes: enum uverbs_attrs_hugeodp_driver_query_mr_odp */
@@ -112,6 +115,19 @@ enum uverbs_attrs_mr_modify_odp {
 	UVERBS_ATTR_MR_MODIFY_ODP_REQUEST,
 	/* out, optional: __u32, page shift granted */
 	UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
+};
+
+/*
+ * Both forms: attributes of the method that sets the eventfd of an ODP MR. The
+ * kernel adds 1 to it whenever renegotiations_down or faults_refused of struct
+ * ib_uverbs_odp_state grows. An MR has one eventfd at a time; a call without
+ * one removes it.
+ */
+enum uverbs_attrs_mr_watch_odp {
+	/* in: MR handle */
+	UVERBS_ATTR_MR_WATCH_ODP_HANDLE,
+	/* in, optional: file descriptor of an eventfd */
+	UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD,
 };
 
 /*
@@ -167,6 +183,8 @@ struct ib_uverbs_odp_request {
  * @renegotiations_down: (out) the part of @renegotiations that reduced the
  *                       largest size
  */
+ * @faults_refused: (out) fault events that failed because the memory does not
+ *                  have a page size that is accepted
 struct ib_uverbs_odp_state {
 	__aligned_u64 page_sizes;
 	__u32 page_shift;
@@ -178,6 +196,7 @@ struct ib_uverbs_odp_state {
 	__aligned_u64 renegotiations;
 	__aligned_u64 renegotiations_down;
 };
+	__aligned_u64 faults_refused;
 
 /**
  * struct ib_uverbs_odp_blocks - translations of an MR by size
@@ -253,7 +272,7 @@ HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_request) == 24);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, flags) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, reserved) == 12);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_request, max_entries) == 16);
-HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_state) == 64);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_state) == 72);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, page_shift) == 8);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, flags) == 12);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, blocks_mapped) == 16);
@@ -263,6 +282,7 @@ HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, pages_invalidated) ==
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations) == 48);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations_down) == 56);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_blocks) == 512);
+HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, faults_refused) == 64);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_mr_pages) == 32);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, page_shift) == 4);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, entries) == 8);

@@ -51,6 +51,11 @@ void uverbs_attr_out(struct uverbs_cmd *cmd, uint16_t id, void *data, uint16_t l
 	add_attr(cmd, id, len)->data = (uintptr_t)data;
 }
 
+void uverbs_attr_fd(struct uverbs_cmd *cmd, uint16_t id, int fd)
+{
+	add_attr(cmd, id, 0)->data_s64 = fd;
+}
+
 void uverbs_attr_new(struct uverbs_cmd *cmd, uint16_t id)
 {
 	uverbs_attr_idr(cmd, id, 0);

@@ -35,6 +35,7 @@ void uverbs_cmd_init(struct uverbs_cmd *cmd, uint16_t object, uint16_t method);
 void uverbs_attr_idr(struct uverbs_cmd *cmd, uint16_t id, uint32_t handle);
 void uverbs_attr_in(struct uverbs_cmd *cmd, uint16_t id, const void *data, uint16_t len);
 void uverbs_attr_out(struct uverbs_cmd *cmd, uint16_t id, void *data, uint16_t len);
+void uverbs_attr_fd(struct uverbs_cmd *cmd, uint16_t id, int fd);
 
 /* Create an object: the kernel stores its handle in the command. */
 void uverbs_attr_new(struct uverbs_cmd *cmd, uint16_t id);

@@ -20,6 +20,7 @@ struct kernel_side {
 
 	uint16_t query_pages; /* method of UVERBS_OBJECT_DEVICE */
 	uint16_t modify_mr;   /* methods of UVERBS_OBJECT_MR */
+	uint16_t watch_mr;
 	uint16_t query_mr;
 	uint16_t query_mr_handle; /* attributes of @query_mr */
 	uint16_t query_mr_state;

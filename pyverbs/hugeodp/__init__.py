@@ -33,7 +33,7 @@ from ._types import (
     Source,
     State,
 )
-from ._verbs import modify, page_shift, prefetch, probe, query, query_device, query_pages
+from ._verbs import modify, page_shift, prefetch, probe, query, query_device, query_pages, watch
 
 __all__ = [
     "MR",
@@ -60,4 +60,5 @@ __all__ = [
     "query",
     "query_device",
     "query_pages",
+    "watch",
 ]

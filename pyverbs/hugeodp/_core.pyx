@@ -19,8 +19,8 @@ from hugeodp.libhugeodp cimport (
     IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
     hugeodp_alloc_memory, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_free_memory,
     hugeodp_memory, hugeodp_memory_attr, hugeodp_modify_mr_fd, hugeodp_prefetch_mr_fd,
-    hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, ibv_advise_mr_advice, ibv_close_device,
-    ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list,
+    hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, hugeodp_watch_mr_fd, ibv_advise_mr_advice,
+    ibv_close_device, ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list,
     ibv_get_device_name, ibv_mr_init_attr_odp, ibv_mr_odp_attr, ibv_mr_pages,
     ibv_odp_reason_hint, ibv_odp_reason_str, ibv_odp_report, ibv_open_device,
     ibv_probe_odp_range, ibv_query_device_odp)
@@ -107,7 +107,8 @@ def query_mr(cmd_fd: int, handle: int) -> tuple:
         return (err,)
     return (0, attr.page_sizes, attr.page_shift, attr.flags, attr.blocks_mapped, attr.table_bytes,
             attr.faults, attr.pages_invalidated, attr.renegotiations, attr.source,
-            attr.renegotiations_down, {1 << i: attr.blocks[i] for i in range(64) if attr.blocks[i]})
+            attr.renegotiations_down, {1 << i: attr.blocks[i] for i in range(64) if attr.blocks[i]},
+            attr.faults_refused)
 
 
 def query_pages(cmd_fd: int, handle: int) -> tuple:
@@ -135,6 +136,18 @@ def modify_mr(cmd_fd: int, handle: int, page_sizes: int, flags: int) -> int:
 
     with nogil:
         err = hugeodp_modify_mr_fd(fd, number, sizes, bits)
+    return err
+
+
+def watch_mr(cmd_fd: int, handle: int, event_fd: int) -> int:
+    """0 or an errno value."""
+    cdef int fd = cmd_fd
+    cdef uint32_t number = handle
+    cdef int event = event_fd
+    cdef int err
+
+    with nogil:
+        err = hugeodp_watch_mr_fd(fd, number, event)
     return err
 
 

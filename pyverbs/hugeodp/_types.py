@@ -141,6 +141,7 @@ class State(NamedTuple):
     renegotiations_down: int = 0
     #: mapped blocks by size in bytes
     blocks: Mapping[int, int] = MappingProxyType({})
+    faults_refused: int = 0
 
     @property
     def page_size(self) -> int:

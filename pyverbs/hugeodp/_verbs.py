@@ -30,6 +30,8 @@ from ._types import (
 )
 
 if TYPE_CHECKING:
+    from _typeshed import HasFileno
+
     from ._memory import BufferLike
 
 #: objects that belong to a device
@@ -169,6 +171,28 @@ def modify(mr: PyverbsMR, page_sizes: PageSizes = 0, flags: int = 0) -> State:
     """
     put_in_force(mr, parse_sizes(page_sizes), check_flags(flags), "modify MR")
     return query(mr)
+
+
+def watch(mr: PyverbsMR, event_fd: int | HasFileno | None) -> None:
+    """Report to an eventfd when an ODP MR changes to smaller pages, or refuses accesses.
+
+    The kernel adds 1 to the eventfd each time that ``renegotiations_down`` or ``faults_refused`` of
+    :func:`query` grows. An MR has one eventfd: a call replaces that of an earlier one, and None ends
+    the notification. The caller may close its descriptor.
+
+    >>> event_fd = os.eventfd(0)
+    >>> hugeodp.watch(mr, event_fd)
+    >>> os.eventfd_read(event_fd)  # waits
+    1
+    """
+    fd = -1
+    if event_fd is not None:
+        fd = event_fd if isinstance(event_fd, int) else event_fd.fileno()
+        if not 0 <= fd < 1 << 31:
+            raise HugeOdpError(errno.EBADF, f"watch an MR with the eventfd {fd}")
+    err = _core.watch_mr(*_mr_numbers(mr), fd)
+    if err:
+        raise HugeOdpError(err, "watch an MR")
 
 
 def prefetch(

@@ -37,6 +37,7 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         uint32_t source
         uint64_t renegotiations_down
         uint64_t blocks[64]
+        uint64_t faults_refused
 
     struct ibv_mr_pages:
         uint32_t page_shift
@@ -98,6 +99,7 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
     int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, ibv_mr_odp_attr *attr, size_t size)
     int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle, ibv_mr_pages *pages, size_t size)
     int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags)
+    int hugeodp_watch_mr_fd(int cmd_fd, uint32_t handle, int event_fd)
     int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)
     int ibv_probe_odp_range(ibv_context *context, void *addr, size_t length, uint64_t page_sizes,
                             ibv_odp_report *report, size_t size)

@@ -126,6 +126,28 @@ class Data(Case):
             self.assertTrue(areas[0][:] == areas[1][:], f"wrong bytes at shift {shift}")
         self.assertEqual((remote.odp.renegotiations, remote.odp.renegotiations_down), (4, 2))
 
+    def test_watch(self) -> None:
+        areas = memory("hugetlb"), memory("thp")
+        local = self.mr(areas[0], access=RW, page_sizes=M2)
+        remote = self.mr(areas[1], access=RW, page_sizes=M2 | K4)
+        event_fd = os.eventfd(0, os.EFD_NONBLOCK)
+        self.addCleanup(os.close, event_fd)
+        hugeodp.watch(remote, event_fd)
+        remote.modify(K4)
+        self.assertEqual(os.eventfd_read(event_fd), 1)
+        remote.modify(M2 | K4)
+        self.assertRaises(BlockingIOError, os.eventfd_read, event_fd)
+        hugeodp.watch(remote, None)
+        remote.modify(K4)
+        self.assertRaises(BlockingIOError, os.eventfd_read, event_fd)
+        self.assertEqual(remote.odp.faults_refused, 0)
+        self.assertEqual(set(self.rig.transfer(r.WRITE, local, remote, 0, LENGTH)), {0})
+        with open(os.devnull) as other:
+            for wrong, error in ((other, errno.EINVAL), (-1, errno.EBADF), (1 << 31, errno.EBADF)):
+                with self.assertRaises(hugeodp.HugeOdpError) as raised:
+                    hugeodp.watch(remote, wrong)
+                self.assertEqual(raised.exception.errno, error)
+
     def test_mixed(self) -> None:
         """A mixed MR uses huge blocks for the half of the memory that allows them."""
         areas = [memory("hugetlb"), memory("thp", 2 * LENGTH)]

@@ -24,6 +24,7 @@ const char *const method_names[METHODS] = {
 	[REG_MR] = "REG_MR",
 	[QUERY_MR] = "QUERY_MR",
 	[MODIFY_ODP] = "MR_MODIFY_ODP",
+	[WATCH_ODP] = "MR_WATCH_ODP",
 	[QUERY_ODP_PAGES] = "QUERY_ODP_PAGES",
 	[DESTROY_MR] = "MR_DESTROY",
 };
@@ -123,8 +124,8 @@ static struct ib_uverbs_odp_request random_request(struct call *c, bool odp)
 			c->verdict = MUST_FAIL;
 	}
 	if (!odp ? rng_below(c->rng, 2) : !rng_below(c->rng, 32)) {
-		request.max_entries = rng_below(c->rng, 4) ? 1 + rng_below(c->rng, 1024)
-							   : rng_next(c->rng) | 1;
+		request.max_entries =
+			rng_below(c->rng, 4) ? 1 + rng_below(c->rng, 1024) : rng_next(c->rng) | 1;
 		if (odp)
 			c->verdict = MUST_FAIL;
 	}
@@ -306,6 +307,23 @@ static void make_modify(struct call *c)
 	add_in(c, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
 	if (rng_below(c->rng, 2))
 		add_out(c, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, sizeof(uint32_t));
+}
+
+/* Usually with the eventfd of the process, or now and then with any descriptor, or none. */
+static void make_watch(struct call *c)
+{
+	int fd = c->caller->process->event_fd;
+
+	c->raw = raw_command(UVERBS_OBJECT_MR, raw_side()->watch_mr);
+	raw_object(&c->raw, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, random_handle(c));
+	if (!rng_below(c->rng, 4))
+		fd = (int)rng_below(c->rng, 64);
+	if (!rng_below(c->rng, 16))
+		fd = (int)rng_next(c->rng);
+	if (rng_below(c->rng, 4))
+		raw_fd(&c->raw, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, fd);
+	if (fd < 0 && c->raw.num > 1)
+		c->verdict = MUST_FAIL;
 }
 
 /* Queries what memory could have; usually with both attributes. */
@@ -526,14 +544,14 @@ static void report(const struct call *c, int err, unsigned int broken, const cha
 void one_call(struct caller *caller)
 {
 	static void (*const make[METHODS])(struct call * c) = {
-		[REG_MR] = make_reg,	     [QUERY_MR] = make_query,
-		[MODIFY_ODP] = make_modify,  [QUERY_ODP_PAGES] = make_caps,
-		[DESTROY_MR] = make_destroy,
+		[REG_MR] = make_reg,	       [QUERY_MR] = make_query,
+		[MODIFY_ODP] = make_modify,    [WATCH_ODP] = make_watch,
+		[QUERY_ODP_PAGES] = make_caps, [DESTROY_MR] = make_destroy,
 	};
 	/* more MRs are made than destroyed by a call: a new one replaces an old one */
 	static const enum method often[] = {
-		REG_MR,	    REG_MR,	REG_MR,		 QUERY_MR,   QUERY_MR,
-		MODIFY_ODP, MODIFY_ODP, QUERY_ODP_PAGES, DESTROY_MR,
+		REG_MR,	    REG_MR,	REG_MR,	   QUERY_MR,	    QUERY_MR,
+		MODIFY_ODP, MODIFY_ODP, WATCH_ODP, QUERY_ODP_PAGES, DESTROY_MR,
 	};
 	struct process *p = caller->process;
 	struct ib_uverbs_attr given[RAW_ATTRS];

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -70,6 +71,9 @@ _Noreturn static void child(struct field *field, struct rig *common, unsigned in
 	if (!cq)
 		fatal("ibv_create_cq: %s", strerror(errno));
 	p.cq = cq->handle;
+	p.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p.event_fd < 0)
+		fatal("eventfd: %s", strerror(errno));
 	p.own = (struct target){ p.rig.ctx, p.rig.pd->handle, p.own_mrs };
 	p.common = (struct target){ common->ctx, common->pd->handle, field->common_mrs };
 	areas_map(&p);

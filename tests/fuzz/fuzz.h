@@ -21,6 +21,7 @@ enum method {
 	REG_MR,
 	QUERY_MR,
 	MODIFY_ODP,
+	WATCH_ODP,
 	QUERY_ODP_PAGES,
 	DESTROY_MR,
 	METHODS,
@@ -63,6 +64,7 @@ struct process {
 	atomic_uint own_mrs[SLOTS];
 	struct mem area[AREAS];
 	uint32_t cq; /* a handle of another type */
+	int event_fd;
 	unsigned int number;
 };
 

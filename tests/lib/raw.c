@@ -80,6 +80,14 @@ struct ib_uverbs_attr *raw_object(struct raw *raw, uint16_t id, uint32_t handle)
 	return attr;
 }
 
+struct ib_uverbs_attr *raw_fd(struct raw *raw, uint16_t id, int fd)
+{
+	struct ib_uverbs_attr *attr = append(raw, id, 0);
+
+	attr->data_s64 = fd;
+	return attr;
+}
+
 int raw_ioctl(struct ibv_context *ctx, struct raw *raw)
 {
 	size_t attrs = raw->num * sizeof(*raw->attr);

@@ -36,6 +36,7 @@ struct raw raw_command(uint16_t object, uint16_t method);
 struct ib_uverbs_attr *raw_in(struct raw *raw, uint16_t id, const void *data, size_t len);
 struct ib_uverbs_attr *raw_out(struct raw *raw, uint16_t id, void *data, size_t len);
 struct ib_uverbs_attr *raw_object(struct raw *raw, uint16_t id, uint32_t handle);
+struct ib_uverbs_attr *raw_fd(struct raw *raw, uint16_t id, int fd);
 
 /* 0 or an errno value; afterwards the attributes are as the kernel left them. */
 int raw_ioctl(struct ibv_context *ctx, struct raw *raw);

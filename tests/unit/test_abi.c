@@ -33,7 +33,8 @@ AT(ibv_mr_odp_attr, source, 56);
 AT(ibv_mr_odp_attr, reserved, 60);
 AT(ibv_mr_odp_attr, renegotiations_down, 64);
 AT(ibv_mr_odp_attr, blocks, 72);
-SIZE(ibv_mr_odp_attr, 584);
+AT(ibv_mr_odp_attr, faults_refused, 584);
+SIZE(ibv_mr_odp_attr, 592);
 
 AT(ibv_mr_pages, page_shift, 0);
 AT(ibv_mr_pages, kind, 4);

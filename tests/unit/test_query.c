@@ -2,6 +2,7 @@
 /* Results of the queries, also for structs of other sizes than this release's. */
 #include "fake.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 static void mr_fields(void **state)
@@ -20,6 +21,7 @@ static void mr_fields(void **state)
 	assert_int_equal(attr.pages_invalidated, 6);
 	assert_int_equal(attr.renegotiations, 7);
 	assert_int_equal(attr.renegotiations_down, 4);
+	assert_int_equal(attr.faults_refused, 11);
 	assert_int_equal(attr.blocks[12], 1);
 	assert_int_equal(attr.blocks[21], 0);
 	assert_int_equal(attr.blocks[63], 2);
@@ -89,6 +91,57 @@ static void mr_by_other_fd(void **state)
 		hugeodp_query_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &pages, sizeof(pages)),
 		EOPNOTSUPP);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), EOPNOTSUPP);
+	assert_int_equal(fake.nours, 0);
+	fake_sysfs_remove(&sysfs);
+}
+
+static void mr_watch(void **state)
+{
+	struct fake_sysfs sysfs;
+	unsigned int calls;
+
+	(void)state;
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, 17), 0);
+	assert_int_equal(fake.event_fd, 17);
+	calls = fake.ncalls;
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, 0), 0);
+	assert_int_equal(fake.event_fd, 0);
+	fake.event_fd = 18;
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, -1), 0);
+	/* the end of the notification is a call without a descriptor */
+	assert_int_equal(fake.event_fd, 18);
+	assert_int_equal(fake.ncalls, calls + 2);
+
+	assert_int_equal(hugeodp_watch_mr(NULL, 17), EINVAL);
+	errno = 0;
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, -2), EBADF);
+	assert_int_equal(errno, EBADF);
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, INT_MIN), EBADF);
+	assert_int_equal(fake.ncalls, calls + 2);
+	fake.mr_is_odp = false;
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, 17), EINVAL);
+	fake.method_err[FAKE_WATCH_MR] = EBADF;
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, 17), EBADF);
+	fake.method_err[FAKE_WATCH_MR] = 0;
+
+	fake.mr_is_odp = true;
+	fake_sysfs_make(&sysfs, "fake0\n");
+	assert_int_equal(hugeodp_watch_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, 19), 0);
+	assert_int_equal(fake.event_fd, 19);
+	assert_int_equal(hugeodp_watch_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, 19), ENOENT);
+	assert_int_equal(hugeodp_watch_mr_fd(-1, FAKE_MR_HANDLE, 19), EBADF);
+	fake_sysfs_remove(&sysfs);
+}
+
+static void mr_watch_stock(void **state)
+{
+	struct fake_sysfs sysfs;
+
+	(void)state;
+	fake_kernel(FAKE_STOCK);
+	fake_sysfs_make(&sysfs, "fake0\n");
+	assert_int_equal(hugeodp_watch_mr(&fake_mr, 17), EOPNOTSUPP);
+	assert_int_equal(hugeodp_watch_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, 17), EOPNOTSUPP);
 	assert_int_equal(fake.nours, 0);
 	fake_sysfs_remove(&sysfs);
 }
@@ -222,6 +275,8 @@ int main(void)
 		cmocka_unit_test_setup(mr_fields, fake_setup),
 		cmocka_unit_test_setup(mr_by_fd, fake_setup),
 		cmocka_unit_test_setup(mr_by_other_fd, fake_setup),
+		cmocka_unit_test_setup(mr_watch, fake_setup),
+		cmocka_unit_test_setup(mr_watch_stock, fake_setup),
 		cmocka_unit_test_setup(device_fields, fake_setup),
 		cmocka_unit_test_setup(mr_sizes, fake_setup),
 		cmocka_unit_test_setup(device_sizes, fake_setup),

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The user/kernel interface, by hand-built ioctls that no library would send. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <rdma/ib_user_hugeodp.h>
 
@@ -284,6 +288,46 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 	is_errno(raw_ioctl(rig->ctx, &raw), EPROTONOSUPPORT, "MODIFY_ODP: reserved header field");
 }
 
+static int watch(struct rig *rig, uint32_t handle, int64_t fd)
+{
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->watch_mr);
+
+	raw_object(&raw, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, handle);
+	raw_fd(&raw, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, 0)->data_s64 = fd;
+	return raw_ioctl(rig->ctx, &raw);
+}
+
+static void bad_watches(struct rig *rig, struct buf *odp, struct buf *pinned)
+{
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->watch_mr);
+	int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	    other_fd = open("/dev/null", O_RDONLY);
+	uint32_t handle = odp->mr->handle;
+
+	if (event_fd < 0 || other_fd < 0)
+		fatal("eventfd, /dev/null: %s", strerror(errno));
+	is_errno(watch(rig, handle, event_fd), 0, "WATCH_ODP");
+	is_errno(watch(rig, handle, event_fd), 0, "WATCH_ODP: the same again");
+	is_errno(watch(rig, handle, other_fd), EINVAL, "WATCH_ODP: not an eventfd");
+	is_errno(watch(rig, handle, -1), EBADF, "WATCH_ODP: -1");
+	is_errno(watch(rig, handle, INT_MIN), EBADF, "WATCH_ODP: INT_MIN");
+	is_errno(watch(rig, handle, INT_MAX), EBADF, "WATCH_ODP: INT_MAX");
+	ok(watch(rig, handle, (1LL << 32) + event_fd), "WATCH_ODP: descriptor above 2^32");
+	is_errno(watch(rig, pinned->mr->handle, event_fd), EINVAL, "WATCH_ODP: pinned MR");
+	is_errno(watch(rig, 0xfffff, event_fd), ENOENT, "WATCH_ODP: no such handle");
+	raw_fd(&raw, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, event_fd);
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "WATCH_ODP: no handle");
+	raw_object(&raw, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, handle);
+	raw.attr[0].len = 4;
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "WATCH_ODP: descriptor of 4 bytes");
+	raw.attr[0].len = 0;
+	raw.attr[0].attr_data.reserved = 1;
+	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "WATCH_ODP: reserved is not 0");
+	close(other_fd);
+	/* the MR keeps the eventfd */
+	close(event_fd);
+}
+
 /* The handle of another type of object, with a number that no MR has. */
 static void other_object(struct rig *rig, struct buf *odp)
 {
@@ -425,11 +469,15 @@ static void other_form(struct rig *rig)
 	struct raw modify =
 		raw_command(UVERBS_OBJECT_MR, core ? UVERBS_HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP
 						   : UVERBS_METHOD_MR_MODIFY_ODP);
+	struct raw watching =
+		raw_command(UVERBS_OBJECT_MR, core ? UVERBS_HUGEODP_DRIVER_METHOD_MR_WATCH_ODP
+						   : UVERBS_METHOD_MR_WATCH_ODP);
 	struct raw pages = raw_command(UVERBS_OBJECT_DEVICE,
 				       core ? UVERBS_HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES
 					    : UVERBS_METHOD_QUERY_ODP_PAGES);
 
 	is_errno(raw_ioctl(rig->ctx, &modify), EPROTONOSUPPORT, "MODIFY_ODP of the other form");
+	is_errno(raw_ioctl(rig->ctx, &watching), EPROTONOSUPPORT, "WATCH_ODP of the other form");
 	is_errno(raw_ioctl(rig->ctx, &pages), EPROTONOSUPPORT, "QUERY_ODP_PAGES of the other form");
 }
 
@@ -449,6 +497,7 @@ int main(void)
 	bad_registrations(&rig, &buf, &base);
 	unknown_attributes(&rig, &buf);
 	bad_modifies(&rig, &odp, &pinned);
+	bad_watches(&rig, &odp, &pinned);
 	other_object(&rig, &odp);
 	queries(&rig, &odp, &pinned);
 	device_query(&rig);

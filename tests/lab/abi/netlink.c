@@ -75,6 +75,7 @@ static void compare(struct buf *buf, const char *what)
 	says(object, "table_bytes", state.table_bytes, what);
 	says(object, "renegotiations_up", state.renegotiations - state.renegotiations_down, what);
 	says(object, "renegotiations_down", state.renegotiations_down, what);
+	says(object, "faults_refused", state.faults_refused, what);
 }
 
 int main(void)

@@ -38,7 +38,7 @@ static bool is_ours(const struct ib_uverbs_ioctl_hdr *hdr)
 	case UVERBS_OBJECT_DEVICE:
 		return hdr->method_id == side->query_pages;
 	case UVERBS_OBJECT_MR:
-		if (hdr->method_id == side->modify_mr)
+		if (hdr->method_id == side->modify_mr || hdr->method_id == side->watch_mr)
 			return true;
 		if (hdr->method_id == side->query_mr)
 			return !side->in_core || has_attr(hdr, side->query_mr_state) ||
@@ -87,6 +87,7 @@ static void mrs(struct scene *s)
 	is_u64(attr.source, IBV_ODP_SOURCE_LIBRARY, "the library answers");
 	is_u64(attr.page_shift, 12, "base pages");
 	is_errno(ibv_modify_mr_odp(mr, SZ_2M | SZ_4K, 0), EOPNOTSUPP, "modify");
+	is_errno(hugeodp_watch_mr(mr, -1), EOPNOTSUPP, "watch");
 	is_errno(ibv_query_mr_odp(s->near.mr, &attr, sizeof(attr)), EOPNOTSUPP,
 		 "query an MR without a request");
 	is_errno(ibv_query_mr_pages(s->near.mr, &pages, sizeof(pages)), 0, "query its pages");

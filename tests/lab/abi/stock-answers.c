@@ -40,6 +40,7 @@ static void granted(struct rig *rig, const char *name, const struct mode *mode, 
 	is_u64(attr.source, IBV_ODP_SOURCE_LIBRARY, "%s, %s: the library answers", name,
 	       mode->name);
 	is_errno(ibv_modify_mr_odp(mr, SZ_4K, 0), EOPNOTSUPP, "%s, %s: modify", name, mode->name);
+	is_errno(hugeodp_watch_mr(mr, -1), EOPNOTSUPP, "%s, %s: watch", name, mode->name);
 	if (ibv_dereg_mr(mr))
 		fatal("ibv_dereg_mr: %s", strerror(errno));
 }

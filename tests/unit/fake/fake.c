@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,7 @@ void fake_sysfs_remove(const struct fake_sysfs *sysfs)
 void fake_kernel(enum fake_form form)
 {
 	fake.form = form;
+	fake.event_fd = -1;
 	if (form == FAKE_STOCK)
 		fake_mark(NULL, 0);
 	else if (form == FAKE_CORE)
@@ -168,6 +170,7 @@ int fake_setup(void **state)
 		.pages_invalidated = 6,
 		.renegotiations = 7,
 		.renegotiations_down = 4,
+		.faults_refused = 11,
 	};
 	fake.pages = (struct ib_uverbs_mr_pages){
 		.kind = IB_UVERBS_MR_ODP,
@@ -192,7 +195,7 @@ int fake_setup(void **state)
 
 /* ---- uverbs ---- */
 
-enum attr_kind { ATTR_IDR, ATTR_NEW, ATTR_PD, ATTR_IN, ATTR_OUT };
+enum attr_kind { ATTR_IDR, ATTR_NEW, ATTR_PD, ATTR_FD, ATTR_IN, ATTR_OUT };
 
 /* The forms of the kernel that know a method or an attribute. */
 #define CORE (1u << FAKE_CORE)
@@ -238,11 +241,22 @@ struct method_spec {
 		}, \
 	}
 
+#define WATCH_SPEC(id_, forms_) \
+	{ \
+		.object = 7, .id = (id_), .method = FAKE_WATCH_MR, .forms = (forms_), .nattrs = 2, \
+		.attrs = { \
+			{ 0, ATTR_IDR, 0, false, ALL }, \
+			{ 1, ATTR_FD, 0, true, ALL }, \
+		}, \
+	}
+
 static const struct method_spec methods[] = {
 	PAGES_SPEC(20, CORE),
 	PAGES_SPEC(4096 + 7, DRIVER),
 	MODIFY_SPEC(20, CORE),
 	MODIFY_SPEC(4096 + 6, DRIVER),
+	WATCH_SPEC(21, CORE),
+	WATCH_SPEC(4096 + 5, DRIVER),
 	{
 		.object = 7,
 		.id = 1,
@@ -409,6 +423,11 @@ static int parse_attr(const struct method_spec *method, const struct ib_uverbs_a
 			return attr->len ? EINVAL : 0;
 		return attr->len ? EINVAL : attr->data == FAKE_MR_HANDLE ? 0 : ENOENT;
 	}
+	if (spec->kind == ATTR_FD) {
+		fake.event_fd = (int)attr->data_s64;
+		return attr->len || attr->data_s64 < INT_MIN || attr->data_s64 > INT_MAX ? EINVAL
+											 : 0;
+	}
 	if (attr->len < spec->min_len)
 		return spec->kind == ATTR_OUT ? ENOSPC : EINVAL;
 	if (spec->kind == ATTR_IN && attr->len > sizeof(attr->data)) {
@@ -494,6 +513,7 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method
 		return 0;
 	case FAKE_MODIFY_MR:
 		return fake.mr_is_odp ? 0 : EINVAL;
+	case FAKE_WATCH_MR:
 	case FAKE_ADVISE_MR:
 		return fake.mr_is_odp ? 0 : EINVAL;
 	case FAKE_DESTROY_MR:
@@ -732,11 +752,11 @@ void fake_expect_query(const struct fake_call *call)
 {
 	static const struct fake_attr core[] = {
 		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
-		{ 3, 8, FAKE_POINTER },	  { 28, 64, FAKE_POINTER }, { 29, 512, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 28, 72, FAKE_POINTER }, { 29, 512, FAKE_POINTER },
 	};
 	static const struct fake_attr driver[] = {
 		{ 0, 0, FAKE_MR_HANDLE },
-		{ 1, 64, FAKE_POINTER },
+		{ 1, 72, FAKE_POINTER },
 		{ 2, 512, FAKE_POINTER },
 	};
 

@@ -54,6 +54,7 @@ enum fake_method {
 	FAKE_QUERY_MR,
 	FAKE_REG_MR,
 	FAKE_MODIFY_MR,
+	FAKE_WATCH_MR,
 	FAKE_METHODS
 };
 
@@ -91,6 +92,8 @@ struct fake {
 	uint64_t iova;
 	/* what a registration that fails with E2BIG would need */
 	uint64_t entries_needed;
+	/* of the last call that had one */
+	int event_fd;
 	/* errno for a method */
 	int method_err[FAKE_METHODS];
 	/* errno for every ioctl */

@@ -14,6 +14,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+struct eventfd_ctx;
 struct ib_device;
 struct ib_mr;
 struct ib_udata;
@@ -83,6 +84,10 @@ struct ib_odp_device_ops {
  * @invalidated: entries unmapped by the notifier
  * @renegotiations: changes of @sizes
  * @renegotiations_down: those that reduced the largest size
+ * @refused: page faults of the device for which no accepted size fits the memory
+ * @event: eventfd of the application, or NULL
+ * @root: umem of the implicit MR that this umem is a part of, or NULL; it is
+ *        freed after its parts
  * @obstacle: address of the memory that last prevented a larger size, or 0;
  *            written under resize_mutex
  * @grow: work item that checks whether @sizes can be larger again
@@ -104,6 +109,9 @@ struct ib_odp_pages {
 	u64 invalidated;
 	u64 renegotiations;
 	u64 renegotiations_down;
+	u64 refused;
+	struct eventfd_ctx *event;
+	struct ib_umem_odp *root;
 	u64 obstacle;
 	struct delayed_work grow;
 };
@@ -170,7 +178,7 @@ int ib_umem_odp_choose(struct ib_umem_odp *umem_odp, u64 iova, int access,
 int ib_umem_odp_choose_implicit(struct ib_umem_odp *umem_odp,
 				const struct ib_odp_request *req);
 void ib_umem_odp_choose_child(struct ib_umem_odp *child,
-			      const struct ib_umem_odp *root, u64 sizes);
+			      struct ib_umem_odp *root, u64 sizes);
 struct ib_umem_odp *ib_umem_odp_alloc_mixed(struct ib_device *device,
 					    unsigned long addr, size_t size,
 					    u64 iova, int access,
@@ -191,6 +199,10 @@ void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound);
 void ib_umem_odp_absorb(struct ib_umem_odp *root, struct ib_umem_odp *child);
 int ib_umem_odp_fault_in(struct ib_umem_odp *umem_odp);
 void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp);
+void ib_umem_odp_count_refused(struct ib_umem_odp *umem_odp);
+void ib_umem_odp_set_event(struct ib_umem_odp *umem_odp,
+			   struct eventfd_ctx *event);
+void ib_umem_odp_signal(struct ib_umem_odp *umem_odp);
 u64 ib_umem_odp_blocks_mapped(const struct ib_umem_odp *umem_odp);
 void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 			   struct ib_uverbs_odp_state *state);

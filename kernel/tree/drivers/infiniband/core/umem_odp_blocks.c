@@ -522,6 +522,8 @@ int ib_umem_odp_map_and_lock(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 	ib_odp_look_free(&fill.look);
 	kfree(fill.spare.mem);
 	mmput_async(mm);
+	if (ret == -ERANGE)
+		ib_umem_odp_count_refused(umem_odp);
 	if (ret)
 		return ret;
 

@@ -372,10 +372,11 @@ EXPORT_SYMBOL_GPL(ib_umem_odp_choose_implicit);
  * Starts with the largest size. A fault finds out whether the memory has it.
  */
 void ib_umem_odp_choose_child(struct ib_umem_odp *child,
-			      const struct ib_umem_odp *root, u64 sizes)
+			      struct ib_umem_odp *root, u64 sizes)
 {
 	struct ib_odp_pages *pages = &child->pages;
 
+	pages->root = root;
 	pages->iova = child->umem.address;
 	pages->accepted = sizes ?: root->pages.accepted;
 	pages->flags = root->pages.flags;

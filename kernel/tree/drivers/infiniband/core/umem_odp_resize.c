@@ -298,6 +298,8 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes,
 {
 	struct ib_odp_charge charge;
 	struct ib_odp_tables tables;
+	u64 before;
+	bool down;
 	int ret;
 
 	lockdep_assert_held(&umem_odp->resize_mutex);
@@ -317,9 +319,13 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes,
 		return ret;
 
 	mutex_lock(&umem_odp->umem_mutex);
+	before = umem_odp->pages.renegotiations_down;
 	ret = odp_change_table(umem_odp, sizes, terms, &tables);
+	down = umem_odp->pages.renegotiations_down != before;
 	mutex_unlock(&umem_odp->umem_mutex);
 
+	if (down)
+		ib_umem_odp_signal(umem_odp);
 	odp_free_table(umem_odp, &tables);
 	return ret;
 }
@@ -589,34 +595,3 @@ void ib_umem_odp_invalidate(struct ib_umem_odp *umem_odp, u64 virt, u64 bound)
 	umem_odp->pages.invalidated += mapped;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_invalidate);
-
-/**
- * ib_umem_odp_absorb - add the counters of a child to its implicit MR
- * @root: the umem that stands for all of the address space
- * @child: the umem, which is about to be freed
- */
-void ib_umem_odp_absorb(struct ib_umem_odp *root, struct ib_umem_odp *child)
-{
-	struct ib_uverbs_odp_state state;
-
-	ib_umem_odp_get_state(child, &state);
-	mutex_lock(&root->umem_mutex);
-	root->pages.invalidated += state.pages_invalidated;
-	root->pages.renegotiations += state.renegotiations;
-	root->pages.renegotiations_down += state.renegotiations_down;
-	mutex_unlock(&root->umem_mutex);
-}
-EXPORT_SYMBOL_GPL(ib_umem_odp_absorb);
-
-/**
- * ib_umem_odp_count_fault - count a page fault of the device
- * @umem_odp: the umem, its umem_mutex held
- */
-void ib_umem_odp_count_fault(struct ib_umem_odp *umem_odp)
-{
-	lockdep_assert_held(&umem_odp->umem_mutex);
-
-	umem_odp->pages.faults++;
-	umem_odp->pages.settled = true;
-}
-EXPORT_SYMBOL_GPL(ib_umem_odp_count_fault);

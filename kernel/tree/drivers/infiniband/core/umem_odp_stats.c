@@ -63,6 +63,7 @@ static void odp_add_state(struct ib_umem_odp *child, void *arg)
 	sum->pages_invalidated += state.pages_invalidated;
 	sum->renegotiations += state.renegotiations;
 	sum->renegotiations_down += state.renegotiations_down;
+	sum->faults_refused += state.faults_refused;
 }
 
 static void odp_add_blocks(struct ib_umem_odp *child, void *arg)
@@ -108,6 +109,7 @@ void ib_umem_odp_get_state(struct ib_umem_odp *umem_odp,
 		.pages_invalidated = pages->invalidated,
 		.renegotiations = pages->renegotiations,
 		.renegotiations_down = pages->renegotiations_down,
+		.faults_refused = pages->refused,
 	};
 	mutex_unlock(&umem_odp->umem_mutex);
 	odp_for_each_child(umem_odp, odp_add_state, state);
@@ -234,7 +236,9 @@ static int odp_put_stat(struct sk_buff *msg,
 					 state->renegotiations -
 					 state->renegotiations_down) ||
 	    rdma_nl_stat_hwcounter_entry(msg, "renegotiations_down",
-					 state->renegotiations_down))
+					 state->renegotiations_down) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "faults_refused",
+					 state->faults_refused))
 		return -EMSGSIZE;
 	return 0;
 }

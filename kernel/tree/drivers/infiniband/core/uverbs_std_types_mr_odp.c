@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Page sizes of MRs in the user interface: more attributes of REG_MR and
- * QUERY_MR, a method that changes the page sizes of a live ODP MR, and a method
- * that reports the page sizes that a device supports and that memory can have.
+ * QUERY_MR, methods that change the page sizes of a live ODP MR and set its
+ * eventfd, and a method that reports the page sizes that a device supports and
+ * that memory can have.
  */
+#include <linux/eventfd.h>
 #include <linux/overflow.h>
 
 #include <rdma/ib_odp_pages.h>
@@ -90,15 +92,19 @@ static int copy_pages(struct uverbs_attr_bundle *attrs, u16 id,
 }
 
 /*
- * Memory that is not on demand has a table of one page size that stays. A driver
- * that reports what it translates an MR with also takes it from a request.
+ * Memory that is not on demand has a table that stays. A driver that reports what
+ * it translates an MR with also takes it from a request.
  */
 static int check_pinned(const struct ib_device *ib_dev, u32 access_flags,
 			const struct ib_odp_request *req)
 {
-	if (req->flags || (access_flags & IB_ACCESS_HUGETLB))
+	if ((req->flags & ~(u32)IB_UVERBS_ODP_MIXED) ||
+	    (access_flags & IB_ACCESS_HUGETLB))
 		return -EINVAL;
-	return ib_dev->ops.mr_pages ? 0 : -EOPNOTSUPP;
+	if (!ib_dev->ops.mr_pages ||
+	    (req->flags & ~ib_dev->attrs.odp_caps.page_flags))
+		return -EOPNOTSUPP;
+	return 0;
 }
 
 /**
@@ -208,6 +214,30 @@ static int UVERBS_HANDLER(UVERBS_METHOD_MR_MODIFY_ODP)(
 		return ret;
 	return copy_page_shift(attrs, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT,
 			       mr);
+}
+
+static int UVERBS_HANDLER(UVERBS_METHOD_MR_WATCH_ODP)(
+	struct uverbs_attr_bundle *attrs)
+{
+	struct ib_mr *mr =
+		uverbs_attr_get_obj(attrs, UVERBS_ATTR_MR_WATCH_ODP_HANDLE);
+	struct eventfd_ctx *event = NULL;
+	struct ib_umem_odp *umem_odp;
+	int fd, ret;
+
+	umem_odp = mr_to_umem_odp(mr);
+	if (IS_ERR(umem_odp))
+		return PTR_ERR_OR_ZERO(umem_odp);
+	ret = uverbs_get_raw_fd(&fd, attrs, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD);
+	if (ret && ret != -ENOENT)
+		return ret;
+	if (!ret) {
+		event = eventfd_ctx_fdget(fd);
+		if (IS_ERR(event))
+			return PTR_ERR_OR_ZERO(event);
+	}
+	ib_umem_odp_set_event(umem_odp, event);
+	return 0;
 }
 
 /*
@@ -325,9 +355,19 @@ DECLARE_UVERBS_NAMED_METHOD(
 			    UVERBS_ATTR_TYPE(u32),
 			    UA_OPTIONAL));
 
+DECLARE_UVERBS_NAMED_METHOD(
+	UVERBS_METHOD_MR_WATCH_ODP,
+	UVERBS_ATTR_IDR(UVERBS_ATTR_MR_WATCH_ODP_HANDLE,
+			UVERBS_OBJECT_MR,
+			UVERBS_ACCESS_READ,
+			UA_MANDATORY),
+	UVERBS_ATTR_RAW_FD(UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD,
+			   UA_OPTIONAL));
+
 static const struct uverbs_method_def *const mr_odp_methods[] = {
 	&query_mr_odp_method,
 	&UVERBS_METHOD(UVERBS_METHOD_MR_MODIFY_ODP),
+	&UVERBS_METHOD(UVERBS_METHOD_MR_WATCH_ODP),
 };
 
 static const struct uverbs_object_def mr_odp_object = {

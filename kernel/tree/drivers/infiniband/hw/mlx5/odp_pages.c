@@ -145,14 +145,18 @@ void mlx5r_odp_init_page_caps(struct mlx5_ib_dev *dev)
 		dev->odp_caps.page_flags |= IB_UVERBS_ODP_MIXED;
 }
 
-/* Count a served page fault of the device. */
-void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr)
+/* Count a page fault of the device, after an attempt to serve it returned @ret. */
+void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr, s64 ret)
 {
 	struct ib_umem_odp *umem_odp;
 
 	if (mr->umem->is_dmabuf)
 		return;
 	umem_odp = to_ib_umem_odp(mr->umem);
+	if (ret == -ERANGE)
+		ib_umem_odp_count_refused(umem_odp);
+	if (ret < 0)
+		return;
 	mutex_lock(&umem_odp->umem_mutex);
 	ib_umem_odp_count_fault(umem_odp);
 	mutex_unlock(&umem_odp->umem_mutex);
@@ -338,7 +342,7 @@ static void mlx5r_odp_pages(struct mlx5_ib_mr *mr,
 	mlx5r_odp_for_each_child(umem_odp, mlx5r_add_part, pages);
 }
 
-/* Pinned memory, or a dma-buf, whose page size may change at any time. */
+/* Pinned memory of one page size, or a dma-buf, whose page size may change. */
 static int mlx5r_pinned_pages(struct mlx5_ib_mr *mr, size_t entry_size,
 			      struct ib_uverbs_mr_pages *pages)
 {

@@ -29,7 +29,7 @@ int mlx5r_odp_prepare(struct ib_umem_odp *umem_odp,
 		      const struct ib_odp_request *req);
 int mlx5r_odp_complete(struct mlx5_ib_mr *mr, const struct ib_odp_request *req);
 void mlx5r_odp_enabled(struct mlx5_ib_mr *mr);
-void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr);
+void mlx5r_odp_count_fault(struct mlx5_ib_mr *mr, s64 ret);
 bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr);
 struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
