@@ -29,7 +29,7 @@ source_unpack() {
 	local dir=$1
 	tar -xJf "$dir/archive/$SOURCE_PACKAGE.tar.xz" -C "$dir/tree" --strip-components=1 \
 		--wildcards --anchored \
-		--exclude='*/Documentation/[!i]*/*' \
+		--exclude='*/Documentation/[!im]*/*' \
 		--exclude='*/arch/[!x]*/*.[chS]' \
 		--exclude='*/arch/[!x]*/*.dts*' \
 		--exclude='*/drivers/gpu/*.[ch]' \
