@@ -116,10 +116,11 @@ deb_install() {
 
 # deb_series ROOT WORK: check that the packaged series equals that of the lab
 deb_series() {
-	local root=$1 work=$2
+	local root=$1 work=$2 files
 	source_require
 	mkdir -p "$work/linux" "$work/want"
-	(cd "$SOURCE/tree" && cp -r --parents Kbuild Documentation/infiniband drivers/infiniband include mm "$work/linux")
+	mapfile -t files < <(sed -n 's,^--- a/,,p' "$TOP_DIR"/kernel/patches/*.patch | sort -u)
+	(cd "$SOURCE/tree" && cp --parents Kbuild "${files[@]}" "$work/linux")
 	series_apply "$SOURCE/tree" "$work/want"
 	ROOT=$root root_exec "$work/linux:linux" -- /usr/src/hugeodp/apply /run/linux
 	(cd "$work/want" && find . -type f -exec cmp {} "$work/linux/{}" \;) >"$work/differ" 2>&1

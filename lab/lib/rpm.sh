@@ -55,12 +55,12 @@ rpm_lint() {
 }
 
 # rpm_files OUT DEBS: the files of the Debian packages and no others, but for what from-debian.sed
-# has and rpm's own links to files by their build ids
+# has and rpm's own links to files by their build ids. The modules are for Debian's kernel only.
 rpm_files() {
 	local out=$1 debs=$2 deb name
 	for deb in "$debs"/*.deb; do
 		name=$(basename "${deb%%_*}")
-		[[ $name == *-dbgsym ]] || dpkg-deb --contents "$deb" |
+		[[ $name == *-dbgsym || $name == hugeodp-dkms ]] || dpkg-deb --contents "$deb" |
 			awk -v name="$name" '!/^d/ { sub(/^\./, "", $6); print name, $1, $6 }'
 	done | sed -E -f "$LAB_DIR/rpm/from-debian.sed" | sort >"$out/files.debian"
 	for name in "${RPM_NAMES[@]}"; do
