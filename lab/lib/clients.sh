@@ -47,7 +47,8 @@ clients_test() {
 	for device in rxe mlx5; do
 		status=0
 		part_vm --device "$device" --timeout 3600 --share "$work/root" -- \
-			/bin/bash /run/lab/chroot.sh /mnt/share /opt/clients/run.sh || status=$?
+			/bin/bash /run/lab/chroot.sh /mnt/share /opt/clients/run.sh
+		status=$PART_STATUS
 		tally_tap "clients-$device" "$status" /dev/null <"$RUN_DIR/out"
 	done
 	rm -rf -- "$work"

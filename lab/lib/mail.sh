@@ -110,7 +110,8 @@ selftests_run() {
 		cd /mnt/share/tools/testing/selftests/rdma
 		for name; do
 			echo "$name.t .."
-			"./$name.sh" || status=$?
+			"./$name.sh"
+	status=$PART_STATUS
 		done
 		exit "${status-0}"' bash "$@"
 }
@@ -151,7 +152,8 @@ selftests_test() {
 		[[ ! -f $file.c ]] || names+=("${file##*/}")
 	done
 	[[ -x $tree/tools/testing/selftests/rdma/${names[0]} ]] || return 0
-	selftests_run hugeodp "$tree" "${names[@]}" || status=$?
+	selftests_run hugeodp "$tree" "${names[@]}"
+	status=$PART_STATUS
 	tally_tap series "$status" /dev/null <"$RUN_DIR/out"
 	selftests_run stock "$tree" rxe_odp_data || true
 	tally_check series/data-is-wrong-on-stock grep -q '^not ok .* the address$' "$RUN_DIR/out"

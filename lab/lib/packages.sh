@@ -135,7 +135,8 @@ deb_try() {
 	cp -r "$TOP_DIR/README.md" "$TOP_DIR"/packaging/tests/{check,try}.sh "$root/mnt"
 	cp -r "$TOP_DIR/pyverbs/tests" "$root/mnt/pyverbs"
 	part_vm --timeout 1800 --share "$root" -- \
-		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt || status=$?
+		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt
+	status=$PART_STATUS
 	tally_tap "packages-$suite" "$status" /dev/null <"$RUN_DIR/out"
 	tally_unittest "packages-$suite" "$LAB_DIR/expected/python" "$RUN_DIR/out"
 }
@@ -159,7 +160,8 @@ deb_dkms() {
 	step "building the modules of the package hugeodp-dkms" deb_dkms_install "$debs" "$root"
 	cp "$TOP_DIR"/packaging/tests/{check,try-dkms}.sh "$root/mnt"
 	part_vm --kernel debian-stock --device none --timeout 1800 --share "$root" -- \
-		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try-dkms.sh || status=$?
+		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try-dkms.sh
+	status=$PART_STATUS
 	tally_tap packages-dkms "$status" /dev/null <"$RUN_DIR/out"
 	rm -rf -- "$root"
 }

@@ -105,18 +105,22 @@ part_compilers() {
 	unlock unit
 }
 
-# part_vm OPTION... -- COMMAND...: output to the terminal and to $RUN_DIR/out
+# part_vm OPTION... -- COMMAND...: output to the terminal and to $RUN_DIR/out; sets PART_STATUS. Call it
+# outside of conditions, in which bash would go on after a failed build.
 part_vm() {
 	vm_options "$@"
 	VM_TEE=$RUN_DIR/out
-	vm_run
+	vm_require
+	PART_STATUS=0
+	vm_run_built || PART_STATUS=$?
 }
 
 # part_prove PART KERNEL FILES [COMMAND [OPTION...]]: these tests, then COMMAND
 part_prove() {
 	local part=$1 kernel=$2 status=0
 	part_vm --kernel "$kernel" --timeout 7200 "${@:5}" -- \
-		/bin/bash -c "prove -v --merge $3 || status=\$?; ${4-:}; exit \${status-0}" || status=$?
+		/bin/bash -c "prove -v --merge $3 || status=\$?; ${4-:}; exit \${status-0}"
+	status=$PART_STATUS
 	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
 
@@ -204,7 +208,8 @@ part_stress() {
 	part_vm --kernel debug --mem 2048 --hugepages 96 \
 		--timeout $(((${minutes:-60} * 3 + 120) * 60)) "$@" -- \
 		/bin/bash -c "echo $program ..; $program ${minutes:+--minutes $minutes} 2>&1 || status=\$?
-			$KMEMLEAK; exit \${status-0}" || status=$?
+			$KMEMLEAK; exit \${status-0}"
+	status=$PART_STATUS
 	tally_tap "$name" "$status" "$LAB_DIR/expected/skips.$name" <"$RUN_DIR/out"
 }
 
@@ -241,7 +246,8 @@ part_rdma-core() {
 		part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c '
 			cd /usr/libexec/rdma-core
 			exec python3 /usr/libexec/hugeodp/pyverbs/patient.py \
-				tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
+				tests/run_tests.py --dev rxe0 -v -k odp 2>&1'
+		status=$PART_STATUS
 		[[ $status == [01] ]] || tally fail "rdma-core-$kernel: ended with status $status"
 		tally_unittest "rdma-core-$kernel" "$LAB_DIR/expected/rdma-core.$kernel" "$RUN_DIR/out"
 	done
@@ -251,7 +257,8 @@ part_rdma-core() {
 part_unittest() {
 	local name=$1 kernel=$2 program=$3 status=0
 	part_vm --kernel "$kernel" --timeout 1800 "${@:4}" -- /bin/bash -c \
-		"/usr/libexec/hugeodp/pyverbs/$program 2>&1" || status=$?
+		"/usr/libexec/hugeodp/pyverbs/$program 2>&1"
+	status=$PART_STATUS
 	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
 	tally_unittest "$name" "$LAB_DIR/expected/$name" "$RUN_DIR/out"
 }
@@ -265,7 +272,8 @@ part_python() {
 	part_vm --timeout 1800 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 /usr/libexec/hugeodp/pyverbs/rdma_core.py \
-			tests/run_tests.py --dev rxe0 -v -k odp 2>&1' || status=$?
+			tests/run_tests.py --dev rxe0 -v -k odp 2>&1'
+	status=$PART_STATUS
 	[[ $status == [01] ]] || tally fail "rdma-core-python: ended with status $status"
 	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.debian" "$RUN_DIR/out"
 }
@@ -308,7 +316,8 @@ part_mlx5_tests() {
 part_mlx5_torture() {
 	local program=/usr/libexec/hugeodp/stress/torture.t status=0
 	part_vm --kernel hugeodp --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
-		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1" || status=$?
+		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1"
+	status=$PART_STATUS
 	tally_tap "mlx5-torture-$1" "$status" /dev/null <"$RUN_DIR/out"
 }
 
@@ -319,7 +328,8 @@ part_mlx5_suite() {
 	# shellcheck disable=SC2016 # expanded in the machine
 	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 3600 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
-		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@" || status=$?
+		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@"
+	status=$PART_STATUS
 	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
 	tally_unittest "$name" "$expected" "$RUN_DIR/out"
 }

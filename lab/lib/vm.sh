@@ -290,13 +290,16 @@ vm_gdb_hint() {
 	say "waiting for: gdb ${file:+$file }-ex 'target remote :$VM_GDB' -ex continue"
 }
 
-# vm_run: boots and runs VM_ARGV; returns the exit status of the lab
-vm_run() {
-	local dir
+# vm_require: build what the machine needs
+vm_require() {
 	run_dir_create
 	project_require
 	kernel_require "$VM_KERNEL"
-	dir=$RUN_DIR/vm
+}
+
+# vm_run_built: boots what vm_require has built and runs VM_ARGV; returns the exit status of the lab
+vm_run_built() {
+	local dir=$RUN_DIR/vm
 	rm -rf -- "$dir"
 	mkdir -p "$dir"
 	: >"$dir/status"
@@ -314,4 +317,9 @@ vm_run() {
 		vm_boot "$dir"
 	fi
 	vm_verdict "$dir"
+}
+
+vm_run() {
+	vm_require
+	vm_run_built
 }

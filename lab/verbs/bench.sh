@@ -12,7 +12,8 @@ bench_boot() {
 	say "bench: $name"
 	vm_options "$@"
 	VM_TEE=$RUN_DIR/bench/$name
-	vm_run >/dev/null || status=$?
+	vm_require
+	vm_run_built >/dev/null || status=$?
 	if [[ $status != 0 ]]; then
 		grep -v '^{' "$VM_TEE" >&2 || true
 		die "bench: $name ended with status $status"
