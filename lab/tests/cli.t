@@ -42,4 +42,7 @@ refused 'benchmarks into two places' bench one two
 lab --help
 is 'help: status' "$STATUS" 0
 ok 'help names every verb' test "$(grep -cE '^  (demo|run|shell|test) ' <<<"$OUT")" = 4
+lab test --help
+is 'help of a verb: status' "$STATUS" 0
+ok 'help of a verb names its parts' grep -q 'parts: shell unit lab' <<<"$OUT"
 done_testing
