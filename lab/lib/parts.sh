@@ -74,7 +74,7 @@ unit_variant() {
 
 # Sets UNIT_SOURCE; until unlock unit
 unit_prepare() {
-	root_require
+	root_unit_require
 	source_require
 	lock unit
 	UNIT_SOURCE=$CACHE_DIR/project/${ROOT##*/}/unit

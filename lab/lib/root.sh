@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The machine's root file system: a Debian testing tree, never written to once it is made, and
-# what runs inside it natively on the host.
+# what runs inside it natively on the host. The unit tests have a copy with more packages.
 
 ROOT_SUITE=testing
 
-root_packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$LAB_DIR/packages"; }
+# root_packages FILE
+root_packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
 
 root_key() {
 	{
-		root_packages
+		root_packages "$LAB_DIR/packages"
 		echo "$ROOT_SUITE"
 		sed -n '/^root_make/,/^}/p' "$LAB_DIR/lib/root.sh"
 	} | hash_text
@@ -28,7 +29,7 @@ root_make() {
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-include=/usr/share/doc/rdma-core*' \
-		--include="$(root_packages | paste -sd,)" \
+		--include="$(root_packages "$LAB_DIR/packages" | paste -sd,)" \
 		"$ROOT_SUITE" "$new" "$mirror"
 	rm -f -- "$settings"
 	# rdma-core's test suite is shipped as documentation, compressed
@@ -38,10 +39,42 @@ root_make() {
 	echo hugeodp >"$new/etc/hostname"
 }
 
-# root_attempt NEW: remove the remains of an earlier attempt and try again
+# root_attempt MAKE NEW: remove the remains of an earlier attempt and try again
 root_attempt() {
-	rm -rf -- "$1"
-	root_make "$1"
+	rm -rf -- "$2"
+	"$1" "$2"
+}
+
+# root_unit_make NEW: a copy of ROOT, into which the host's apt installs the packages
+root_unit_make() {
+	local new=$1 settings=$1.apt packages
+	cp -a "$ROOT" "$new"
+	mapfile -t packages < <(root_packages "$LAB_DIR/packages.unit")
+	echo "deb [signed-by=$DEBIAN_KEYRING] $(apt_mirror) $ROOT_SUITE main" >"$new.list"
+	{
+		apt_host_settings
+		cat <<-END
+			Dir "$new";
+			Dir::Etc::sourcelist "$new.list";
+			Dir::Etc::sourceparts "-";
+			DPkg::Chroot-Directory "$new";
+			APT::Architecture "amd64";
+			APT::Install-Recommends "false";
+			APT::Sandbox::User "root";
+		END
+	} >"$settings"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	APT_CONFIG=$settings DEBIAN_FRONTEND=noninteractive \
+		unshare --mount --propagation private --pid --fork --kill-child bash -euc '
+		new=$1
+		shift
+		mount -t proc proc "$new/proc"
+		mount --rbind /dev "$new/dev"
+		apt-get -q update
+		apt-get -q -y install "$@"
+		apt-get -q clean
+	' bash "$new" "${packages[@]}"
+	rm -f -- "$settings" "$new.list"
 }
 
 # Sets ROOT to the root file system, made first if needed
@@ -55,10 +88,38 @@ root_require() {
 	if [[ ! -d $ROOT ]]; then
 		run_dir_create
 		step "making the root file system (Debian $ROOT_SUITE)" \
-			persist root_attempt "$RUN_DIR/new"
+			persist root_attempt root_make "$RUN_DIR/new"
 		cache_add "$ROOT"
 	fi
 	unlock root
+}
+
+root_unit_key() {
+	{
+		echo "${ROOT##*/}"
+		root_packages "$LAB_DIR/packages.unit"
+		declare -f root_unit_make
+	} | hash_text
+}
+
+# Sets ROOT to the root of the unit tests, made first if needed
+root_unit_require() {
+	local key unit
+	root_require
+	key=$(root_unit_key)
+	unit=$CACHE_DIR/root/unit-$key
+	if ! cache_use "$unit"; then
+		host_require
+		lock root-unit
+		if [[ ! -d $unit ]]; then
+			run_dir_create
+			step "adding what the unit tests use to the root file system" \
+				persist root_attempt root_unit_make "$RUN_DIR/new"
+			cache_add "$unit"
+		fi
+		unlock root-unit
+	fi
+	ROOT=$unit
 }
 
 # root_exec [FROM:TO[:ro]...] -- COMMAND...: in the root, read-only but for /tmp, the host's /dev and
