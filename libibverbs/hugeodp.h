@@ -84,7 +84,7 @@ enum ibv_odp_source {
  *             offsets of the members after it must not.
  * @page_sizes: accepted page sizes, bit mask in bytes; one bit is a strict
  *              request, several are negotiated, 0 means any size
- * @flags: enum ibv_odp_flags; 0 for a pinned MR
+ * @flags: enum ibv_odp_flags; for a pinned MR at most IBV_ODP_MIXED
  * @reserved: 0
  * @max_entries: entries of the device's tables that a pinned MR may use; 0 means
  *               any number, and is required for an ODP MR
@@ -277,8 +277,8 @@ struct ibv_odp_report {
  *               length 0, range that wraps around, iova and address that differ
  *               below the base page size, impossible page size,
  *               IBV_ACCESS_HUGETLB (a request of its own), file descriptor or
- *               other kind of memory, flags without IBV_ACCESS_ON_DEMAND,
- *               max_entries with it
+ *               other kind of memory, IBV_ODP_POPULATE without
+ *               IBV_ACCESS_ON_DEMAND, max_entries with it
  *   EOPNOTSUPP  device without on-demand paging, no accepted size or requested
  *               flag that both device and kernel support, implicit MR (address
  *               NULL, length SIZE_MAX) on a kernel without page size requests,

@@ -88,19 +88,35 @@ static int register_plain(const struct hugeodp_provider *provider, struct ibv_pd
 	return err;
 }
 
+/* IBV_ODP_MIXED needs a kernel with page size requests. */
+static int check_flags(struct ibv_context *context, uint32_t flags)
+{
+	const struct ibv_mr_init_attr_pages any_size = { .flags = flags };
+	struct device_caps caps;
+
+	return flags ? hugeodp_check_device(context, &any_size, &caps) : 0;
+}
+
 int hugeodp_register_pinned(struct ibv_pd *pd, const struct ibv_mr_init_attr_pages *request,
 			    struct ibv_mr **mr)
 {
 	const struct hugeodp_provider *provider = hugeodp_provider(pd->context);
 	const uint64_t iova = hugeodp_iova(&request->base);
 	const struct kernel_side *side;
-	int err = EOPNOTSUPP;
+	int err;
 
+	err = check_flags(pd->context, request->flags);
+	if (err)
+		return err;
 	/* a driver that has base pages only needs no request */
+	err = EOPNOTSUPP;
 	if (provider->reg_mr && !provider->pinned_base_pages)
 		err = provider->reg_mr(pd, request, iova, mr);
 	if (err != EOPNOTSUPP)
 		return err;
+	/* IBV_ODP_MIXED with what the provider cannot import */
+	if (request->flags && !provider->pinned_base_pages)
+		return EOPNOTSUPP;
 	err = provider->pinned_base_pages ? EOPNOTSUPP : hugeodp_kernel_side(pd->context, &side);
 	/* a kernel that will report what the MR has is not preceded by an estimate */
 	if (err == EOPNOTSUPP)

@@ -61,9 +61,9 @@ static int validate_kind(const struct ibv_mr_init_attr_odp *request)
 		return request->max_entries
 			       ? log_refusal(EINVAL, "max_entries with IBV_ACCESS_ON_DEMAND")
 			       : 0;
-	if (request->flags || is_implicit(attr))
-		return log_refusal(EINVAL, "access %#x without IBV_ACCESS_ON_DEMAND",
-				   (unsigned int)attr->access);
+	if (request->flags & ~(uint32_t)IBV_ODP_MIXED || is_implicit(attr))
+		return log_refusal(EINVAL, "access %#x, flags %#x without IBV_ACCESS_ON_DEMAND",
+				   (unsigned int)attr->access, request->flags);
 	return 0;
 }
 

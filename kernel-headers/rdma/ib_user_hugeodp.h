@@ -154,7 +154,8 @@ enum ib_uverbs_odp_flags {
  * struct ib_uverbs_odp_request - page sizes that an application accepts
  * @page_sizes: (in) bit mask in bytes, bit n for pages of 2^n bytes;
  *              0: any size that the device supports
- * @flags: (in) enum ib_uverbs_odp_flags; 0 for an MR of pinned memory
+ * @flags: (in) enum ib_uverbs_odp_flags; for an MR of pinned memory at most
+ *         IB_UVERBS_ODP_MIXED
  * @reserved: (in) must be 0
  * @max_entries: (in) entries of the device's tables that the MR may use, 0: any
  *               number; must be 0 for an ODP MR
@@ -182,9 +183,9 @@ struct ib_uverbs_odp_request {
  * @renegotiations: (out) changes of the translation sizes since registration
  * @renegotiations_down: (out) the part of @renegotiations that reduced the
  *                       largest size
- */
  * @faults_refused: (out) fault events that failed because the memory does not
  *                  have a page size that is accepted
+ */
 struct ib_uverbs_odp_state {
 	__aligned_u64 page_sizes;
 	__u32 page_shift;
@@ -195,8 +196,8 @@ struct ib_uverbs_odp_state {
 	__aligned_u64 pages_invalidated;
 	__aligned_u64 renegotiations;
 	__aligned_u64 renegotiations_down;
-};
 	__aligned_u64 faults_refused;
+};
 
 /**
  * struct ib_uverbs_odp_blocks - translations of an MR by size
@@ -281,8 +282,8 @@ HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, faults) == 32);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, pages_invalidated) == 40);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations) == 48);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, renegotiations_down) == 56);
-HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_blocks) == 512);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_odp_state, faults_refused) == 64);
+HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_odp_blocks) == 512);
 HUGEODP_ABI_ASSERT(sizeof(struct ib_uverbs_mr_pages) == 32);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, page_shift) == 4);
 HUGEODP_ABI_ASSERT(HUGEODP_ABI_OFFSET(ib_uverbs_mr_pages, entries) == 8);

@@ -200,7 +200,7 @@ static void pinned_or_not(void **state)
 	uint32_t flags;
 
 	(void)state;
-	for (flags = 1; flags < 4; flags++) {
+	for (flags = IBV_ODP_POPULATE; flags < 4; flags++) {
 		request = good_request();
 		request.base.access &= ~IBV_ACCESS_ON_DEMAND;
 		request.flags = flags;
@@ -219,6 +219,23 @@ static void pinned_or_not(void **state)
 	/* without the bit the member is not there */
 	request.base.comp_mask &= ~(uint64_t)IBV_REG_MR_MASK_MAX_ENTRIES;
 	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+}
+
+/* The flag needs a device that has it. This one has base pages only for pinned memory. */
+static void pinned_mixed(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+
+	(void)state;
+	request.base.access &= ~IBV_ACCESS_ON_DEMAND;
+	request.flags = IBV_ODP_MIXED;
+	request.page_sizes = FAKE_2M | FAKE_4K;
+	expect_refused(&request, EOPNOTSUPP);
+	fake.caps.flags |= IBV_ODP_MIXED;
+	assert_ptr_equal(ibv_reg_mr_ex(&fake_pd, &request.base), &fake_mr);
+	fake.nreg = 0;
+	request.page_sizes = FAKE_2M;
+	expect_refused(&request, ERANGE);
 }
 
 static void implicit(void **state)
@@ -543,7 +560,8 @@ static void log_of_refusals(void **state)
 		{ "flags 0x80", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 0, 0x80, 0 },
 		{ "reserved", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 0, 0, 1 },
 		{ "page sizes 0x15", EINVAL, 0, ADDR, FAKE_2M, ACCESS, 21, 0, 0 },
-		{ "access 0x1 without IBV_ACCESS_ON_DEMAND", EINVAL, 0, ADDR, FAKE_2M, 1, 0, 2, 0 },
+		{ "access 0x1, flags 0x2 without IBV_ACCESS_ON_DEMAND", EINVAL, 0, ADDR, FAKE_2M, 1,
+		  0, 2, 0 },
 		{ "IBV_ACCESS_HUGETLB", EINVAL, 0, ADDR, FAKE_2M, ACCESS | IBV_ACCESS_HUGETLB, 0, 0,
 		  0 },
 		{ "DMA handle", EOPNOTSUPP, IBV_REG_MR_MASK_DMAH, ADDR, FAKE_2M, ACCESS, 0, 0, 0 },
@@ -594,9 +612,8 @@ static void log_of_refusals(void **state)
 /* A registration that fails in the kernel; ERANGE with the obstacle. */
 static void log_of_failures(void **state)
 {
-	static const struct fake_vma elsewhere = {
-		FAKE_2M, 2 * FAKE_2M, 4096, PROT_READ, 0, FAKE_PAGES_ABSENT, 0
-	};
+	static const struct fake_vma elsewhere = { FAKE_2M, 2 * FAKE_2M,       4096, PROT_READ,
+						   0,	    FAKE_PAGES_ABSENT, 0 };
 	struct ibv_mr_init_attr_odp request = good_request();
 	struct lines lines = { 0 };
 
@@ -676,6 +693,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(flags_and_reserved, fake_setup),
 		cmocka_unit_test_setup(access_flags, fake_setup),
 		cmocka_unit_test_setup(pinned_or_not, fake_setup),
+		cmocka_unit_test_setup(pinned_mixed, fake_setup),
 		cmocka_unit_test_setup(implicit, fake_setup),
 		cmocka_unit_test_setup(implicit_without_series, fake_setup),
 		cmocka_unit_test_setup(ranges, fake_setup),

@@ -268,7 +268,7 @@ static struct ibv_mr_init_attr_pages pinned_request(uint64_t max_entries, uint64
 	return request;
 }
 
-static void expect_pinned_reg(const struct fake_call *call, uint64_t max_entries)
+static void expect_pinned_reg(const struct fake_call *call, uint64_t max_entries, uint32_t flags)
 {
 	const struct fake_attr attrs[] = {
 		{ 0, 0, 0 },
@@ -284,6 +284,7 @@ static void expect_pinned_reg(const struct fake_call *call, uint64_t max_entries
 	};
 	const struct ib_uverbs_odp_request request = {
 		.page_sizes = FAKE_2M,
+		.flags = flags,
 		.max_entries = max_entries,
 	};
 
@@ -300,14 +301,27 @@ static void pinned(void **state)
 	/* the sizes are those of ODP MRs */
 	fake.caps.page_sizes = 0;
 	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
-	expect_pinned_reg(fake_last_call(), 0);
+	expect_pinned_reg(fake_last_call(), 0, 0);
 	assert_int_equal(fake_real_calls(), 1);
 
 	setup(state);
 	request = pinned_request(64, &needed);
 	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
-	expect_pinned_reg(fake_last_call(), 64);
+	expect_pinned_reg(fake_last_call(), 64, 0);
 	assert_int_equal(needed, 77);
+
+	setup(state);
+	fake.caps.flags |= IBV_ODP_MIXED;
+	request = pinned_request(0, NULL);
+	request.flags = IBV_ODP_MIXED;
+	expect_mr(ibv_reg_mr_ex(&fake_pd, &request.base));
+	expect_pinned_reg(fake_last_call(), 0, IBV_ODP_MIXED);
+	/* not without the flag if an MR for memory windows cannot have it */
+	request.base.access |= IBV_ACCESS_MW_BIND;
+	fake.nreg = 0;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(fake.nreg, 0);
 }
 
 static void pinned_refused(void **state)

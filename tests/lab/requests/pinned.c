@@ -212,9 +212,8 @@ static void granted(struct bench *b, uint32_t shift, uint64_t written)
 		fatal("%s: ibv_query_mr_pages: %s", b->text, strerror(errno));
 	is_u64(pages.page_shift, shift, "%s: page shift", b->text);
 	is_u64(pages.entries, entries, "%s: entries", b->text);
-	is_u64(pages.source,
-	       b->rig.series ? IBV_ODP_SOURCE_KERNEL : IBV_ODP_SOURCE_ESTIMATE, "%s: source",
-	       b->text);
+	is_u64(pages.source, b->rig.series ? IBV_ODP_SOURCE_KERNEL : IBV_ODP_SOURCE_ESTIMATE,
+	       "%s: source", b->text);
 	/* they are written eight at a time; without requests the size is an estimate */
 	if (b->rig.series && !b->rig.is_rxe)
 		ok(written >= entries && written <= ((entries + 7) & ~7ULL),
@@ -330,6 +329,28 @@ static void reg_bad(struct bench *b, struct ibv_mr_init_attr_pages request, cons
 		ibv_dereg_mr(mr);
 }
 
+/* Base pages only: mixed or not is the same. tests/lab/mlx5 has memory for which it is not. */
+static void flagged(struct bench *b)
+{
+	struct ibv_mr_init_attr_pages request;
+	struct ibv_mr *mr;
+
+	map_layout(b, &layouts[2]);
+	request = request_of(b, SZ_2M | SZ_4K);
+	request.flags = IBV_ODP_MIXED;
+	errno = 0;
+	mr = hugeodp_reg_mr(b->rig.pd, &request, sizeof(request));
+	if (!b->rig.series) {
+		is_errno(mr ? 0 : errno, EOPNOTSUPP, "IBV_ODP_MIXED on a stock kernel");
+	} else if (ok(mr, "IBV_ODP_MIXED: registered")) {
+		b->far.mr = mr;
+		is_u64((uint64_t)ibv_mr_page_shift(mr), 12, "IBV_ODP_MIXED: base pages");
+		transfer(b, 12);
+		buf_dereg(&b->far);
+	}
+	mem_unmap(&b->far.mem);
+}
+
 #define BAD(member, value, what) \
 	do { \
 		struct ibv_mr_init_attr_pages request = request_of(b, SZ_4K); \
@@ -345,7 +366,7 @@ static void bad_requests(struct bench *b)
 
 	map_layout(b, &layouts[2]);
 	BAD(flags, IBV_ODP_POPULATE, "IBV_ODP_POPULATE without IBV_ACCESS_ON_DEMAND");
-	BAD(flags, IBV_ODP_MIXED, "IBV_ODP_MIXED without IBV_ACCESS_ON_DEMAND");
+	BAD(flags, IBV_ODP_MIXED | IBV_ODP_POPULATE, "both flags without IBV_ACCESS_ON_DEMAND");
 	BAD(base.access, ACCESS_ALL | IBV_ACCESS_HUGETLB, "IBV_ACCESS_HUGETLB");
 	BAD(base.comp_mask, fd, "a dma-buf");
 	BAD(base.length, SIZE_MAX, "a length that wraps around");
@@ -379,6 +400,7 @@ int main(void)
 		check_layout(&b, &layouts[i]);
 	untouched(&b);
 	no_oracle(&b);
+	flagged(&b);
 	bad_requests(&b);
 	is_u64((uint64_t)pinned_kib(), (uint64_t)pinned, "pinned memory as before");
 	mem_map(&b.far.mem, MEM_BASE, LEN);

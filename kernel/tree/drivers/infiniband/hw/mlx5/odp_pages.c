@@ -387,24 +387,49 @@ int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 		mlx5r_odp_pages(mr, pages);
 		return 0;
 	}
+	if (mlx5r_mr_is_mixed(mr)) {
+		mlx5r_mr_mixed_pages(mr, pages);
+		return 0;
+	}
 	return mlx5r_pinned_pages(mr, sizeof(struct mlx5_mtt), pages);
+}
+
+/*
+ * Blocks of two sizes instead of @entries pages of @page_size, or NULL. The
+ * additional step of each translation is worth it if it saves half of the entries,
+ * or if the application accepts no more than that.
+ */
+static struct mlx5r_mr_plan *mlx5r_pinned_mixed(struct ib_umem *umem, u64 iova,
+						unsigned long page_size,
+						u64 entries,
+						const struct ib_odp_request *req)
+{
+	u64 most = entries / 2;
+
+	if (req->max_entries < entries)
+		most = max(most, req->max_entries);
+	return mlx5r_mr_plan_mixed(umem, iova, page_size,
+				   req->page_sizes ?: U64_MAX, most);
 }
 
 /*
  * The page size of an MR of pinned memory that has a request: the largest accepted
  * one up to the best, 0 without a request. The best one is no larger than what holds
  * the MR in one page. Whether a larger one would do depends on bits of physical
- * addresses, which users could find by trying.
+ * addresses, which users could find by trying. With IB_UVERBS_ODP_MIXED, @plan is
+ * for blocks of two sizes if that is better, else NULL.
  */
 int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
-			unsigned long *page_size)
+			unsigned long *page_size, struct mlx5r_mr_plan **plan)
 {
 	struct mlx5_ib_dev *dev = to_mdev(umem->ibdev);
 	unsigned long best, sizes;
 	struct ib_odp_request req;
+	u64 entries;
 	int ret;
 
 	*page_size = 0;
+	*plan = NULL;
 	ret = ib_odp_request_from_udata(udata, &req);
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;
@@ -421,6 +446,17 @@ int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
 	if (!sizes)
 		return -ERANGE;
 	*page_size = rounddown_pow_of_two(sizes);
-	return ib_mr_check_entries(udata, &req,
-				   ib_umem_num_dma_blocks(umem, *page_size));
+	entries = ib_umem_num_dma_blocks(umem, *page_size);
+	if (req.flags & IB_UVERBS_ODP_MIXED) {
+		*plan = mlx5r_pinned_mixed(umem, iova, *page_size, entries,
+					   &req);
+		if (IS_ERR(*plan))
+			return PTR_ERR_OR_ZERO(*plan);
+	}
+	if (*plan)
+		entries = mlx5r_mr_plan_entries(*plan);
+	ret = ib_mr_check_entries(udata, &req, entries);
+	if (ret)
+		mlx5r_mr_plan_free(*plan);
+	return ret;
 }

@@ -11,10 +11,16 @@ struct ib_umem;
 struct ib_umem_odp;
 struct ib_uverbs_mr_pages;
 struct mlx5_ib_dev;
+struct mlx5_ib_mkey;
 struct mlx5_ib_mr;
 struct mlx5_ksm;
+struct mlx5r_mr_plan;
 
 /* mr.c */
+void set_mkc_access_pd_addr_fields(void *mkc, int acc, u64 start_addr,
+				   struct ib_pd *pd);
+int mlx5_ib_create_mkey(struct mlx5_ib_dev *dev, struct mlx5_ib_mkey *mkey,
+			u32 *in, int inlen);
 struct mlx5_ib_mr *mlx5r_odp_alloc_mkey(struct ib_pd *pd, struct ib_umem *umem,
 					u64 iova, int access_flags);
 
@@ -35,7 +41,20 @@ struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
 int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
 int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
-			unsigned long *page_size);
+			unsigned long *page_size, struct mlx5r_mr_plan **plan);
+
+/* mr_mixed.c */
+struct mlx5r_mr_plan *mlx5r_mr_plan_mixed(struct ib_umem *umem, u64 iova,
+					  unsigned long page_size,
+					  u64 accepted, u64 most);
+u64 mlx5r_mr_plan_entries(const struct mlx5r_mr_plan *plan);
+void mlx5r_mr_plan_free(struct mlx5r_mr_plan *plan);
+struct ib_mr *mlx5r_mr_reg_mixed(struct ib_pd *pd, int access_flags,
+				 struct mlx5r_mr_plan *plan);
+bool mlx5r_mr_is_mixed(const struct mlx5_ib_mr *mr);
+int mlx5r_mr_mixed_destroy(struct mlx5_ib_mr *mr);
+void mlx5r_mr_mixed_pages(const struct mlx5_ib_mr *mr,
+			  struct ib_uverbs_mr_pages *pages);
 
 /* odp_mixed.c */
 bool mlx5r_mixed_can(struct mlx5_ib_dev *dev, u64 sizes);
@@ -97,9 +116,28 @@ static inline bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 
 static inline int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova,
 				      struct ib_udata *udata,
-				      unsigned long *page_size)
+				      unsigned long *page_size,
+				      struct mlx5r_mr_plan **plan)
 {
 	*page_size = 0;
+	*plan = NULL;
+	return 0;
+}
+
+static inline struct ib_mr *mlx5r_mr_reg_mixed(struct ib_pd *pd,
+					       int access_flags,
+					       struct mlx5r_mr_plan *plan)
+{
+	return NULL;
+}
+
+static inline bool mlx5r_mr_is_mixed(const struct mlx5_ib_mr *mr)
+{
+	return false;
+}
+
+static inline int mlx5r_mr_mixed_destroy(struct mlx5_ib_mr *mr)
+{
 	return 0;
 }
 
