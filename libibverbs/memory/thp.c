@@ -65,13 +65,18 @@ static enum thp_level system_level(void)
 	return read_setting("enabled", text, sizeof(text)) ? level(text) : THP_NEVER;
 }
 
+static void name_of_size(uint64_t size, char *name, size_t room)
+{
+	snprintf(name, room, "hugepages-%" PRIu64 "kB/enabled", size >> 10);
+}
+
 /* The setting for exactly this size. */
 static enum thp_level size_level(uint64_t size, uint64_t pmd_size, enum thp_level system)
 {
 	char text[80];
 	char name[48];
 
-	snprintf(name, sizeof(name), "hugepages-%" PRIu64 "kB/enabled", size >> 10);
+	name_of_size(size, name, sizeof(name));
 	if (read_setting(name, text, sizeof(text)))
 		return chosen(text, "inherit") ? system : level(text);
 	/* before Linux 6.8 there was only one size, with a single setting */
@@ -97,6 +102,16 @@ bool thp_anon_has(uint64_t size)
 	const uint64_t pmd_size = thp_pmd_size();
 
 	return size <= pmd_size && size_level(size, pmd_size, system_level()) != THP_NEVER;
+}
+
+void thp_anon_setting(uint64_t size, char *path, size_t room)
+{
+	char text[80], name[48];
+
+	name_of_size(size, name, sizeof(name));
+	if (!read_setting(name, text, sizeof(text)) || chosen(text, "inherit"))
+		snprintf(name, sizeof(name), "enabled");
+	snprintf(path, room, "%s/%s", thp_dir, name);
 }
 
 bool thp_shmem_possible(void)

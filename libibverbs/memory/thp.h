@@ -4,6 +4,7 @@
 #define HUGEODP_THP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum thp_level {
@@ -23,6 +24,9 @@ enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size);
 
 /* Whether anonymous memory with MADV_HUGEPAGE can have huge pages of exactly @size. */
 bool thp_anon_has(uint64_t size);
+
+/* The file with the setting that decides about anonymous memory and THPs of exactly @size. */
+void thp_anon_setting(uint64_t size, char *path, size_t room);
 
 /* Whether shared memory (tmpfs, memfd, shared anonymous memory) can have any. */
 bool thp_shmem_possible(void);

@@ -198,26 +198,39 @@ static struct vma *text_add(struct vma_text *text)
 	return &text->list[text->count];
 }
 
+/* Read the next line. Returns 0, ENOENT at the end, or an errno value: ESRCH if the process ended. */
+static int text_line(struct vma_text *text)
+{
+	errno = 0;
+	if (getline(&text->line, &text->room, text->file) >= 0)
+		return 0;
+	if (feof(text->file))
+		return ENOENT;
+	return errno ? errno : EIO;
+}
+
 /* Read the next mapping. Returns 0, ENOENT at the end, or an errno value. */
 static int text_next(struct vma_text *text)
 {
 	struct vma *vma = text_add(text);
+	int err;
 
 	if (!vma)
 		return ENOMEM;
-	if (!text->have_header && getline(&text->line, &text->room, text->file) < 0)
-		return ferror(text->file) ? EIO : ENOENT;
+	err = text->have_header ? 0 : text_line(text);
+	if (err)
+		return err;
 	text->have_header = false;
 	if (!is_header(text->line) || !parse_header(text->line, vma))
 		return EBADMSG;
-	while (!text->have_header && getline(&text->line, &text->room, text->file) >= 0) {
+	while (!text->have_header && !(err = text_line(text))) {
 		if (is_header(text->line))
 			text->have_header = true;
 		else
 			parse_field(text->line, vma);
 	}
-	if (ferror(text->file))
-		return EIO;
+	if (err && err != ENOENT)
+		return err;
 	text->count++;
 	return 0;
 }
@@ -345,9 +358,12 @@ bool vmas_thp_disabled(const struct vmas *vmas)
 	return !enabled;
 }
 
-/* Find the first page of a range with none of @inverted and all other categories of @mask. */
+/*
+ * Find the first page of a range with none of @inverted and all other categories of @mask, and with
+ * @max_pages 0 all pages after it that are of the same kind.
+ */
 static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t inverted,
-		struct pagemap_region *region)
+		uint64_t max_pages, struct pagemap_region *region)
 {
 	struct pagemap_request req = {
 		.size = sizeof(req),
@@ -355,7 +371,7 @@ static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t in
 		.end = end,
 		.regions = (uintptr_t)region,
 		.nregions = 1,
-		.max_pages = 1,
+		.max_pages = max_pages,
 		.inverted = inverted,
 		.mask = mask,
 		.report = PAGEMAP_PRESENT | PAGEMAP_HUGE,
@@ -364,25 +380,30 @@ static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t in
 	return ioctl(fd, PAGEMAP_IOCTL, &req);
 }
 
+static bool has_pagemap(struct vmas *vmas)
+{
+	if (vmas->pagemap < 0)
+		vmas->pagemap = open_below(vmas->proc, "pagemap");
+	return vmas->pagemap >= 0;
+}
+
 enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *first)
 {
 	const uint64_t mask = PAGEMAP_PRESENT | PAGEMAP_HUGE;
 	struct pagemap_region region = { 0 };
 	int found;
 
-	if (vmas->pagemap < 0)
-		vmas->pagemap = open_below(vmas->proc, "pagemap");
-	if (vmas->pagemap < 0)
+	if (!has_pagemap(vmas))
 		return VMAS_SCAN_UNKNOWN;
 
-	found = scan(vmas->pagemap, start, end, PAGEMAP_HUGE, PAGEMAP_HUGE, &region);
+	found = scan(vmas->pagemap, start, end, PAGEMAP_HUGE, PAGEMAP_HUGE, 1, &region);
 	if (found < 0)
 		return VMAS_SCAN_UNKNOWN;
 	if (!found)
 		return VMAS_SCAN_HUGE;
 	*first = region.start;
 	if (!(region.categories & PAGEMAP_PRESENT)) {
-		found = scan(vmas->pagemap, region.start, end, mask, PAGEMAP_HUGE, &region);
+		found = scan(vmas->pagemap, region.start, end, mask, PAGEMAP_HUGE, 1, &region);
 		if (found < 0)
 			return VMAS_SCAN_UNKNOWN;
 		if (!found)
@@ -390,4 +411,28 @@ enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64
 	}
 	*first = region.start;
 	return VMAS_SCAN_SMALL;
+}
+
+bool vmas_run(struct vmas *vmas, uint64_t start, uint64_t end, enum vmas_pages *pages,
+	      uint64_t *until)
+{
+	struct pagemap_region region = { 0 };
+	int found;
+
+	if (!has_pagemap(vmas))
+		return false;
+	found = scan(vmas->pagemap, start, end, 0, 0, 0, &region);
+	if (found < 0)
+		return false;
+	*pages = VMAS_PAGES_ABSENT;
+	/* unmapped in the meantime, as a whole or at the start */
+	*until = found ? region.start : end;
+	if (found && region.start == start) {
+		*until = region.end;
+		/* a missing page of the hugetlb pool counts as huge, but not as present */
+		if (region.categories & PAGEMAP_PRESENT)
+			*pages = region.categories & PAGEMAP_HUGE ? VMAS_PAGES_HUGE
+								  : VMAS_PAGES_SMALL;
+	}
+	return *until > start && *until <= end;
 }

@@ -84,4 +84,17 @@ enum vmas_scan {
 /* How a range is mapped now. @first receives the address of the first small or missing page, if any. */
 enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *first);
 
+enum vmas_pages {
+	VMAS_PAGES_ABSENT,
+	VMAS_PAGES_SMALL,
+	VMAS_PAGES_HUGE, /* present and mapped as huge pages */
+};
+
+/*
+ * The kind of the pages at @start, which must be in a mapping, and where pages of another kind
+ * follow, or @end. Returns false without PAGEMAP_SCAN.
+ */
+bool vmas_run(struct vmas *vmas, uint64_t start, uint64_t end, enum vmas_pages *pages,
+	      uint64_t *until);
+
 #endif

@@ -4,9 +4,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../libibverbs/memory/thp.h"
+#include "../../libibverbs/memory/vmas.h"
 #include "../../libibverbs/probe.h"
 
 #define M (1ULL << 20)
@@ -440,6 +442,76 @@ static void no_pagemap(void **state)
 	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
 }
 
+static void assert_run(struct vmas *vmas, uint64_t start, uint64_t end, enum vmas_pages want,
+		       uint64_t want_until)
+{
+	enum vmas_pages pages;
+	uint64_t until;
+
+	assert_true(vmas_run(vmas, start, end, &pages, &until));
+	assert_int_equal(pages, want);
+	assert_int_equal(until, want_until);
+}
+
+/* Pages of the same kind are found at once. */
+static void runs(void **state)
+{
+	enum vmas_pages pages;
+	struct vmas vmas;
+	uint64_t until;
+
+	(void)state;
+	use_kernel();
+	assert_int_equal(vmas_open(&vmas, range_proc_self), 0);
+	assert_run(&vmas, PLAIN, PLAIN + 8 * M, VMAS_PAGES_HUGE, PLAIN + 4 * M);
+	assert_run(&vmas, PLAIN, PLAIN + 2 * M, VMAS_PAGES_HUGE, PLAIN + 2 * M);
+	assert_run(&vmas, PLAIN + 4 * M, PLAIN + 8 * M, VMAS_PAGES_SMALL, PLAIN + 8 * M);
+	assert_run(&vmas, THP_ASKED + 4 * K, THP_ASKED + 8 * M, VMAS_PAGES_ABSENT,
+		   THP_ASKED + 8 * M);
+	assert_run(&vmas, BORDER, BORDER + 3 * M, VMAS_PAGES_ABSENT, BORDER + 2 * M - 4 * K);
+	fake.pagemap_err = EPERM;
+	assert_false(vmas_run(&vmas, PLAIN, PLAIN + 8 * M, &pages, &until));
+	vmas_close(&vmas);
+}
+
+/* The error of reading mappings is that of the kernel, such as ESRCH for a process that ended. */
+static void read_error(void **state)
+{
+	char dir[] = "/tmp/test_probe.XXXXXX";
+	struct vmas vmas;
+	struct vma vma;
+	char path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/smaps", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(vmas_open_text(&vmas, dir), 0);
+	assert_int_equal(vmas_find(&vmas, 0, &vma), EISDIR);
+	vmas_close(&vmas);
+	rmdir(path);
+	rmdir(dir);
+}
+
+static void assert_setting(const char *settings, uint64_t size, const char *want)
+{
+	char path[256];
+
+	thp_dir = settings;
+	thp_anon_setting(size, path, sizeof(path));
+	assert_true(strlen(path) > strlen(settings));
+	assert_string_equal(path + strlen(settings), want);
+}
+
+/* A size with a setting of its own does not follow the general one. */
+static void setting_files(void **state)
+{
+	(void)state;
+	assert_setting(RECORDED "/thp-madvise", 2 * M, "/enabled");
+	assert_setting(RECORDED "/thp-madvise", 64 * K, "/hugepages-64kB/enabled");
+	assert_setting(RECORDED "/thp-before-6.8", 2 * M, "/enabled");
+}
+
 /* The answer is that for the registration with the same request. */
 static void request(void **state)
 {
@@ -612,6 +684,9 @@ int main(void)
 		cmocka_unit_test_setup(device_memory, setup),
 		cmocka_unit_test_setup(reasons, setup),
 		cmocka_unit_test_setup(no_pagemap, setup),
+		cmocka_unit_test_setup(runs, setup),
+		cmocka_unit_test_setup(read_error, setup),
+		cmocka_unit_test_setup(setting_files, setup),
 		cmocka_unit_test_setup(request, setup),
 		cmocka_unit_test_setup(request_refused, setup),
 		cmocka_unit_test_setup(arguments, setup),
