@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* hugeodp info: devices and system settings, with advice on how to get more page sizes. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "../libibverbs/memory/thp.h"
 #include "../libibverbs/sizes.h"
 #include "../libibverbs/stock/stock.h"
+#include "pools.h"
 #include "tool.h"
 
 struct device {
@@ -23,12 +23,6 @@ struct device {
 	int query_error;
 	struct ibv_odp_caps caps;
 	struct ibv_device_odp_attr pages;
-};
-
-struct pool {
-	uint64_t size;
-	uint64_t pages;
-	uint64_t free;
 };
 
 static const char *const levels[] = { "never", "madvise", "always" };
@@ -50,44 +44,6 @@ static void query_device(struct ibv_device *ibdev, struct device *device)
 	device->odp = device->caps.general_caps & IBV_ODP_SUPPORT;
 	device->query_error = ibv_query_device_odp(context, &device->pages, sizeof(device->pages));
 	ibv_close_device(context);
-}
-
-static uint64_t read_number(const char *dir, const char *name)
-{
-	uint64_t value = 0;
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/%s", dir, name);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%lu", (unsigned long *)&value) != 1)
-		value = 0;
-	fclose(file);
-	return value;
-}
-
-static size_t read_pools(struct pool *pools, size_t room)
-{
-	DIR *dir = opendir("/sys/kernel/mm/hugepages");
-	unsigned long kib;
-	struct dirent *entry;
-	size_t n = 0;
-
-	if (!dir)
-		return 0;
-	while (n < room && (entry = readdir(dir))) {
-		if (sscanf(entry->d_name, "hugepages-%lukB", &kib) != 1)
-			continue;
-		pools[n++] = (struct pool){
-			.size = (uint64_t)kib << 10,
-			.pages = read_number(entry->d_name, "nr_hugepages"),
-			.free = read_number(entry->d_name, "free_hugepages"),
-		};
-	}
-	closedir(dir);
-	return n;
 }
 
 static const char *source_text(uint32_t source)
@@ -218,7 +174,7 @@ static void print_system(const struct tool *tool, const struct utsname *uts)
 	printf("  base pages          %s\n",
 	       sizes_text((uint64_t)sysconf(_SC_PAGESIZE), text, sizeof(text)));
 	print_transparent();
-	n = read_pools(pools, sizeof(pools) / sizeof(pools[0]));
+	n = pools_read(pools, sizeof(pools) / sizeof(pools[0]));
 	for (i = 0; i < n; i++)
 		printf("  hugetlb             %s: %lu pages, %lu free\n",
 		       sizes_text(pools[i].size, text, sizeof(text)), (unsigned long)pools[i].pages,
@@ -241,7 +197,7 @@ static void json_system(struct json *json, const struct utsname *uts)
 	json_string(json, "thp_enabled", levels[pmd ? thp_anon_level(pmd, pmd) : THP_NEVER]);
 	json_bool(json, "thp_shmem", thp_shmem_possible());
 	json_open(json, "hugetlb", '[');
-	n = read_pools(pools, sizeof(pools) / sizeof(pools[0]));
+	n = pools_read(pools, sizeof(pools) / sizeof(pools[0]));
 	for (i = 0; i < n; i++) {
 		json_open(json, NULL, '{');
 		json_number(json, "page_size", pools[i].size);

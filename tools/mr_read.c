@@ -9,6 +9,7 @@
 
 #include "../libibverbs/uverbs/rdma_netlink.h"
 #include "mr.h"
+#include "process.h"
 
 const char *const mr_value_names[MR_VALUES] = {
 	[MR_PAGE_SHIFT] = "odp_page_shift",   [MR_BLOCKS_MAPPED] = "odp_blocks_mapped",
@@ -61,19 +62,12 @@ static void take_driver(struct mr *mr, struct nl_attrs rest)
 	}
 }
 
-static void read_process_name(struct mr *mr)
+static void read_owner(struct mr *mr)
 {
-	char path[64];
-	FILE *file;
+	char proc[40];
 
-	snprintf(mr->owner, sizeof(mr->owner), "?");
-	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", mr->pid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	if (fgets(mr->owner, sizeof(mr->owner), file))
-		mr->owner[strcspn(mr->owner, "\n")] = '\0';
-	fclose(file);
+	snprintf(proc, sizeof(proc), "/proc/%" PRIu64, mr->pid);
+	process_name(proc, mr->owner, sizeof(mr->owner));
 }
 
 /* @before: the MR before this one in the list, or NULL */
@@ -92,7 +86,7 @@ static void take_mr(struct mr *mr, const struct mr *before, const char *device,
 	if (mr->has_pid && before && before->has_pid && before->pid == mr->pid)
 		memcpy(mr->owner, before->owner, sizeof(mr->owner));
 	else if (mr->has_pid)
-		read_process_name(mr);
+		read_owner(mr);
 	else if (nl_find(attrs, RDMA_NLDEV_ATTR_RES_KERN_NAME, &value))
 		copy_text(mr->owner, sizeof(mr->owner), &value);
 	if (nl_find(attrs, RDMA_NLDEV_ATTR_DRIVER, &value))
@@ -162,13 +156,6 @@ static int by_owner(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-/* A sum of more bytes than there are addresses, as of implicit MRs, stays at the end. */
-static void add(uint64_t *sum, uint64_t value)
-{
-	if (__builtin_add_overflow(*sum, value, sum))
-		*sum = UINT64_MAX;
-}
-
 static void add_mr(struct mr_process *process, const struct mr *mr)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -177,11 +164,11 @@ static void add_mr(struct mr_process *process, const struct mr *mr)
 	int i;
 
 	process->mrs++;
-	add(&sums->length, more->length);
-	add(&process->base_pages, more->length / base + !!(more->length % base));
+	add_saturated(&sums->length, more->length);
+	add_saturated(&process->base_pages, more->length / base + !!(more->length % base));
 	for (i = MR_BLOCKS_MAPPED; i < MR_VALUES; i++) {
 		sums->has_value[i] |= more->has_value[i];
-		add(&sums->values[i], more->values[i]);
+		add_saturated(&sums->values[i], more->values[i]);
 	}
 }
 

@@ -60,6 +60,13 @@ int run_run(const struct tool *tool, int argc, char **argv);
  */
 int run_program(const struct tool *tool, const char *mode, char **argv);
 
+/* A sum that would be too large, as of implicit MRs, stays at the end. */
+static inline void add_saturated(uint64_t *sum, uint64_t value)
+{
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = UINT64_MAX;
+}
+
 /* Print a message to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
