@@ -25,6 +25,7 @@ struct parent {
 	pid_t program;
 	const char *report;
 	bool json;
+	const struct parent_hook *hook;
 	bool shares;
 	struct shared shared;
 };
@@ -145,9 +146,10 @@ static siginfo_t wait_for_end(const struct parent *parent, const sigset_t *all)
 	return end;
 }
 
-/* Report for processes that have ended without a report of their own. */
+/* Report for processes that have ended without a report of their own, and call the hook for all. */
 static bool report_counts(const struct parent *parent)
 {
+	const struct parent_hook *hook = parent->hook;
 	struct counts counts;
 	bool alive, any = false;
 	unsigned int i;
@@ -155,10 +157,13 @@ static bool report_counts(const struct parent *parent)
 	for (i = 0; parent->shares && shared_read(&parent->shared, i, &counts, &alive); i++) {
 		any = any || counts.registrations || counts.unseen;
 		/* the kernel may still be unmapping the memory of the program */
-		if ((alive && counts.pid != parent->program) || counts.reported ||
+		if ((alive && counts.pid != parent->program) ||
 		    (!counts.registrations && !counts.unseen))
 			continue;
-		counts_report(&counts, parent->report, parent->json, true);
+		if (!counts.reported && (!hook->no_report || counts.unseen))
+			counts_report(&counts, parent->report, parent->json, true);
+		if (hook->process && counts.registrations)
+			hook->process(&counts, hook->arg);
 	}
 	return any;
 }
@@ -196,9 +201,9 @@ static _Noreturn void die_by(int sig)
 	_exit(128 + sig);
 }
 
-int parent_run(char **argv, const char *report, bool json, int *err)
+int parent_run(char **argv, const char *report, bool json, const struct parent_hook *hook, int *err)
 {
-	struct parent parent = { .report = report, .json = json };
+	struct parent parent = { .report = report, .json = json, .hook = hook };
 	const struct sigaction on_end = { .sa_handler = SIG_DFL };
 	char *program = strdup(argv[0]), *path = unreached_find(argv[0]);
 	struct sigaction on_child;

@@ -50,7 +50,12 @@ _hugeodp() {
 	-s | --sizes) words='any 2M 2M,base 1G,2M,base' ;;
 	--min) words='4K 2M 1G' ;;
 	--sort) words='bytes page blocks table faults invalidated' ;;
-	-o | --output) words='device,mr,bytes,page,owner bytes,blocks,owner' ;;
+	-o | --output)
+		case $command in
+		explain) words='address,size,huge,could,base,name size,entries,name' ;;
+		*) words='device,mr,bytes,page,owner bytes,blocks,owner' ;;
+		esac
+		;;
 	-p | --pid) words=$(cd /proc && compgen -G '[0-9]*') ;;
 	--report=)
 		compopt -o filenames 2>/dev/null || true
@@ -64,7 +69,9 @@ _hugeodp() {
 		help) words='check info mr explain run help' ;;
 		check | info) words+=' --device' ;;
 		mr) words+=' --device --pid --processes --sort --watch --noheadings --openmetrics --output' ;;
-		explain) words+=" --sizes --min --all --report -- $(cd /proc && compgen -G '[0-9]*')" ;;
+		explain)
+			words+=" --sizes --min --range --pinned --entries --all --report --noheadings --output -- $(cd /proc && compgen -G '[0-9]*')"
+			;;
 		run)
 			words+=' --sizes --all --report'
 			if [[ $cur != -* && ${COMP_WORDS[COMP_CWORD - 1]} != = && $cur != = ]]; then

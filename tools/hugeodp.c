@@ -10,6 +10,7 @@
 #include <infiniband/hugeodp.h>
 
 #include "../libibverbs/sizes.h"
+#include "target.h"
 #include "tool.h"
 
 static int help_run(const struct tool *tool, int argc, char **argv);
@@ -19,8 +20,8 @@ static const struct command commands[] = {
 	  check_run },
 	{ "info", "", "show devices, their page sizes, and the huge-page settings of the system",
 	  "d", info_run },
-	{ "explain", "PID | -- PROGRAM [ARGUMENT...]",
-	  "show which memory could have huge pages, and why the rest could not", "smar",
+	{ "explain", "PID... | -- PROGRAM [ARGUMENT...]",
+	  "show which memory could have huge pages, and why the rest could not", "smarnoReE",
 	  explain_run },
 	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "dnOopPSw",
 	  mr_run },
@@ -35,6 +36,7 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "color", required_argument, NULL, 'c' },
 	{ "device", required_argument, NULL, 'd' },
+	{ "entries", required_argument, NULL, 'E' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "min", required_argument, NULL, 'm' },
@@ -42,7 +44,9 @@ static const struct option options[] = {
 	{ "openmetrics", no_argument, NULL, 'O' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "pid", required_argument, NULL, 'p' },
+	{ "pinned", no_argument, NULL, 'e' },
 	{ "processes", no_argument, NULL, 'P' },
+	{ "range", required_argument, NULL, 'R' },
 	{ "report", optional_argument, NULL, 'r' },
 	{ "sizes", required_argument, NULL, 's' },
 	{ "sort", required_argument, NULL, 'S' },
@@ -59,8 +63,11 @@ static const struct {
 	  "      --all            also registrations without on-demand paging; under run the program\n"
 	  "                       may behave differently, see hugeodp(1)\n" },
 	{ 'd', "  -d, --device NAME    show only this RDMA device\n" },
+	{ 'e', "      --pinned         also the entries of the device's tables for pinned MRs\n" },
+	{ 'E', "      --entries N      as --pinned; exit status 4 if these are more than N\n" },
 	{ 'm',
-	  "      --min SIZE       leave out shorter mappings (default: the largest of --sizes)\n" },
+	  "      --min SIZE       leave out shorter mappings (default: the smallest of --sizes\n"
+	  "                       that is larger than a base page)\n" },
 	{ 'n', "  -n, --noheadings     without the line of headings\n" },
 	{ 'o',
 	  "  -o, --output LIST    only these columns of the table, for example \"bytes,page,owner\"\n" },
@@ -68,6 +75,8 @@ static const struct {
 	  "      --openmetrics    print the sums of each process in the text format of OpenMetrics\n" },
 	{ 'p', "  -p, --pid PID        show only the regions of this process\n" },
 	{ 'P', "      --processes      print the sums of each process\n" },
+	{ 'R',
+	  "      --range START-END  only these addresses, hexadecimal as in /proc/PID/maps\n" },
 	{ 'r',
 	  "  -r, --report[=FILE]  report the result at exit, to stderr or appended to FILE; %p in\n"
 	  "                       the name is replaced by the process number\n" },
@@ -112,7 +121,8 @@ static void help(const struct command *command)
 	     "failure;\n"
 	     "2 for a wrong command line; 3 if there is no such device or process, or if check "
 	     "says "
-	     "no.\n"
+	     "no;\n"
+	     "4 if explain --entries says too many.\n"
 	     "Commands that run a program return its status, or 126 or 127 if it cannot be run.");
 }
 
@@ -169,29 +179,23 @@ static bool set_color(struct tool *tool, const char *when)
 }
 
 /* A decimal number from 1 to @max. */
-static bool take_number(const char *text, unsigned long max, unsigned long *number)
+static bool take_number(const char *text, uint64_t max, uint64_t *number)
 {
 	char *end;
 
 	if (*text < '0' || *text > '9')
 		return false;
 	errno = 0;
-	*number = strtoul(text, &end, 10);
+	*number = strtoull(text, &end, 10);
 	return !errno && !*end && *number && *number <= max;
 }
 
 /* The options of mr. Returns -1 to go on, or an exit status. */
 static int take_mr_option(struct tool *tool, int option)
 {
-	unsigned long number = 2;
+	uint64_t number = 2;
 
 	switch (option) {
-	case 'n':
-		tool->no_headings = true;
-		return -1;
-	case 'o':
-		tool->output = optarg;
-		return -1;
 	case 'O':
 		tool->openmetrics = true;
 		return -1;
@@ -213,6 +217,36 @@ static int take_mr_option(struct tool *tool, int option)
 		return -1;
 	default:
 		return TOOL_USAGE;
+	}
+}
+
+/* The options of explain and of tables. Returns -1 to go on, or an exit status. */
+static int take_explain_option(struct tool *tool, int option)
+{
+	switch (option) {
+	case 'e':
+		tool->pinned = true;
+		return -1;
+	case 'E':
+		tool->pinned = true;
+		return take_number(optarg, UINT64_MAX, &tool->entries)
+			       ? -1
+			       : usage_error("not a number of entries", optarg);
+	case 'n':
+		tool->no_headings = true;
+		return -1;
+	case 'o':
+		tool->output = optarg;
+		return -1;
+	case 'R':
+		tool->range = true;
+		return target_range(optarg, &tool->start, &tool->end)
+			       ? -1
+			       : usage_error("not a range of addresses such as "
+					     "7f0000000000-7f0000200000",
+					     optarg);
+	default:
+		return take_mr_option(tool, option);
 	}
 }
 
@@ -250,7 +284,7 @@ static int take_option(struct tool *tool, const struct command *command, int opt
 		puts("hugeodp " HUGEODP_VERSION_STRING);
 		return TOOL_OK;
 	default:
-		return take_mr_option(tool, option);
+		return take_explain_option(tool, option);
 	}
 }
 
@@ -264,7 +298,7 @@ static int take_options(struct tool *tool, const struct command *command, int ar
 	while ((option = getopt_long(argc, argv,
 				     stop ? "+d:hjno:p:r::s:Vw::" : "d:hjno:p:r::s:Vw::", options,
 				     NULL)) != -1) {
-		if (strchr("admnoOpPrsSw", option) &&
+		if (strchr("adeEmnoOpPrRsSw", option) &&
 		    !(command && strchr(command->options, option)))
 			return wrong_option(command, option);
 		status = take_option(tool, command, option);

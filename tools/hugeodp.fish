@@ -51,7 +51,7 @@ complete -c hugeodp -n $anywhere -s h -l help -d 'Describe the command'
 
 complete -c hugeodp -n '__hugeodp_in check info mr' -s d -l device -x \
 	-a '(ls /sys/class/infiniband 2>/dev/null)' -d 'Show only this device'
-complete -c hugeodp -n '__hugeodp_in mr' -s n -l noheadings -d 'Without the line of headings'
+complete -c hugeodp -n '__hugeodp_in mr explain' -s n -l noheadings -d 'Without the line of headings'
 complete -c hugeodp -n '__hugeodp_in mr' -l openmetrics -d 'Print sums for a collector of metrics'
 complete -c hugeodp -n '__hugeodp_in mr' -s o -l output -x -d 'Only these columns' \
 	-a '(__fish_append , device mr mrs bytes base-pages page blocks table faults invalidated owner)'
@@ -63,6 +63,11 @@ complete -c hugeodp -n '__hugeodp_in mr' -s w -l watch -d 'Repeat it'
 complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -s s -l sizes -x \
 	-a 'any 2M,base 1G,2M,base' -d 'Page sizes'
 complete -c hugeodp -n '__hugeodp_in explain' -l min -x -a '4K 2M 1G' -d 'Leave out shorter mappings'
+complete -c hugeodp -n '__hugeodp_in explain' -l range -x -d 'Only these addresses'
+complete -c hugeodp -n '__hugeodp_in explain' -l pinned -d 'Also entries of pinned regions'
+complete -c hugeodp -n '__hugeodp_in explain' -l entries -x -d 'End with status 4 if these are more'
+complete -c hugeodp -n '__hugeodp_in explain' -s o -l output -x -d 'Only these columns' \
+	-a '(__fish_append , address size rss huge could base page entries name)'
 complete -c hugeodp -n '__hugeodp_in explain' -a '(__fish_complete_pids)'
 complete -c hugeodp -n '__hugeodp_in explain; or __hugeodp_in run' -l all \
 	-d 'Also registrations without on-demand paging'

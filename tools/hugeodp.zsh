@@ -33,8 +33,12 @@ _hugeodp() {
 		'(-r --report)'{-r-,--report=-}'[report the result at exit]::file:_files'
 	)
 	local -a device=('(-d --device)'{-d+,--device=}'[show only this device]: :_hugeodp_devices')
+	local -a headings=('(-n --noheadings)'{-n,--noheadings}'[without the line of headings]')
+	local -a memory=(
+		'--min=[leave out shorter mappings]:size:(4K 2M 1G)'
+		'--range=[only these addresses]:start-end:'
+	)
 	local -a regions=(
-		'(-n --noheadings)'{-n,--noheadings}'[without the line of headings]'
 		'--openmetrics[print sums for a collector of metrics]'
 		'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column device mr mrs bytes base-pages page blocks table faults invalidated owner'
 		'(-p --pid)'{-p+,--pid=}'[show only the regions of this process]:process:_pids'
@@ -52,7 +56,7 @@ _hugeodp() {
 		_arguments -S $general $device
 		;;
 	mr)
-		_arguments -S $general $device $regions
+		_arguments -S $general $device $headings $regions
 		;;
 	explain)
 		i=${words[(i)--]}
@@ -62,7 +66,11 @@ _hugeodp() {
 			_normal
 			return
 		fi
-		_arguments $general $sizes $program '--min=[leave out shorter mappings]:size:(4K 2M 1G)' '1:process:_pids'
+		_arguments $general $sizes $program $memory $headings \
+			'--pinned[also entries of pinned regions]' \
+			'--entries=[end with status 4 if these are more]:number:' \
+			'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column address size rss huge could base page entries name' \
+			'*:process:_pids'
 		;;
 	run)
 		_arguments -S $general $sizes $program \

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <infiniband/verbs.h>
@@ -19,6 +20,32 @@ void complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+}
+
+void print_name(FILE *out, const char *name)
+{
+	if (MB_CUR_MAX > 1) {
+		names_print(out, name);
+		return;
+	}
+	for (; *name; name++)
+		fputc(*name >= ' ' && *name < 0x7f ? *name : '?', out);
+}
+
+void print_quoted(FILE *out, const char *text)
+{
+	const char *quote;
+	char part[256];
+
+	fputc('\'', out);
+	while ((quote = strchr(text, '\''))) {
+		snprintf(part, sizeof(part), "%.*s", (int)(quote - text), text);
+		print_name(out, part);
+		fputs("'\\''", out);
+		text = quote + 1;
+	}
+	print_name(out, text);
+	fputc('\'', out);
 }
 
 /* Find an RDMA device of the kernel: the one named @wanted, or any if that is NULL. */

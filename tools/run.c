@@ -148,7 +148,7 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 	set(SHARED_PLACE, NULL);
 	set_stderr();
 	if (tool->report) {
-		status = parent_run(argv, path, tool->json, &err);
+		status = parent_run(argv, path, tool->json, &tool->hook, &err);
 	} else {
 		execvp(argv[0], argv);
 		err = errno;

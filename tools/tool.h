@@ -7,12 +7,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../preload/parent.h"
+
 /* Exit statuses, see the manual page. */
 enum {
 	TOOL_OK = 0,
 	TOOL_FAILED = 1,
 	TOOL_USAGE = 2,
 	TOOL_NOTHING = 3,      /* no such device or process; check: the answer is no */
+	TOOL_TOO_MANY = 4,     /* explain: more entries than --entries allows */
 	TOOL_CANNOT = 126,     /* the program cannot be run */
 	TOOL_NO_COMMAND = 127, /* the program was not found */
 };
@@ -25,17 +28,26 @@ struct tool {
 	const char *device; /* NULL: all */
 	uint64_t sizes;	    /* 0: any */
 	bool sizes_given;
-	uint64_t min;	    /* shortest mapping to explain */
+	uint64_t min;	    /* shortest mapping to explain; 0: the usual one */
 	bool all;	    /* run, explain: also registrations without on-demand paging */
 	const char *report; /* run, explain: file of the report, "-" for stderr, or NULL */
+	struct parent_hook hook;
 
-	const char *output; /* mr, explain: columns of the table, or NULL */
+	/* tables */
+	const char *output; /* columns, or NULL */
+	bool no_headings;
+
+	/* explain */
+	bool range; /* only addresses from start to end */
+	uint64_t start;
+	uint64_t end;
+	bool pinned;	  /* entries of pinned MRs */
+	uint64_t entries; /* that may be used; 0: any number */
 
 	/* mr */
 	uint64_t pid;	  /* 0: of all processes */
 	bool processes;	  /* sums of each process */
 	bool openmetrics; /* the sums for a collector of metrics */
-	bool no_headings;
 	const char *sort;   /* a column, or NULL */
 	unsigned int watch; /* pause in seconds; 0: once */
 };
@@ -69,6 +81,14 @@ static inline void add_saturated(uint64_t *sum, uint64_t value)
 
 /* Print a message to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Print a name that another process may have chosen: "?" in place of control characters and what the
+ * terminal cannot show.
+ */
+void print_name(FILE *out, const char *name);
+/* The same as a word of a shell, of less than 256 bytes. */
+void print_quoted(FILE *out, const char *text);
 
 /*
  * Print that there is no device, or not the requested one, and what to do. Returns the exit status,

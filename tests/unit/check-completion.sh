@@ -78,6 +78,8 @@ if command -v zsh >/dev/null; then
 		'run /bin/ls --repo>run /bin/ls --repo'
 		'explain -- /usr/bin/sha256su>explain -- /usr/bin/sha256sum'
 		'explain --mi>explain --min'
+		'explain --pin>explain --pinned'
+		'explain -o ent>explain -o entries'
 	)
 	mapfile -t got < <(printf '%s\n' "${pairs[@]%%>*}" | zsh_completed)
 	for i in "${!pairs[@]}"; do
@@ -104,6 +106,8 @@ if command -v fish >/dev/null; then
 		run ls --repo>
 		explain -- ls --almo>--almost-all 
 		explain --mi>--min 
+		explain --pin>--pinned 
+		explain -o entr>entries 
 	END
 else
 	echo "NOT CHECKED: completion of fish, without fish"

@@ -50,6 +50,23 @@ report = json.load(open(sys.argv[1]))
 sys.exit(len(report["ranges"]) != 2 or any(r["length"] != 8192 for r in report["ranges"]))' "$dir/explained"
 check "... and registers the same" diff "$dir/out" "$dir/all"
 rm "$dir/explained"
+entries() { # STATUS ARGUMENT...: of explain
+	local want=$1 got=0
+	shift
+	"$hugeodp" explain "$@" >"$dir/out" 2>"$dir/err" || got=$?
+	check "explain $*: status $want" [ "$got" = "$want" ]
+}
+entries 0 --pinned -- "$dir/program" pinned
+said "2 registrations"
+said "]: entries of pinned MRs: "
+entries 0 --entries 1000 -- "$dir/program"
+said " of 1000, which fit"
+entries 4 --entries 1 -- "$dir/program"
+said " of 1, which are too many"
+entries 4 --json --entries 1 -- "$dir/program"
+lines 1
+entries 7 --entries 1 -- sh -c "'$dir/program'; exit 7"
+said " of 1, which are too many"
 
 echo "# ends"
 ends 0 "$dir/program"

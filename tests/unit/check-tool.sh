@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Test the hugeodp command without a device: command lines, exit statuses, help,
-# JSON, explaining a process, running a program.
+# JSON, running a program. check-explain.sh has explain.
 # usage: check-tool.sh HUGEODP TOOLS_DIR
 set -euo pipefail
 
@@ -10,24 +10,8 @@ hugeodp=$1 tools=$2
 # shellcheck source-path=SCRIPTDIR source=checks.sh
 source "$(dirname "$0")/checks.sh"
 
-# the command line that runs the command, if any
-via=()
-# exits STATUS ARGUMENT...: output to $dir/out and $dir/err
-exits() {
-	local want=$1 got=0
-	shift
-	"${via[@]}" "$hugeodp" "$@" >"$dir/out" 2>"$dir/err" </dev/null || got=$?
-	check "hugeodp $*: exit status $want" [ "$got" = "$want" ]
-}
-
-said() { check "... says '$2'" grep -qF -- "$2" "$dir/$1"; }
-
-json() { # expression of the parsed value "v"
-	check "... JSON: $1" python3 -c '
-import json, sys
-v = json.load(open(sys.argv[1]))
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$dir/out" "$1"
-}
+# shellcheck source-path=SCRIPTDIR source=tool.sh
+source "$(dirname "$0")/tool.sh"
 
 exits 0 --help
 for command in check info explain mr run help; do
@@ -72,12 +56,29 @@ exits 2 --sizes 2M explain 1
 said err "must follow the command: --sizes"
 exits 2 explain
 exits 2 explain abc
-exits 2 explain 1 2
+exits 2 explain 1 x
+said err "invalid PID 'x'"
 exits 2 explain 1 -- true
 exits 2 explain 1 --
 exits 2 explain --all 1
 said err "for programs, after --"
 exits 2 explain --report=x 1
+for option in --range=1000-2000 --min=2M --output=size --noheadings; do
+	exits 2 explain $option -- true
+	said err "for processes"
+done
+for range in "" 1000 1000-1000 2000-1000 -1000 1000-x 0-10000000000000000; do
+	exits 2 explain --range "$range" 1
+	said err "not a range of addresses such as 7f0000000000-7f0000200000: $range"
+done
+for entries in "" 0 -1 x 18446744073709551616; do
+	exits 2 explain --entries "$entries" 1
+	said err "not a number of entries: $entries"
+done
+exits 2 explain --output size,frob 1
+said err "no such column in the list for --output: size,frob"
+exits 2 info --pinned
+said err "not valid for this command: --pinned"
 exits 2 explain --
 exits 2 info -- extra
 exits 2 explain --sizes 3M 1
@@ -138,91 +139,6 @@ said err "not valid for this command: --processes"
 exits 2 --watch mr
 said err "must follow the command: --watch"
 exits 3 explain 99999999
-
-exits 0 explain --color always --min 4K $$
-check "... colour where asked for" grep -q $'\033' "$dir/out"
-exits 0 explain --min 4K $$
-check "... none in a file" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
-exits 0 explain --json --min 4K --sizes "2M|4K" $$
-json 'v["pid"] == '$$
-json 'len(v["mappings"]) > 5'
-json 'all(m["page_shift"] in (0, 12, 21) for m in v["mappings"])'
-json 'all(("reason" in m) == (m["page_shift"] < 21) for m in v["mappings"])'
-json 'any(m["name"].endswith("bash") for m in v["mappings"])'
-json 'v["bytes"] == sum(m["end"] - m["start"] for m in v["mappings"] if m["page_shift"])'
-json 'v["no_access_bytes"] == sum(m["end"] - m["start"] for m in v["mappings"] if not m["page_shift"])'
-json 'not any(m["page_shift"] for m in v["mappings"] if m["name"].startswith("[vvar"))'
-exits 0 explain $$ --json --min=4K
-json 'v["left_out"] == 0 and len(v["mappings"]) > 5'
-exits 0 explain $$ --min 8E
-said out "shorter than 8E left out, see --min"
-python3 -c '
-import ctypes, mmap, os, signal, sys
-
-class IoVec(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
-
-m = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-m.madvise(mmap.MADV_HUGEPAGE)
-m.madvise(mmap.MADV_NOHUGEPAGE, 0, 4096)
-hidden = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
-refused = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-refused.madvise(mmap.MADV_NOHUGEPAGE)
-# a small page in the first block only; the rest has no pages yet
-mixed = mmap.mmap(-1, 34 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-mixed[2 << 20] = 1
-mixed.madvise(mmap.MADV_HUGEPAGE)
-# the pipe holds that page, or khugepaged would make the block a huge one
-page = ctypes.c_char.from_buffer(mixed, 2 << 20)
-pipe = os.pipe()
-if ctypes.CDLL(None).vmsplice(pipe[1], ctypes.byref(IoVec(ctypes.addressof(page), 1)),
-                              ctypes.c_size_t(1), 0) != 1:
-    sys.exit("vmsplice")
-files = []
-for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
-    with open(sys.argv[1].encode() + b"/" + name, "wb+") as file:
-        file.truncate(4 << 20)
-        files.append(mmap.mmap(file.fileno(), 4 << 20))
-print("ready", flush=True)
-signal.pause()' "$dir" >"$dir/ready" &
-holder=$!
-until grep -q ready "$dir/ready"; do kill -0 $holder; done
-exits 0 explain --json $holder
-json 'any(m["name"].endswith("/\u00e4\U0001f600") for m in v["mappings"])'
-json 'any(m["name"].endswith("/\ufffd\ufffd\ufffdx\ufffd") for m in v["mappings"])'
-json 'v["no_access_bytes"] >= 64 << 20 and v["bytes"] < 64 << 20 + v["huge_bytes"]'
-json 'any(m["name"].endswith("/red\u001b[31m") for m in v["mappings"])'
-exits 0 explain --color never $holder
-check "a name does not control the terminal" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
-said out "/red?[31m"
-LC_ALL=C.UTF-8 exits 0 explain --color never $holder
-check "... has the characters of the terminal" grep -q $'/\xc3\xa4' "$dir/out"
-LC_ALL=C exits 0 explain --color never $holder
-check "... and no others" [ "$(LC_ALL=C tr -dc '\200-\377' <"$dir/out")" = "" ]
-exits 0 explain --json $holder
-thp=/sys/kernel/mm/transparent_hugepage/enabled
-if [ ! -r $thp ]; then
-	echo "NOT CHECKED: transparent huge pages, without $thp"
-elif grep -q '\[never\]' $thp; then
-	echo "NOT CHECKED: transparent huge pages, which are off on this machine"
-else
-	json 'any(m.get("reason") == "MADV_NOHUGEPAGE" and "MADV_NOHUGEPAGE" in m["hint"] for m in v["mappings"])'
-	json 'any(m["end"] - m["inner"]["start"] >= 6 << 20 and m["inner"]["page_shift"] == 21 and
-		not m["inner"]["start"] & 0x1fffff for m in v["mappings"] if "inner" in m)'
-	json 'v["huge_bytes"] >= 6 << 20'
-	json 'any(m.get("mixed_bytes", 0) >= 28 << 20 and m["rss"] < m["mixed_bytes"] for m in v["mappings"])'
-	json 'v["huge_bytes"] >= 34 << 20'
-	json 'not any("mixed_bytes" in m for m in v["mappings"] if m.get("reason") == "MADV_NOHUGEPAGE")'
-	json 'v["thp_bytes"] == sum(m["thp_bytes"] for m in v["mappings"] if m["page_shift"])'
-	exits 0 explain --color never $holder
-	said out "M in blocks of 2M"
-	check "... with a headline" grep -q "^ADDRESS  *SIZE  *RSS  *THP  *PAGE  *NAME$" "$dir/out"
-	check "... no blanks at the end of a line" [ "$(grep -c ' $' "$dir/out")" = 0 ]
-	check "... within 80 columns but for names" [ "$(grep -E '^([0-9a-f]+-|    )' "$dir/out" | grep -cE '^[^/]{81}')" = 0 ]
-	said out " 64M "
-fi
-kill $holder
-wait $holder || true
 
 if [ -z "${NO_PRELOAD-}" ]; then
 	exits 0 run -- true

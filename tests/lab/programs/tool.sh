@@ -73,7 +73,10 @@ ok "explain: hugetlb memory could have huge pages" json "$dir/explain" \
 	'any(m["page_shift"] == 21 and "hugepage" in m["name"] for m in v[0]["mappings"])'
 ok "explain: other memory can not, and why" json "$dir/explain" \
 	'any(m.get("reason") in ("MADV_NOHUGEPAGE", "unaligned start") for m in v[0]["mappings"])'
-hugeodp explain "$pid" >"$dir/out"
+ok "explain: blocks of the hugetlb pool" json "$dir/explain" \
+	'any(b["page_shift"] == 21 and b["now"] + b["could"] == 8 for m in v[0]["mappings"]
+	     if "hugepage" in m["name"] for b in m["blocks"])'
+hugeodp explain --min 16M "$pid" >"$dir/out"
 ok "explain, text" grep -q 'MADV_NOHUGEPAGE\|unaligned' "$dir/out"
 
 hugeodp mr --json -d "$device" >"$dir/mr"
@@ -142,7 +145,7 @@ refused() { # STATUS WORDS COMMAND...
 	[[ $got == "$want" ]] && grep -qF -- "$words" "$dir/refused"
 }
 ok "explain: another user's process" \
-	refused 1 "Permission denied; root" "${nobody[@]}" hugeodp explain "$pid"
+	refused 1 "Permission denied; run it as root" "${nobody[@]}" hugeodp explain "$pid"
 modes=$(stat -c '%a %n' /dev/infiniband/uverbs*)
 chmod 600 /dev/infiniband/uverbs*
 ok "info: a device that may not be opened" \
