@@ -23,8 +23,8 @@ _hugeodp() {
 	local command='' program=0 i words
 	for ((i = 1; i < COMP_CWORD && !program; i++)); do
 		case $command:${COMP_WORDS[i]} in
-		:check | :info | :mr | :explain | :run | :help) command=${COMP_WORDS[i]} ;;
-		explain:-- | run:--) program=$((i + 1)) ;;
+		:check | :info | :mr | :explain | :advise | :run | :help) command=${COMP_WORDS[i]} ;;
+		explain:-- | advise:-- | run:--) program=$((i + 1)) ;;
 		# the value of an option; "=" is a word of its own
 		run:=) i=$((i + 1)) ;;
 		run:-s | run:--sizes | run:--color) [[ ${COMP_WORDS[i + 1]} == = ]] || i=$((i + 1)) ;;
@@ -53,6 +53,7 @@ _hugeodp() {
 	-o | --output)
 		case $command in
 		explain) words='address,size,huge,could,base,name size,entries,name' ;;
+		advise) words='entries,change entries,table,name,change' ;;
 		*) words='device,mr,bytes,page,owner bytes,blocks,owner' ;;
 		esac
 		;;
@@ -65,12 +66,13 @@ _hugeodp() {
 	*)
 		words='--json --color --help'
 		case $command in
-		'') words+=' --version check info mr explain run help' ;;
-		help) words='check info mr explain run help' ;;
+		'') words+=' --version check info mr explain advise run help' ;;
+		help) words='check info mr explain advise run help' ;;
 		check | info) words+=' --device' ;;
 		mr) words+=' --device --pid --processes --sort --watch --noheadings --openmetrics --output' ;;
-		explain)
-			words+=" --sizes --min --range --pinned --entries --all --report --noheadings --output -- $(cd /proc && compgen -G '[0-9]*')"
+		explain | advise)
+			words+=" --sizes --min --range --noheadings --output -- $(cd /proc && compgen -G '[0-9]*')"
+			[[ $command != explain ]] || words+=' --all --report --pinned --entries'
 			;;
 		run)
 			words+=' --sizes --all --report'

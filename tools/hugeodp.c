@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	{ "explain", "PID... | -- PROGRAM [ARGUMENT...]",
 	  "show which memory could have huge pages, and why the rest could not", "smarnoReE",
 	  explain_run },
+	{ "advise", "PID... | -- PROGRAM [ARGUMENT...]",
+	  "show what to change for more huge pages, and the gain", "smrnoR", advise_run },
 	{ "mr", "", "show memory regions, with page sizes if the driver reports them", "dnOopPSw",
 	  mr_run },
 	{ "run", "[--] PROGRAM [ARGUMENT...]", "run a program with huge pages for its ODP regions",

@@ -7,6 +7,7 @@ _hugeodp_commands() {
 		'check:answer whether this machine can do it, or what to do'
 		'info:show devices and system settings'
 		'explain:show which memory could have huge pages'
+		'advise:show what to change for more huge pages'
 		'mr:show memory regions'
 		'run:run a program with huge pages'
 		'help:describe a command'
@@ -58,7 +59,7 @@ _hugeodp() {
 	mr)
 		_arguments -S $general $device $headings $regions
 		;;
-	explain)
+	explain | advise)
 		i=${words[(i)--]}
 		if ((CURRENT > i)); then
 			shift i words
@@ -66,11 +67,17 @@ _hugeodp() {
 			_normal
 			return
 		fi
-		_arguments $general $sizes $program $memory $headings \
-			'--pinned[also entries of pinned regions]' \
-			'--entries=[end with status 4 if these are more]:number:' \
-			'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column address size rss huge could base page entries name' \
-			'*:process:_pids'
+		if [[ $words[1] == explain ]]; then
+			_arguments $general $sizes $program $memory $headings \
+				'--pinned[also entries of pinned regions]' \
+				'--entries=[end with status 4 if these are more]:number:' \
+				'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column address size rss huge could base page entries name' \
+				'*:process:_pids'
+		else
+			_arguments $general $sizes $memory $headings \
+				'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column entries faults table size blocks name change' \
+				'*:process:_pids'
+		fi
 		;;
 	run)
 		_arguments -S $general $sizes $program \

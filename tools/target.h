@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The processes and the range of addresses that "explain" is about. */
+/* The processes and the range of addresses that "explain" and "advise" are about. */
 #ifndef HUGEODP_TARGET_H
 #define HUGEODP_TARGET_H
 

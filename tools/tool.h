@@ -37,7 +37,7 @@ struct tool {
 	const char *output; /* columns, or NULL */
 	bool no_headings;
 
-	/* explain */
+	/* explain, advise */
 	bool range; /* only addresses from start to end */
 	uint64_t start;
 	uint64_t end;
@@ -63,6 +63,7 @@ struct command {
 int check_run(const struct tool *tool, int argc, char **argv);
 int info_run(const struct tool *tool, int argc, char **argv);
 int explain_run(const struct tool *tool, int argc, char **argv);
+int advise_run(const struct tool *tool, int argc, char **argv);
 int mr_run(const struct tool *tool, int argc, char **argv);
 int run_run(const struct tool *tool, int argc, char **argv);
 

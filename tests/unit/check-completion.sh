@@ -56,7 +56,7 @@ fish_completed() { # LINE: the candidates for the last word
 
 all_named() { # SHELL: the completion has all commands and long options of bash's
 	local word
-	for word in check info explain mr run help $(grep -oE -- '--[a-z]+' "$tools/hugeodp.bash" | sort -u); do
+	for word in check info explain advise mr run help $(grep -oE -- '--[a-z]+' "$tools/hugeodp.bash" | sort -u); do
 		check "$1: $word" grep -qE -- "\\b${word#--}\\b" "$tools/hugeodp.$1"
 	done
 }
@@ -80,6 +80,10 @@ if command -v zsh >/dev/null; then
 		'explain --mi>explain --min'
 		'explain --pin>explain --pinned'
 		'explain -o ent>explain -o entries'
+		'ad>advise'
+		'advise --ra>advise --range'
+		'advise -o cha>advise -o change'
+		'advise -- /usr/bin/sha256su>advise -- /usr/bin/sha256sum'
 	)
 	mapfile -t got < <(printf '%s\n' "${pairs[@]%%>*}" | zsh_completed)
 	for i in "${!pairs[@]}"; do
@@ -108,6 +112,10 @@ if command -v fish >/dev/null; then
 		explain --mi>--min 
 		explain --pin>--pinned 
 		explain -o entr>entries 
+		ad>advise 
+		advise --ra>--range 
+		advise -o cha>change 
+		advise -- ls --almo>--almost-all 
 	END
 else
 	echo "NOT CHECKED: completion of fish, without fish"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# hugeodp explain of processes: blocks, obstacles, ranges, entries.
+# hugeodp explain and advise of processes: blocks, obstacles, ranges, entries, changes.
 # usage: check-explain.sh HUGEODP
 set -euo pipefail
 
@@ -53,7 +53,7 @@ print(pid, flush=True)
 signal.pause()' >"$dir/zombie" &
 parent=$!
 until [ -s "$dir/zombie" ]; do kill -0 $parent; done
-for command in explain; do
+for command in explain advise; do
 	exits 1 $command "$(<"$dir/zombie")"
 	said err "No such process; the process has ended, or is a thread of the kernel"
 done
@@ -61,7 +61,7 @@ kill $parent
 wait $parent || true
 if [ "$(id -u)" = 0 ] && setpriv --reuid=65534 --clear-groups true 2>"$dir/err"; then
 	via=(setpriv --reuid=65534 --clear-groups)
-	for command in explain; do
+	for command in explain advise; do
 		exits 1 $command $$
 		said err "run it as root, by sudo, for processes of other users"
 	done
@@ -76,7 +76,7 @@ exits 0 explain --json $holder
 json 'any(m["name"].endswith("/\u00e4\U0001f600") for m in v["mappings"])'
 json 'any(m["name"].endswith("/\ufffd\ufffd\ufffdx\ufffd") for m in v["mappings"])'
 json 'any(m["name"].endswith("/red\u001b[31m") for m in v["mappings"])'
-for command in explain; do
+for command in explain advise; do
 	exits 0 $command --color never $holder
 	check "a name does not control the terminal" [ "$(tr -dc '\033' <"$dir/out")" = "" ]
 	said out "process $holder: na?[31mme"
@@ -109,6 +109,7 @@ said out "65536 MiB not counted: memory that cannot be read"
 exits 3 explain --range 1000-2000 $holder
 said err "nothing is mapped from 0x1000 to 0x2000"
 check "... prints nothing else" [ ! -s "$dir/out" ]
+exits 3 advise --range 1000-2000 $holder
 exits 0 explain --json --range 10000000000-10002000000 $holder
 json 'v["bytes"] == v["unmapped_bytes"] == 16 << 20'
 
@@ -117,6 +118,8 @@ exits 0 explain --min 4K $$ $holder
 check "... both" [ "$(grep -c '^process ' "$dir/out")" = 2 ]
 exits 0 explain --json $holder $$ $holder
 json "[p['pid'] for p in v] == [$holder, $$, $holder]"
+exits 0 advise --json $holder $$
+json "[p['pid'] for p in v] == [$holder, $$]"
 
 echo "# tables"
 exits 0 explain --color never $holder
@@ -130,6 +133,8 @@ exits 0 explain --noheadings --output name,Size $holder
 check "... no headings" [ "$(grep -c ADDRESS "$dir/out")" = 0 ]
 exits 0 explain --output size,name $holder
 check "... two columns" grep -q "^ *SIZE NAME$" "$dir/out"
+exits 0 advise --noheadings --output change $holder
+check "... no headings" [ "$(grep -c CHANGE "$dir/out")" = 0 ]
 
 thp=/sys/kernel/mm/transparent_hugepage
 if [ "$(cat $thp/hpage_pmd_size 2>/dev/null)" != 2097152 ] || grep -q '\[never\]' $thp/enabled; then
@@ -203,6 +208,30 @@ check "... a column" grep -q "PAGE  *ENTRIES NAME" "$dir/out"
 exits 4 explain --entries 513 --range 1000a000000-1000a400000 $holder $holder
 said out "entries: 1026 of 513"
 
+echo "# advise"
+of advise 32 16
+json 'v["entries"] == 4096 and v["table_bytes"] == 32768'
+json 'v["entries_after"] == 8 and v["table_bytes_after"] == 64'
+json '[(c["blocks"], c["entries"], c["faults"], c["table_bytes"]) for c in v["changes"]] ==
+	[(7, 3577, 3577, 28616), (1, 511, 511, 4088)]'
+json 'v["changes"][0]["change"] == "madvise((void *)0x10002000000, 0x1000000, MADV_HUGEPAGE)"'
+of advise 97 6
+json '[(c["change"], c["entries"]) for c in v["changes"]] ==
+	[("allocate it by aligned_alloc(0x200000, 0x600000)", 511)]'
+of advise 162 2
+json 'v["changes"] == [] and v["entries"] == v["entries_after"] == 1'
+exits 0 advise --range 1000a200000-1000a400000 $holder
+said out "now 1 entries and faults, 8 bytes of tables; nothing to change"
+of advise 64 8
+if grep -q '\[madvise\]' $thp/enabled; then
+	json 'v["changes"][0]["change"] == "madvise((void *)0x10004000000, 0x800000, MADV_HUGEPAGE)"'
+	exits 0 advise --range 10004000000-10004800000 $holder
+	said out "now 2048 entries and faults, 16384 bytes of tables; with all changes 4 and 32 bytes"
+	said out "without a change of the program: echo always >$thp/"
+fi
+# a size of the hugetlb pool only
+of advise 256 1024
+json 'v["changes"] == [] and v["entries"] == 0'
 kill $holder
 wait $holder || true
 exit "$failed"

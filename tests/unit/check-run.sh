@@ -68,6 +68,25 @@ lines 1
 entries 7 --entries 1 -- sh -c "'$dir/program'; exit 7"
 said " of 1, which are too many"
 
+echo "# advise"
+"$hugeodp" advise -- "$dir/program" pinned 2>"$dir/err" >"$dir/out"
+check "advise: of a program" grep -q "^process [0-9]*: program$" "$dir/err"
+check "... whose memory is pinned" grep -qE " 2 +hugeodp check, which says what is missing$" "$dir/err"
+check "... and registers the same" diff "$dir/out" "$dir/all"
+"$hugeodp" advise --json -- sh -c "'$dir/program'; '$dir/program'" 2>"$dir/err" >"$dir/out"
+check "... one line for each process" python3 -c 'import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+sys.exit([(p["name"], len(p["changes"])) for p in lines] != [("program", 1)] * 2 or
+         any(p["entries_after"] >= p["entries"] for p in lines))' "$dir/err"
+got=0
+"$hugeodp" advise -- "$dir/program" kill >"$dir/out" 2>"$dir/err" || got=$?
+check "... ends as the program" [ "$got" = 137 ]
+check "... with advice" grep -q "^process [0-9]*: program$" "$dir/err"
+got=0
+"$hugeodp" advise -- sh -c 'exit 7' >"$dir/out" 2>"$dir/err" || got=$?
+check "... with its status" [ "$got" = 7 ]
+said "no registration of memory was seen"
+
 echo "# ends"
 ends 0 "$dir/program"
 said "program["

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Test the hugeodp command without a device: command lines, exit statuses, help,
-# JSON, running a program. check-explain.sh has explain.
+# JSON, running a program. check-explain.sh has explain and advise.
 # usage: check-tool.sh HUGEODP TOOLS_DIR
 set -euo pipefail
 
@@ -14,7 +14,7 @@ source "$(dirname "$0")/checks.sh"
 source "$(dirname "$0")/tool.sh"
 
 exits 0 --help
-for command in check info explain mr run help; do
+for command in check info explain advise mr run help; do
 	said out "  $command "
 	"$hugeodp" $command --help >"$dir/help"
 	check "... by both ways" diff "$dir/help" <("$hugeodp" help $command)
@@ -79,6 +79,16 @@ exits 2 explain --output size,frob 1
 said err "no such column in the list for --output: size,frob"
 exits 2 info --pinned
 said err "not valid for this command: --pinned"
+exits 2 advise
+said err "advise: give a PID, or -- and a program"
+exits 2 advise x
+said err "advise: invalid PID 'x'"
+exits 2 advise --output frob 1
+exits 2 advise --entries 1 1
+said err "not valid for this command: --entries"
+exits 2 advise --range=1000-2000 -- true
+exits 3 advise 99999999
+said err "no process 99999999"
 exits 2 explain --
 exits 2 info -- extra
 exits 2 explain --sizes 3M 1
@@ -177,6 +187,7 @@ completion() { # word...: print the completions of the last one
 		printf "%s\n" "${COMPREPLY[@]}"' bash "$tools/hugeodp.bash" "$@"
 }
 check "completion of a command" [ "$(completion hugeodp ex)" = explain ]
+check "completion of a program to advise" [ "$(completion hugeodp advise -- sha256su | sort -u)" = sha256sum ]
 check "completion of a program" [ "$(completion hugeodp explain -- sha256su | sort -u)" = sha256sum ]
 check "completion after an equals sign" [ "$(completion hugeodp info --color = al)" = always ]
 check "completion of sizes contains no pipe" [ "$(completion hugeodp run -s 2M, | head -1)" = 2M,base ]

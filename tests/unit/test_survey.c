@@ -10,6 +10,7 @@
 
 #include "../../libibverbs/memory/thp.h"
 #include "../../preload/counts.h"
+#include "../../tools/advice.h"
 #include "../../tools/change.h"
 #include "../../tools/numa.h"
 #include "../../tools/process.h"
@@ -71,6 +72,7 @@ struct found {
 	size_t count;
 	struct survey_totals totals;
 	uint64_t no_access;
+	struct advice advice;
 	const char *ends; /* the process ends after its first mapping */
 };
 
@@ -80,7 +82,7 @@ static int take_obstacle(const struct survey_obstacle *obstacle, void *arg)
 
 	assert_in_range(found->count, 0, 15);
 	found->obstacles[found->count++] = *obstacle;
-	return 0;
+	return advice_add(&found->advice, obstacle);
 }
 
 static int take_mapping(const struct survey_mapping *mapping, void *arg)
@@ -112,6 +114,7 @@ static void run(struct found *found, uint64_t sizes)
 	const struct survey survey = survey_of(found, sizes);
 
 	assert_int_equal(survey_run(&survey, &found->totals), 0);
+	advice_free(&found->advice);
 }
 
 static void use(const struct fake_vma *vmas, unsigned int n)
@@ -251,6 +254,7 @@ static void ranges(void **state)
 	survey.start = AT + 3 * M;
 	survey.end = AT + 19 * M;
 	assert_int_equal(survey_run(&survey, &found.totals), 0);
+	advice_free(&found.advice);
 	assert_int_equal(found.totals.bytes, 8 * M);
 	assert_int_equal(found.totals.unmapped, 8 * M);
 	assert_int_equal(found.totals.counts.now[21], 1);
@@ -308,6 +312,7 @@ static void process_ends(void **state)
 	survey = survey_of(&found, SIZES);
 	found.ends = "";
 	assert_int_equal(survey_run(&survey, &found.totals), ESRCH);
+	advice_free(&found.advice);
 	/* before, or it is a thread of the kernel */
 	survey = survey_of(&found, SIZES);
 	assert_int_equal(survey_run(&survey, &found.totals), ESRCH);
@@ -471,6 +476,90 @@ static void quoted(void **state)
 	free(text);
 }
 
+/* ---- the gain ---- */
+
+static void assert_json(struct advice *advice, const char *want)
+{
+	struct json json = { 0 };
+	char *text = NULL;
+	size_t len;
+
+	json.out = open_memstream(&text, &len);
+	assert_non_null(json.out);
+	advice_json(advice, &json);
+	assert_int_equal(fclose(json.out), 0);
+	if (!strstr(text, want))
+		fail_msg("%s\nwithout %s", text, want);
+	free(text);
+}
+
+static void gains(void **state)
+{
+	struct advice advice = { .name = "x", .proc = dir, .entries = 4096 };
+	struct survey_obstacle obstacle;
+
+	(void)state;
+	/* the parts before and after whole blocks become one block */
+	obstacle = obstacle_of(IBV_ODP_REASON_START, 0);
+	obstacle.vma.start = AT + M;
+	obstacle.vma.end = AT + 7 * M;
+	obstacle.entries = 256;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	obstacle.reason = IBV_ODP_REASON_END;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	/* in the system, whatever the mapping */
+	obstacle = obstacle_of(IBV_ODP_REASON_THP_SHMEM, VMA_FILE | VMA_THP_WANTED);
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	obstacle.vma.start += G;
+	obstacle.vma.flags = VMA_FILE;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	/* two parts of a mapping are one call */
+	obstacle = obstacle_of(IBV_ODP_REASON_THP_NOT_ADVISED, 0);
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	obstacle.start += 4 * M;
+	obstacle.end += 4 * M;
+	obstacle.blocks = 3;
+	obstacle.entries = 3 * 512;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	/* smaller blocks of an obstacle that counts already, and no gain at all */
+	obstacle = obstacle_of(IBV_ODP_REASON_SMALL_PAGES, 0);
+	obstacle.inner = true;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	obstacle = obstacle_of(IBV_ODP_REASON_THP_MOUNT, VMA_FILE);
+	obstacle.entries = 1;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	assert_int_equal(advice.count, 5);
+
+	/* 511 + 1022 + 2044 */
+	assert_json(&advice, "\"entries\": 4096, \"table_bytes\": 32768, \"entries_after\": 519, "
+			     "\"table_bytes_after\": 4152, \"changes\": [{\"change\": "
+			     "\"madvise((void *)0x10000200000, 0x600000, MADV_HUGEPAGE)\", "
+			     "\"page_shift\": 21, \"blocks\": 4, \"entries\": 2044, "
+			     "\"faults\": 2044, \"table_bytes\": 16352, ");
+	assert_int_equal(advice.count, 4);
+	assert_int_equal(advice.rows[1].entries, 1022);
+	assert_int_equal(advice.rows[1].change.kind, CHANGE_SHMEM);
+	assert_int_equal(advice.rows[1].change.vma.flags & VMA_THP_WANTED, 0);
+	assert_int_equal(advice.rows[2].entries, 511);
+	assert_int_equal(advice.rows[3].entries, 511);
+	advice_free(&advice);
+}
+
+/* Sums of a hostile process stay at the end, and no change gains more than there is. */
+static void gains_end(void **state)
+{
+	struct advice advice = { .name = "x", .proc = dir, .entries = 1000 };
+	struct survey_obstacle obstacle = obstacle_of(IBV_ODP_REASON_THP_OFF, 0);
+
+	(void)state;
+	obstacle.entries = UINT64_MAX;
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	assert_int_equal(advice_add(&advice, &obstacle), 0);
+	assert_json(&advice, "\"entries_after\": 0, ");
+	assert_json(&advice, "\"table_bytes\": 18446744073709551615");
+	advice_free(&advice);
+}
+
 /* ---- arguments, and what programs write ---- */
 
 static void range_arguments(void **state)
@@ -550,10 +639,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(blocks),  TEST(not_advised), TEST(several_sizes), TEST(no_access),
-		TEST(ranges),  TEST(estimate),	  TEST(process_ends),  TEST(nodes),
-		TEST(changes), TEST(mounts),	  TEST(quoted),	       TEST(range_arguments),
-		TEST(targets), TEST(registered),
+		TEST(blocks),	 TEST(not_advised),	TEST(several_sizes), TEST(no_access),
+		TEST(ranges),	 TEST(estimate),	TEST(process_ends),  TEST(nodes),
+		TEST(changes),	 TEST(mounts),		TEST(quoted),	     TEST(gains),
+		TEST(gains_end), TEST(range_arguments), TEST(targets),	     TEST(registered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
