@@ -183,6 +183,24 @@ static void not_advised(void **state)
 			AT + 24 * M, AT + 16 * M, 4);
 }
 
+/* The calls that a process which has no transparent huge pages would need do not help. */
+static void thp_disabled(void **state)
+{
+	struct change change;
+	struct found found;
+
+	(void)state;
+	write_file("smaps", two_smaps);
+	write_file("status", "THP_enabled:\t0\n");
+	use(two, 2);
+	run(&found, SIZES);
+	assert_int_equal(found.count, 2);
+	assert_int_equal(found.obstacles[0].reason, IBV_ODP_REASON_SMALL_PAGES);
+	change_for(&found.obstacles[0], &change);
+	assert_int_equal(change.kind, CHANGE_PROCESS);
+	assert_int_equal(found.obstacles[1].reason, IBV_ODP_REASON_THP_PROCESS);
+}
+
 /* Larger blocks are counted first; the others are part of their obstacle. */
 static void several_sizes(void **state)
 {
@@ -328,7 +346,11 @@ static void process_ends(void **state)
 
 static void nodes(void **state)
 {
-	struct numa numa;
+	struct {
+		struct numa numa;
+		uint64_t after;
+	} guarded = { 0 };
+	struct numa *numa = &guarded.numa;
 
 	(void)state;
 	write_file("numa_maps",
@@ -339,33 +361,34 @@ static void nodes(void **state)
 		   "9000 prefer:1 N2=18446744073709551615 kernelpagesize_kB=4\n"
 		   "b000 default N2=1 kernelpagesize_kB=18446744073709551615\n"
 		   "d000 default N3=99999999999999999999 kernelpagesize_kB=4\n");
-	numa_open(&numa, dir);
-	assert_non_null(numa.file);
-	numa_add(&numa, 0x1000);
-	assert_int_equal(numa.bytes[0], 4 * K);
-	assert_int_equal(numa.bytes[1], 8 * K);
-	numa_add(&numa, 0x3000);
-	assert_int_equal(numa.bytes[1023], 2 * M);
+	numa_open(numa, dir);
+	assert_non_null(numa->file);
+	numa_add(numa, 0x1000);
+	assert_int_equal(numa->bytes[0], 4 * K);
+	assert_int_equal(numa->bytes[1], 8 * K);
+	numa_add(numa, 0x3000);
+	assert_int_equal(numa->bytes[1023], 2 * M);
 	/* mappings that do not count, or that are new */
-	numa_add(&numa, 0x6000);
-	assert_int_equal(numa.bytes[0], 4 * K);
-	numa_add(&numa, 0x7000);
-	assert_int_equal(numa.bytes[0], 4 * K);
-	assert_int_equal(numa.bytes[1], 12 * K);
-	numa_add(&numa, 0x9000);
-	assert_int_equal(numa.bytes[2], UINT64_MAX);
-	numa_add(&numa, 0xb000);
-	assert_int_equal(numa.bytes[2], UINT64_MAX);
-	numa_add(&numa, 0xd000);
-	assert_int_equal(numa.bytes[3], 0);
-	numa_add(&numa, 0xf000);
-	numa_close(&numa);
+	numa_add(numa, 0x6000);
+	assert_int_equal(numa->bytes[0], 4 * K);
+	numa_add(numa, 0x7000);
+	assert_int_equal(numa->bytes[0], 4 * K);
+	assert_int_equal(numa->bytes[1], 12 * K);
+	numa_add(numa, 0x9000);
+	assert_int_equal(numa->bytes[2], UINT64_MAX);
+	numa_add(numa, 0xb000);
+	assert_int_equal(numa->bytes[2], UINT64_MAX);
+	numa_add(numa, 0xd000);
+	assert_int_equal(numa->bytes[3], 0);
+	numa_add(numa, 0xf000);
+	assert_int_equal(guarded.after, 0);
+	numa_close(numa);
 	/* a kernel without NUMA */
 	assert_int_equal(unlink(in_dir("numa_maps")), 0);
-	numa_open(&numa, dir);
-	assert_null(numa.file);
-	numa_add(&numa, 0x1000);
-	numa_close(&numa);
+	numa_open(numa, dir);
+	assert_null(numa->file);
+	numa_add(numa, 0x1000);
+	numa_close(numa);
 }
 
 /* ---- what to change ---- */
@@ -639,10 +662,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(blocks),	 TEST(not_advised),	TEST(several_sizes), TEST(no_access),
-		TEST(ranges),	 TEST(estimate),	TEST(process_ends),  TEST(nodes),
-		TEST(changes),	 TEST(mounts),		TEST(quoted),	     TEST(gains),
-		TEST(gains_end), TEST(range_arguments), TEST(targets),	     TEST(registered),
+		TEST(blocks),	    TEST(not_advised),	   TEST(several_sizes), TEST(no_access),
+		TEST(ranges),	    TEST(estimate),	   TEST(process_ends),	TEST(nodes),
+		TEST(changes),	    TEST(mounts),	   TEST(quoted),	TEST(gains),
+		TEST(gains_end),    TEST(range_arguments), TEST(targets),	TEST(registered),
+		TEST(thp_disabled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

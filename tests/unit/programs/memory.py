@@ -65,9 +65,10 @@ hold(refused + 4 * MIB)
 memory(64 * MIB, 8 * MIB)
 # two blocks with a megabyte before and after them
 advise(memory(97 * MIB, 6 * MIB), 6 * MIB, MADV_HUGEPAGE)
-# a small page that was there before the advice
+# two small pages that were there before the advice
 small = memory(128 * MIB, 8 * MIB)
 hold(small + 2 * MIB)
+hold(small + 6 * MIB)
 advise(small, 8 * MIB, MADV_HUGEPAGE)
 # twelve mappings with one obstacle each
 many = memory(160 * MIB, 48 * MIB)
@@ -75,6 +76,10 @@ advise(many, 48 * MIB, MADV_HUGEPAGE)
 for block in range(0, 48, 4):
     advise(many + block * MIB, 2 * MIB, MADV_NOHUGEPAGE)
 memory(256 * MIB, 64 << 30, 0)
+# a gibibyte with a small page
+large = memory(66 << 30, 1 << 30)
+hold(large + 2 * MIB)
+advise(large, 1 << 30, MADV_HUGEPAGE)
 
 files = []
 for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
@@ -82,6 +87,6 @@ for name in (b"\xc3\xa4\xf0\x9f\x98\x80", b"\xed\xa0\x80x\xff", b"red\x1b[31m"):
         file.truncate(4 * MIB)
         files.append(mmap.mmap(file.fileno(), 4 * MIB))
 with open("/proc/self/comm", "wb") as comm:
-    comm.write(b"na\x1b[31mme")
+    comm.write(b"na\x1b[31m\xc3\xa4")
 print("ready", flush=True)
 signal.pause()
