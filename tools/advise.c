@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "../preload/counts.h"
-#include "advice.h"
+#include "survey/advice.h"
 #include "process.h"
-#include "target.h"
+#include "survey/target.h"
 
 static int take_obstacle(const struct survey_obstacle *obstacle, void *arg)
 {

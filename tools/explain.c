@@ -7,8 +7,8 @@
 
 #include "../libibverbs/memory/blocks.h"
 #include "../preload/counts.h"
-#include "explain.h"
-#include "target.h"
+#include "survey/explain.h"
+#include "survey/target.h"
 
 /* The first ones by address; of those at the same address the one of larger blocks. */
 static int take_obstacle(const struct survey_obstacle *obstacle, void *arg)

@@ -10,7 +10,7 @@
 #include <infiniband/hugeodp.h>
 
 #include "../libibverbs/sizes.h"
-#include "target.h"
+#include "survey/target.h"
 #include "tool.h"
 
 static int help_run(const struct tool *tool, int argc, char **argv);

@@ -10,11 +10,11 @@
 
 #include "../../libibverbs/memory/thp.h"
 #include "../../preload/counts.h"
-#include "../../tools/advice.h"
-#include "../../tools/change.h"
-#include "../../tools/numa.h"
+#include "../../tools/survey/advice.h"
+#include "../../tools/survey/change.h"
+#include "../../tools/survey/numa.h"
 #include "../../tools/process.h"
-#include "../../tools/target.h"
+#include "../../tools/survey/target.h"
 
 #define G (1ULL << 30)
 #define M (1ULL << 20)

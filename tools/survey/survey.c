@@ -3,12 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../libibverbs/memory/blocks.h"
-#include "../libibverbs/memory/range.h"
-#include "../libibverbs/memory/thp.h"
-#include "process.h"
+#include "../../libibverbs/memory/blocks.h"
+#include "../../libibverbs/memory/range.h"
+#include "../../libibverbs/memory/thp.h"
+#include "../process.h"
 #include "survey.h"
-#include "tool.h"
+#include "../tool.h"
 
 struct walk {
 	const struct survey *survey;

@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../libibverbs/memory/thp.h"
+#include "../../libibverbs/memory/thp.h"
 #include "change.h"
-#include "tool.h"
+#include "../tool.h"
 
 /* A file of a file system without transparent huge pages. */
 static bool is_other_file(const struct survey_obstacle *obstacle)

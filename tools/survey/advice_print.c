@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../libibverbs/memory/blocks.h"
-#include "../libibverbs/memory/thp.h"
-#include "../libibverbs/sizes.h"
+#include "../../libibverbs/memory/blocks.h"
+#include "../../libibverbs/memory/thp.h"
+#include "../../libibverbs/sizes.h"
 #include "advice.h"
-#include "pools.h"
-#include "table.h"
+#include "../pools.h"
+#include "../table.h"
 
 /* The kernel's table of an ODP MR and the tables of devices have 8 bytes for each entry. */
 #define ENTRY_BYTES 8

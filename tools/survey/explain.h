@@ -4,10 +4,10 @@
 #define HUGEODP_EXPLAIN_H
 
 #include "numa.h"
-#include "process.h"
+#include "../process.h"
 #include "survey.h"
-#include "table.h"
-#include "tool.h"
+#include "../table.h"
+#include "../tool.h"
 
 /* The first ones are printed; all are counted. */
 #define EXPLAIN_OBSTACLES 10

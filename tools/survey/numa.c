@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "numa.h"
-#include "tool.h"
+#include "../tool.h"
 
 void numa_open(struct numa *numa, const char *proc)
 {

@@ -24,7 +24,7 @@ check() { # WHAT CONDITION...
 build() {
 	local output=$1
 	shift
-	(cd "$(dirname "${BASH_SOURCE[0]}")/programs" &&
+	(cd "$(dirname "${BASH_SOURCE[0]}")/../programs" &&
 		"$cc" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$include" -o "$output" "$@")
 }
 

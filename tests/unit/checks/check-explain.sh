@@ -14,7 +14,7 @@ source "$(dirname "$0")/tool.sh"
 # A process with memory at addresses that are known, until it is killed.
 start_holder() {
 	: >"$dir/ready"
-	python3 "$(dirname "$0")/programs/memory.py" "$dir" >"$dir/ready" &
+	python3 "$(dirname "$0")/../programs/memory.py" "$dir" >"$dir/ready" &
 	holder=$!
 	until grep -q ready "$dir/ready"; do kill -0 $holder; done
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../libibverbs/memory/blocks.h"
-#include "../libibverbs/sizes.h"
+#include "../../libibverbs/memory/blocks.h"
+#include "../../libibverbs/sizes.h"
 #include "change.h"
 #include "explain.h"
 

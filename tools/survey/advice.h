@@ -7,7 +7,7 @@
 
 #include "change.h"
 #include "survey.h"
-#include "tool.h"
+#include "../tool.h"
 
 struct advice_row {
 	struct change change;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <infiniband/hugeodp.h>
 
-#include "../libibverbs/memory/vmas.h"
+#include "../../libibverbs/memory/vmas.h"
 
 /* Blocks are counted by log2 of their size. A range that touches a block counts all of it. */
 struct survey_counts {

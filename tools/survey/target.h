@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "process.h"
+#include "../process.h"
 #include "survey.h"
-#include "tool.h"
+#include "../tool.h"
 
 /* "START-END" as in /proc/PID/maps, with or without 0x; not empty. */
 bool target_range(const char *text, uint64_t *start, uint64_t *end);

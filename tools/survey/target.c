@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../libibverbs/memory/blocks.h"
-#include "../preload/counts.h"
+#include "../../libibverbs/memory/blocks.h"
+#include "../../preload/counts.h"
 #include "target.h"
 
 /* A number without a sign or blanks. */
