@@ -21,8 +21,8 @@ int process_open(struct process *process, uint64_t pid);
 void process_close(struct process *process);
 
 /*
- * Whether a process has memory, by a directory such as /proc/PID. Returns 0, ESRCH if it has ended or
- * is a thread of the kernel, or an errno value.
+ * Whether a process has memory, by a directory such as /proc/PID. Returns 0, ESRCH if it has ended
+ * or is a thread of the kernel, or an errno value.
  */
 int process_has_memory(const char *proc);
 

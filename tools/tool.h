@@ -84,8 +84,8 @@ static inline void add_saturated(uint64_t *sum, uint64_t value)
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Print a name that another process may have chosen: "?" in place of control characters and what the
- * terminal cannot show.
+ * Print a name that another process may have chosen: "?" in place of control characters and what
+ * the terminal cannot show.
  */
 void print_name(FILE *out, const char *name);
 /* The same as a word of a shell, of less than 256 bytes. */

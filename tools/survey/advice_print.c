@@ -48,8 +48,8 @@ static uint64_t table_bytes(uint64_t entries)
 }
 
 /*
- * The parts before the first and after the last whole block need blocks of their own now, and together
- * fewer if the mapping starts with a block.
+ * The parts before the first and after the last whole block need blocks of their own now, and
+ * together fewer if the mapping starts with a block.
  */
 static uint64_t aligned_blocks(const struct change *change)
 {

@@ -196,8 +196,8 @@ static int count_blocks(struct walk *walk, uint64_t size, uint64_t start, uint64
 }
 
 /*
- * Without PAGEMAP_SCAN, smaps reports how many bytes of the mapping are in huge pages, but not which:
- * the first ones are taken for these.
+ * Without PAGEMAP_SCAN, smaps reports how many bytes of the mapping are in huge pages, but not
+ * which: the first ones are taken for these.
  */
 static int estimate_blocks(struct walk *walk, uint64_t size, uint64_t start, uint64_t end)
 {
@@ -379,7 +379,7 @@ int survey_run(const struct survey *survey, struct survey_totals *totals)
 		return err;
 	}
 	err = survey_vmas(survey, &list, &vmas, totals);
-	/* a process that ends has no mappings and no pages, which is not an error of reading them */
+	/* a process that ends has no mappings, which is not an error of reading them */
 	if (!err)
 		err = process_has_memory(survey->proc);
 	vmas_close(&vmas);

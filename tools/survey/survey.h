@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The memory of a process in blocks: which are huge pages now, which would be, and what is in the way
- * of the others. All reasons are those of the library's probe.
+ * The memory of a process in blocks: which are huge pages now, which would be, and what is in the
+ * way of the others. All reasons are those of the library's probe.
  */
 #ifndef HUGEODP_SURVEY_H
 #define HUGEODP_SURVEY_H
@@ -63,7 +63,7 @@ struct survey {
 	uint64_t min;	  /* leave out shorter mappings */
 	uint64_t start;	  /* a range of whole base pages, or 0 and UINT64_MAX */
 	uint64_t end;
-	/* Functions to call, or NULL; obstacles before their mapping. They return 0 or an errno value. */
+	/* Functions to call, or NULL; obstacles before their mapping. They return 0 or an error. */
 	int (*mapping)(const struct survey_mapping *mapping, void *arg);
 	int (*obstacle)(const struct survey_obstacle *obstacle, void *arg);
 	void *arg;

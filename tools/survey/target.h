@@ -29,8 +29,8 @@ int target_status(const struct tool *tool, const struct process *process,
 		  const struct survey_totals *totals, int err);
 
 /*
- * A range that a program registered, with an obstacle if its reason is not 0. The program could have
- * written anything: returns false if no memory can be like that.
+ * A range that a program registered, with an obstacle if its reason is not 0. The program could
+ * have written anything: returns false if no memory can be like that.
  */
 struct range_report;
 struct target_range {
