@@ -198,8 +198,8 @@ int mr_print_table(const struct mr_list *list, const struct tool *tool)
 		add_mrs(&table, list);
 	}
 	err = table_text(&table, &text);
-	if (!err)
-		fputs(text, stdout);
+	if (!err && *text)
+		puts(text);
 	free(text);
 	return err;
 }

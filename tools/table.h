@@ -42,8 +42,8 @@ void table_set_name(struct table *table, size_t column, const char *before, cons
 void table_set_number(struct table *table, size_t column, uint64_t number);
 
 /*
- * All lines, the headings first if there are any. @text is for free(3). Frees the table. Returns 0
- * or an errno value.
+ * All lines, the headings first if there are any, without a newline at the end. @text is for free(3).
+ * Frees the table. Returns 0 or an errno value.
  */
 int table_text(struct table *table, char **text);
 

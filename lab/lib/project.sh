@@ -38,6 +38,7 @@ project_build() {
 		/bin/bash -euc '
 		cmake -S /run/src -B /run/build -DCMAKE_INSTALL_PREFIX=/usr \
 			-DCMAKE_BUILD_TYPE=RelWithDebInfo -DHUGEODP_LAB_TESTS=ON -DHUGEODP_PYTHON=ON \
+			-DHUGEODP_UNIT_TESTS=OFF \
 			-DHUGEODP_KERNEL_SOURCE=/run/kernel
 		cmake --build /run/build -j "$(nproc)"
 		DESTDIR=/run/stage cmake --install /run/build

@@ -80,7 +80,7 @@ static int take_obstacle(const struct survey_obstacle *obstacle, void *arg)
 {
 	struct found *found = arg;
 
-	assert_in_range(found->count, 0, 15);
+	assert_true(found->count < 16);
 	found->obstacles[found->count++] = *obstacle;
 	return advice_add(&found->advice, obstacle);
 }

@@ -94,6 +94,7 @@ else
 fi
 hugeodp mr >"$dir/out" 2>&1
 ok "mr, text" grep -q "12345678 .* $pid python3" "$dir/out"
+ok "mr, text: the last line is a whole one" [ -z "$(tail -c 1 "$dir/out")" ]
 
 ok "mr: of this process only" json <(hugeodp mr --json --pid $pid) \
 	"v[0] and all(m['pid'] == $pid for m in v[0])"
