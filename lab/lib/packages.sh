@@ -71,7 +71,7 @@ deb_root_require() {
 }
 
 # Names of the source files of the packages
-deb_sources() { tree_files | grep -zvE '^(lab|bench|mlx5-model|\.ci)/'; }
+deb_sources() { tree_files | grep -zvE '^(lab|bench|clients|mlx5-model|\.ci)/'; }
 
 deb_source_copy() {
 	local file

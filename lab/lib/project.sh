@@ -17,7 +17,7 @@ tree_files() {
 }
 
 # The files that the build uses
-project_files() { tree_files | grep -zvE '^(lab|kernel|\.ci)/'; }
+project_files() { tree_files | grep -zvE '^(lab|kernel|clients|\.ci)/'; }
 
 # project_sync TREE: makes TREE a copy of these files; unchanged files keep their time
 # stamps, as in series_sync
