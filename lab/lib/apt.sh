@@ -27,11 +27,13 @@ apt_mirror() {
 	echo "${mirror%/}"
 }
 
+# apt_private SUITE [TYPE]: sets APT_CONFIG, for the binary packages of SUITE, or for its source packages if
+# TYPE is deb-src
 apt_private() {
-	local suite=$1 dir=$CACHE_DIR/apt/$1 mirror
+	local suite=$1 type=${2-deb} dir=$CACHE_DIR/apt/$1${2+-$2} mirror
 	mirror=$(apt_mirror)
 	mkdir -p "$dir"/{state/lists/partial,cache/archives/partial}
-	echo "deb [signed-by=$DEBIAN_KEYRING] $mirror $suite main" >"$dir/sources.list"
+	echo "$type [signed-by=$DEBIAN_KEYRING] $mirror $suite main" >"$dir/sources.list"
 	cat >"$dir/apt.conf" <<-END
 		Dir::Etc::sourcelist "$dir/sources.list";
 		Dir::Etc::sourceparts "-";

@@ -16,19 +16,33 @@ clients_root_require() {
 	CLIENTS_ROOT=$DEB_CACHED
 }
 
-# clients_make WORK: a copy of the root, with hard links to its files and with this
-# project, in WORK/root
-clients_make() {
-	local work=$1
+# client_project ROOT WORK: builds this project in ROOT; its source is then in WORK/src, what it installs in
+# WORK/out
+client_project() {
+	local root=$1 work=$2
 	mkdir -p "$work/build" "$work/out"
 	project_sync "$work/src"
 	# shellcheck disable=SC2016 # expanded inside the root
-	ROOT=$CLIENTS_ROOT root_exec "$work/src:src:ro" "$work/build:build" "$work/out:out" -- \
+	ROOT=$root root_exec "$work/src:src:ro" "$work/build:build" "$work/out:out" -- \
 		/bin/bash -euc '
 		cmake -S /run/src -B /run/build -DCMAKE_INSTALL_PREFIX=/usr \
 			-DHUGEODP_UNIT_TESTS=OFF -DHUGEODP_EXAMPLES=OFF
 		cmake --build /run/build -j "$(nproc)"
 		DESTDIR=/run/out cmake --install /run/build
+	'
+}
+
+# client_root ROOT WORK: a copy of ROOT, with hard links to its files and with WORK/out, in WORK/root
+client_root() {
+	cp -al "$1" "$2/root"
+	cp -r --remove-destination "$2/out/." "$2/root"
+}
+
+# clients_make WORK: the root with this project and the programs of tests/clients, in WORK/root
+clients_make() {
+	local work=$1
+	client_project "$CLIENTS_ROOT" "$work"
+	ROOT=$CLIENTS_ROOT root_exec "$work/src:src:ro" "$work/out:out" -- /bin/bash -euc '
 		mkdir -p /run/out/opt/clients
 		cp /run/src/tests/clients/run.sh /run/src/tests/lib/tap.sh /run/out/opt/clients
 		mpicc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror \
@@ -36,8 +50,7 @@ clients_make() {
 		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Werror \
 			-o /run/out/usr/bin/mlx5-model-counters /run/src/mlx5-model/tools/counters.c
 	'
-	cp -al "$CLIENTS_ROOT" "$work/root"
-	cp -r "$work/out/." "$work/root"
+	client_root "$CLIENTS_ROOT" "$work"
 }
 
 clients_test() {

@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients series models)
+PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients adopters series models)
 # parts whose tests can be run one by one
 PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 hostile)
 # run only these tests, or all if there are none
@@ -356,6 +356,9 @@ part_packages() {
 
 # Needs a root of its own as well
 part_clients() { clients_test; }
+
+# The patches of clients/, in one more root
+part_adopters() { adopters_test; }
 
 # The kernel series as mail: applied, compared with what the lab builds, and checked; its selftests
 part_series() {
