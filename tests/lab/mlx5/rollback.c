@@ -30,6 +30,22 @@ static const struct mode implicit_mixed = {
 	.flags = IBV_ODP_MIXED,
 };
 
+/* Three keys: there is a block of small pages. */
+static const struct mode pinned_mixed = {
+	.name = "pinned, mixed",
+	.request = true,
+	.page_sizes = SZ_2M | SZ_4K,
+	.flags = IBV_ODP_MIXED,
+};
+
+static void make_hole(struct scene *s, bool hole)
+{
+	if (madvise(s->far.mem.addr + SZ_2M, SZ_2M, hole ? MADV_NOHUGEPAGE : MADV_HUGEPAGE))
+		fatal("madvise: %s", strerror(errno));
+	if (hole)
+		touch_scattered(s->far.mem.addr, LEN);
+}
+
 static struct ibv_mr *reg(const struct mode *mode, struct scene *s)
 {
 	bool whole = mode == &implicit || mode == &implicit_mixed;
@@ -76,8 +92,12 @@ static void access_patient(struct scene *s, const struct ibv_mr *mr, const uint8
 static void round_of(const struct mode *mode, struct scene *s)
 {
 	static uint8_t want[PIECE];
-	struct ibv_mr *mr = reg_patient(mode, s);
+	struct ibv_mr *mr;
 
+	make_hole(s, mode == &pinned_mixed);
+	mr = reg_patient(mode, s);
+	if (mode == &pinned_mixed)
+		is_u64((uint64_t)ibv_mr_page_shift(mr), 21, "%s: two sizes", mode->name);
 	for (size_t off = 0; off + PIECE <= LEN; off += SZ_2M - SZ_4K) {
 		uint8_t *at = s->far.mem.addr + off;
 
@@ -97,8 +117,8 @@ static void round_of(const struct mode *mode, struct scene *s)
 int main(void)
 {
 	static const struct mode *const modes[] = {
-		&mode_odp,	   &mode_strict_2m, &mode_2m_4k, &mode_mixed_2m_4k,
-		&mode_mixed_any, &implicit,	    &implicit_mixed,
+		&mode_odp,	 &mode_strict_2m, &mode_2m_4k,	   &mode_mixed_2m_4k,
+		&mode_mixed_any, &implicit,	  &implicit_mixed, &pinned_mixed,
 	};
 	struct scene s;
 	struct rig rig;
