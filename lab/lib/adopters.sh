@@ -150,7 +150,7 @@ adopters_programs() {
 }
 
 adopters_test() {
-	local work=$RUN_DIR/adopters name run kernel device status
+	local work=$RUN_DIR/adopters name run kernel device
 	adopters_root_require
 	step "building the project for Debian $ADOPTERS_SUITE" client_project "$ADOPTERS_ROOT" "$work"
 	for name in "${ADOPTERS[@]}"; do
@@ -162,10 +162,9 @@ adopters_test() {
 	# on the last one, requests are refused
 	for run in 'debian rxe' 'debian mlx5' 'debian-stock rxe'; do
 		read -r kernel device <<<"$run"
-		status=0
 		part_vm --kernel "$kernel" --device "$device" --timeout 3600 --share "$work/root" -- \
-			/bin/bash /run/lab/chroot.sh /mnt/share /opt/adopters/run.sh || status=$?
-		tally_tap "adopters-$kernel-$device" "$status" /dev/null <"$RUN_DIR/out"
+			/bin/bash /run/lab/chroot.sh /mnt/share /opt/adopters/run.sh
+		tally_tap "adopters-$kernel-$device" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 	done
 	rm -rf -- "$work"
 }
