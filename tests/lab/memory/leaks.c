@@ -94,10 +94,15 @@ static void take(struct snapshot *s)
 	s->fds = count_fds();
 }
 
-/* The cache that grew too much, or NULL. */
+/*
+ * The cache that grew too much, or NULL. The kernel with all its checkers keeps freed objects for a
+ * while to detect accesses to them, and finds leaks itself, by kmemleak.
+ */
 static const struct cache *grown(const struct snapshot *before, const struct snapshot *after,
 				 long *by)
 {
+	if (kernel_is_slow())
+		return NULL;
 	for (int i = 0; i < before->ncaches && i < after->ncaches; i++) {
 		*by = after->caches[i].active - before->caches[i].active;
 		if (*by > SLACK_OBJECTS)
