@@ -145,6 +145,31 @@ void mem_drop(struct mem *mem, size_t off, size_t len)
 		      strerror(errno));
 }
 
+static void map_piece(uint8_t *at, enum mem_kind kind)
+{
+	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (kind == MEM_HUGETLB)
+		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+	if (mmap(at, SZ_2M, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+		fatal("mmap of %s memory: %s", mem_name(kind), strerror(errno));
+	if (kind == MEM_THP && madvise(at, SZ_2M, MADV_HUGEPAGE))
+		fatal("MADV_HUGEPAGE: %s", strerror(errno));
+	if (kind == MEM_BASE && madvise(at, SZ_2M, MADV_NOHUGEPAGE))
+		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
+	touch_scattered(at, SZ_2M);
+	if (kind == MEM_THP && mem_huge_bytes(at) < SZ_2M)
+		fatal("no transparent huge page");
+}
+
+void mem_map_pieces(struct mem *mem, const enum mem_kind *kinds, size_t count)
+{
+	/* a mapping of its own: pieces of it are replaced */
+	mem_map(mem, MEM_BASE, count * SZ_2M);
+	for (size_t i = 0; i < count; i++)
+		map_piece(mem->addr + i * SZ_2M, kinds[i]);
+}
+
 void mem_punch(struct mem *mem, size_t off, size_t len)
 {
 	if (munmap(mem->addr + off, len))

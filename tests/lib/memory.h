@@ -45,6 +45,12 @@ void mem_map_file(struct mem *mem, enum mem_kind kind, size_t len, int fd);
 /* Frees the pages of a range, which then reads as zeroes. */
 void mem_drop(struct mem *mem, size_t off, size_t len);
 
+/*
+ * Maps @count pieces of 2 MiB, each of a private kind, and touches their pages. Ends the test if a
+ * piece does not get huge pages that it should have.
+ */
+void mem_map_pieces(struct mem *mem, const enum mem_kind *kinds, size_t count);
+
 /* Leaves a hole, and fills it with fresh memory of the same kind. */
 void mem_punch(struct mem *mem, size_t off, size_t len);
 void mem_refill(struct mem *mem, size_t off, size_t len);

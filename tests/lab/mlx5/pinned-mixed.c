@@ -8,9 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#include <linux/mman.h>
 
 #include "resources.h"
 #include "sysfile.h"
@@ -63,24 +60,14 @@ static long pinned_kib(void)
 static void map_layout(struct bench *b, const struct layout *l)
 {
 	struct mem *mem = &b->far.mem;
+	enum mem_kind kinds[PIECES];
 
 	b->layout = l;
-	mem_map(mem, MEM_BASE, LEN);
-	for (unsigned int i = 0; i < PIECES; i++) {
-		int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
-		bool hole = l->holes >> i & 1, hugetlb = !hole && l->hugetlb >> i & 1;
-		uint8_t *at = mem->addr + i * SZ_2M;
-
-		if (hugetlb)
-			flags |= MAP_HUGETLB | MAP_HUGE_2MB;
-		if (mmap(at, SZ_2M, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
-			fatal("mmap: %s", strerror(errno));
-		if (!hugetlb && madvise(at, SZ_2M, hole ? MADV_NOHUGEPAGE : MADV_HUGEPAGE))
-			fatal("madvise: %s", strerror(errno));
-		touch_scattered(at, SZ_2M);
-		if (!hole && !hugetlb && mem_huge_bytes(at) < SZ_2M)
-			fatal("no transparent huge page for piece %u", i);
-	}
+	for (unsigned int i = 0; i < PIECES; i++)
+		kinds[i] = l->holes >> i & 1	 ? MEM_BASE
+			   : l->hugetlb >> i & 1 ? MEM_HUGETLB
+						 : MEM_THP;
+	mem_map_pieces(mem, kinds, PIECES);
 	b->far.mr_at = l->at;
 	b->far.mr_len = l->len;
 	b->far.iova = (uintptr_t)mem->addr + l->at + l->shift;

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <linux/mman.h>
-
 #include "resources.h"
 #include "sysfile.h"
 #include "tap.h"
@@ -73,24 +71,7 @@ static void map_layout(struct bench *b, const struct layout *l)
 	struct mem *mem = &b->far.mem;
 
 	b->layout = l;
-	/* a mapping of its own: pieces of it are replaced */
-	mem_map(mem, MEM_BASE, LEN);
-	for (size_t i = 0; i < PIECES; i++) {
-		int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
-		uint8_t *at = mem->addr + i * SZ_2M;
-
-		if (l->kinds[i] == MEM_HUGETLB)
-			flags |= MAP_HUGETLB | MAP_HUGE_2MB;
-		if (mmap(at, SZ_2M, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
-			fatal("mmap of %s memory: %s", mem_name(l->kinds[i]), strerror(errno));
-		if (l->kinds[i] == MEM_THP && madvise(at, SZ_2M, MADV_HUGEPAGE))
-			fatal("MADV_HUGEPAGE: %s", strerror(errno));
-		if (l->kinds[i] == MEM_BASE && madvise(at, SZ_2M, MADV_NOHUGEPAGE))
-			fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
-		touch_scattered(at, SZ_2M);
-		if (l->kinds[i] == MEM_THP && mem_huge_bytes(at) < SZ_2M)
-			fatal("no transparent huge page for piece %zu", i);
-	}
+	mem_map_pieces(mem, l->kinds, PIECES);
 	b->far.mr_at = l->at;
 	b->far.mr_len = l->len;
 	b->far.iova = (uintptr_t)mem->addr + l->at + l->shift;
