@@ -176,13 +176,14 @@ static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base
 	struct ib_uverbs_odp_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
 	struct ib_uverbs_odp_request populate = { .page_sizes = SZ_2M,
 						  .flags = IB_UVERBS_ODP_POPULATE };
-	struct ib_uverbs_odp_request mixed = { .flags = IB_UVERBS_ODP_MIXED };
+	struct ib_uverbs_odp_request both = { .flags = IB_UVERBS_ODP_MIXED |
+						       IB_UVERBS_ODP_POPULATE };
 	struct longer_request tail = { .now = good, .later = 1 };
 	struct registration r;
 
 	refuse_reg(rig, buf, ACCESS, &bound, sizeof(good), EINVAL, "ODP and max_entries");
 	refuse_reg(rig, buf, ACCESS_ALL, &populate, sizeof(good), EINVAL, "pinned, populate");
-	refuse_reg(rig, buf, ACCESS_ALL, &mixed, sizeof(good), EINVAL, "pinned, mixed");
+	refuse_reg(rig, buf, ACCESS_ALL, &both, sizeof(good), EINVAL, "pinned, both flags");
 	refuse_reg(rig, buf, ACCESS_ALL | IBV_ACCESS_HUGETLB, &good, sizeof(good), EINVAL,
 		   "pinned, IBV_ACCESS_HUGETLB");
 	refuse_reg(rig, buf, ACCESS_ALL, &bit40, sizeof(good), ERANGE, "pinned, 1 TiB");

@@ -221,7 +221,7 @@ check "the command line is that of the program" grep -qF 'echo USR1' "/proc/$chi
 check "... and does not appear a second time" bash -c '! grep -qF "echo USR1" "/proc/$0/cmdline"' $pid
 kill -STOP "$child"
 check "the program is stopped" until_true is_state "$child" T
-check "... and the command still waits for it" is_state $pid S
+check "... and the command still waits for it" until_true is_state $pid S
 kill -CONT "$child"
 check "... and it continues" until_true is_state "$child" S
 kill -TERM $pid
