@@ -80,11 +80,11 @@ void ib_umem_odp_signal(struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_signal);
 
 /**
- * ib_umem_odp_count_refused - count and report a page fault without a page size
+ * ib_umem_odp_count_refused - count a fault that no accepted page size fits
  * @umem_odp: the umem
  *
  * To be called without umem_mutex, for a fault of the device that failed with
- * -ERANGE.
+ * -ERANGE. Signals the eventfd of the MR.
  */
 void ib_umem_odp_count_refused(struct ib_umem_odp *umem_odp)
 {

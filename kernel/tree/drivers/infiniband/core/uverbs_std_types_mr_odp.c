@@ -92,8 +92,8 @@ static int copy_pages(struct uverbs_attr_bundle *attrs, u16 id,
 }
 
 /*
- * Memory that is not on demand has a table that stays. A driver that reports what
- * it translates an MR with also takes it from a request.
+ * The table of a pinned MR is fixed. Drivers with mr_pages() also take requests
+ * for pinned MRs.
  */
 static int check_pinned(const struct ib_device *ib_dev, u32 access_flags,
 			const struct ib_odp_request *req)

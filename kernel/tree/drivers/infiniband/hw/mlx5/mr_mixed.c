@@ -2,23 +2,23 @@
 /*
  * MRs of pinned memory with blocks of two sizes.
  *
- * An mkey has a single page size, which all memory of the MR must have. A few
- * small pages in a large MR would therefore cost an entry for each small page of
- * all of the MR. Such an MR gets two child mkeys instead: one maps the whole
+ * An mkey has one page size, so a few small pages force entries of small pages for
+ * the whole MR. Such an MR gets two child mkeys instead: one maps the whole
  * large blocks, the other one maps the rest in small pages. The MR's own mkey is
  * a KSM with an entry for each large block, which points into one of the
  * children.
  *
- * A child contains only what it maps, one block after the other. Keys can be
- * guessed, so each entry of a child is the address of memory of the MR, and the
- * bounds of the child are those of the memory. The tables stay as they are until
- * the MR is deregistered.
+ * A peer can guess the key of a child. A child therefore maps only memory of the
+ * MR, one block after the other, is bounded to it, and has the PD and the access
+ * rights of the MR. The tables stay as they are until the MR is deregistered.
  */
 #include <linux/bitmap.h>
 #include <linux/bits.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -34,8 +34,13 @@
 
 /* More accepted sizes than this are reduced to those of the page tables. */
 #define MR_MIXED_CANDIDATES 3
-/* The largest table in the command that creates an mkey, in bytes. */
-#define MR_MIXED_TABLE_MAX SZ_1G
+/*
+ * The largest table in the command that creates an mkey, in bytes: commands are
+ * not interrupted. Longer tables are written by UMRs, with pages of one size.
+ */
+#define MR_MIXED_TABLE_MAX SZ_16M
+/* log2 of the largest block. */
+#define MR_MIXED_MAX_SHIFT 31
 
 enum {
 	MR_SMALL,
@@ -55,7 +60,8 @@ struct mlx5r_mr_mixed {
  * @start: first address of the MR
  * @end: address after the last one
  * @shift: log2 of both sizes
- * @blocks: large blocks that the MR is in, the first and the last one in part
+ * @blocks: number of large blocks that the MR spans; the first and the last one may
+ *          be partial
  * @nr: number of these that each child maps
  * @nr_small: entries of the child of small pages
  * @is_large: for each block whether the child of large ones maps it
@@ -109,11 +115,36 @@ u64 mlx5r_mr_plan_entries(const struct mlx5r_mr_plan *plan)
 }
 
 /*
- * A block is large if the MR contains all of it and its memory is contiguous and
- * aligned for the device. Whether a part of a block at the ends of the MR could
- * be mapped by a large page depends on bits of its physical address, which must
- * not be revealed.
+ * Mark the blocks that lie within one folio, all of which the MR contains. Whether
+ * other memory is contiguous and aligned depends on physical addresses, of which
+ * nothing must be revealed.
  */
+static int plan_find_folios(struct mlx5r_mr_plan *plan)
+{
+	unsigned int order = plan->shift[MR_LARGE] - PAGE_SHIFT;
+	u64 mask = plan_block_mask(plan);
+	u64 pos = plan->start & PAGE_MASK;
+	struct sg_page_iter piter;
+
+	for_each_sgtable_page(&plan->umem->sgt_append.sgt, &piter, 0) {
+		struct page *page = sg_page_iter_page(&piter);
+		struct folio *folio = page_folio(page);
+
+		if (!(pos & mask)) {
+			if (pos >= plan->start && pos + mask < plan->end &&
+			    folio_order(folio) >= order &&
+			    IS_ALIGNED(folio_page_idx(folio, page), BIT(order)))
+				__set_bit(plan_block(plan, pos), plan->is_large);
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
+		pos += PAGE_SIZE;
+	}
+	return 0;
+}
+
+/* Count the blocks that are contiguous and aligned for the device as well. */
 static int plan_scan(struct mlx5r_mr_plan *plan)
 {
 	u64 small = BIT_ULL(plan->shift[MR_SMALL]);
@@ -121,23 +152,25 @@ static int plan_scan(struct mlx5r_mr_plan *plan)
 	struct ib_block_iter biter;
 	dma_addr_t expected = 0;
 	bool fits = false;
+	size_t block;
 	u64 pos = plan->start & ~(small - 1);
 
 	rdma_umem_for_each_dma_block(plan->umem, &biter, small) {
 		dma_addr_t addr = rdma_block_iter_dma_address(&biter);
 
 		if (!(pos & mask))
-			fits = pos >= plan->start && !(addr & mask);
+			fits = !(addr & mask);
 		else if (addr != expected)
 			fits = false;
 		expected = addr + small;
 		pos += small;
 		if (pos & mask)
 			continue;
-		if (fits && pos <= plan->end) {
-			__set_bit(plan_block(plan, pos - 1), plan->is_large);
+		block = plan_block(plan, pos - 1);
+		if (!fits)
+			__clear_bit(block, plan->is_large);
+		else if (test_bit(block, plan->is_large))
 			plan->nr[MR_LARGE]++;
-		}
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -168,7 +201,7 @@ static struct mlx5r_mr_plan *plan_make(struct ib_umem *umem, u64 iova,
 	plan->shift[MR_SMALL] = small;
 	plan->shift[MR_LARGE] = large;
 	plan->blocks = blocks;
-	err = plan_scan(plan);
+	err = plan_find_folios(plan) ?: plan_scan(plan);
 	if (err) {
 		mlx5r_mr_plan_free(plan);
 		return ib_odp_err_ptr(err);
@@ -198,12 +231,25 @@ static u64 plan_candidates(struct mlx5_ib_dev *dev, const struct ib_umem *umem,
 
 	/* A block that is not smaller than the MR could be one page. */
 	max = min_t(unsigned int, max, ilog2(umem->length));
+	max = min_t(unsigned int, max, MR_MIXED_MAX_SHIFT);
+	min = max_t(unsigned int, min, PAGE_SHIFT);
 	if (min > max)
 		return 0;
 	accepted &= GENMASK_ULL(max, min);
-	if (hweight64(accepted) > MR_MIXED_CANDIDATES)
+	if (hweight64(accepted) > MR_MIXED_CANDIDATES &&
+	    (accepted & (PMD_SIZE | PUD_SIZE)))
 		accepted &= PMD_SIZE | PUD_SIZE;
+	while (hweight64(accepted) > MR_MIXED_CANDIDATES)
+		accepted &= accepted - 1;
 	return accepted;
+}
+
+/* Do both children map something, and are the tables short enough? */
+static bool plan_is_possible(const struct mlx5r_mr_plan *plan)
+{
+	return plan->nr[MR_SMALL] && plan->nr[MR_LARGE] &&
+	       plan->nr_small <= MR_MIXED_TABLE_MAX / sizeof(struct mlx5_mtt) &&
+	       plan->blocks <= MR_MIXED_TABLE_MAX / sizeof(struct mlx5_ksm);
 }
 
 /**
@@ -241,8 +287,7 @@ struct mlx5r_mr_plan *mlx5r_mr_plan_mixed(struct ib_umem *umem, u64 iova,
 			return plan;
 		}
 		entries = mlx5r_mr_plan_entries(plan);
-		if (plan->nr[MR_SMALL] && plan->nr[MR_LARGE] &&
-		    entries <= most) {
+		if (plan_is_possible(plan) && entries <= most) {
 			swap(best, plan);
 			most = entries;
 		}
@@ -276,8 +321,6 @@ static int mr_mkey_alloc(struct mlx5_ib_mr *mr, struct mr_mkey *mkey)
 	u32 octwords;
 	void *mkc;
 
-	if (mkey->entries > MR_MIXED_TABLE_MAX / mr_entry_size(mkey))
-		return -ENOMEM;
 	octwords = (u32)DIV_ROUND_UP(mkey->entries * mr_entry_size(mkey),
 				     (size_t)MLX5_IB_UMR_OCTOWORD);
 	mkey->inlen = (int)(MLX5_ST_SZ_BYTES(create_mkey_in) +
@@ -295,7 +338,6 @@ static int mr_mkey_alloc(struct mlx5_ib_mr *mr, struct mr_mkey *mkey)
 				      mr->ibmr.pd);
 	MLX5_SET(mkc, mkc, access_mode_1_0, mkey->mode & 0x3);
 	MLX5_SET(mkc, mkc, access_mode_4_2, (mkey->mode >> 2) & 0x7);
-	MLX5_SET(mkc, mkc, umr_en, 1);
 	MLX5_SET64(mkc, mkc, len, mkey->length);
 	MLX5_SET(mkc, mkc, translations_octword_size, octwords);
 	MLX5_SET(mkc, mkc, log_page_size, mkey->shift);
@@ -462,9 +504,9 @@ static struct mlx5_ib_mr *mr_alloc(struct ib_pd *pd, u64 iova, int access_flags,
  * mlx5r_mr_reg_mixed - register an MR of pinned memory with blocks of two sizes
  * @pd: protection domain
  * @access_flags: enum ib_access_flags
- * @plan: the plan; the function takes it and its umem over, also on error
+ * @plan: the plan, consumed together with its umem, even on failure
  *
- * Return: the MR, -ENOMEM, or an error of the device
+ * Return: the MR, -ENOMEM, -EINTR, or an error of the device
  */
 struct ib_mr *mlx5r_mr_reg_mixed(struct ib_pd *pd, int access_flags,
 				 struct mlx5r_mr_plan *plan)
@@ -475,10 +517,13 @@ struct ib_mr *mlx5r_mr_reg_mixed(struct ib_pd *pd, int access_flags,
 	int err = -ENOMEM;
 
 	mr = mr_alloc(pd, plan->start, access_flags, plan);
-	if (mr) {
+	if (mr)
+		err = mutex_lock_killable(&dev->slow_path_mutex);
+	if (!err) {
 		err = mr_create_children(mr, plan);
 		if (!err)
 			err = mr_create_ksm(mr, plan);
+		mutex_unlock(&dev->slow_path_mutex);
 	}
 	mlx5r_mr_plan_free(plan);
 	if (!err) {
@@ -489,7 +534,7 @@ struct ib_mr *mlx5r_mr_reg_mixed(struct ib_pd *pd, int access_flags,
 		return &mr->ibmr;
 	}
 	if (mr && mlx5r_mr_mixed_destroy(mr)) {
-		mlx5_ib_warn(dev, "memory stays pinned: the device keeps an mkey\n");
+		mlx5_ib_warn(dev, "failed to destroy an mkey, its memory stays pinned\n");
 		return ib_odp_err_ptr(err);
 	}
 	if (mr)

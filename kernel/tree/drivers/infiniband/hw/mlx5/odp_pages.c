@@ -395,9 +395,9 @@ int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 }
 
 /*
- * Blocks of two sizes instead of @entries pages of @page_size, or NULL. The
- * additional step of each translation is worth it if it saves half of the entries,
- * or if the application accepts no more than that.
+ * Blocks of two sizes instead of @entries pages of @page_size, or NULL. The extra
+ * indirection is used only if it at least halves the number of entries, or if
+ * max_entries rules out a single page size.
  */
 static struct mlx5r_mr_plan *mlx5r_pinned_mixed(struct ib_umem *umem, u64 iova,
 						unsigned long page_size,
@@ -406,8 +406,8 @@ static struct mlx5r_mr_plan *mlx5r_pinned_mixed(struct ib_umem *umem, u64 iova,
 {
 	u64 most = entries / 2;
 
-	if (req->max_entries < entries)
-		most = max(most, req->max_entries);
+	if (req->max_entries && req->max_entries < entries)
+		most = entries - 1;
 	return mlx5r_mr_plan_mixed(umem, iova, page_size,
 				   req->page_sizes ?: U64_MAX, most);
 }
