@@ -39,12 +39,12 @@
 
 /*
  * Core form: methods and attributes join the core name space of uverbs at its high
- * end. A core object holds methods 0..21 and a method holds attributes 0..31
+ * end. A core object holds methods 0..20 and a method holds attributes 0..31
  * (include/rdma/uverbs_ioctl.h), and both grow from 0 upstream.
  */
 enum uverbs_hugeodp_methods {
+	UVERBS_METHOD_MR_WATCH_ODP = 19,	/* UVERBS_OBJECT_MR */
 	UVERBS_METHOD_MR_MODIFY_ODP = 20,	/* UVERBS_OBJECT_MR */
-	UVERBS_METHOD_MR_WATCH_ODP = 21,	/* UVERBS_OBJECT_MR */
 	UVERBS_METHOD_QUERY_ODP_PAGES = 20,	/* UVERBS_OBJECT_DEVICE */
 };
 

@@ -255,7 +255,7 @@ static const struct method_spec methods[] = {
 	PAGES_SPEC(4096 + 7, DRIVER),
 	MODIFY_SPEC(20, CORE),
 	MODIFY_SPEC(4096 + 6, DRIVER),
-	WATCH_SPEC(21, CORE),
+	WATCH_SPEC(19, CORE),
 	WATCH_SPEC(4096 + 5, DRIVER),
 	{
 		.object = 7,
