@@ -129,7 +129,7 @@ static struct ib_uverbs_odp_request random_request(struct call *c, bool odp)
 		if (odp)
 			c->verdict = MUST_FAIL;
 	}
-	if (!odp && request.flags)
+	if (!odp && request.flags & ~(uint32_t)IB_UVERBS_ODP_MIXED)
 		c->verdict = MUST_FAIL;
 	return request;
 }
