@@ -8,7 +8,7 @@ ADOPTERS_SUITE=testing
 ADOPTERS=(perftest libfabric)
 
 adopters_packages() {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP_DIR/tests/adopters/packages" | paste -sd,
+	root_packages "$TOP_DIR/tests/adopters/packages" | paste -sd,
 }
 
 # Sets ADOPTERS_ROOT to the root in which the programs are built and run

@@ -8,7 +8,7 @@
 MODELS_SUITES=(testing trixie)
 
 models_packages() {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP_DIR/tests/models/packages" | paste -sd,
+	root_packages "$TOP_DIR/tests/models/packages" | paste -sd,
 }
 
 # Sets MODELS_ROOT to the root with the model checkers

@@ -6,7 +6,7 @@
 
 ROOT_SUITE=testing
 
-# root_packages FILE
+# root_packages FILE: the packages of a list
 root_packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
 
 root_key() {
