@@ -7,7 +7,7 @@
 CLIENTS_SUITE=trixie
 
 clients_packages() {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP_DIR/tests/clients/packages" | paste -sd,
+	root_packages "$TOP_DIR/tests/clients/packages" | paste -sd,
 }
 
 # Sets CLIENTS_ROOT to the root without this project
@@ -54,15 +54,13 @@ clients_make() {
 }
 
 clients_test() {
-	local work=$RUN_DIR/clients device status
+	local work=$RUN_DIR/clients device
 	clients_root_require
 	step "building the project for Debian $CLIENTS_SUITE" clients_make "$work"
 	for device in rxe mlx5; do
-		status=0
 		part_vm --device "$device" --timeout 3600 --share "$work/root" -- \
 			/bin/bash /run/lab/chroot.sh /mnt/share /opt/clients/run.sh
-		status=$PART_STATUS
-		tally_tap "clients-$device" "$status" /dev/null <"$RUN_DIR/out"
+		tally_tap "clients-$device" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 	done
 	rm -rf -- "$work"
 }

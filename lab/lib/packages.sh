@@ -130,14 +130,13 @@ deb_series() {
 
 # deb_try SUITE ROOT: test in the machine, and count the results
 deb_try() {
-	local suite=$1 root=$2 status=0
+	local suite=$1 root=$2
 	mkdir -p "$root/mnt/pyverbs"
 	cp -r "$TOP_DIR/README.md" "$TOP_DIR"/packaging/tests/{check,try}.sh "$root/mnt"
 	cp -r "$TOP_DIR/pyverbs/tests" "$root/mnt/pyverbs"
 	part_vm --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt
-	status=$PART_STATUS
-	tally_tap "packages-$suite" "$status" /dev/null <"$RUN_DIR/out"
+	tally_tap "packages-$suite" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 	tally_unittest "packages-$suite" "$LAB_DIR/expected/python" "$RUN_DIR/out"
 }
 
@@ -154,15 +153,14 @@ deb_dkms_install() {
 
 # deb_dkms DEBS ROOT: the modules of the package, in the distribution's kernel
 deb_dkms() {
-	local debs=$1 root=$2 status=0
+	local debs=$1 root=$2
 	source_require
 	debian_stock_require
 	step "building the modules of the package hugeodp-dkms" deb_dkms_install "$debs" "$root"
 	cp "$TOP_DIR"/packaging/tests/{check,try-dkms}.sh "$root/mnt"
 	part_vm --kernel debian-stock --device none --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try-dkms.sh
-	status=$PART_STATUS
-	tally_tap packages-dkms "$status" /dev/null <"$RUN_DIR/out"
+	tally_tap packages-dkms "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 	rm -rf -- "$root"
 }
 

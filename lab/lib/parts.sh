@@ -117,11 +117,10 @@ part_vm() {
 
 # part_prove PART KERNEL FILES [COMMAND [OPTION...]]: these tests, then COMMAND
 part_prove() {
-	local part=$1 kernel=$2 status=0
+	local part=$1 kernel=$2
 	part_vm --kernel "$kernel" --timeout 7200 "${@:5}" -- \
 		/bin/bash -c "prove -v --merge $3 || status=\$?; ${4-:}; exit \${status-0}"
-	status=$PART_STATUS
-	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
+	tally_tap "$part" "$PART_STATUS" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
 
 # part_tests LABEL: prints the files of the lab tests with this label, restricted to the
@@ -203,14 +202,13 @@ stress_minutes() {
 # of torture that has not covered all events takes up to a quarter of an hour more, or
 # three times as long; and setup and teardown are slow on the debug kernel.
 part_stress() {
-	local name=$1 program=/usr/libexec/hugeodp/stress/$2.t minutes=$3 status=0
+	local name=$1 program=/usr/libexec/hugeodp/stress/$2.t minutes=$3
 	shift 3
 	part_vm --kernel debug --mem 2048 --hugepages 96 \
 		--timeout $(((${minutes:-60} * 3 + 120) * 60)) "$@" -- \
 		/bin/bash -c "echo $program ..; $program ${minutes:+--minutes $minutes} 2>&1 || status=\$?
 			$KMEMLEAK; exit \${status-0}"
-	status=$PART_STATUS
-	tally_tap "$name" "$status" "$LAB_DIR/expected/skips.$name" <"$RUN_DIR/out"
+	tally_tap "$name" "$PART_STATUS" "$LAB_DIR/expected/skips.$name" <"$RUN_DIR/out"
 }
 
 # The same on the mlx5 model; reports of strict mode are failures, too
@@ -240,32 +238,28 @@ part_torture-debug() {
 part_stock() { part_label stock debian-stock stock-rxe; }
 
 part_rdma-core() {
-	local kernel status
+	local kernel
 	for kernel in debian-stock debian; do
-		status=0
 		part_vm --kernel "$kernel" --timeout 1800 -- /bin/bash -c '
 			cd /usr/libexec/rdma-core
 			exec python3 /usr/libexec/hugeodp/pyverbs/patient.py \
 				tests/run_tests.py --dev rxe0 -v -k odp 2>&1'
-		status=$PART_STATUS
-		[[ $status == [01] ]] || tally fail "rdma-core-$kernel: ended with status $status"
+		[[ $PART_STATUS == [01] ]] || tally fail "rdma-core-$kernel: ended with status $PART_STATUS"
 		tally_unittest "rdma-core-$kernel" "$LAB_DIR/expected/rdma-core.$kernel" "$RUN_DIR/out"
 	done
 }
 
 # part_unittest NAME KERNEL PROGRAM [OPTION...]: the tests of a program of the Python package
 part_unittest() {
-	local name=$1 kernel=$2 program=$3 status=0
+	local name=$1 kernel=$2 program=$3
 	part_vm --kernel "$kernel" --timeout 1800 "${@:4}" -- /bin/bash -c \
 		"/usr/libexec/hugeodp/pyverbs/$program 2>&1"
-	status=$PART_STATUS
-	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
+	[[ $PART_STATUS == [01] ]] || tally fail "$name: ended with status $PART_STATUS"
 	tally_unittest "$name" "$LAB_DIR/expected/$name" "$RUN_DIR/out"
 }
 
 # The Python package: its own tests, then rdma-core's with a page size request for every ODP MR
 part_python() {
-	local status=0
 	part_unittest python debian test_hugeodp.py
 	part_unittest python-mlx5 debian test_mlx5.py --device mlx5
 	part_unittest python-stock debian-stock test_stock.py
@@ -273,8 +267,7 @@ part_python() {
 		cd /usr/libexec/rdma-core
 		exec python3 /usr/libexec/hugeodp/pyverbs/rdma_core.py \
 			tests/run_tests.py --dev rxe0 -v -k odp 2>&1'
-	status=$PART_STATUS
-	[[ $status == [01] ]] || tally fail "rdma-core-python: ended with status $status"
+	[[ $PART_STATUS == [01] ]] || tally fail "rdma-core-python: ended with status $PART_STATUS"
 	tally_unittest rdma-core-python "$LAB_DIR/expected/rdma-core.debian" "$RUN_DIR/out"
 }
 
@@ -314,23 +307,21 @@ part_mlx5_tests() {
 
 # part_mlx5_torture SCHEME: the legs of torture.t for a device that cannot be removed
 part_mlx5_torture() {
-	local program=/usr/libexec/hugeodp/stress/torture.t status=0
+	local program=/usr/libexec/hugeodp/stress/torture.t
 	part_vm --kernel hugeodp --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
 		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1"
-	status=$PART_STATUS
-	tally_tap "mlx5-torture-$1" "$status" /dev/null <"$RUN_DIR/out"
+	tally_tap "mlx5-torture-$1" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 }
 
 # part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]
 part_mlx5_suite() {
-	local name=mlx5-$1-$2 kernel=$1 scheme=$2 expected=$3 status=0
+	local name=mlx5-$1-$2 kernel=$1 scheme=$2 expected=$3
 	shift 3
 	# shellcheck disable=SC2016 # expanded in the machine
 	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 3600 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
 		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@"
-	status=$PART_STATUS
-	[[ $status == [01] ]] || tally fail "$name: ended with status $status"
+	[[ $PART_STATUS == [01] ]] || tally fail "$name: ended with status $PART_STATUS"
 	tally_unittest "$name" "$expected" "$RUN_DIR/out"
 }
 
