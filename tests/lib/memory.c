@@ -145,7 +145,7 @@ void mem_drop(struct mem *mem, size_t off, size_t len)
 		      strerror(errno));
 }
 
-static void map_piece(uint8_t *at, enum mem_kind kind)
+void mem_map_piece(uint8_t *at, enum mem_kind kind)
 {
 	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
 
@@ -157,17 +157,20 @@ static void map_piece(uint8_t *at, enum mem_kind kind)
 		fatal("MADV_HUGEPAGE: %s", strerror(errno));
 	if (kind == MEM_BASE && madvise(at, SZ_2M, MADV_NOHUGEPAGE))
 		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
-	touch_scattered(at, SZ_2M);
-	if (kind == MEM_THP && mem_huge_bytes(at) < SZ_2M)
-		fatal("no transparent huge page");
 }
 
 void mem_map_pieces(struct mem *mem, const enum mem_kind *kinds, size_t count)
 {
 	/* a mapping of its own: pieces of it are replaced */
 	mem_map(mem, MEM_BASE, count * SZ_2M);
-	for (size_t i = 0; i < count; i++)
-		map_piece(mem->addr + i * SZ_2M, kinds[i]);
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *at = mem->addr + i * SZ_2M;
+
+		mem_map_piece(at, kinds[i]);
+		touch_scattered(at, SZ_2M);
+		if (kinds[i] == MEM_THP && mem_huge_bytes(at) < SZ_2M)
+			fatal("no transparent huge page for piece %zu", i);
+	}
 }
 
 void mem_punch(struct mem *mem, size_t off, size_t len)

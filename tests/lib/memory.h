@@ -45,6 +45,9 @@ void mem_map_file(struct mem *mem, enum mem_kind kind, size_t len, int fd);
 /* Frees the pages of a range, which then reads as zeroes. */
 void mem_drop(struct mem *mem, size_t off, size_t len);
 
+/* Maps 2 MiB of a private kind at @at, in the place of what is mapped there. */
+void mem_map_piece(uint8_t *at, enum mem_kind kind);
+
 /*
  * Maps @count pieces of 2 MiB, each of a private kind, and touches their pages. Ends the test if a
  * piece does not get huge pages that it should have.

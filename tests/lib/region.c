@@ -110,6 +110,20 @@ int buf_reg(struct buf *buf, const struct mode *mode, size_t at, size_t len)
 	return buf_reg_iova(buf, mode, at, len, (uintptr_t)buf->mem.addr + at, ACCESS_ALL);
 }
 
+struct ibv_mr_init_attr_pages buf_pinned_request(const struct buf *buf, uint64_t page_sizes)
+{
+	return (struct ibv_mr_init_attr_pages){
+		.base = {
+			.length = buf->mr_len,
+			.access = ACCESS_ALL,
+			.comp_mask = IBV_REG_MR_MASK_IOVA,
+			.addr = buf->mem.addr + buf->mr_at,
+			.iova = buf->iova,
+		},
+		.page_sizes = page_sizes,
+	};
+}
+
 void buf_make(struct buf *buf, struct rig *rig, enum mem_kind kind, size_t len,
 	      const struct mode *mode)
 {

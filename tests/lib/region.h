@@ -65,6 +65,9 @@ int buf_reg(struct buf *buf, const struct mode *mode, size_t at, size_t len);
 int buf_reg_iova(struct buf *buf, const struct mode *mode, size_t at, size_t len, uint64_t iova,
 		 int access);
 
+/* A request for a pinned MR of what mr_at, mr_len and iova say, for hugeodp_reg_mr(). */
+struct ibv_mr_init_attr_pages buf_pinned_request(const struct buf *buf, uint64_t page_sizes);
+
 /* buf_open() and buf_reg() of the whole mapping, which must succeed. */
 void buf_make(struct buf *buf, struct rig *rig, enum mem_kind kind, size_t len,
 	      const struct mode *mode);

@@ -71,16 +71,7 @@ static struct ibv_mr_pages pages_of(struct ibv_mr *mr, const char *what)
 
 static void map_piece(uint8_t *at, enum mem_kind kind, bool in_order)
 {
-	int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
-
-	if (kind == MEM_HUGETLB)
-		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
-	if (mmap(at, SZ_2M, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
-		fatal("mmap of %s memory: %s", mem_name(kind), strerror(errno));
-	if (kind == MEM_THP && madvise(at, SZ_2M, MADV_HUGEPAGE))
-		fatal("MADV_HUGEPAGE: %s", strerror(errno));
-	if (kind == MEM_BASE && madvise(at, SZ_2M, MADV_NOHUGEPAGE))
-		fatal("MADV_NOHUGEPAGE: %s", strerror(errno));
+	mem_map_piece(at, kind);
 	if (in_order)
 		memset(at, 1, SZ_2M);
 	else

@@ -111,20 +111,11 @@ static struct entries expected(const struct bench *b)
 
 static int reg(struct bench *b, uint64_t sizes, uint64_t max_entries, uint64_t *needed)
 {
-	struct ibv_mr_init_attr_pages request = {
-		.base = {
-			.length = b->far.mr_len,
-			.access = ACCESS_ALL,
-			.comp_mask = IBV_REG_MR_MASK_IOVA,
-			.addr = b->far.mem.addr + b->far.mr_at,
-			.iova = b->far.iova,
-		},
-		.page_sizes = sizes,
-		.flags = IBV_ODP_MIXED,
-		.max_entries = max_entries,
-		.entries_needed = needed,
-	};
+	struct ibv_mr_init_attr_pages request = buf_pinned_request(&b->far, sizes);
 
+	request.flags = IBV_ODP_MIXED;
+	request.max_entries = max_entries;
+	request.entries_needed = needed;
 	errno = 0;
 	b->far.mr = hugeodp_reg_mr(b->rig.pd, &request, sizeof(request));
 	return b->far.mr ? 0 : errno;

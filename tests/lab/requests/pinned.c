@@ -86,23 +86,9 @@ static uint32_t pinned_shift(const struct bench *b)
 
 /* ---- requests ---- */
 
-static struct ibv_mr_init_attr_pages request_of(const struct bench *b, uint64_t page_sizes)
-{
-	return (struct ibv_mr_init_attr_pages){
-		.base = {
-			.length = b->far.mr_len,
-			.access = ACCESS_ALL,
-			.comp_mask = IBV_REG_MR_MASK_IOVA,
-			.addr = b->far.mem.addr + b->far.mr_at,
-			.iova = b->far.iova,
-		},
-		.page_sizes = page_sizes,
-	};
-}
-
 static int reg(struct bench *b, uint64_t page_sizes, uint64_t max_entries, uint64_t *needed)
 {
-	struct ibv_mr_init_attr_pages request = request_of(b, page_sizes);
+	struct ibv_mr_init_attr_pages request = buf_pinned_request(&b->far, page_sizes);
 
 	request.max_entries = max_entries;
 	request.entries_needed = needed;
@@ -317,7 +303,7 @@ static void flagged(struct bench *b)
 	struct ibv_mr *mr;
 
 	map_layout(b, &layouts[2]);
-	request = request_of(b, SZ_2M | SZ_4K);
+	request = buf_pinned_request(&b->far, SZ_2M | SZ_4K);
 	request.flags = IBV_ODP_MIXED;
 	errno = 0;
 	mr = hugeodp_reg_mr(b->rig.pd, &request, sizeof(request));
@@ -334,7 +320,7 @@ static void flagged(struct bench *b)
 
 #define BAD(member, value, what) \
 	do { \
-		struct ibv_mr_init_attr_pages request = request_of(b, SZ_4K); \
+		struct ibv_mr_init_attr_pages request = buf_pinned_request(&b->far, SZ_4K); \
 \
 		request.member = (value); \
 		reg_bad(b, request, what); \
@@ -354,7 +340,7 @@ static void bad_requests(struct bench *b)
 	BAD(base.iova, UINT64_MAX - SZ_4K + 1, "an iova that wraps around");
 	BAD(base.addr, NULL, "no address");
 	BAD(page_sizes, SZ_4K | 2048, "2 KiB");
-	good = request_of(b, SZ_4K);
+	good = buf_pinned_request(&b->far, SZ_4K);
 	good.base.access |= IBV_ACCESS_ON_DEMAND;
 	good.max_entries = 1 << 20;
 	reg_bad(b, good, "max_entries with IBV_ACCESS_ON_DEMAND");
