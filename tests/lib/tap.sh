@@ -38,6 +38,15 @@ v = [json.loads(line) for line in open(sys.argv[1])]
 sys.exit(0 if eval(sys.argv[2]) else 1)' "$1" "$2" 2>/dev/null
 }
 
+# until_true COMMAND...: waits until another process has made it true
+until_true() {
+	local end=$((SECONDS + 300))
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		sleep 0.1
+	done 2>/dev/null
+}
+
 tap_done() {
 	echo "1..$TAP_N"
 	exit "$TAP_FAILED"

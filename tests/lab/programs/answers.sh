@@ -56,11 +56,7 @@ ok "the first command starts the program" [ "$(head -n 1 case1-1)" = "./answers 
 ./answers wait &
 pid=$!
 mapped() { hugeodp mr --json --pid "$pid" | grep -q '"odp_blocks_mapped": *543'; }
-for ((tries = 0; tries < 600; tries++)); do
-	! mapped || break
-	sleep 0.1
-done
-ok "the program has mapped its regions" mapped
+ok "the program has mapped its regions" until_true mapped
 for command in case1-1 case2-1 case3-1 case3-3; do
 	line=$(tail -n 1 "$command")
 	bash -c "${line//\$!/$pid}" >out 2>err || true

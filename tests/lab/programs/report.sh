@@ -15,15 +15,6 @@ mlx5) device=mlx5_0 ;;
 *) device=rxe0 ;;
 esac
 
-# until_true COMMAND...: waits until another process has made it true
-until_true() {
-	local end=$((SECONDS + 300))
-	until "$@"; do
-		((SECONDS < end)) || return 1
-		sleep 0.1
-	done 2>/dev/null
-}
-
 # Registers a huge page, prints "ready" and its number, and ends as its last argument says
 cat >"$dir/home/program.py" <<'PROGRAM'
 import mmap, os, signal, sys
