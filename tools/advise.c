@@ -17,7 +17,7 @@ static int take_obstacle(const struct survey_obstacle *obstacle, void *arg)
 
 /* Returns an exit status. */
 static int advise_process(const struct tool *tool, struct json *json, const struct process *process,
-			  bool again)
+			  bool again, void *arg)
 {
 	struct survey survey = target_survey(tool, process);
 	struct advice advice = {
@@ -29,6 +29,7 @@ static int advise_process(const struct tool *tool, struct json *json, const stru
 	struct survey_totals totals;
 	int err;
 
+	(void)arg;
 	survey.obstacle = take_obstacle;
 	survey.arg = &advice;
 	err = survey_run(&survey, &totals);
@@ -41,30 +42,6 @@ static int advise_process(const struct tool *tool, struct json *json, const stru
 		err = advice_print(&advice, stdout);
 	advice_free(&advice);
 	return target_status(tool, process, &totals, err);
-}
-
-static int advise_pids(const struct tool *tool, int argc, char **argv)
-{
-	struct json json = { .out = stdout };
-	struct process process;
-	int status = TOOL_OK, one, i;
-
-	if (tool->json && argc > 1)
-		json_open(&json, NULL, '[');
-	for (i = 0; i < argc; i++) {
-		one = target_open(argv[i], &process);
-		if (one == TOOL_OK) {
-			one = advise_process(tool, tool->json ? &json : NULL, &process, i);
-			process_close(&process);
-		}
-		if (status == TOOL_OK)
-			status = one;
-	}
-	if (tool->json && argc > 1)
-		json_close(&json, ']');
-	if (json.more)
-		json_end(&json);
-	return status;
 }
 
 /* Advice about what a program registered, when it has ended. */
@@ -110,8 +87,9 @@ int advise_run(const struct tool *tool, int argc, char **argv)
 	if (!advice_has_output(tool))
 		return TOOL_USAGE;
 	if (strcmp(argv[-1], "--") != 0)
-		return target_are_pids("advise", argc, argv) ? advise_pids(tool, argc, argv)
-							     : TOOL_USAGE;
+		return target_are_pids("advise", argc, argv)
+			       ? target_each(tool, argc, argv, advise_process, NULL)
+			       : TOOL_USAGE;
 	if (!target_program(tool, "advise"))
 		return TOOL_USAGE;
 	program.all = true;

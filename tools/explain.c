@@ -70,7 +70,7 @@ static void sum_entries(struct explain_entries *sums, const struct explain_entri
 
 /* Returns an exit status. */
 static int explain_process(const struct tool *tool, struct json *json,
-			   const struct process *process, bool again, struct explain_entries *sums)
+			   const struct process *process, bool again, void *sums)
 {
 	struct survey survey = target_survey(tool, process);
 	struct explain *explain = calloc(1, sizeof(*explain));
@@ -102,26 +102,9 @@ static int explain_process(const struct tool *tool, struct json *json,
 
 static int explain_pids(const struct tool *tool, int argc, char **argv)
 {
-	struct json json = { .out = stdout };
 	struct explain_entries sums = { 0 };
-	struct process process;
-	int status = TOOL_OK, one, i;
+	int status = target_each(tool, argc, argv, explain_process, &sums);
 
-	if (tool->json && argc > 1)
-		json_open(&json, NULL, '[');
-	for (i = 0; i < argc; i++) {
-		one = target_open(argv[i], &process);
-		if (one == TOOL_OK) {
-			one = explain_process(tool, tool->json ? &json : NULL, &process, i, &sums);
-			process_close(&process);
-		}
-		if (status == TOOL_OK)
-			status = one;
-	}
-	if (tool->json && argc > 1)
-		json_close(&json, ']');
-	if (tool->json && json.more)
-		json_end(&json);
 	if (tool->entries && status == TOOL_OK &&
 	    explain_budget(tool, tool->json ? NULL : stdout, &sums))
 		status = TOOL_TOO_MANY;

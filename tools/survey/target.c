@@ -89,6 +89,30 @@ int target_open(const char *pid, struct process *process)
 	return TOOL_FAILED;
 }
 
+int target_each(const struct tool *tool, int argc, char **argv, target_fn function, void *arg)
+{
+	struct json json = { .out = stdout };
+	struct process process;
+	int status = TOOL_OK, one, i;
+
+	if (tool->json && argc > 1)
+		json_open(&json, NULL, '[');
+	for (i = 0; i < argc; i++) {
+		one = target_open(argv[i], &process);
+		if (one == TOOL_OK) {
+			one = function(tool, tool->json ? &json : NULL, &process, i, arg);
+			process_close(&process);
+		}
+		if (status == TOOL_OK)
+			status = one;
+	}
+	if (tool->json && argc > 1)
+		json_close(&json, ']');
+	if (json.more)
+		json_end(&json);
+	return status;
+}
+
 struct survey target_survey(const struct tool *tool, const struct process *process)
 {
 	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);

@@ -21,6 +21,15 @@ bool target_program(const struct tool *tool, const char *command);
 /* Open a process, or complain. Returns an exit status. */
 int target_open(const char *pid, struct process *process);
 
+/*
+ * Call @function for each process; it returns an exit status, and prints to the JSON unless that is
+ * NULL, or to stdout, where @again is true after the first process. Returns the first status that is
+ * not 0.
+ */
+typedef int (*target_fn)(const struct tool *tool, struct json *json, const struct process *process,
+			 bool again, void *arg);
+int target_each(const struct tool *tool, int argc, char **argv, target_fn function, void *arg);
+
 /* A survey by the options, still without functions. */
 struct survey target_survey(const struct tool *tool, const struct process *process);
 
