@@ -147,12 +147,12 @@ debian_modules_make() {
 		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- \
 		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build /run/source \
 		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
-		/run/work/out || return
+		/run/work/out
 	# hard links, except to the files of depmod, which depmod replaces
 	cp -al "$stock" "$new"
 	mkdir "$new/modules/usr/lib/modules/$release/updates"
 	for module in "${DEBIAN_MODULES[@]}"; do
-		cp "$work/out/$module.ko" "$new/modules/usr/lib/modules/$release/updates/" || return
+		cp "$work/out/$module.ko" "$new/modules/usr/lib/modules/$release/updates/"
 	done
 	debian_depmod "$new"
 	rm -rf -- "$work"
