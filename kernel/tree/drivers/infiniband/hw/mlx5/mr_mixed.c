@@ -12,8 +12,7 @@
  * MR, one block after the other, is bounded to it, and has the PD and the access
  * rights of the MR. The tables stay as they are until the MR is deregistered.
  */
-#include <linux/bitmap.h>
-#include <linux/bits.h>
+#include <linux/bitops.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -32,7 +31,10 @@
 #include "odp_pages.h"
 #include "umr.h"
 
-/* More accepted sizes than this are reduced to those of the page tables. */
+/*
+ * More accepted sizes than this are reduced to those of the page tables, or to the
+ * largest ones.
+ */
 #define MR_MIXED_CANDIDATES 3
 /*
  * The largest table in the command that creates an mkey, in bytes: commands are
