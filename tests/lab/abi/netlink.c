@@ -42,19 +42,37 @@ static void says(const char *object, const char *name, uint64_t want, const char
 	is_u64(strtoull(at + strlen(key), NULL, 10), want, "%s: %s", what, name);
 }
 
-static void compare(struct buf *buf, const char *what)
+/* The resource of an MR, after the test points that those of all kinds have; NULL without one. */
+static const char *compare_pages(const struct buf *buf, const char *kind, const char *what)
 {
-	struct ibv_mr_odp_attr state = buf_state(buf);
-	const char *object, *mrn;
+	struct ibv_mr_pages pages;
+	const char *object;
 	char key[64];
 
+	if (ibv_query_mr_pages(buf->mr, &pages, sizeof(pages)))
+		fatal("%s: ibv_query_mr_pages: %s", what, strerror(errno));
 	snprintf(key, sizeof(key), "\"rkey\":\"%x\"", buf->mr->rkey);
 	object = object_of("rdma -j -dd resource show mr", key);
 	if (!ok(object, "%s: the MR is among the resources", what)) {
 		diag("%s", text);
-		return;
+		return NULL;
 	}
-	says(object, "drv_odp_page_shift", state.page_shift, what);
+	snprintf(key, sizeof(key), "\"drv_kind\":\"%s\"", kind);
+	ok(strstr(object, key), "%s: kind %s", what, kind);
+	says(object, "drv_page_shift", pages.page_shift, what);
+	says(object, "drv_entries", pages.entries, what);
+	says(object, "drv_device_bytes", pages.device_bytes, what);
+	return object;
+}
+
+static void compare(const struct buf *buf, const char *what)
+{
+	struct ibv_mr_odp_attr state = buf_state(buf);
+	const char *object = compare_pages(buf, "odp", what), *mrn;
+	char key[64];
+
+	if (!object)
+		return;
 	says(object, "drv_odp_page_sizes", state.page_sizes, what);
 	says(object, "drv_odp_blocks_mapped", state.blocks_mapped, what);
 	says(object, "drv_odp_table_bytes", state.table_bytes, what);
@@ -83,7 +101,7 @@ int main(void)
 	struct ibv_mr_odp_attr state;
 	struct scene s;
 	struct rig rig;
-	char key[64];
+	const char *object;
 
 	rig_open(&rig);
 	need_series(&rig);
@@ -103,10 +121,8 @@ int main(void)
 	is_u64(state.renegotiations, 2, "two renegotiations");
 	is_u64(state.renegotiations_down, 1, "one of them down");
 
-	/* an MR without on-demand paging has no such members */
-	snprintf(key, sizeof(key), "\"rkey\":\"%x\"", s.near.mr->rkey);
-	ok(object_of("rdma -j -dd resource show mr", key) && !strstr(strstr(text, key), "odp"),
-	   "no ODP members for a pinned MR");
+	object = compare_pages(&s.near, "pinned", "pinned");
+	ok(object && !strstr(object, "odp"), "no ODP members for a pinned MR");
 	scene_close(&s);
 	rig_close(&rig);
 	return tap_done();

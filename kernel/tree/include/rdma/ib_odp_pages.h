@@ -211,8 +211,10 @@ void ib_umem_odp_get_blocks(struct ib_umem_odp *umem_odp,
 void ib_umem_odp_get_pages(struct ib_umem_odp *umem_odp,
 			   struct ib_uverbs_mr_pages *pages);
 u64 ib_umem_odp_base_pages(const struct ib_umem_odp *umem_odp);
+int ib_mr_put_res(struct sk_buff *msg, const struct ib_uverbs_mr_pages *pages);
+int ib_mr_fill_res(struct sk_buff *msg, const struct ib_uverbs_mr_pages *pages,
+		   struct ib_umem_odp *umem_odp);
 int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
-int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_put_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 int ib_umem_odp_fill_stat(struct sk_buff *msg, struct ib_umem_odp *umem_odp);
 
@@ -244,12 +246,6 @@ static inline int ib_odp_request_from_udata(struct ib_udata *udata,
 					    struct ib_odp_request *req)
 {
 	return -ENOENT;
-}
-
-static inline int ib_umem_odp_put_res(struct sk_buff *msg,
-				      struct ib_umem_odp *umem_odp)
-{
-	return 0;
 }
 
 static inline int ib_umem_odp_put_stat(struct sk_buff *msg,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* State and counters of ODP umems: for queries, and for RDMA netlink. */
+/* State and counters of ODP umems and other MRs: for queries, and for RDMA netlink. */
 #include <linux/export.h>
 #include <linux/hmm.h>
 #include <net/netlink.h>
@@ -173,12 +173,47 @@ u64 ib_umem_odp_base_pages(const struct ib_umem_odp *umem_odp)
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_base_pages);
 
+static const char *mr_kind_name(const struct ib_uverbs_mr_pages *pages)
+{
+	switch (pages->kind) {
+	case IB_UVERBS_MR_ODP:
+		return "odp";
+	case IB_UVERBS_MR_IMPLICIT:
+		return "implicit";
+	case IB_UVERBS_MR_DMABUF:
+		return "dmabuf";
+	default:
+		return "pinned";
+	}
+}
+
 /**
- * ib_umem_odp_put_res - put the page sizes of an ODP umem into a message
+ * ib_mr_put_res - put what a device translates an MR with into a message
+ * @msg: the message, within a nest of driver attributes
+ * @pages: page size and entries of the MR; the base pages are not used
+ *
+ * For the fill_res_mr_entry() of drivers with attributes of their own.
+ *
+ * Return: 0 or -EMSGSIZE
+ */
+int ib_mr_put_res(struct sk_buff *msg, const struct ib_uverbs_mr_pages *pages)
+{
+	if (rdma_nl_put_driver_string(msg, "kind", mr_kind_name(pages)) ||
+	    rdma_nl_put_driver_u32(msg, "page_shift", pages->page_shift) ||
+	    rdma_nl_put_driver_u64(msg, "entries", pages->entries) ||
+	    rdma_nl_put_driver_u64(msg, "device_bytes", pages->device_bytes))
+		return -EMSGSIZE;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_mr_put_res);
+
+/**
+ * ib_umem_odp_put_res - put the state of an ODP umem into a message
  * @msg: the message, within a nest of driver attributes
  * @umem_odp: the umem
  *
- * For the fill_res_mr_entry() of drivers with attributes of their own.
+ * For the fill_res_mr_entry() of drivers with attributes of their own, after
+ * ib_mr_put_res().
  *
  * Return: 0 or -EMSGSIZE
  */
@@ -187,8 +222,7 @@ int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 	struct ib_uverbs_odp_state state;
 
 	ib_umem_odp_get_state(umem_odp, &state);
-	if (rdma_nl_put_driver_u32(msg, "odp_page_shift", state.page_shift) ||
-	    rdma_nl_put_driver_u64_hex(msg, "odp_page_sizes", state.page_sizes) ||
+	if (rdma_nl_put_driver_u64_hex(msg, "odp_page_sizes", state.page_sizes) ||
 	    rdma_nl_put_driver_u64(msg, "odp_blocks_mapped",
 				   state.blocks_mapped) ||
 	    rdma_nl_put_driver_u64(msg, "odp_table_bytes", state.table_bytes) ||
@@ -201,29 +235,32 @@ int ib_umem_odp_put_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
 EXPORT_SYMBOL_GPL(ib_umem_odp_put_res);
 
 /**
- * ib_umem_odp_fill_res - report the page sizes of an ODP umem by RDMA netlink
+ * ib_mr_fill_res - report the page size and state of an MR by RDMA netlink
  * @msg: the message
- * @umem_odp: the umem
+ * @pages: page size and entries of the MR
+ * @umem_odp: its umem if it is on demand, else NULL
  *
  * For the fill_res_mr_entry() of drivers without attributes of their own.
  *
  * Return: 0 or -EMSGSIZE
  */
-int ib_umem_odp_fill_res(struct sk_buff *msg, struct ib_umem_odp *umem_odp)
+int ib_mr_fill_res(struct sk_buff *msg, const struct ib_uverbs_mr_pages *pages,
+		   struct ib_umem_odp *umem_odp)
 {
 	struct nlattr *nest;
 
 	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
 	if (!nest)
 		return -EMSGSIZE;
-	if (ib_umem_odp_put_res(msg, umem_odp)) {
+	if (ib_mr_put_res(msg, pages) ||
+	    (umem_odp && ib_umem_odp_put_res(msg, umem_odp))) {
 		nla_nest_cancel(msg, nest);
 		return -EMSGSIZE;
 	}
 	nla_nest_end(msg, nest);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(ib_umem_odp_fill_res);
+EXPORT_SYMBOL_GPL(ib_mr_fill_res);
 
 static int odp_put_stat(struct sk_buff *msg,
 			const struct ib_uverbs_odp_state *state)

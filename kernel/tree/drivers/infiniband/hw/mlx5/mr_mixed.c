@@ -590,7 +590,7 @@ int mlx5r_mr_mixed_destroy(struct mlx5_ib_mr *mr)
 /**
  * mlx5r_mr_mixed_pages - report how the device translates a mixed MR
  * @mr: the MR
- * @pages: filled in
+ * @pages: filled in, except for the base pages
  */
 void mlx5r_mr_mixed_pages(const struct mlx5_ib_mr *mr,
 			  struct ib_uverbs_mr_pages *pages)
@@ -600,6 +600,5 @@ void mlx5r_mr_mixed_pages(const struct mlx5_ib_mr *mr,
 		.page_shift = mr->page_shift,
 		.entries = mr->pinned_mixed->entries,
 		.device_bytes = mr->pinned_mixed->device_bytes,
-		.base_pages = ib_umem_num_pages(mr->umem),
 	};
 }

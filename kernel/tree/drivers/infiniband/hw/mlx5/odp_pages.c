@@ -342,56 +342,88 @@ static void mlx5r_odp_pages(struct mlx5_ib_mr *mr,
 	mlx5r_odp_for_each_child(umem_odp, mlx5r_add_part, pages);
 }
 
-/* Pinned memory of one page size, or a dma-buf, whose page size may change. */
-static int mlx5r_pinned_pages(struct mlx5_ib_mr *mr, size_t entry_size,
-			      struct ib_uverbs_mr_pages *pages)
+/*
+ * Pinned memory of one page size, or a dma-buf, whose page size may change. The umem
+ * is left alone, because netlink does not exclude a re-registration, which replaces
+ * it. Netlink may report some of the old and some of the new values then.
+ */
+static void mlx5r_pinned_table(const struct mlx5_ib_mr *mr, size_t entry_size,
+			       struct ib_uverbs_mr_pages *pages)
 {
+	u64 iova = READ_ONCE(mr->ibmr.iova);
+	u64 last = iova + READ_ONCE(mr->ibmr.length) - 1;
 	unsigned int shift = READ_ONCE(mr->page_shift);
-	struct ib_umem *umem = mr->umem;
 
-	/* device memory, or a dma-buf that has been revoked */
-	if (!umem)
-		return -EOPNOTSUPP;
 	*pages = (struct ib_uverbs_mr_pages){
-		.kind = umem->is_dmabuf ? IB_UVERBS_MR_DMABUF :
-					  IB_UVERBS_MR_PINNED,
+		.kind = mr->is_dmabuf ? IB_UVERBS_MR_DMABUF :
+					IB_UVERBS_MR_PINNED,
 		.page_shift = shift,
-		.base_pages = ib_umem_num_pages(umem),
 	};
-	mlx5r_add_entries(pages, ib_umem_num_dma_blocks(umem, BIT(shift)),
+	mlx5r_add_entries(pages, (last >> shift) - (iova >> shift) + 1,
 			  entry_size);
-	return 0;
 }
 
 /* A data direct MR points to another mkey, which has the table. */
-static int mlx5r_data_direct_pages(struct mlx5_ib_mr *mr,
-				   struct ib_uverbs_mr_pages *pages)
+static void mlx5r_data_direct_pages(struct mlx5_ib_mr *mr,
+				    struct ib_uverbs_mr_pages *pages)
 {
 	struct mlx5_ib_dev *dev = mr_to_mdev(mr);
-	int ret;
 
 	mutex_lock(&dev->data_direct_lock);
-	ret = mlx5r_pinned_pages(mr->dd_crossed_mr, sizeof(struct mlx5_ksm),
-				 pages);
+	mlx5r_pinned_table(mr->dd_crossed_mr, sizeof(struct mlx5_ksm), pages);
+	pages->base_pages = ib_umem_num_pages(mr->dd_crossed_mr->umem);
 	mutex_unlock(&dev->data_direct_lock);
-	return ret;
+}
+
+/* All but the base pages of memory that is pinned, see mlx5r_pinned_table(). */
+static int mlx5r_mr_table(struct mlx5_ib_mr *mr,
+			  struct ib_uverbs_mr_pages *pages)
+{
+	if (mr->ibmr.type != IB_MR_TYPE_USER)
+		return -EOPNOTSUPP;
+	/* A failed re-registration may have taken the umem away. */
+	if (!mr->data_direct && !READ_ONCE(mr->umem))
+		return -EOPNOTSUPP;
+	if (mr->data_direct)
+		mlx5r_data_direct_pages(mr, pages);
+	else if (mr->pinned_mixed)
+		mlx5r_mr_mixed_pages(mr, pages);
+	else if ((mr->access_flags & IB_ACCESS_ON_DEMAND) && !mr->is_dmabuf)
+		mlx5r_odp_pages(mr, pages);
+	else
+		mlx5r_pinned_table(mr, sizeof(struct mlx5_mtt), pages);
+	return 0;
 }
 
 int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages)
 {
 	struct mlx5_ib_mr *mr = to_mmr(ibmr);
+	int ret = mlx5r_mr_table(mr, pages);
 
-	if (mr->data_direct)
-		return mlx5r_data_direct_pages(mr, pages);
-	if (mr->umem && is_odp_mr(mr)) {
-		mlx5r_odp_pages(mr, pages);
+	if (!ret && !mr->data_direct && !is_odp_mr(mr))
+		pages->base_pages = ib_umem_num_pages(mr->umem);
+	return ret;
+}
+
+/**
+ * mlx5r_mr_put_res - put the page size and state of an MR into a netlink message
+ * @msg: the message, within a nest of driver attributes
+ * @mr: an MR that is not deregistered meanwhile, but maybe registered again
+ *
+ * Return: 0 or -EMSGSIZE
+ */
+int mlx5r_mr_put_res(struct sk_buff *msg, struct mlx5_ib_mr *mr)
+{
+	struct ib_uverbs_mr_pages pages;
+	int ret;
+
+	if (mlx5r_mr_table(mr, &pages))
 		return 0;
-	}
-	if (mlx5r_mr_is_mixed(mr)) {
-		mlx5r_mr_mixed_pages(mr, pages);
-		return 0;
-	}
-	return mlx5r_pinned_pages(mr, sizeof(struct mlx5_mtt), pages);
+	ret = ib_mr_put_res(msg, &pages);
+	if (!ret && (pages.kind == IB_UVERBS_MR_ODP ||
+		     pages.kind == IB_UVERBS_MR_IMPLICIT))
+		ret = ib_umem_odp_put_res(msg, to_ib_umem_odp(mr->umem));
+	return ret;
 }
 
 /*

@@ -15,6 +15,7 @@ struct mlx5_ib_mkey;
 struct mlx5_ib_mr;
 struct mlx5_ksm;
 struct mlx5r_mr_plan;
+struct sk_buff;
 
 /* mr.c */
 void set_mkc_access_pd_addr_fields(void *mkc, int acc, u64 start_addr,
@@ -40,6 +41,7 @@ bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr);
 struct ib_umem_odp *mlx5r_mr_odp(struct ib_mr *ibmr);
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req);
 int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
+int mlx5r_mr_put_res(struct sk_buff *msg, struct mlx5_ib_mr *mr);
 int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
 			unsigned long *page_size, struct mlx5r_mr_plan **plan);
 
@@ -112,6 +114,11 @@ static inline int mlx5r_odp_complete(struct mlx5_ib_mr *mr,
 static inline bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 {
 	return false;
+}
+
+static inline int mlx5r_mr_put_res(struct sk_buff *msg, struct mlx5_ib_mr *mr)
+{
+	return 0;
 }
 
 static inline int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova,

@@ -149,9 +149,12 @@ int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 
 int rxe_fill_res_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr)
 {
-	struct ib_umem_odp *umem_odp = rxe_mr_odp(ibmr);
+	struct ib_uverbs_mr_pages pages;
 
-	return umem_odp ? ib_umem_odp_fill_res(msg, umem_odp) : 0;
+	/* MRs of the kernel have no umem. */
+	if (rxe_mr_pages(ibmr, &pages))
+		return 0;
+	return ib_mr_fill_res(msg, &pages, rxe_mr_odp(ibmr));
 }
 
 int rxe_fill_stat_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr)
