@@ -4,40 +4,22 @@
  * estimated by the library, with physical addresses and the counters of the mlx5 model.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
-#include <linux/memfd.h>
-#include <linux/mman.h>
-#include <linux/udmabuf.h>
-
-#include "pattern.h"
+#include "dmabuf.h"
+#include "layout.h"
 #include "raw.h"
 #include "region.h"
 #include "resources.h"
 #include "tap.h"
+#include "unmarked.h"
 
 #define LAYOUTS 60
-#define MAX_PIECES 6
 #define RXE_ENTRY 16
 #define MLX5_ENTRY 8
-
-struct layout {
-	uint8_t *addr; /* of the mapping */
-	size_t len;
-	bool huge;     /* no base pages */
-	bool in_order; /* base pages were touched in the order of addresses */
-	uint8_t *start;
-	size_t mr_len;
-	uint64_t iova;
-	char text[64];
-};
 
 /* Errors of the estimate, over the layouts of a kind */
 struct errors {
@@ -46,11 +28,6 @@ struct errors {
 	unsigned int exact;
 	unsigned int all;
 };
-
-static uint64_t blocks(uint64_t addr, size_t len, uint32_t shift)
-{
-	return ((addr + len - 1) >> shift) - (addr >> shift) + 1;
-}
 
 static bool is_mlx5(const struct rig *rig)
 {
@@ -66,69 +43,6 @@ static struct ibv_mr_pages pages_of(struct ibv_mr *mr, const char *what)
 		fatal("%s: ibv_query_mr_pages: %s", what, strerror(err));
 	return pages;
 }
-
-/* ---- memory ---- */
-
-static void map_piece(uint8_t *at, enum mem_kind kind, bool in_order)
-{
-	mem_map_piece(at, kind);
-	if (in_order)
-		memset(at, 1, SZ_2M);
-	else
-		touch_scattered(at, SZ_2M);
-}
-
-static void layout_map(struct layout *l, struct rng *rng)
-{
-	static const enum mem_kind kinds[] = { MEM_BASE, MEM_THP, MEM_HUGETLB };
-	size_t pieces = 1 + rng_below(rng, MAX_PIECES);
-	bool mixed = !rng_below(rng, 2), all_huge = rng_below(rng, 2);
-	enum mem_kind kind = kinds[rng_below(rng, 3)];
-	uint8_t *reserve;
-
-	*l = (struct layout){
-		.len = pieces * SZ_2M,
-		.huge = true,
-		.in_order = !rng_below(rng, 3),
-	};
-	reserve = mmap(NULL, l->len + SZ_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (reserve == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
-	l->addr = (uint8_t *)(((uintptr_t)reserve + SZ_2M - 1) & ~(SZ_2M - 1));
-	if (l->addr > reserve)
-		munmap(reserve, (size_t)(l->addr - reserve));
-	munmap(l->addr + l->len, (size_t)(reserve + SZ_2M - l->addr));
-	for (size_t i = 0; i < pieces; i++) {
-		if (mixed)
-			kind = all_huge ? kinds[1 + rng_below(rng, 2)] : kinds[rng_below(rng, 3)];
-		map_piece(l->addr + i * SZ_2M, kind, l->in_order);
-		l->huge &= kind != MEM_BASE;
-	}
-}
-
-/*
- * Chooses a range of it, which starts at a page or at any byte, and an iova that may differ from
- * the address.
- */
-static void layout_cut(struct layout *l, struct rng *rng, int nr)
-{
-	static const uint64_t moves[] = { 0, SZ_4K, SZ_64K * 3, SZ_1M, SZ_2M * 5, SZ_1G * 3 };
-	size_t from = 0, to = l->len;
-
-	if (rng_below(rng, 3)) {
-		from = rng_below(rng, l->len);
-		to = from + rng_size(rng, l->len - from);
-	}
-	if (!rng_below(rng, 2))
-		from &= ~(SZ_4K - 1);
-	l->start = l->addr + from;
-	l->mr_len = to - from;
-	l->iova = (uintptr_t)l->start + moves[rng_below(rng, sizeof(moves) / sizeof(moves[0]))];
-	snprintf(l->text, sizeof(l->text), "%d: %zu KiB, %#zx +%#zx, iova +%#llx", nr, l->len >> 10,
-		 from, l->mr_len, (unsigned long long)(l->iova - (uintptr_t)l->start));
-}
-
-/* ---- expected values ---- */
 
 /* ---- pinned MRs ---- */
 
@@ -151,7 +65,7 @@ static void dereg(struct ibv_mr *mr)
 static void check_kernel(const struct rig *rig, const struct layout *l,
 			 const struct ibv_mr_pages *p, uint32_t shift)
 {
-	uint64_t entries = blocks(l->iova, l->mr_len, shift);
+	uint64_t entries = layout_blocks(l->iova, l->mr_len, shift);
 
 	is_u64(p->source, IBV_ODP_SOURCE_KERNEL, "%s: the kernel answered", l->text);
 	is_u64(p->kind, IBV_MR_KIND_PINNED, "%s: pinned", l->text);
@@ -165,7 +79,7 @@ static void check_kernel(const struct rig *rig, const struct layout *l,
 static void check_estimate(const struct layout *l, const struct ibv_mr_pages *p, uint32_t shift,
 			   struct errors *errors)
 {
-	uint64_t truth = blocks(l->iova, l->mr_len, shift);
+	uint64_t truth = layout_blocks(l->iova, l->mr_len, shift);
 
 	is_u64(p->source, IBV_ODP_SOURCE_ESTIMATE, "%s: an estimate", l->text);
 	is_u64(p->kind, IBV_MR_KIND_UNKNOWN, "%s: estimate: kind", l->text);
@@ -185,10 +99,10 @@ static void pinned(struct rig *rig, struct rig *unmarked, const struct layout *l
 		   struct errors *errors)
 {
 	uint32_t shift = rig->is_rxe ? 12 : mem_pinned_shift(l->start, l->mr_len, l->iova);
-	uint64_t base = blocks((uintptr_t)l->start, l->mr_len, 12);
+	uint64_t base = layout_blocks((uintptr_t)l->start, l->mr_len, 12);
 	uint64_t before = is_mlx5(rig) ? model_counter("xlt_entries_written") : 0, written;
 	struct ibv_mr *mr = reg(rig, l, 0);
-	uint64_t entries = blocks(l->iova, l->mr_len, shift);
+	uint64_t entries = layout_blocks(l->iova, l->mr_len, shift);
 	struct ibv_mr_pages p = pages_of(mr, l->text);
 
 	if (is_mlx5(rig)) {
@@ -229,21 +143,21 @@ static void check_odp(struct rig *rig, const struct layout *l, const struct mode
 	is_u64(p.source, IBV_ODP_SOURCE_KERNEL, "%s: %s: the kernel answered", l->text, mode->name);
 	is_u64(p.kind, IBV_MR_KIND_ODP, "%s: %s: kind", l->text, mode->name);
 	is_u64(p.page_shift, state.page_shift, "%s: %s: page shift", l->text, mode->name);
-	is_u64(p.base_pages, blocks((uintptr_t)l->start, l->mr_len, 12), "%s: %s: base pages",
+	is_u64(p.base_pages, layout_blocks((uintptr_t)l->start, l->mr_len, 12), "%s: %s: base pages",
 	       l->text, mode->name);
 	if (rig->is_rxe) {
 		is_u64(p.entries, state.blocks_mapped, "%s: %s: entries", l->text, mode->name);
 		is_u64(p.device_bytes, state.table_bytes, "%s: %s: bytes", l->text, mode->name);
 	} else if (!(state.flags & IBV_ODP_MIXED) || p.base_pages == 1) {
-		uint64_t entries = blocks((uintptr_t)l->start, l->mr_len, state.page_shift);
+		uint64_t entries = layout_blocks((uintptr_t)l->start, l->mr_len, state.page_shift);
 
 		is_u64(p.entries, entries, "%s: %s: entries", l->text, mode->name);
 		is_u64(p.device_bytes, entries * MLX5_ENTRY, "%s: %s: bytes", l->text, mode->name);
 	} else {
 		/* entries of 2 MiB lead to one child or two */
-		ok(p.entries >= 2 * blocks((uintptr_t)l->start, l->mr_len, 21) &&
+		ok(p.entries >= 2 * layout_blocks((uintptr_t)l->start, l->mr_len, 21) &&
 			   p.entries <=
-				   2 * blocks((uintptr_t)l->start, l->mr_len, 21) + p.base_pages,
+				   2 * layout_blocks((uintptr_t)l->start, l->mr_len, 21) + p.base_pages,
 		   "%s: %s: %llu entries", l->text, mode->name, (unsigned long long)p.entries);
 	}
 	dereg(mr);
@@ -307,30 +221,10 @@ static void imported(struct rig *rig, const struct layout *l)
 	dereg(mr);
 }
 
-static int make_dmabuf(size_t len)
-{
-	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = len };
-	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
-	int memory = memfd_create("lab", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (device < 0)
-		return -1;
-	if (memory < 0 || ftruncate(memory, (off_t)len) ||
-	    fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK))
-		fatal("memory for a dma-buf: %s", strerror(errno));
-	create.memfd = (uint32_t)memory;
-	fd = ioctl(device, UDMABUF_CREATE, &create);
-	if (fd < 0)
-		fatal("UDMABUF_CREATE: %s", strerror(errno));
-	close(device);
-	close(memory);
-	return fd;
-}
-
 static void dmabuf(struct rig *rig)
 {
 	const size_t len = SZ_1M, offset = SZ_4K * 3;
-	int fd = make_dmabuf(len), err;
+	int fd = dmabuf_make(len), err;
 	struct ibv_mr_pages p;
 	struct ibv_mr *mr;
 
@@ -353,7 +247,7 @@ static void dmabuf(struct rig *rig)
 		is_errno(err, 0, "dma-buf: ibv_query_mr_pages()");
 		is_u64(p.kind, IBV_MR_KIND_DMABUF, "dma-buf: kind");
 		is_u64(p.base_pages, (len - offset) / SZ_4K, "dma-buf: base pages");
-		is_u64(p.entries, blocks(offset, len - offset, p.page_shift), "dma-buf: entries");
+		is_u64(p.entries, layout_blocks(offset, len - offset, p.page_shift), "dma-buf: entries");
 	} else {
 		is_errno(err, EOPNOTSUPP, "dma-buf: its memory is not known");
 	}
@@ -397,23 +291,6 @@ static void arguments(struct rig *rig, const struct layout *l)
 	dereg(mr);
 }
 
-/* A context whose kernel side the library does not know: it reads the mark once for each. */
-static void open_unmarked(struct rig *unmarked, const struct rig *rig)
-{
-	struct ibv_device_odp_attr attr;
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/hugeodp_abi", rig->ctx->device->ibdev_path);
-	if (rig->series && mount("/dev/null", path, NULL, MS_BIND, NULL))
-		fatal("mount on %s: %s", path, strerror(errno));
-	rig_open(unmarked);
-	if (rig->series && umount(path))
-		fatal("umount of %s: %s", path, strerror(errno));
-	if (ibv_query_device_odp(unmarked->ctx, &attr, sizeof(attr)) ||
-	    attr.source != IBV_ODP_SOURCE_LIBRARY)
-		fatal("the mark of the device is still known");
-}
-
 int main(void)
 {
 	struct errors errors[2] = {};
@@ -422,9 +299,7 @@ int main(void)
 	struct rng rng;
 
 	rig_open(&rig);
-	open_unmarked(&unmarked, &rig);
-	/* the helpers have read the hidden one */
-	raw_read_mark(rig.ctx->device);
+	unmarked_open(&unmarked, &rig);
 	rng_init(&rng, 17);
 	for (int i = 0; i < LAYOUTS; i++) {
 		layout_map(&l, &rng);
@@ -440,7 +315,7 @@ int main(void)
 			arguments(&rig, &l);
 			imported(&rig, &l);
 		}
-		munmap(l.addr, l.len);
+		layout_unmap(&l);
 	}
 	for (int i = 0; i < 2; i++)
 		diag("estimate, %s: exact for %u of %u layouts, %llu entries for %llu",
