@@ -49,12 +49,12 @@ _hugeodp() {
 	# not separated by "|", which the shell would interpret as a pipe
 	-s | --sizes) words='any 2M 2M,base 1G,2M,base' ;;
 	--min) words='4K 2M 1G' ;;
-	--sort) words='bytes page blocks table faults invalidated' ;;
+	--sort) words='bytes page entries device-bytes blocks table faults invalidated' ;;
 	-o | --output)
 		case $command in
 		explain) words='address,size,huge,could,base,name size,entries,name' ;;
 		advise) words='entries,change entries,table,name,change' ;;
-		*) words='device,mr,bytes,page,owner bytes,blocks,owner' ;;
+		*) words='device,mr,kind,bytes,page,entries,owner bytes,entries,owner' ;;
 		esac
 		;;
 	-p | --pid) words=$(cd /proc && compgen -G '[0-9]*') ;;

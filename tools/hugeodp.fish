@@ -55,10 +55,10 @@ complete -c hugeodp -n '__hugeodp_in check info mr' -s d -l device -x \
 complete -c hugeodp -n '__hugeodp_in mr explain advise' -s n -l noheadings -d 'Without the line of headings'
 complete -c hugeodp -n '__hugeodp_in mr' -l openmetrics -d 'Print sums for a collector of metrics'
 complete -c hugeodp -n '__hugeodp_in mr' -s o -l output -x -d 'Only these columns' \
-	-a '(__fish_append , device mr mrs bytes base-pages page blocks table faults invalidated owner)'
+	-a '(__fish_append , device mr mrs kind bytes base-pages huge-pages page entries device-bytes blocks table faults invalidated owner)'
 complete -c hugeodp -n '__hugeodp_in mr' -s p -l pid -x -a '(__fish_complete_pids)' -d 'Show only this process'
 complete -c hugeodp -n '__hugeodp_in mr' -l processes -d 'Print the sums of each process'
-complete -c hugeodp -n '__hugeodp_in mr' -l sort -x -a 'bytes page blocks table faults invalidated' \
+complete -c hugeodp -n '__hugeodp_in mr' -l sort -x -a 'bytes page entries device-bytes blocks table faults invalidated' \
 	-d 'The largest first'
 complete -c hugeodp -n '__hugeodp_in mr' -s w -l watch -d 'Repeat it'
 complete -c hugeodp -n '__hugeodp_in explain advise; or __hugeodp_in run' -s s -l sizes -x \

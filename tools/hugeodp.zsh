@@ -41,10 +41,10 @@ _hugeodp() {
 	)
 	local -a regions=(
 		'--openmetrics[print sums for a collector of metrics]'
-		'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column device mr mrs bytes base-pages page blocks table faults invalidated owner'
+		'(-o --output)'{-o+,--output=}'[only these columns]:columns:_values -s , column device mr mrs kind bytes base-pages huge-pages page entries device-bytes blocks table faults invalidated owner'
 		'(-p --pid)'{-p+,--pid=}'[show only the regions of this process]:process:_pids'
 		'--processes[print the sums of each process]'
-		'--sort=[the largest first]:column:(bytes page blocks table faults invalidated)'
+		'--sort=[the largest first]:column:(bytes page entries device-bytes blocks table faults invalidated)'
 		'(-w --watch)'{-w-,--watch=-}'[repeat it]::seconds:'
 	)
 	local -a sizes=('(-s --sizes)'{-s+,--sizes=}'[page sizes]:sizes:(any "2M|base" "1G|2M|base")')

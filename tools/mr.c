@@ -98,7 +98,7 @@ static int show(const struct tool *tool)
 			complain("no memory region");
 		if (list.count && !any_sized(&list))
 			complain("this driver does not report page sizes; a program can query them "
-				 "with ibv_query_mr_odp()");
+				 "with ibv_query_mr_pages()");
 	}
 	mr_list_free(&list);
 	return status;

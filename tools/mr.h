@@ -13,6 +13,8 @@
 /* Named values of the driver. */
 enum mr_value {
 	MR_PAGE_SHIFT,
+	MR_ENTRIES,
+	MR_DEVICE_BYTES,
 	MR_BLOCKS_MAPPED,
 	MR_TABLE_BYTES,
 	MR_FAULTS,
@@ -38,7 +40,7 @@ struct mr {
 	bool has_pid;
 	bool has_key;
 	char owner[32]; /* the process, or the part of the kernel */
-	char odp[16];	/* "implicit" or "explicit", if the driver reports it */
+	char kind[16];	/* "pinned", "odp", "implicit" or "dmabuf", if the driver reports it */
 };
 
 /* All MRs of a process, or of a part of the kernel. */
@@ -47,6 +49,7 @@ struct mr_process {
 	const struct mr *first;
 	uint64_t mrs;
 	uint64_t base_pages;
+	uint64_t huge_pages;
 };
 
 struct mr_list {

@@ -32,8 +32,8 @@ static void json_mr(struct json *json, const struct mr *mr)
 		json_string(json, "kernel", mr->owner);
 	if (mr->has_key)
 		json_number(json, "lkey", mr->key);
-	if (*mr->odp)
-		json_string(json, "odp", mr->odp);
+	if (*mr->kind)
+		json_string(json, "kind", mr->kind);
 	json_values(json, &mr->numbers);
 	json_close(json, '}');
 }
@@ -50,6 +50,7 @@ static void json_process(struct json *json, const struct mr_process *process)
 	json_number(json, "regions", process->mrs);
 	json_number(json, "length", process->numbers.length);
 	json_number(json, "base_pages", process->base_pages);
+	json_number(json, "huge_pages", process->huge_pages);
 	json_values(json, &process->numbers);
 	json_close(json, '}');
 }
@@ -70,6 +71,8 @@ void mr_print_json(const struct mr_list *list, const struct tool *tool)
 
 /* The last columns of both tables. */
 enum {
+	SHARED_ENTRIES,
+	SHARED_DEVICE_BYTES,
 	SHARED_BLOCKS,
 	SHARED_TABLE,
 	SHARED_FAULTS,
@@ -81,6 +84,7 @@ enum {
 enum {
 	MR_DEVICE,
 	MR_NUMBER,
+	MR_KIND,
 	MR_BYTES,
 	MR_PAGE,
 	MR_SHARED,
@@ -91,32 +95,40 @@ enum {
 	PROCESS_MRS,
 	PROCESS_BYTES,
 	PROCESS_BASE_PAGES,
+	PROCESS_HUGE_PAGES,
 	PROCESS_SHARED,
 	PROCESS_COLUMNS = PROCESS_SHARED + SHARED_COLUMNS,
 };
 
+#define SHARED(first)                                                                              \
+	[(first) + SHARED_ENTRIES] = { "entries", "ENTRIES", true },                               \
+	[(first) + SHARED_DEVICE_BYTES] = { "device-bytes", "DEVICE BYTES", true },                \
+	[(first) + SHARED_BLOCKS] = { "blocks", "BLOCKS", true },                                  \
+	[(first) + SHARED_TABLE] = { "table", "TABLE", true },                                     \
+	[(first) + SHARED_FAULTS] = { "faults", "FAULTS", true },                                  \
+	[(first) + SHARED_INVALIDATED] = { "invalidated", "INVALIDATED", true },                   \
+	[(first) + SHARED_OWNER] = { "owner", "OWNER", false }
+
 static const struct table_column mr_columns[MR_COLUMNS] = {
 	[MR_DEVICE] = { "device", "DEVICE", false },
 	[MR_NUMBER] = { "mr", "MR", true },
+	[MR_KIND] = { "kind", "KIND", false },
 	[MR_BYTES] = { "bytes", "BYTES", true },
 	[MR_PAGE] = { "page", "PAGE", true },
-	[MR_SHARED + SHARED_BLOCKS] = { "blocks", "BLOCKS", true },
-	[MR_SHARED + SHARED_TABLE] = { "table", "TABLE", true },
-	[MR_SHARED + SHARED_FAULTS] = { "faults", "FAULTS", true },
-	[MR_SHARED + SHARED_INVALIDATED] = { "invalidated", "INVALIDATED", true },
-	[MR_SHARED + SHARED_OWNER] = { "owner", "OWNER", false },
+	SHARED(MR_SHARED),
 };
 
 static const struct table_column process_columns[PROCESS_COLUMNS] = {
 	[PROCESS_MRS] = { "mrs", "MRS", true },
 	[PROCESS_BYTES] = { "bytes", "BYTES", true },
 	[PROCESS_BASE_PAGES] = { "base-pages", "BASE PAGES", true },
-	[PROCESS_SHARED + SHARED_BLOCKS] = { "blocks", "BLOCKS", true },
-	[PROCESS_SHARED + SHARED_TABLE] = { "table", "TABLE", true },
-	[PROCESS_SHARED + SHARED_FAULTS] = { "faults", "FAULTS", true },
-	[PROCESS_SHARED + SHARED_INVALIDATED] = { "invalidated", "INVALIDATED", true },
-	[PROCESS_SHARED + SHARED_OWNER] = { "owner", "OWNER", false },
+	[PROCESS_HUGE_PAGES] = { "huge-pages", "HUGE PAGES", true },
+	SHARED(PROCESS_SHARED),
 };
+
+static const char mr_usual[] = "device,mr,kind,bytes,page,entries,faults,invalidated,owner";
+static const char process_usual[] =
+	"mrs,bytes,base-pages,huge-pages,entries,faults,invalidated,owner";
 
 bool mr_has_output(const struct tool *tool)
 {
@@ -138,6 +150,8 @@ static void set_shared(struct table *table, size_t first, const struct mr_number
 {
 	char pid[NUMBER];
 
+	set_value(table, first + SHARED_ENTRIES, numbers, MR_ENTRIES);
+	set_value(table, first + SHARED_DEVICE_BYTES, numbers, MR_DEVICE_BYTES);
 	set_value(table, first + SHARED_BLOCKS, numbers, MR_BLOCKS_MAPPED);
 	set_value(table, first + SHARED_TABLE, numbers, MR_TABLE_BYTES);
 	set_value(table, first + SHARED_FAULTS, numbers, MR_FAULTS);
@@ -163,6 +177,7 @@ static void add_mrs(struct table *table, const struct mr_list *list)
 		table_add_line(table);
 		table_set(table, MR_DEVICE, mr->device, "");
 		table_set_number(table, MR_NUMBER, mr->number);
+		table_set_name(table, MR_KIND, "", *mr->kind ? mr->kind : "-", "");
 		table_set_number(table, MR_BYTES, mr->numbers.length);
 		table_set(table, MR_PAGE, size, "");
 		set_shared(table, MR_SHARED, &mr->numbers, mr);
@@ -180,21 +195,25 @@ static void add_processes(struct table *table, const struct mr_list *list)
 		table_set_number(table, PROCESS_MRS, process->mrs);
 		table_set_number(table, PROCESS_BYTES, process->numbers.length);
 		table_set_number(table, PROCESS_BASE_PAGES, process->base_pages);
+		table_set_number(table, PROCESS_HUGE_PAGES, process->huge_pages);
 		set_shared(table, PROCESS_SHARED, &process->numbers, process->first);
 	}
 }
 
-int mr_print_table(const struct mr_list *list, const struct tool *tool)
+int mr_print_table(const struct mr_list *list, const struct tool *options)
 {
+	struct tool tool = *options;
 	struct table table;
 	char *text;
 	int err;
 
-	if (tool->processes) {
-		table_start(&table, tool, process_columns, PROCESS_COLUMNS);
+	if (!tool.output)
+		tool.output = tool.processes ? process_usual : mr_usual;
+	if (tool.processes) {
+		table_start(&table, &tool, process_columns, PROCESS_COLUMNS);
 		add_processes(&table, list);
 	} else {
-		table_start(&table, tool, mr_columns, MR_COLUMNS);
+		table_start(&table, &tool, mr_columns, MR_COLUMNS);
 		add_mrs(&table, list);
 	}
 	err = table_text(&table, &text);
@@ -235,6 +254,10 @@ static const struct {
 	{ "regions", "Memory regions.", offsetof(struct mr_process, mrs), -1 },
 	{ "region_bytes", "Length of the memory regions.",
 	  offsetof(struct mr_process, numbers.length), -1 },
+	{ "entries", "Entries of the page tables of devices.",
+	  offsetof(struct mr_process, numbers.values[MR_ENTRIES]), MR_ENTRIES },
+	{ "device_bytes", "Bytes of these entries.",
+	  offsetof(struct mr_process, numbers.values[MR_DEVICE_BYTES]), MR_DEVICE_BYTES },
 	{ "odp_blocks_mapped", "Blocks that devices can access without a fault.",
 	  offsetof(struct mr_process, numbers.values[MR_BLOCKS_MAPPED]), MR_BLOCKS_MAPPED },
 	{ "odp_table_bytes", "Kernel memory of the page tables.",

@@ -11,9 +11,16 @@
 #include "mr.h"
 #include "process.h"
 
+/* The number of these is what the entries are compared with, on all machines */
+#define HUGE_PAGE (2ULL << 20)
+
 const char *const mr_value_names[MR_VALUES] = {
-	[MR_PAGE_SHIFT] = "odp_page_shift",   [MR_BLOCKS_MAPPED] = "odp_blocks_mapped",
-	[MR_TABLE_BYTES] = "odp_table_bytes", [MR_FAULTS] = "odp_faults",
+	[MR_PAGE_SHIFT] = "page_shift",
+	[MR_ENTRIES] = "entries",
+	[MR_DEVICE_BYTES] = "device_bytes",
+	[MR_BLOCKS_MAPPED] = "odp_blocks_mapped",
+	[MR_TABLE_BYTES] = "odp_table_bytes",
+	[MR_FAULTS] = "odp_faults",
 	[MR_INVALIDATED] = "odp_invalidated",
 };
 
@@ -29,6 +36,18 @@ static void copy_text(char *to, size_t room, const struct nl_attrs *value)
 
 	memcpy(to, value->data, len);
 	to[len] = '\0';
+}
+
+static void take_string(struct mr *mr, const char *name, const struct nl_attrs *value)
+{
+	char text[sizeof(mr->kind)];
+
+	copy_text(text, sizeof(text), value);
+	if (!strcmp(name, "kind"))
+		memcpy(mr->kind, text, sizeof(text));
+	/* mlx5 without page size requests */
+	if (!strcmp(name, "odp") && !*mr->kind)
+		strcpy(mr->kind, strcmp(text, "implicit") ? "odp" : "implicit");
 }
 
 /* Names and values alternate; a print type may come between them. */
@@ -53,8 +72,8 @@ static void take_driver(struct mr *mr, struct nl_attrs rest)
 			continue;
 		}
 		named = false;
-		if (type == RDMA_NLDEV_ATTR_DRIVER_STRING && !strcmp(name, "odp"))
-			copy_text(mr->odp, sizeof(mr->odp), &value);
+		if (type == RDMA_NLDEV_ATTR_DRIVER_STRING)
+			take_string(mr, name, &value);
 		for (i = 0; i < MR_VALUES; i++) {
 			if (!strcmp(name, mr_value_names[i]))
 				mr->numbers.has_value[i] = nl_uint(&value, &mr->numbers.values[i]);
@@ -156,17 +175,22 @@ static int by_owner(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+static void add_pages(uint64_t *sum, uint64_t length, uint64_t size)
+{
+	add_saturated(sum, length / size + !!(length % size));
+}
+
 static void add_mr(struct mr_process *process, const struct mr *mr)
 {
-	const uint64_t base = (uint64_t)sysconf(_SC_PAGESIZE);
 	const struct mr_numbers *more = &mr->numbers;
 	struct mr_numbers *sums = &process->numbers;
 	int i;
 
 	process->mrs++;
 	add_saturated(&sums->length, more->length);
-	add_saturated(&process->base_pages, more->length / base + !!(more->length % base));
-	for (i = MR_BLOCKS_MAPPED; i < MR_VALUES; i++) {
+	add_pages(&process->base_pages, more->length, (uint64_t)sysconf(_SC_PAGESIZE));
+	add_pages(&process->huge_pages, more->length, HUGE_PAGE);
+	for (i = MR_ENTRIES; i < MR_VALUES; i++) {
 		sums->has_value[i] |= more->has_value[i];
 		add_saturated(&sums->values[i], more->values[i]);
 	}
@@ -200,6 +224,8 @@ static const struct {
 } columns[] = {
 	{ "bytes", offsetof(struct mr_numbers, length) },
 	{ "page", offsetof(struct mr_numbers, values[MR_PAGE_SHIFT]) },
+	{ "entries", offsetof(struct mr_numbers, values[MR_ENTRIES]) },
+	{ "device-bytes", offsetof(struct mr_numbers, values[MR_DEVICE_BYTES]) },
 	{ "blocks", offsetof(struct mr_numbers, values[MR_BLOCKS_MAPPED]) },
 	{ "table", offsetof(struct mr_numbers, values[MR_TABLE_BYTES]) },
 	{ "faults", offsetof(struct mr_numbers, values[MR_FAULTS]) },

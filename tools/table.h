@@ -9,7 +9,7 @@
 
 #include "tool.h"
 
-#define TABLE_COLUMNS 9
+#define TABLE_COLUMNS 12
 
 struct table_column {
 	const char *name; /* for --output */

@@ -145,8 +145,8 @@ from_outside() {
 	while kill -0 "$CLIENT_PID" 2>/dev/null; do
 		hugeodp mr --json -d "$device" >>"$dir/mr" 2>"$dir/mr.err" || true
 	done
-	finish && json "$dir/mr" "any(sum(m['length'] == 2 * $LENGTH and m['odp_page_shift'] == 21 and
-		0 < m['odp_blocks_mapped'] <= 4 for m in mrs) == 2 for mrs in v)"
+	finish && json "$dir/mr" "any(sum(m['length'] == 2 * $LENGTH and m['page_shift'] == 21 and
+		0 < m.get('odp_blocks_mapped', 0) <= 4 for m in mrs) == 2 for mrs in v)"
 }
 
 # refused NAME SENTENCE COMMAND...: fails, and prints the sentence

@@ -91,7 +91,7 @@ from_outside() {
 		hugeodp mr --json -d "$device" >>"$dir/mr" 2>"$dir/mr.err" || true
 	done
 	finish && json "$dir/mr" "[m for mrs in v for m in mrs if m['length'] == 8 << 20 and
-		m['odp_page_shift'] >= 21 and 0 < m['odp_blocks_mapped'] <= 4]"
+		m['kind'] == 'odp' and m['page_shift'] >= 21 and 0 < m['odp_blocks_mapped'] <= 4]"
 }
 if [[ -n $series ]]; then
 	start ib_write_bw --odp --use_hugepages -s 4194304 -D 4

@@ -86,11 +86,12 @@ ok "mr: its key, for root" json "$dir/mr" \
 	"[m for m in v[0] if m.get('pid') == $pid and 'lkey' in m]"
 if ! has_series; then
 	ok "mr: no page size where the driver reports none" json "$dir/mr" \
-		"not any('odp_page_shift' in m for m in v[0])"
+		"not any('page_shift' in m or 'entries' in m for m in v[0])"
 else
 	ok "mr: page size and counters" json "$dir/mr" \
-		"[m for m in v[0] if m.get('pid') == $pid and m['odp_page_shift'] == 12 and
-		  {'odp_table_bytes', 'odp_blocks_mapped', 'odp_faults', 'odp_invalidated'} <= m.keys()]"
+		"[m for m in v[0] if m.get('pid') == $pid and m['kind'] == 'odp' and
+		  m['page_shift'] == 12 and {'entries', 'device_bytes', 'odp_table_bytes',
+		  'odp_blocks_mapped', 'odp_faults', 'odp_invalidated'} <= m.keys()]"
 fi
 hugeodp mr >"$dir/out" 2>&1
 ok "mr, text" grep -q "12345678 .* $pid python3" "$dir/out"
@@ -102,7 +103,7 @@ ok "mr: of a process without any" json <(hugeodp mr --json --pid 1) "v[0] == []"
 hugeodp mr --json --processes >"$dir/processes"
 ok "mr: sums of the process" json "$dir/processes" \
 	"[p for p in v[0] if p.get('pid') == $pid and p['name'] == 'python3' and p['regions'] == 1 and
-	  p['length'] == 12345678 and p['base_pages'] == 3015]"
+	  p['length'] == 12345678 and p['base_pages'] == 3015 and p['huge_pages'] == 6]"
 ok "mr: each process once" json "$dir/processes" \
 	"len({p.get('pid', p.get('kernel')) for p in v[0]}) == len(v[0])"
 ok "mr: the sums are those of the regions" python3 - "$dir/mr" "$dir/processes" <<'PROGRAM'
@@ -111,12 +112,12 @@ mrs, processes = (json.load(open(name)) for name in sys.argv[1:])
 for p in processes:
     own = [m for m in mrs if m.get("pid") == p.get("pid") and m.get("kernel") == p.get("kernel")]
     assert p["regions"] == len(own) and p["length"] == sum(m["length"] for m in own), p
-    for key in "odp_blocks_mapped", "odp_table_bytes":
+    for key in "entries", "device_bytes", "odp_blocks_mapped", "odp_table_bytes":
         assert p.get(key, 0) == sum(m.get(key, 0) for m in own), (key, p)
 assert sum(p["regions"] for p in processes) == len(mrs)
 PROGRAM
 hugeodp mr --processes --noheadings >"$dir/out"
-ok "mr: sums, text" grep -q "^ *1 *12345678 *3015 .* $pid python3" "$dir/out"
+ok "mr: sums, text" grep -q "^ *1 *12345678 *3015 *6 .* $pid python3" "$dir/out"
 ok "mr: no headings" not grep -q OWNER "$dir/out"
 hugeodp mr --json --sort bytes >"$dir/out"
 ok "mr: sorted" json "$dir/out" \
