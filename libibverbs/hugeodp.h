@@ -629,6 +629,38 @@ struct hugeodp_memory *hugeodp_alloc_memory(const struct hugeodp_memory_attr *at
 int hugeodp_free_memory(struct hugeodp_memory *memory);
 
 /**
+ * hugeodp_parse_page_sizes - Read a set of page sizes from text
+ * @text: sizes separated by '|' or ','. A size is "base", the base page size of the
+ *	system, or a power of two in bytes, of at most 20 decimal digits, with one of
+ *	the units B, K, M, G, T, P and E of 1024 each, as in "2M|64K". "any" and ""
+ *	mean any size. "base" and units may be in upper or lower case, "any" is in lower
+ *	case. Blanks are not accepted.
+ * @page_sizes: the set as a bit mask in bytes, as in struct ibv_mr_init_attr_pages; 0
+ *	for any size. Not written if the call fails.
+ *
+ * Return: 0, or
+ *   EINVAL      an argument is NULL, @text is not such a list, or it has an impossible
+ *               page size
+ */
+int hugeodp_parse_page_sizes(const char *text, uint64_t *page_sizes);
+
+/* Bytes for the text of any set of page sizes. */
+#define HUGEODP_PAGE_SIZES_TEXT 256
+
+/**
+ * hugeodp_format_page_sizes - Write a set of page sizes as text
+ * @page_sizes: bit mask in bytes
+ * @text: the sizes in ascending order, as in "64K|2M"; "any" for 0. With the same base
+ *	page size, hugeodp_parse_page_sizes() returns the same set for it. Not written
+ *	if the call fails.
+ * @size: bytes at @text; HUGEODP_PAGE_SIZES_TEXT is always sufficient
+ *
+ * Return: 0, or
+ *   EINVAL      @text is NULL, @size is too small, impossible page size
+ */
+int hugeodp_format_page_sizes(uint64_t page_sizes, char *text, size_t size);
+
+/**
  * hugeodp_set_log - Receive the reasons of failures as text
  * @function: called with one line, without a newline; NULL ends it
  * @arg: passed to @function

@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
+#include "priv.h"
 #include "sizes.h"
+
+/* Of 2^64 - 1. Longer numbers could only begin with zeros. */
+#define MAX_DIGITS 20
 
 static const char units[] = "BKMGTPE";
 
@@ -16,12 +19,14 @@ static bool parse_one(const char **text, uint64_t *size)
 
 	if (!strncasecmp(*text, "base", 4)) {
 		*text += 4;
-		*size = (uint64_t)sysconf(_SC_PAGESIZE);
+		*size = IBV_PAGE_SIZE_BASE;
 		return true;
 	}
 	if (**text < '0' || **text > '9')
 		return false;
 	*size = strtoull(*text, &end, 10);
+	if (end - *text > MAX_DIGITS)
+		return false;
 	if (*end && *end != '|' && *end != ',') {
 		unit = strchr(units, *end >= 'a' ? *end - ('a' - 'A') : *end);
 		if (!unit || *size > UINT64_MAX >> 10 * (unit - units))
@@ -77,4 +82,34 @@ const char *sizes_text(uint64_t sizes, char *text, size_t room)
 			add(text, room, "..", last);
 	}
 	return text;
+}
+
+const char *sizes_list(uint64_t sizes, char *text, size_t room)
+{
+	snprintf(text, room, "%s", sizes ? "" : "any");
+	for (; sizes; sizes &= sizes - 1)
+		add(text, room, "|", __builtin_ctzll(sizes));
+	return text;
+}
+
+HUGEODP_EXPORT int hugeodp_parse_page_sizes(const char *text, uint64_t *page_sizes)
+{
+	uint64_t sizes;
+
+	if (!text || !page_sizes || !sizes_parse(text, &sizes) ||
+	    !hugeodp_sizes_are_possible(sizes))
+		return hugeodp_err(EINVAL);
+	*page_sizes = sizes;
+	return 0;
+}
+
+HUGEODP_EXPORT int hugeodp_format_page_sizes(uint64_t page_sizes, char *text, size_t size)
+{
+	char list[HUGEODP_PAGE_SIZES_TEXT];
+
+	if (!text || !hugeodp_sizes_are_possible(page_sizes) ||
+	    strlen(sizes_list(page_sizes, list, sizeof(list))) >= size)
+		return hugeodp_err(EINVAL);
+	strcpy(text, list);
+	return 0;
 }

@@ -57,6 +57,7 @@ static_assert(IBV_REG_MR_MASK_ODP == 0x1000000000000 &&
 static_assert(IBV_PAGE_SIZE_4K == 4096 && IBV_ODP_PAGE_4K == 4096 && IBV_PAGE_SIZE_1G == 1 << 30 &&
 		      IBV_ODP_PAGE_1G == 1 << 30 && IBV_ODP_PAGE_SHIFT(21) == IBV_PAGE_SIZE_2M,
 	      "page sizes changed");
+static_assert(HUGEODP_PAGE_SIZES_TEXT == 256, "room for a text changed");
 static_assert(IBV_ODP_MIXED == 1 && IBV_ODP_POPULATE == 2, "flags changed");
 static_assert(IBV_ODP_SOURCE_KERNEL == 1 && IBV_ODP_SOURCE_LIBRARY == 2 &&
 		      IBV_ODP_SOURCE_ESTIMATE == 3,

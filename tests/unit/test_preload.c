@@ -17,7 +17,6 @@
 
 #include "../../libibverbs/memory/thp.h"
 #include "../../libibverbs/probe.h"
-#include "../../libibverbs/sizes.h"
 #include "../../preload/counts.h"
 #include "../../preload/shared.h"
 
@@ -550,48 +549,6 @@ static void makes_on_demand(void **state)
 	expect_plain(NULL, SIZE_MAX, PINNED);
 }
 
-static void sizes(void **state)
-{
-	static const struct {
-		const char *text;
-		bool good;
-		uint64_t sizes;
-		const char *again;
-	} cases[] = {
-		{ "any", true, 0, "none" },
-		{ "", true, 0, "none" },
-		{ "2M|4K", true, FAKE_2M | FAKE_4K, "4K|2M" },
-		{ "2M|base", true, FAKE_2M | FAKE_4K, "4K|2M" },
-		{ "base2M", false, 0, NULL },
-		{ "2Mbase", false, 0, NULL },
-		{ "4k,2m,1g", true, FAKE_4K | FAKE_2M | FAKE_1G, "4K|2M|1G" },
-		{ "4096", true, FAKE_4K, "4K" },
-		{ "4K|8K|16K", true, 7 * FAKE_4K, "4K..16K" },
-		{ "4K|8K", true, 3 * FAKE_4K, "4K|8K" },
-		{ "8E", true, 1ULL << 63, "8E" },
-		{ "3M", false, 0, NULL },
-		{ "2M|", false, 0, NULL },
-		{ "|2M", false, 0, NULL },
-		{ "2MB", false, 0, NULL },
-		{ "-2M", false, 0, NULL },
-		{ "16E", false, 0, NULL },
-		{ "0", false, 0, NULL },
-		{ "M", false, 0, NULL },
-	};
-	char text[SIZES_TEXT];
-	uint64_t value;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(sizes_parse(cases[i].text, &value), cases[i].good);
-		if (!cases[i].good)
-			continue;
-		assert_int_equal(value, cases[i].sizes);
-		assert_string_equal(sizes_text(value, text, sizeof(text)), cases[i].again);
-	}
-}
-
 static struct shared shared;
 
 /* Find the last counts of a process. Returns false if there are none. */
@@ -942,7 +899,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(other_memory, setup),
 		cmocka_unit_test_setup(request_of_its_own, setup),
 		cmocka_unit_test_setup(stock_kernel, setup),
-		cmocka_unit_test_setup(sizes, setup),
 		cmocka_unit_test_setup(in_one_piece, setup),
 		cmocka_unit_test_setup(no_deadly_signals, setup),
 	};

@@ -29,11 +29,14 @@ cat >"$dir/consumer.c" <<'PROGRAM'
 #include <infiniband/hugeodp.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 int main(void)
 {
 	struct ibv_mr_init_attr_odp request = { 0 };
 	struct ibv_pd pd = { 0 };
+	char text[HUGEODP_PAGE_SIZES_TEXT];
+	uint64_t sizes;
 
 	/* refused for its missing address, without any device */
 	request.base.comp_mask = IBV_REG_MR_MASK_ODP;
@@ -50,6 +53,11 @@ int main(void)
 		return 5;
 	if (!*ibv_odp_reason_str(IBV_ODP_REASON_HOLE))
 		return 6;
+	if (hugeodp_parse_page_sizes("2M|base", &sizes) ||
+	    sizes != (IBV_PAGE_SIZE_2M | IBV_PAGE_SIZE_BASE))
+		return 7;
+	if (hugeodp_format_page_sizes(IBV_PAGE_SIZE_2M, text, sizeof(text)) || strcmp(text, "2M"))
+		return 8;
 	puts(ibv_mr_page_shift ? "runs" : "");
 	return 0;
 }
