@@ -16,7 +16,6 @@
 #include "probe.h"
 #include "provider.h"
 #include "report.h"
-#include "sizes.h"
 #include "stock/stock.h"
 #include "stock/stock_mrs.h"
 #include "tracked.h"
@@ -78,10 +77,8 @@ static void start(void)
 
 	policy.all = getenv("HUGEODP_PRELOAD_ALL") != NULL;
 	policy.explain = mode && !strcmp(mode, "explain");
-	if (sizes && !sizes_parse(sizes, &policy.sizes)) {
-		policy.sizes = 0;
+	if (sizes && hugeodp_parse_page_sizes(sizes, &policy.sizes))
 		policy.no_sizes = strdup(sizes);
-	}
 	libibverbs_start();
 	report_start();
 	tracked_start();

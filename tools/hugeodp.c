@@ -163,6 +163,8 @@ static int set_sizes(struct tool *tool, const char *list)
 		return usage_error("not a list of page sizes such as \"2M|base\"", list);
 	if (tool->sizes & (base - 1))
 		return usage_error("smaller than the system's base page", list);
+	if (hugeodp_parse_page_sizes(list, &tool->sizes))
+		return usage_error("larger than a page can be", list);
 	tool->sizes_given = true;
 	return -1;
 }

@@ -113,10 +113,8 @@ static const char *exec_advice(const struct tool *tool, const char *program, int
 
 int run_program(const struct tool *tool, const char *mode, char **argv)
 {
-	char path[8192], sizes[SIZES_TEXT] = "any";
-	uint64_t rest = tool->sizes;
+	char path[8192], sizes[SIZES_TEXT];
 	int status = TOOL_OK, err;
-	size_t len = 0;
 
 	if (!find_library(path, sizeof(path))) {
 		complain("cannot find %s", path);
@@ -129,17 +127,9 @@ int run_program(const struct tool *tool, const char *mode, char **argv)
 			 path);
 		return TOOL_CANNOT;
 	}
-	/* one by one, because sizes_text() would write ranges */
-	for (; rest; rest &= rest - 1) {
-		char one[16];
-
-		sizes_text(rest & -rest, one, sizeof(one));
-		len += (size_t)snprintf(sizes + len, sizeof(sizes) - len, "%s%s", len ? "|" : "",
-					one);
-	}
 	set_preload(path);
 	set("HUGEODP_PRELOAD_MODE", mode);
-	set("HUGEODP_PRELOAD_SIZES", sizes);
+	set("HUGEODP_PRELOAD_SIZES", sizes_list(tool->sizes, sizes, sizeof(sizes)));
 	set("HUGEODP_PRELOAD_ALL", tool->all ? "1" : NULL);
 	if (tool->report)
 		absolute(tool->report, path, sizeof(path));

@@ -150,6 +150,10 @@ ends 0 env HUGEODP_PRELOAD_COUNTS=none "$dir/program" data "$dir/data"
 ends 0 env HUGEODP_PRELOAD_COUNTS=none "$dir/program"
 said "2 registrations"
 ends 0 env HUGEODP_PRELOAD_SIZES=3 "$dir/program" data "$dir/data"
+for sizes in 3 1K 2M,256T; do
+	ends 0 env HUGEODP_PRELOAD_SIZES=$sizes "$dir/program"
+	said "hugeodp: invalid HUGEODP_PRELOAD_SIZES '$sizes'"
+done
 ends 0 sh -c "'$dir/program' 2>'$dir/data'"
 said "2 registrations"
 check "... nothing is written to it" [ ! -s "$dir/data" ]

@@ -95,6 +95,11 @@ exits 2 explain --sizes 3M 1
 said err 'page sizes such as "2M|base": 3M'
 exits 2 explain --sizes 2K,4M 1
 said err "smaller than the system's base page: 2K,4M"
+for command in "explain 1" "run true"; do
+	# shellcheck disable=SC2086 # two words
+	exits 2 ${command% *} --sizes 2M,256T ${command#* }
+	said err "larger than a page can be: 2M,256T"
+done
 exits 2 explain --sizes "2M|" 1
 exits 2 explain --sizes "2M|bases" 1
 exits 2 explain --min bas 1
