@@ -90,6 +90,19 @@ HUGEODP_EXPORT int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle,
 	return err ? hugeodp_err(err) : ibv_query_mr_pages(&mr, pages, size);
 }
 
+HUGEODP_EXPORT int hugeodp_estimate_mr_pages_fd(int cmd_fd, uint32_t handle, void *addr,
+						size_t length, struct ibv_mr_pages *pages,
+						size_t size)
+{
+	struct stand_in device;
+	struct ibv_mr mr = {
+		.context = &device.context, .handle = handle, .addr = addr, .length = length
+	};
+	int err = stand_in(cmd_fd, &device);
+
+	return err ? hugeodp_err(err) : ibv_query_mr_pages(&mr, pages, size);
+}
+
 HUGEODP_EXPORT int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes,
 					uint32_t flags)
 {

@@ -415,6 +415,22 @@ int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint3
 int hugeodp_watch_mr_fd(int cmd_fd, uint32_t handle, int event_fd);
 
 /**
+ * hugeodp_estimate_mr_pages_fd - hugeodp_query_mr_pages_fd(), or else an estimate
+ * @cmd_fd: of the context
+ * @handle: of the MR
+ * @addr: first address of the MR in this process
+ * @length: of the MR, in bytes
+ * @pages: as for ibv_query_mr_pages()
+ * @size: sizeof(*pages) in the caller
+ *
+ * An estimate needs the range, which the kernel does not report.
+ *
+ * Return: as ibv_query_mr_pages(); EBADF and EINVAL as above
+ */
+int hugeodp_estimate_mr_pages_fd(int cmd_fd, uint32_t handle, void *addr, size_t length,
+				 struct ibv_mr_pages *pages, size_t size);
+
+/**
  * hugeodp_create_mr_fd - Create an MR in the kernel, for ibv_import_mr()
  * @cmd_fd: of the context
  * @pd_handle: of the protection domain

@@ -152,6 +152,35 @@ static void estimates(void **state)
 	estimate(POOL + G, 2 * G, POOL + G, 30, 2);
 }
 
+static void estimate_by_fd(void **state)
+{
+	void *addr = (void *)(uintptr_t)THP;
+	struct ibv_mr_pages by_mr, pages;
+	struct fake_sysfs sysfs;
+
+	(void)state;
+	set_mr(THP, 8 * M, THP + 64 * K);
+	fake_sysfs_make(&sysfs, "fake0\n");
+	assert_int_equal(ibv_query_mr_pages(&fake_mr, &by_mr, sizeof(by_mr)), 0);
+	assert_int_equal(hugeodp_estimate_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, addr, 8 * M,
+						      &pages, sizeof(pages)),
+			 0);
+	assert_memory_equal(&pages, &by_mr, sizeof(pages));
+	assert_int_equal(pages.page_shift, 16);
+	assert_int_equal(hugeodp_estimate_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, NULL, 0, &pages,
+						      sizeof(pages)),
+			 EOPNOTSUPP);
+	assert_int_equal(hugeodp_estimate_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, addr, 8 * M,
+						      &pages, sizeof(pages)),
+			 ENOENT);
+	errno = 0;
+	assert_int_equal(hugeodp_estimate_mr_pages_fd(-1, FAKE_MR_HANDLE, addr, 8 * M, &pages,
+						      sizeof(pages)),
+			 EBADF);
+	assert_int_equal(errno, EBADF);
+	fake_sysfs_remove(&sysfs);
+}
+
 static void base_pages_only(void **state)
 {
 	(void)state;
@@ -426,6 +455,7 @@ int main(void)
 		cmocka_unit_test_setup(sizes, fake_setup),
 		cmocka_unit_test_setup(device_memory, fake_setup),
 		cmocka_unit_test_setup(estimates, stock),
+		cmocka_unit_test_setup(estimate_by_fd, stock),
 		cmocka_unit_test_setup(base_pages_only, stock),
 		cmocka_unit_test_setup(text, stock),
 		cmocka_unit_test_setup(no_memory, stock),

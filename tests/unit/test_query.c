@@ -50,6 +50,12 @@ static void mr_by_fd(void **state)
 	assert_memory_equal(&pages, &pages_by_mr, sizeof(pages));
 	assert_int_equal(hugeodp_query_mr_pages_fd(-1, FAKE_MR_HANDLE, &pages, sizeof(pages)),
 			 EBADF);
+	/* the kernel reports the pages, so the range is not needed */
+	memset(&pages, 0xff, sizeof(pages));
+	assert_int_equal(hugeodp_estimate_mr_pages_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, NULL, 0, &pages,
+						      sizeof(pages)),
+			 0);
+	assert_memory_equal(&pages, &pages_by_mr, sizeof(pages));
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, FAKE_2M, 0), 0);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, 21, 0), EINVAL);
 	assert_int_equal(hugeodp_modify_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE + 1, FAKE_2M, 0), ENOENT);
