@@ -17,6 +17,7 @@ from hugeodp.libhugeodp cimport (
     HUGEODP_MEMORY_DONTFORK, HUGEODP_MEMORY_NODE, HUGEODP_MEMORY_POPULATE,
     HUGEODP_VERSION_STRING, IBV_ADVISE_MR_ADVICE_PREFETCH,
     IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+    IBV_REG_MR_MASK_IOVA,
     hugeodp_alloc_memory, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_free_memory,
     hugeodp_memory, hugeodp_memory_attr, hugeodp_modify_mr_fd, hugeodp_prefetch_mr_fd,
     hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, hugeodp_watch_mr_fd, ibv_advise_mr_advice,
@@ -64,7 +65,7 @@ def query_device(name: bytes) -> tuple:
 
 
 def create_mr(cmd_fd: int, pd_handle: int, address: int, length: int, access: int,
-              page_sizes: int, flags: int) -> tuple:
+              page_sizes: int, flags: int, iova) -> tuple:
     """(errno, handle)"""
     cdef int fd = cmd_fd
     cdef uint32_t pd = pd_handle
@@ -76,6 +77,9 @@ def create_mr(cmd_fd: int, pd_handle: int, address: int, length: int, access: in
     attr.base.addr = <void *><uintptr_t>address
     attr.base.length = length
     attr.base.access = access
+    if iova is not None:
+        attr.base.comp_mask = IBV_REG_MR_MASK_IOVA
+        attr.base.iova = iova
     attr.page_sizes = page_sizes
     attr.flags = flags
     with nogil:

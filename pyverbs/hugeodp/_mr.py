@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import errno
 import mmap
+import operator
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyverbs.cmid import CMID
 from pyverbs.mr import MR as PyverbsMR
 from pyverbs.pd import PD
 from pyverbs.pyverbs_error import PyverbsError
+
+try:
+    # of rdma-core 60 and later; MR does not take an iova
+    from pyverbs.mr import MREx as _Base
+except ImportError:
+    from pyverbs.mr import MR as _Base
 
 from . import _core
 from ._memory import alloc
@@ -36,6 +43,32 @@ _ALL = (sys.maxsize << 1) + 1
 _WRITES = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC
 
 
+class _Request(NamedTuple):
+    """What to register. An implicit MR has length 0."""
+
+    #: None for an implicit MR, and for memory that pyverbs allocates
+    address: int | None
+    length: int
+    access: int
+    page_sizes: int
+    flags: int
+    iova: int | None
+
+
+def _check_iova(iova: int, address: int | None, length: int) -> None:
+    """Refuse what ibv_reg_mr_ex() refuses, also where pyverbs registers the MR."""
+    if (
+        address is None
+        or not 0 <= iova <= (1 << 64) - length
+        or (iova ^ address) & (mmap.PAGESIZE - 1)
+    ):
+        raise HugeOdpError(errno.EINVAL, f"register MR of {length} bytes, iova {iova:#x}")
+
+
+def _pd_of(creator: PD | CMID) -> PD:
+    return creator.pd if isinstance(creator, CMID) else creator
+
+
 def _without_series(page_sizes: int, flags: int) -> State:
     """State of a plain ODP MR, which has base pages, on a kernel that does not report it."""
     if flags or (page_sizes and not page_sizes & mmap.PAGESIZE):
@@ -57,19 +90,24 @@ def _error_of(e: PyverbsError, creator: PD | CMID) -> int:
     return code if code > 0 else errno.ENOMEM
 
 
-class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
+class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
     """An ODP MR with a page size request; in all other respects an MR of pyverbs.
 
     ``buffer`` is an object with the buffer protocol (mmap, bytearray, memoryview, a NumPy
     array ...), which stays exported until the MR is closed. Instead of it, ``address`` and
-    ``length`` give memory that the caller manages; with ``length`` alone, pyverbs allocates the
-    memory.
+    ``length`` give memory that the caller manages; with ``length`` alone, the MR has memory of its
+    own.
 
     ``page_sizes`` is a bit mask in bytes or text such as "2M|base", where "base" is the base page
     size: one size is a strict request, several are negotiated, 0 or "any" means any. ``flags`` are
     those of ``Flags``. ``Access.ON_DEMAND`` is added to ``access``.
 
-    ``implicit`` registers the whole address space; then there is no memory to give.
+    ``iova`` is the address of the first byte as work requests use it, instead of that of the
+    memory, from which it may differ by a multiple of the base page size. Only page sizes that
+    divide the difference fit. The error is EOPNOTSUPP if neither pyverbs can register with it
+    (rdma-core 60, on rxe 64) nor the provider can import an MR.
+
+    ``implicit`` registers the whole address space; then there is no memory to give, and no iova.
 
     On a kernel without page size requests, a request that accepts base pages gets these, and
     ``odp.source`` is ``Source.LIBRARY``; other requests fail with EOPNOTSUPP.
@@ -92,6 +130,7 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
         page_sizes: PageSizes = 0,
         flags: int = 0,
         implicit: bool = False,
+        iova: int | None = None,
     ) -> None:
         """Register memory with a page size request; the class describes the arguments."""
         if not isinstance(pd, (PD, CMID)):
@@ -103,15 +142,14 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
         self._held: _core.Buffer | None = None
         # file descriptor and handle of an MR that pyverbs imported
         self._created: tuple[int, int] | None = None
+        self._iova = None if iova is None else operator.index(iova)
         address, length = self._hold(buffer, address, length, access, implicit)
         try:
-            super().__init__(pd, length, access, address=address, implicit=implicit)
-            try:
-                put_in_force(self, sizes, flags, "register MR")
-            except HugeOdpError as e:
-                if e.errno != errno.EOPNOTSUPP:
-                    raise
-                self._request_at_once(e, pd, address, length, access, sizes, flags)
+            if self._iova is not None:
+                if length and address is None:
+                    address = self._allocate(length)
+                _check_iova(self._iova, address, length)
+            self._register(pd, _Request(address, length, access, sizes, flags, self._iova))
         except BaseException as e:
             self.close()
             if isinstance(e, PyverbsError):
@@ -143,35 +181,69 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
             raise HugeOdpError(errno.EINVAL, "register MR, no memory")
         return address, length
 
-    def _request_at_once(
-        self,
-        refusal: HugeOdpError,
-        creator: PD | CMID,
-        address: int | None,
-        length: int,
-        access: int,
-        sizes: int,
-        flags: int,
-    ) -> None:
-        """Register again, with the request.
+    def _allocate(self, length: int) -> int:
+        """Memory that is released with the MR, where that of pyverbs would not do."""
+        self._held = _core.Buffer(alloc(length), True)
+        return self._held.address
 
-        Some devices can only do that, for instance for mixed MRs. pyverbs imports the MR.
-        """
+    def _register(self, creator: PD | CMID, request: _Request) -> None:
+        """Register by pyverbs, then change the page sizes, or else in one call."""
+        try:
+            self._register_plainly(creator, request)
+        except HugeOdpError as e:
+            self._create(e, creator, request)
+            return
+        try:
+            put_in_force(self, request.page_sizes, request.flags, "register MR")
+        except HugeOdpError as e:
+            if e.errno != errno.EOPNOTSUPP:
+                raise
+            self._request_at_once(e, creator, request)
+
+    def _register_plainly(self, creator: PD | CMID, request: _Request) -> None:
+        """Register by pyverbs. HugeOdpError, EOPNOTSUPP, only if it does not take the iova."""
+        address, length, access = request.address, request.length, request.access
+        if request.iova is None:
+            PyverbsMR.__init__(
+                self, creator, length, access, address=address, implicit=not length)
+            return
+        if _Base is not PyverbsMR:
+            try:
+                _Base.__init__(
+                    self, _pd_of(creator), length, access, address=address, iova=request.iova)
+                return
+            except PyverbsError as e:
+                if getattr(e, "error_code", -1) != errno.EOPNOTSUPP:
+                    raise
+        raise HugeOdpError(
+            errno.EOPNOTSUPP, "register MR with an iova, which pyverbs cannot do on the device")
+
+    def _request_at_once(
+        self, refusal: HugeOdpError, creator: PD | CMID, request: _Request
+    ) -> None:
+        """Register again, with the request, on a kernel with page size requests."""
         try:
             query(self)
         except HugeOdpError:
-            if not length:
+            if not request.length:
                 raise refusal from None
-            self.odp_without_series = _without_series(sizes, flags)
+            self.odp_without_series = _without_series(request.page_sizes, request.flags)
             return
-        pd = creator.pd if isinstance(creator, CMID) else creator
+        self._create(refusal, creator, request)
+
+    def _create(self, refusal: HugeOdpError, creator: PD | CMID, request: _Request) -> None:
+        """Register with the request in one call of the kernel. pyverbs imports the MR.
+
+        Some devices can only do that, for instance for mixed MRs.
+        """
+        address, length, access, sizes, flags, iova = request
+        pd = _pd_of(creator)
         if length and address is None:
             # the memory of pyverbs goes with its MR
-            self._held = _core.Buffer(alloc(length), True)
-            address = self._held.address
+            address = self._allocate(length)
         cmd_fd: int = context_of(pd).cmd_fd
         err, handle = _core.create_mr(
-            cmd_fd, pd.handle, address or 0, length or _ALL, access, sizes, flags)
+            cmd_fd, pd.handle, address or 0, length or _ALL, access, sizes, flags, iova)
         if err == errno.EOPNOTSUPP:
             raise refusal
         if err:
@@ -179,7 +251,7 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
                 err, f"register MR, page sizes {sizes:#x}, flags {flags:#x}")
         try:
             super().close()
-            super().__init__(pd, length, access, address=address, handle=handle)
+            PyverbsMR.__init__(self, pd, length, access, address=address, handle=handle)
         except BaseException:
             _core.destroy_mr(cmd_fd, handle)
             raise
@@ -206,6 +278,12 @@ class MR(PyverbsMR):  # type: ignore[misc]  # pyverbs has no types
     def __del__(self) -> None:
         # before the buffer is freed
         self.close()
+
+    @property
+    def iova(self) -> int:
+        """Address of the first byte as work requests use it: ``buf``, if no iova was given."""
+        address: int = self.buf if self._iova is None else self._iova
+        return address
 
     @property
     def page_shift(self) -> int:

@@ -207,9 +207,9 @@ def prefetch(
     """Map a range of an ODP MR in the device, so that the first accesses do not fault.
 
     The range is all of the MR, or from ``address`` to its end, or ``length`` bytes; it may be
-    larger than 4 GiB. ``address`` is an address as work requests use it. For an MR with an iova or
-    an implicit MR, give both. ``write`` prepares for writes; ``no_fault`` maps only what is in
-    memory.
+    larger than 4 GiB. ``address`` is an address as work requests use it. For an implicit MR, or an
+    MR that pyverbs registered with an iova, give both. ``write`` prepares for writes; ``no_fault``
+    maps only what is in memory.
 
     ``progress`` is called with the number of bytes that are done, at least after every 256 MiB. If
     it returns a true value or raises an exception, the call ends. So does a signal, by
@@ -227,8 +227,10 @@ def prefetch(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress is a function, not {type(progress).__name__}")
     cmd_fd, _ = _mr_numbers(mr)
-    start: int = mr.buf if address is None else operator.index(address)
-    size: int = mr.buf + mr.length - start if length is None else operator.index(length)
+    # what pyverbs registered with an iova does not show it
+    first: int = getattr(mr, "iova", mr.buf)
+    start: int = first if address is None else operator.index(address)
+    size: int = first + mr.length - start if length is None else operator.index(length)
     doing = f"prefetch {size:#x} bytes at {start:#x}"
     if start < 0 or not 0 < size < 1 << 64 or start + size > 1 << 64:
         raise HugeOdpError(errno.EINVAL, doing)

@@ -64,7 +64,12 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
     struct ibv_mr_init_attr:
         size_t length
         int access
+        uint64_t comp_mask
+        uint64_t iova
         void *addr
+
+    enum:
+        IBV_REG_MR_MASK_IOVA
 
     struct ibv_mr_init_attr_odp:
         ibv_mr_init_attr base

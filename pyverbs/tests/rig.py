@@ -9,13 +9,14 @@ import time
 
 from pyverbs.addr import GID, AHAttr, GlobalRoute
 from pyverbs.cq import CQ
-from pyverbs.device import Context
+from pyverbs.device import Context, PortAttr
 from pyverbs.pd import PD
 from pyverbs.qp import QP, QPAttr, QPCap, QPInitAttr
 from pyverbs.wr import SGE, SendWR
 
 DEVICE = os.environ.get("HUGEODP_LAB_DEVICE", "rxe0")
 PORT = 1
+INFINIBAND = 1  # the link layer of a port with a LID
 QPT_RC = 2
 WRITE, READ = 0, 4
 SIGNALED = 1 << 1
@@ -52,18 +53,22 @@ class Rig(contextlib.ExitStack):
         return self.enter_context(QP(self.pd, init))
 
     def _connect(self, qp: QP, peer: QP) -> None:
-        index = _gid_index(self.ctx)
-        gid = GID(str(self.ctx.query_gid(PORT, index)))
+        port = self.ctx.query_port(PORT)
         attr = QPAttr(port_num=PORT)
         attr.qp_access_flags = REMOTE
-        attr.path_mtu = self.ctx.query_port(PORT).active_mtu
+        attr.path_mtu = port.active_mtu
         attr.dest_qp_num = peer.qp_num
-        attr.ah_attr = AHAttr(
-            port_num=PORT, is_global=1, gr=GlobalRoute(dgid=gid, sgid_index=index)
-        )
+        attr.ah_attr = self._address(port)
         attr.max_rd_atomic = attr.max_dest_rd_atomic = 16
         attr.min_rnr_timer, attr.timeout, attr.retry_cnt, attr.rnr_retry = 12, 22, 7, 7
         qp.to_rts(attr)
+
+    def _address(self, port: PortAttr) -> AHAttr:
+        if port.link_layer == INFINIBAND:
+            return AHAttr(port_num=PORT, dlid=port.lid)
+        index = _gid_index(self.ctx)
+        gid = GID(str(self.ctx.query_gid(PORT, index)))
+        return AHAttr(port_num=PORT, is_global=1, gr=GlobalRoute(dgid=gid, sgid_index=index))
 
     def transfer(self, opcode: int, local: object, remote: object, start: int, length: int) -> list[int]:
         """Transfer between the same offsets of two MRs; returns the status of each completion."""

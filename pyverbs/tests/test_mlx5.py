@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
+import random
+import types
 import unittest
+from unittest import mock
 
 import hugeodp
+import rig as r
 from hugeodp import Access, Flags, HugeOdpError, Source
 from pyverbs.device import Context
 from pyverbs.mr import MR
 from pyverbs.pd import PD
 
-DEVICE = os.environ.get("HUGEODP_LAB_DEVICE", "mlx5_0")
 K4, M2 = 4 << 10, 2 << 20
 LENGTH = 8 * M2
 RW = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ
@@ -24,7 +26,7 @@ MIXED = Flags.MIXED | Flags.POPULATE
 
 class Mlx5(unittest.TestCase):
     def setUp(self) -> None:
-        self.ctx = self.enterContext(Context(name=DEVICE))
+        self.ctx = self.enterContext(Context(name=r.DEVICE))
         self.pd = self.enterContext(PD(self.ctx))
 
     def refused(self, code: int, call, *args, **kwargs) -> None:
@@ -86,6 +88,38 @@ class Mlx5(unittest.TestCase):
                      page_sizes=M2 | K4, flags=Flags.MIXED)
         self.refused(errno.EOPNOTSUPP, hugeodp.MR, self.pd, data, access=RW, page_sizes=1 << 40)
         data.clear()
+
+    def transfer(self, **kwargs) -> list[hugeodp.MR]:
+        """Transfer between MRs with iovas, whose first MR has the arguments."""
+        rig = self.enterContext(r.Rig())
+        areas = hugeodp.alloc(LENGTH), hugeodp.alloc(LENGTH)
+        areas[0][:], areas[1][:] = (random.Random(seed).randbytes(LENGTH) for seed in (1, 2))
+        mrs = [hugeodp.MR(rig.pd, areas[0], access=RW, iova=1 << 40, **kwargs),
+               hugeodp.MR(rig.pd, areas[1], access=RW, iova=M2)]
+        self.assertEqual([mr.iova for mr in mrs], [1 << 40, M2])
+        self.assertEqual([mr.buf for mr in mrs], [area.address for area in areas])
+        for mr in mrs:
+            rig.callback(mr.close)
+        ends = [types.SimpleNamespace(buf=mr.iova, lkey=mr.lkey, rkey=mr.rkey) for mr in mrs]
+        want = bytearray(areas[1][:])
+        want[5 : M2 + 5] = areas[0][5 : M2 + 5]
+        self.assertEqual(set(rig.transfer(r.WRITE, *ends, 5, M2)), {0})
+        self.assertTrue(areas[1][:] == bytes(want), "wrong bytes")
+        self.assertEqual(set(rig.transfer(r.READ, *ends, 0, LENGTH)), {0})
+        self.assertTrue(areas[0][:] == areas[1][:] == bytes(want), "wrong bytes")
+        return mrs
+
+    def test_iova(self) -> None:
+        self.assertEqual(self.transfer(page_sizes=M2 | K4)[0].page_shift, 21)
+
+    def test_iova_mixed(self) -> None:
+        self.assertTrue(self.transfer(page_sizes=M2 | K4, flags=MIXED)[0].odp.flags & Flags.MIXED)
+
+    def test_iova_by_import(self) -> None:
+        """As with a release of pyverbs that takes no iova."""
+        with mock.patch.object(hugeodp._mr, "_Base", MR):
+            mr = self.transfer(page_sizes=M2 | K4)[0]
+        self.assertEqual((mr.length, mr.page_shift), (LENGTH, 21))
 
     def test_plain(self) -> None:
         """An MR of pyverbs cannot become a mixed one."""

@@ -42,6 +42,11 @@ class Stock(unittest.TestCase):
                 self.refused(errno.EOPNOTSUPP, mr.modify, K4)
             self.refused(errno.EINVAL, hugeodp.query, mr)
 
+    def test_iova(self) -> None:
+        with hugeodp.MR(self.pd, self.area, access=RW, page_sizes=M2 | K4, iova=1 << 40) as mr:
+            self.assertEqual((mr.iova, mr.page_shift), (1 << 40, 12))
+            self.assertEqual(mr.odp.source, Source.LIBRARY)
+
     def test_strict(self) -> None:
         self.refused(errno.EOPNOTSUPP, hugeodp.MR, self.pd, self.area, access=RW, page_sizes=M2)
         self.refused(errno.EOPNOTSUPP, hugeodp.MR, self.pd, self.area, access=RW,
