@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Huge-page on-demand paging (ODP) for objects of pyverbs.
+"""Huge-page on-demand paging (ODP) for objects of pyverbs, and page sizes of pinned memory.
 
     import hugeodp
     from pyverbs.device import Context

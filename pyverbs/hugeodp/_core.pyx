@@ -18,7 +18,8 @@ from hugeodp.libhugeodp cimport (
     HUGEODP_VERSION_STRING, IBV_ADVISE_MR_ADVICE_PREFETCH,
     IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
     IBV_REG_MR_MASK_IOVA,
-    hugeodp_alloc_memory, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd, hugeodp_free_memory,
+    hugeodp_alloc_memory, hugeodp_create_mr_fd, hugeodp_destroy_mr_fd,
+    hugeodp_estimate_mr_pages_fd, hugeodp_free_memory,
     hugeodp_memory, hugeodp_memory_attr, hugeodp_modify_mr_fd, hugeodp_prefetch_mr_fd,
     hugeodp_query_mr_fd, hugeodp_query_mr_pages_fd, hugeodp_watch_mr_fd, ibv_advise_mr_advice,
     ibv_close_device, ibv_context, ibv_device, ibv_device_odp_attr, ibv_free_device_list, ibv_get_device_list,
@@ -65,11 +66,12 @@ def query_device(name: bytes) -> tuple:
 
 
 def create_mr(cmd_fd: int, pd_handle: int, address: int, length: int, access: int,
-              page_sizes: int, flags: int, iova) -> tuple:
-    """(errno, handle)"""
+              page_sizes: int, flags: int, iova, max_entries: int) -> tuple:
+    """(errno, handle, entries needed if the errno is E2BIG)"""
     cdef int fd = cmd_fd
     cdef uint32_t pd = pd_handle
     cdef uint32_t handle = 0
+    cdef uint64_t needed = 0
     cdef ibv_mr_init_attr_odp attr
     cdef int err
 
@@ -82,9 +84,11 @@ def create_mr(cmd_fd: int, pd_handle: int, address: int, length: int, access: in
         attr.base.iova = iova
     attr.page_sizes = page_sizes
     attr.flags = flags
+    attr.max_entries = max_entries
+    attr.entries_needed = &needed
     with nogil:
         err = hugeodp_create_mr_fd(fd, pd, &attr, sizeof(attr), &handle)
-    return (err, handle)
+    return (err, handle, needed)
 
 
 def destroy_mr(cmd_fd: int, handle: int) -> int:
@@ -115,15 +119,22 @@ def query_mr(cmd_fd: int, handle: int) -> tuple:
             attr.faults_refused)
 
 
-def query_pages(cmd_fd: int, handle: int) -> tuple:
-    """(errno, page_shift, kind, source, entries, device_bytes, base_pages)"""
+def query_pages(cmd_fd: int, handle: int, address: int, length: int) -> tuple:
+    """(errno, page_shift, kind, source, entries, device_bytes, base_pages); with length 0, only if
+    the kernel reports them."""
     cdef int fd = cmd_fd
     cdef uint32_t number = handle
+    cdef uintptr_t start = address
+    cdef size_t size = length
     cdef ibv_mr_pages pages
     cdef int err
 
     with nogil:
-        err = hugeodp_query_mr_pages_fd(fd, number, &pages, sizeof(pages))
+        if size:
+            err = hugeodp_estimate_mr_pages_fd(
+                fd, number, <void *>start, size, &pages, sizeof(pages))
+        else:
+            err = hugeodp_query_mr_pages_fd(fd, number, &pages, sizeof(pages))
     if err:
         return (err,)
     return (0, pages.page_shift, pages.kind, pages.source, pages.entries, pages.device_bytes,

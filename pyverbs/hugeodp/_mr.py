@@ -53,6 +53,18 @@ class _Request(NamedTuple):
     page_sizes: int
     flags: int
     iova: int | None
+    #: 0: any number
+    max_entries: int
+
+    def refusal(self, code: int, entries: int | None = None) -> HugeOdpError:
+        """The error of a request that is not met."""
+        doing = f"register MR, page sizes {self.page_sizes:#x}, flags {self.flags:#x}"
+        if self.access & Access.ON_DEMAND:
+            return HugeOdpError(code, doing)
+        if self.max_entries:
+            doing += f", at most {self.max_entries} entries"
+        return HugeOdpError(
+            code, f"{doing}, pinned", "hugeodp explain --pinned reports the pages", entries)
 
 
 def _check_iova(iova: int, address: int | None, length: int) -> None:
@@ -69,6 +81,31 @@ def _pd_of(creator: PD | CMID) -> PD:
     return creator.pd if isinstance(creator, CMID) else creator
 
 
+def _check_kind(request: _Request) -> None:
+    """Refuse what belongs to only one of ODP and pinned MRs."""
+    if request.access & Access.ON_DEMAND:
+        wrong = request.max_entries != 0
+    else:
+        # no length: an implicit MR
+        wrong = bool(request.flags & ~Flags.MIXED) or not request.length
+    if wrong or not 0 <= request.max_entries < 1 << 64:
+        raise request.refusal(errno.EINVAL)
+
+
+def _check_pages(request: _Request, pages: Pages) -> None:
+    """Compare the pages of a pinned MR, which the driver chose by itself, with the request.
+
+    Several sizes also accept larger pages.
+    """
+    sizes, size = request.page_sizes, pages.page_size
+    if sizes and not sizes & (size | size - 1):
+        raise request.refusal(errno.ERANGE)
+    if 0 < sizes < size and not sizes & (sizes - 1):
+        raise request.refusal(errno.EOPNOTSUPP)
+    if request.max_entries and pages.entries > request.max_entries:
+        raise request.refusal(errno.E2BIG, pages.entries)
+
+
 def _without_series(page_sizes: int, flags: int) -> State:
     """State of a plain ODP MR, which has base pages, on a kernel that does not report it."""
     if flags or (page_sizes and not page_sizes & mmap.PAGESIZE):
@@ -78,10 +115,10 @@ def _without_series(page_sizes: int, flags: int) -> State:
     return State(mmap.PAGESIZE, shift, Flags(0), 0, 0, 0, 0, 0, Source.LIBRARY)
 
 
-def _error_of(e: PyverbsError, creator: PD | CMID) -> int:
-    """The errno of a registration that failed."""
+def _error_of(e: PyverbsError, creator: PD | CMID | None) -> int:
+    """The errno of a registration that failed; the creator is that of an ODP MR."""
     code: int = getattr(e, "error_code", -1)
-    if code == errno.EINVAL:
+    if code == errno.EINVAL and creator is not None:
         # what some kernels return for a device without on-demand paging
         try:
             query_device(creator)
@@ -91,7 +128,7 @@ def _error_of(e: PyverbsError, creator: PD | CMID) -> int:
 
 
 class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
-    """An ODP MR with a page size request; in all other respects an MR of pyverbs.
+    """An MR with a page size request; in all other respects an MR of pyverbs.
 
     ``buffer`` is an object with the buffer protocol (mmap, bytearray, memoryview, a NumPy
     array ...), which stays exported until the MR is closed. Instead of it, ``address`` and
@@ -100,7 +137,13 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
 
     ``page_sizes`` is a bit mask in bytes or text such as "2M|base", where "base" is the base page
     size: one size is a strict request, several are negotiated, 0 or "any" means any. ``flags`` are
-    those of ``Flags``. ``Access.ON_DEMAND`` is added to ``access``.
+    those of ``Flags``. Unless the MR is ``pinned``, it is one of on-demand paging (ODP), and
+    ``Access.ON_DEMAND`` is added to ``access``.
+
+    A ``pinned`` MR has the largest accepted size that its memory has when it is registered.
+    ``max_entries`` bounds the entries of the device's tables; the error is E2BIG with the number
+    needed in ``entries`` if that is not sufficient. Of the flags, ``Flags.MIXED`` is possible where
+    the device supports it, without ``Access.MW_BIND``.
 
     ``iova`` is the address of the first byte as work requests use it, instead of that of the
     memory, from which it may differ by a multiple of the base page size. Only page sizes that
@@ -110,7 +153,8 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
     ``implicit`` registers the whole address space; then there is no memory to give, and no iova.
 
     On a kernel without page size requests, a request that accepts base pages gets these, and
-    ``odp.source`` is ``Source.LIBRARY``; other requests fail with EOPNOTSUPP.
+    ``odp.source`` is ``Source.LIBRARY``; other requests fail with EOPNOTSUPP. A request for a
+    pinned MR is compared with an estimate there; see ibv_reg_mr_ex(3hugeodp).
 
     >>> memory = hugeodp.alloc(64 << 20)
     >>> with hugeodp.MR(pd, memory, access=hugeodp.Access.LOCAL_WRITE,
@@ -131,29 +175,42 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
         flags: int = 0,
         implicit: bool = False,
         iova: int | None = None,
+        pinned: bool = False,
+        max_entries: int = 0,
     ) -> None:
         """Register memory with a page size request; the class describes the arguments."""
         if not isinstance(pd, (PD, CMID)):
             raise TypeError(f"a PD of pyverbs is needed, not {type(pd).__name__}")
         sizes = parse_sizes(page_sizes)
-        access |= Access.ON_DEMAND
+        if not pinned:
+            access |= Access.ON_DEMAND
+        elif access & Access.ON_DEMAND:
+            raise TypeError("either pinned or on demand")
         if access & Access.HUGETLB or check_flags(flags) & ~sum(Flags):
             raise HugeOdpError(errno.EINVAL, f"register MR, access {access:#x}, flags {flags:#x}")
         self._held: _core.Buffer | None = None
         # file descriptor and handle of an MR that pyverbs imported
         self._created: tuple[int, int] | None = None
         self._iova = None if iova is None else operator.index(iova)
+        #: whether the memory stays where it is
+        self.pinned = pinned
+        most = operator.index(max_entries)
         address, length = self._hold(buffer, address, length, access, implicit)
         try:
+            if address is None and length and (pinned or self._iova is not None):
+                address = self._allocate(length)
             if self._iova is not None:
-                if length and address is None:
-                    address = self._allocate(length)
                 _check_iova(self._iova, address, length)
-            self._register(pd, _Request(address, length, access, sizes, flags, self._iova))
+            request = _Request(address, length, access, sizes, flags, self._iova, most)
+            _check_kind(request)
+            if pinned:
+                self._pin(pd, request)
+            else:
+                self._register(pd, request)
         except BaseException as e:
             self.close()
             if isinstance(e, PyverbsError):
-                code = _error_of(e, pd)
+                code = _error_of(e, None if pinned else pd)
                 raise HugeOdpError(code, f"register MR of {length} bytes") from e
             raise
 
@@ -200,6 +257,24 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
                 raise
             self._request_at_once(e, creator, request)
 
+    def _pin(self, creator: PD | CMID, request: _Request) -> None:
+        """Register with the request in one call, or else compare it with the pages of the MR."""
+        pd = _pd_of(creator)
+        try:
+            self._create(request.refusal(errno.EOPNOTSUPP), pd, request)
+            return
+        except HugeOdpError as e:
+            if e.errno != errno.EOPNOTSUPP:
+                raise
+            # a device that has pages of two sizes has them in one call only
+            if request.flags and (
+                request.access & Access.MW_BIND or request.flags & ~query_device(pd).flags
+            ):
+                raise
+        self._register_plainly(pd, request)
+        if request.page_sizes or request.max_entries:
+            _check_pages(request, query_pages(self))
+
     def _register_plainly(self, creator: PD | CMID, request: _Request) -> None:
         """Register by pyverbs. HugeOdpError, EOPNOTSUPP, only if it does not take the iova."""
         address, length, access = request.address, request.length, request.access
@@ -236,19 +311,18 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
 
         Some devices can only do that, for instance for mixed MRs.
         """
-        address, length, access, sizes, flags, iova = request
+        address, length, access, sizes, flags, iova, max_entries = request
         pd = _pd_of(creator)
         if length and address is None:
             # the memory of pyverbs goes with its MR
             address = self._allocate(length)
         cmd_fd: int = context_of(pd).cmd_fd
-        err, handle = _core.create_mr(
-            cmd_fd, pd.handle, address or 0, length or _ALL, access, sizes, flags, iova)
+        err, handle, needed = _core.create_mr(cmd_fd, pd.handle, address or 0, length or _ALL,
+                                              access, sizes, flags, iova, max_entries)
         if err == errno.EOPNOTSUPP:
             raise refusal
         if err:
-            raise HugeOdpError(
-                err, f"register MR, page sizes {sizes:#x}, flags {flags:#x}")
+            raise request.refusal(err, needed if err == errno.E2BIG else None)
         try:
             super().close()
             PyverbsMR.__init__(self, pd, length, access, address=address, handle=handle)

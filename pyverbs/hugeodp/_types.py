@@ -16,7 +16,8 @@ class HugeOdpError(OSError):
 
     This package raises no other exception for such errors. ``errno`` has the values of
     ibv_reg_mr_ex(3hugeodp): EOPNOTSUPP (not supported by the kernel or the device), ERANGE (no
-    accepted page size fits), EINVAL (wrong arguments), EFAULT, ENOMEM.
+    accepted page size fits), E2BIG (more than ``max_entries``), EINVAL (wrong arguments), EFAULT,
+    ENOMEM. ``entries`` is the number of entries needed if the error is E2BIG, otherwise None.
 
     >>> try:
     ...     hugeodp.MR(pd, buf, access=access, page_sizes=2 << 20)
@@ -26,13 +27,20 @@ class HugeOdpError(OSError):
     """
 
     def __init__(
-        self, code: int, doing: str, if_none_fits: str = "probe() reports the obstacle"
+        self,
+        code: int,
+        doing: str,
+        if_none_fits: str = "probe() reports the obstacle",
+        entries: int | None = None,
     ) -> None:
         hint = f"; {if_none_fits}" if code == errno.ERANGE else ""
+        if entries is not None:
+            hint = f"; {entries} entries needed"
         super().__init__(code, f"{doing}: {os.strerror(code)}{hint}")
-        self._arguments = code, doing, if_none_fits
+        self.entries = entries
+        self._arguments = code, doing, if_none_fits, entries
 
-    def __reduce__(self) -> tuple[type[HugeOdpError], tuple[int, str, str]]:
+    def __reduce__(self) -> tuple[type[HugeOdpError], tuple[int, str, str, int | None]]:
         # the arguments of this class, not those of OSError
         return type(self), self._arguments
 

@@ -127,13 +127,17 @@ def _kind(value: int) -> Kind | int:
 def query_pages(mr: PyverbsMR) -> Pages:
     """What the device translates an MR of any kind with: page size, entries and their bytes.
 
-    Only the kernel answers; without page size requests in the kernel the error is EOPNOTSUPP.
+    Without page size requests in the kernel, the answer for a pinned MR of this package is an
+    estimate over the memory as it is now, and for other MRs the error is EOPNOTSUPP.
 
     >>> pages = hugeodp.query_pages(mr)
     >>> pages.page_size, pages.entries, pages.base_pages
     (2097152, 32, 16384)
     """
-    err, *answer = _core.query_pages(*_mr_numbers(mr))
+    cmd_fd, handle = _mr_numbers(mr)
+    # an estimate is that of a pinned MR, and needs its range
+    address, length = (mr.buf, mr.length) if getattr(mr, "pinned", False) else (0, 0)
+    err, *answer = _core.query_pages(cmd_fd, handle, address, length)
     if err:
         raise HugeOdpError(err, "query the pages of an MR")
     shift, kind, source, entries, device_bytes, base_pages = answer

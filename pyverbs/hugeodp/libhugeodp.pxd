@@ -75,6 +75,8 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
         ibv_mr_init_attr base
         uint64_t page_sizes
         uint32_t flags
+        uint64_t max_entries
+        uint64_t *entries_needed
 
     enum:
         HUGEODP_MEMORY_POPULATE
@@ -103,6 +105,8 @@ cdef extern from "<infiniband/hugeodp.h>" nogil:
     int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)
     int hugeodp_query_mr_fd(int cmd_fd, uint32_t handle, ibv_mr_odp_attr *attr, size_t size)
     int hugeodp_query_mr_pages_fd(int cmd_fd, uint32_t handle, ibv_mr_pages *pages, size_t size)
+    int hugeodp_estimate_mr_pages_fd(int cmd_fd, uint32_t handle, void *addr, size_t length,
+                                     ibv_mr_pages *pages, size_t size)
     int hugeodp_modify_mr_fd(int cmd_fd, uint32_t handle, uint64_t page_sizes, uint32_t flags)
     int hugeodp_watch_mr_fd(int cmd_fd, uint32_t handle, int event_fd)
     int ibv_query_device_odp(ibv_context *context, ibv_device_odp_attr *attr, size_t size)

@@ -70,6 +70,11 @@ if "$python" -c 'import mypy' 2>/dev/null; then
 		        shift: int = mr.page_shift
 		        state: hugeodp.State = mr.modify(4 << 10)
 		        shift += hugeodp.prefetch(mr, write=True, progress=lambda done: done > 1)
+		    try:
+		        with hugeodp.MR(pd, memory, pinned=True, max_entries=1, iova=0) as mr:
+		            shift += mr.iova + mr.pages.entries
+		    except hugeodp.HugeOdpError as e:
+		        shift += e.entries or 0
 		    return shift + state.page_size
 	PROGRAM
 	MYPYPATH=$dir/installed "$python" -m mypy --strict --ignore-missing-imports \

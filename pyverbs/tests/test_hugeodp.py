@@ -161,6 +161,9 @@ class Data(Case):
     def test_iova(self) -> None:
         self.iova()
 
+    def test_iova_pinned(self) -> None:
+        self.iova(pinned=True)
+
     def test_watch(self) -> None:
         areas = memory("hugetlb"), memory("thp")
         local = self.mr(areas[0], access=RW, page_sizes=M2)
@@ -323,6 +326,110 @@ class Objects(Case):
             enums = importlib.import_module("pyverbs.enums")
         for flag in Access:
             self.assertEqual(getattr(enums.ibv_access_flags, "IBV_ACCESS_" + flag.name), flag)
+
+
+class Pinned(Case):
+    """Requests for pinned MRs, which have base pages on rxe."""
+
+    ENTRIES = LENGTH // K4
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.area = memory("hugetlb")
+        self.before = self.pinned_kib()
+
+    def pinned_kib(self) -> int:
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmPin:"))
+
+    def refused(self, code: int, *args, **kwargs) -> HugeOdpError:
+        """Also, nothing stays registered."""
+        refusal = super().refused(code, *args, **kwargs)
+        self.assertEqual(self.pinned_kib(), self.before)
+        return refusal
+
+    def pinned(self, **kwargs) -> hugeodp.MR:
+        return hugeodp.MR(self.rig.pd, self.area, access=RW, pinned=True, **kwargs)
+
+    def test_sizes(self) -> None:
+        for sizes in (K4, M2 | K4, 1 << 40 | K4, 0):
+            for flags in (0, Flags.MIXED):
+                with self.subTest(sizes=sizes, flags=flags):
+                    with self.pinned(page_sizes=sizes, flags=flags) as mr:
+                        self.assertEqual(self.pinned_kib() - self.before, LENGTH >> 10)
+                        self.assertEqual((mr.pages.kind, mr.pages.source),
+                                         (Kind.PINNED, Source.KERNEL))
+                        self.assertEqual((mr.page_shift, mr.pages.entries), (12, self.ENTRIES))
+        for sizes in (M2, M2 | K64):
+            refusal = self.refused(errno.ERANGE, self.pinned, page_sizes=sizes)
+            self.assertIn("hugeodp explain --pinned", str(refusal))
+            self.assertIsNone(refusal.entries)
+        self.area.close()
+
+    def test_max_entries(self) -> None:
+        for most in (self.ENTRIES, (1 << 64) - 1):
+            with self.pinned(max_entries=most) as mr:
+                self.assertEqual(mr.pages.entries, self.ENTRIES)
+        for most in (1, self.ENTRIES - 1):
+            refusal = self.refused(
+                errno.E2BIG, self.pinned, page_sizes=M2 | K4, max_entries=most)
+            self.assertEqual(refusal.entries, self.ENTRIES)
+            self.assertIn(f"{self.ENTRIES} entries needed", str(refusal))
+        self.area.close()
+
+    def test_transfer(self) -> None:
+        """With each end pinned, and on demand."""
+        other = memory("small")
+        with self.pinned() as pinned:
+            for remote in (self.mr(other, access=RW, pinned=True), self.mr(other, access=RW)):
+                self.area[:] = pattern(remote.lkey)
+                statuses = self.rig.transfer(r.WRITE, pinned, remote, 0, LENGTH)
+                self.assertEqual(set(statuses), {0})
+                self.assertTrue(other[:] == self.area[:], "wrong bytes")
+                other[:] = pattern(remote.rkey + 1)
+                statuses = self.rig.transfer(r.READ, pinned, remote, 0, LENGTH)
+                self.assertEqual(set(statuses), {0})
+                self.assertTrue(other[:] == self.area[:], "wrong bytes")
+
+    def test_own_memory(self) -> None:
+        mr = self.mr(length=LENGTH, access=RW, pinned=True, iova=1 << 40)
+        mr.write(b"abc", 3, LENGTH - 3)
+        self.assertEqual(ctypes.string_at(mr.buf + LENGTH - 3, 3), b"abc")
+
+    def test_not_on_demand(self) -> None:
+        with self.pinned() as mr:
+            with self.assertRaises(HugeOdpError) as caught:
+                mr.odp
+            self.assertEqual(caught.exception.errno, errno.EINVAL)
+            for call in (lambda: mr.modify(K4), lambda: hugeodp.prefetch(mr),
+                         lambda: hugeodp.watch(mr, None)):
+                super().refused(errno.EINVAL, call)
+            self.assertEqual(mr.page_shift, 12)
+        self.refused(errno.EINVAL, hugeodp.query_pages, mr)
+
+    def test_arguments(self) -> None:
+        pd = self.rig.pd
+        for code, wrong in (
+            (errno.EINVAL, {"flags": Flags.POPULATE}),
+            (errno.EINVAL, {"flags": Flags.MIXED | Flags.POPULATE}),
+            (errno.EINVAL, {"flags": 1 << 7}),
+            (errno.EINVAL, {"access": RW | Access.HUGETLB}),
+            (errno.EINVAL, {"max_entries": -1}),
+            (errno.EINVAL, {"max_entries": 1 << 64}),
+            (errno.EINVAL, {"max_entries": 1, "pinned": False}),
+            (errno.EINVAL, {"page_sizes": 1 << 50}),
+            (errno.EINVAL, {"iova": 1}),
+            (errno.EOPNOTSUPP, {"access": RW | Access.MW_BIND, "flags": Flags.MIXED}),
+        ):
+            with self.subTest(wrong):
+                self.refused(
+                    code, hugeodp.MR, pd, self.area, **{"access": RW, "pinned": True, **wrong})
+        self.refused(errno.EINVAL, hugeodp.MR, pd, implicit=True, access=RW, pinned=True)
+        self.refused(
+            errno.EFAULT, hugeodp.MR, pd, address=1 << 46, length=K4, access=RW, pinned=True)
+        self.assertRaises(TypeError, hugeodp.MR, pd, self.area, access=ODP, pinned=True)
+        self.assertRaises(TypeError, self.pinned, max_entries="1")
+        self.area.close()
 
 
 class Probe(Case):

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gc
+import mmap
 import random
 import types
 import unittest
@@ -13,15 +15,33 @@ from unittest import mock
 
 import hugeodp
 import rig as r
-from hugeodp import Access, Flags, HugeOdpError, Source
+from hugeodp import Access, Flags, HugeOdpError, Kind, Source
 from pyverbs.device import Context
 from pyverbs.mr import MR
 from pyverbs.pd import PD
 
-K4, M2 = 4 << 10, 2 << 20
+K4, K64, M2 = 4 << 10, 64 << 10, 2 << 20
 LENGTH = 8 * M2
 RW = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ
 MIXED = Flags.MIXED | Flags.POPULATE
+MAP_HUGETLB = 0x40000
+
+
+def hugetlb() -> mmap.mmap:
+    return mmap.mmap(-1, LENGTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB)
+
+
+def with_a_block_of_base_pages() -> memoryview:
+    """Transparent huge pages, and at the end one block of base pages that are not neighbours."""
+    area = mmap.mmap(-1, 2 * LENGTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    start = -ctypes.addressof(ctypes.c_char.from_buffer(area)) % M2
+    area.madvise(mmap.MADV_HUGEPAGE, start, LENGTH - M2)
+    area.madvise(mmap.MADV_NOHUGEPAGE, start + LENGTH - M2, M2)
+    view = memoryview(area)[start : start + LENGTH]
+    for at in (*range(0, LENGTH - M2, M2), *range(LENGTH - M2, LENGTH, 2 * K4),
+               *range(LENGTH - M2 + K4, LENGTH, 2 * K4)):
+        view[at] = 1
+    return view
 
 
 class Mlx5(unittest.TestCase):
@@ -29,10 +49,11 @@ class Mlx5(unittest.TestCase):
         self.ctx = self.enterContext(Context(name=r.DEVICE))
         self.pd = self.enterContext(PD(self.ctx))
 
-    def refused(self, code: int, call, *args, **kwargs) -> None:
+    def refused(self, code: int, call, *args, **kwargs) -> HugeOdpError:
         with self.assertRaises(HugeOdpError) as caught:
             call(*args, **kwargs)
         self.assertEqual(errno.errorcode[caught.exception.errno], errno.errorcode[code])
+        return caught.exception
 
     def test_capabilities(self) -> None:
         caps = hugeodp.query_device(self.ctx)
@@ -120,6 +141,67 @@ class Mlx5(unittest.TestCase):
         with mock.patch.object(hugeodp._mr, "_Base", MR):
             mr = self.transfer(page_sizes=M2 | K4)[0]
         self.assertEqual((mr.length, mr.page_shift), (LENGTH, 21))
+
+    def pinned(self, area: mmap.mmap | memoryview, access: int = RW, **kwargs) -> hugeodp.MR:
+        return hugeodp.MR(self.pd, area, access=access, pinned=True, **kwargs)
+
+    def test_pinned(self) -> None:
+        area = hugetlb()
+        for sizes, shift in ((K4, 12), (K64, 16), (M2, 21), (M2 | K4, 21), (K64 | K4, 16)):
+            with self.subTest(sizes=sizes), self.pinned(area, page_sizes=sizes) as mr:
+                self.assertEqual((mr.page_shift, mr.pages.entries), (shift, LENGTH >> shift))
+                self.assertEqual((mr.pages.kind, mr.pages.source), (Kind.PINNED, Source.KERNEL))
+                self.assertEqual((mr.iova, mr.length), (mr.buf, LENGTH))
+                self.refused(errno.EINVAL, hugeodp.query, mr)
+                self.refused(errno.EINVAL, mr.modify, K4)
+        self.refused(errno.ERANGE, self.pinned, area, page_sizes=1 << 30)
+        self.refused(errno.EINVAL, self.pinned, area, flags=Flags.POPULATE)
+        self.refused(errno.ERANGE, self.pinned, area, page_sizes=M2, iova=K4)
+        area.close()
+
+    def test_pinned_max_entries(self) -> None:
+        area = hugetlb()
+        for sizes, shift in ((K4, 12), (M2 | K4, 21)):
+            needed = LENGTH >> shift
+            with self.pinned(area, page_sizes=sizes, max_entries=needed) as mr:
+                self.assertEqual(mr.pages.entries, needed)
+            refusal = self.refused(
+                errno.E2BIG, self.pinned, area, page_sizes=sizes, max_entries=needed - 1)
+            self.assertEqual(refusal.entries, needed)
+        area.close()
+
+    def test_pinned_mixed(self) -> None:
+        area = with_a_block_of_base_pages()
+        with self.pinned(area, page_sizes=M2 | K4) as mr:
+            self.assertEqual((mr.page_shift, mr.pages.entries), (12, LENGTH // K4))
+        with self.pinned(area, page_sizes=M2 | K4, flags=Flags.MIXED) as mr:
+            self.assertEqual(mr.page_shift, 21)
+            self.assertLess(mr.pages.entries, LENGTH // K4 // 2)
+            needed = mr.pages.entries
+        refusal = self.refused(errno.E2BIG, self.pinned, area, page_sizes=M2 | K4,
+                               flags=Flags.MIXED, max_entries=needed - 1)
+        self.assertEqual(refusal.entries, needed)
+        area.release()
+
+    def test_pinned_memory_window(self) -> None:
+        """The provider does not import such an MR, so the driver chooses the pages."""
+        area = hugetlb()
+        access = RW | Access.MW_BIND
+        with self.pinned(area, access, page_sizes=M2 | K4) as mr:
+            self.assertGreaterEqual(mr.page_shift, 21)
+            self.assertEqual(mr.pages.source, Source.KERNEL)
+        self.refused(errno.EOPNOTSUPP, self.pinned, area, access, page_sizes=K4)
+        self.refused(errno.ERANGE, self.pinned, area, access, page_sizes=1 << 30)
+        self.refused(errno.EOPNOTSUPP, self.pinned, area, access, flags=Flags.MIXED)
+        area.close()
+        view = with_a_block_of_base_pages()
+        refusal = self.refused(errno.E2BIG, self.pinned, view, access, max_entries=LENGTH // K4 - 1)
+        self.assertEqual(refusal.entries, LENGTH // K4)
+        view.release()
+
+    def test_pinned_iova(self) -> None:
+        mr = self.transfer(page_sizes=M2 | K4, pinned=True)[0]
+        self.assertEqual(mr.length, LENGTH)
 
     def test_plain(self) -> None:
         """An MR of pyverbs cannot become a mixed one."""

@@ -67,11 +67,15 @@ class Package(unittest.TestCase):
             self.refused(errno.EINVAL, hugeodp.probe, None, b"abc", page_sizes=sizes)
 
     def test_pickle(self) -> None:
-        for code, *more in ((errno.ERANGE,), (errno.ERANGE, "look"), (errno.EINVAL,)):
+        for code, *more in ((errno.ERANGE,), (errno.ERANGE, "look"), (errno.EINVAL,),
+                            (errno.E2BIG, "look", 1 << 40)):
             error = HugeOdpError(code, "register MR", *more)
             copy = pickle.loads(pickle.dumps(error))
             self.assertIs(type(copy), HugeOdpError)
             self.assertEqual((copy.errno, str(copy), copy.args), (code, str(error), error.args))
+            entries = more[1] if len(more) > 1 else None
+            self.assertEqual((copy.entries, error.entries), (entries, entries))
+        self.assertIn(f"{1 << 40} entries needed", str(copy))
 
     def test_alloc(self) -> None:
         for sizes in (0, "any", "2M|base", BASE):
