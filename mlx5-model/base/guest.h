@@ -10,19 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct guest_region {
-	uint64_t address;
-	uint64_t size;
-	uint8_t *host;
-	void *mapping;
-	size_t mapping_size;
-	bool writable;
-};
+/* With an IOMMU the guest has a region for each page that it lets the device access. */
+#define GUEST_REGIONS_MAX (1u << 20)
+
+struct guest_file;
+struct guest_region;
 
 struct guest {
-	struct guest_region *regions;
+	void *regions; /* by address: a tree of tsearch(3) */
 	unsigned int count;
-	unsigned int last;
+	const struct guest_region *last; /* the one of the last access */
+	struct guest_file *files;
 };
 
 /*
@@ -30,8 +28,13 @@ struct guest {
  */
 int guest_map(struct guest *guest, uint64_t address, uint64_t size, int fd, uint64_t offset,
 	      bool writable);
-int guest_unmap(struct guest *guest, uint64_t address, uint64_t size);
-void guest_unmap_all(struct guest *guest);
+/*
+ * Unmaps all regions in a range; none may lie across its ends. Sets @unmapped to the sum of their
+ * sizes.
+ */
+int guest_unmap(struct guest *guest, uint64_t address, uint64_t size, uint64_t *unmapped);
+/* Returns the sum of the sizes. */
+uint64_t guest_unmap_all(struct guest *guest);
 
 /*
  * Returns the address in this process and reduces *length to the contiguous part. NULL if not

@@ -50,6 +50,8 @@
 	S(page_faults_resumed)	  /* */                                    \
 	S(page_faults_failed)	  /* resumed with error */                 \
 	S(page_faults_dropped)	  /* the queue pair was destroyed or reset first */     \
+	S(dma_maps)		  /* regions of memory that QEMU has mapped */ \
+	S(dma_unmaps)		  /* of these, unmapped again */           \
 	S(strict_reports)	  /* errors that hardware would mask */    \
 	S(bad_dma)		  /* addresses outside of the guest's memory */
 

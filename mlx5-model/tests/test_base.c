@@ -78,6 +78,7 @@ static void test_guest(void **state)
 	struct guest guest = { 0 };
 	uint8_t data[64], back[64] = { 0 };
 	int fd = guest_file(3 * 4096);
+	uint64_t unmapped;
 	size_t length;
 
 	(void)state;
@@ -105,9 +106,56 @@ static void test_guest(void **state)
 	assert_int_equal(guest_map(&guest, UINT64_MAX - 10, 4096, fd, 0, true), -EINVAL);
 	assert_int_equal(guest_map(&guest, 0x40000, 8192, fd, 8192, true), -EINVAL);
 	assert_int_equal(guest_map(&guest, 0x40000, 4096, fd, UINT64_MAX - 100, true), -EINVAL);
-	assert_int_equal(guest_unmap(&guest, 0x10000, 8192), -ENOENT);
-	assert_int_equal(guest_unmap(&guest, 0x10000, 4096), 0);
+	/* a part of a region; a region; none */
+	assert_int_equal(guest_unmap(&guest, 0x10000, 2048, &unmapped), -EINVAL);
+	assert_int_equal(guest_unmap(&guest, 0x10800, 8192, &unmapped), -EINVAL);
+	assert_int_equal(guest_unmap(&guest, 0x10000, 4096, &unmapped), 0);
+	assert_int_equal(unmapped, 4096);
 	assert_false(guest_read(&guest, 0x10000, back, 1));
+	assert_true(guest_read(&guest, 0x11000, back, 1));
+	assert_int_equal(guest_unmap(&guest, 0x10000, 4096, &unmapped), 0);
+	assert_int_equal(unmapped, 0);
+	/* several at once, with addresses between them that are not mapped */
+	assert_int_equal(guest_map(&guest, UINT64_MAX, 1, fd, 0, true), 0);
+	assert_int_equal(guest_unmap(&guest, 0, UINT64_MAX, &unmapped), 0);
+	assert_int_equal(unmapped, 3 * 4096);
+	assert_false(guest_read(&guest, 0x20000, back, 1));
+	assert_int_equal(guest.count, 1);
+	assert_int_equal(guest_unmap_all(&guest), 1);
+	assert_null(guest.files);
+	guest_unmap_all(&guest);
+	close(fd);
+}
+
+/* As an IOMMU driver maps and unmaps pages: in any order, each to a page of its own */
+static void test_guest_pages(void **state)
+{
+	enum { PAGES = 1021 };
+	struct guest guest = { 0 };
+	int fd = guest_file(PAGES * 4096);
+	uint64_t unmapped, i, page;
+	uint32_t value;
+
+	(void)state;
+	for (i = 0; i < PAGES; i++) {
+		uint8_t mark[4];
+
+		page = i * 389 % PAGES;
+		put_be32(mark, page);
+		assert_int_equal(guest_map(&guest, page << 20, 4096, fd, page * 4096, true), 0);
+		assert_true(guest_write(&guest, (page << 20) + 8, mark, 4));
+	}
+	for (i = 0; i < PAGES; i++) {
+		page = i * 601 % PAGES;
+		assert_true(guest_read_be32(&guest, (page << 20) + 8, &value));
+		assert_int_equal(value, page);
+		assert_int_equal(guest_unmap(&guest, page << 20, 4096, &unmapped), 0);
+		assert_false(guest_read_be32(&guest, (page << 20) + 8, &value));
+	}
+	assert_int_equal(guest.count, 0);
+	for (i = 0; i < GUEST_REGIONS_MAX; i++)
+		assert_true(!guest_map(&guest, i << 12, 4096, fd, 0, true));
+	assert_int_equal(guest_map(&guest, i << 12, 4096, fd, 0, true), -ENOSPC);
 	guest_unmap_all(&guest);
 	close(fd);
 }
@@ -176,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ifc),   cmocka_unit_test(test_ifc_layout),
 		cmocka_unit_test(test_table), cmocka_unit_test(test_guest),
+		cmocka_unit_test(test_guest_pages),
 		cmocka_unit_test(test_queue), cmocka_unit_test(test_sg),
 	};
 

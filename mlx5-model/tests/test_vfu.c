@@ -154,12 +154,20 @@ static void test_memory(void **state)
 	assert_int_equal(message(f, 2, 32, -1, 0), 0);
 	assert_false(guest_read(&f->dev.guest, 0x200000, &byte, 1));
 	put(f, 8, 0x100000, 8);
+	put(f, 16, 4096, 8);
+	assert_int_equal(message(f, 3, 24, -1, 0), EINVAL);
+	put(f, 8, 0x100000, 8);
 	put(f, 16, 65536, 8);
 	assert_int_equal(message(f, 3, 24, -1, 0), 0);
 	assert_false(guest_read(&f->dev.guest, 0x100000, &byte, 1));
-	put(f, 8, 0x100000, 8);
-	put(f, 16, 65536, 8);
-	assert_int_equal(message(f, 3, 24, -1, 0), ENOENT);
+	assert_int_equal(f->dev.guest.count, 1);
+	/* all that is left, by the flag */
+	put(f, 4, 2, 4);
+	put(f, 16, 4096, 8);
+	assert_int_equal(message(f, 3, 24, -1, 0), EINVAL);
+	put(f, 4, 2, 4);
+	assert_int_equal(message(f, 3, 24, -1, 0), 0);
+	assert_int_equal(f->dev.guest.count, 0);
 }
 
 static void test_interrupts(void **state)

@@ -37,7 +37,9 @@ enum vfu_command {
 #define VFU_IRQ_SET_EVENTFD 4
 #define VFU_IRQ_SET_TRIGGER 0x20
 #define VFU_DMA_WRITABLE 2
+#define VFU_DMA_UNMAP_ALL 2
 
+/* QEMU takes no larger limit of maps, and maps more if the guest does */
 static const char vfu_capabilities[] =
 	"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":65536,\"pgsizes\":4096,"
 	"\"max_dma_maps\":65535,\"write_multiple\":false}}";
@@ -100,20 +102,35 @@ static int vfu_version(struct vfu *vfu, struct vfu_message *m, uint8_t *reply)
 static int vfu_dma_map(struct vfu *vfu, struct vfu_message *m, uint8_t *reply)
 {
 	uint32_t flags = get32(m->payload + 4);
+	int ret = guest_map(&vfu->dev->guest, get64(m->payload + 16), get64(m->payload + 24),
+			    m->fd_count ? m->fds[0] : -1, get64(m->payload + 8),
+			    flags & VFU_DMA_WRITABLE);
 
 	(void)reply;
-	return guest_map(&vfu->dev->guest, get64(m->payload + 16), get64(m->payload + 24),
-			 m->fd_count ? m->fds[0] : -1, get64(m->payload + 8),
-			 flags & VFU_DMA_WRITABLE);
+	vfu->dev->stats.dma_maps += !ret;
+	return ret;
 }
 
 static int vfu_dma_unmap(struct vfu *vfu, struct vfu_message *m, uint8_t *reply)
 {
-	int ret = guest_unmap(&vfu->dev->guest, get64(m->payload + 8), get64(m->payload + 16));
+	struct guest *guest = &vfu->dev->guest;
+	uint64_t address = get64(m->payload + 8), size = get64(m->payload + 16);
+	bool all = get32(m->payload + 4) & VFU_DMA_UNMAP_ALL;
+	unsigned int before = guest->count;
+	int ret;
 
-	if (ret)
-		return ret;
-	memcpy(reply, m->payload, 24);
+	if (all && (address || size))
+		return -EINVAL;
+	if (all) {
+		size = guest_unmap_all(guest);
+	} else {
+		ret = guest_unmap(guest, address, size, &size);
+		if (ret)
+			return ret;
+	}
+	vfu->dev->stats.dma_unmaps += before - guest->count;
+	memcpy(reply, m->payload, 16);
+	put64(reply + 16, size);
 	return 24;
 }
 
