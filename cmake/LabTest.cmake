@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # lab_test(NAME [PROGRAM FILE ARGS ARG...] [DEVICES DEVICE...] [SCHEMES both] [SMALL]
-#          [QUICK] [SHORT] [STOCK|STOCK_ONLY [LENIENT]])
+#          [QUICK] [SHORT] [PHYSICAL] [STOCK|STOCK_ONLY [LENIENT]])
 #
 # A test for the lab's virtual machine, and where it runs. It is built from NAME.c, which is linked
 # with tests/lib, or installed from NAME.sh; or it is the installed PROGRAM, run with other arguments.
@@ -11,6 +11,7 @@
 #   SMALL       on rxe also in a machine with little memory and without hugetlb pages
 #   QUICK       of a folder that is a part of its own, on rxe also with the part lab
 #   SHORT       on mlx5 also with the short part of the default run
+#   PHYSICAL    not with an IOMMU, because it compares pages of pinned memory with physical addresses
 #   STOCK       also on a kernel without the series
 #   STOCK_ONLY  only there
 #   LENIENT     on mlx5 in a machine of its own, whose model is not strict
@@ -19,7 +20,7 @@
 # test in a line. The lab picks the tests of a part by label:
 #
 #   rxe  rxe-small  rxe-quick  mlx5-transport  mlx5-memory  mlx5-pair-transport  mlx5-pair-memory
-#   mlx5-short-transport  mlx5-short-memory
+#   mlx5-short-transport  mlx5-short-memory  iommu-transport  iommu-memory
 #   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport  stock-mlx5-transport-lenient
 #
 # A folder whose tests are a part of their own sets LAB_TEST_GROUP, which comes first in their labels
@@ -42,6 +43,12 @@ function(lab_test_labels out)
 			list(APPEND labels ${names})
 			if(device MATCHES "^mlx5" AND test_SCHEMES)
 				list(APPEND labels ${device}-memory)
+			endif()
+			if(device STREQUAL mlx5 AND NOT test_PHYSICAL)
+				list(APPEND labels iommu-transport)
+				if(test_SCHEMES)
+					list(APPEND labels iommu-memory)
+				endif()
 			endif()
 		endif()
 		if(test_STOCK OR test_STOCK_ONLY)
@@ -77,7 +84,7 @@ function(lab_program name output)
 endfunction()
 
 function(lab_test name)
-	cmake_parse_arguments(PARSE_ARGV 1 test "SMALL;QUICK;SHORT;STOCK;STOCK_ONLY;LENIENT" "PROGRAM;SCHEMES"
+	cmake_parse_arguments(PARSE_ARGV 1 test "SMALL;QUICK;SHORT;PHYSICAL;STOCK;STOCK_ONLY;LENIENT" "PROGRAM;SCHEMES"
 		"ARGS;DEVICES")
 	if(test_UNPARSED_ARGUMENTS OR (test_SCHEMES AND NOT test_SCHEMES STREQUAL both))
 		message(FATAL_ERROR "lab_test(${name}): ${test_UNPARSED_ARGUMENTS} SCHEMES ${test_SCHEMES}")

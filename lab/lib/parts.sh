@@ -4,9 +4,9 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug torture-debug compilers fuzz mlx5 hostile packages clients adopters series models)
+PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile packages clients adopters series models)
 # parts whose tests can be run one by one
-PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 hostile)
+PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile)
 # run only these tests, or all if there are none
 TEST_NAMES=()
 
@@ -285,8 +285,8 @@ part_mlx5() {
 	part_mlx5_tests hugeodp memory
 	[[ ${#TEST_NAMES[@]} == 0 ]] || return 0
 
-	part_mlx5_torture transport
-	part_mlx5_torture memory
+	part_mlx5_torture mlx5-torture-transport hugeodp transport
+	part_mlx5_torture mlx5-torture-memory hugeodp memory
 	part_mlx5_suite stock transport "$expected.stock"
 	grep -E 'test_odp\.OdpTestCase\.test_(mrex_)?odp_(rc|ud|xrc)_' "$expected.stock" \
 		>"$RUN_DIR/expected"
@@ -305,12 +305,32 @@ part_mlx5_tests() {
 		--device mlx5 --mlx5 "devices=2,scheme=$scheme"
 }
 
-# part_mlx5_torture SCHEME: the legs of torture.t for a device that cannot be removed
+# part_mlx5_torture NAME KERNEL SCHEME [OPTION...]: the legs of torture.t for a device that cannot be
+# removed
 part_mlx5_torture() {
-	local program=/usr/libexec/hugeodp/stress/torture.t
-	part_vm --kernel hugeodp --device mlx5 --mlx5 "scheme=$1" --mem 2048 --hugepages 96 --timeout 7200 -- \
-		/bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1"
-	tally_tap "mlx5-torture-$1" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
+	local name=$1 kernel=$2 scheme=$3 program=/usr/libexec/hugeodp/stress/torture.t
+	shift 3
+	part_vm --kernel "$kernel" --device mlx5 --mlx5 "scheme=$scheme" --mem 2048 --hugepages 96 \
+		--timeout 7200 "$@" -- /bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1"
+	tally_tap "$name" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
+}
+
+# Without an IOMMU, QEMU maps a few regions of memory once
+IOMMU_SEEN='[[ $(mlx5-model-counters dma_unmaps) -gt 100 ]] || {
+	echo "not ok 1 - the driver maps memory through an IOMMU"; status=1; }'
+
+# The same tests with an IOMMU between the device and the memory. The model sees only what the driver
+# has mapped at that time: strict mode reports any other access.
+part_iommu() {
+	local mode scheme
+	for mode in strict lazy; do
+		scheme=transport
+		[[ $mode == strict ]] || scheme=memory
+		part_label "iommu-$mode" debian "iommu-$scheme" "$IOMMU_SEEN" --device mlx5 --iommu "$mode" \
+			--mlx5 "scheme=$scheme,delay=1" --mem 4608 --gigapages 1
+		[[ ${#TEST_NAMES[@]} == 0 ]] || continue
+		part_mlx5_torture "iommu-torture-$mode" debian "$scheme" --iommu "$mode"
+	done
 }
 
 # part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]

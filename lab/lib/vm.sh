@@ -14,6 +14,7 @@ vm_defaults() {
 	VM_TIMEOUT=1800
 	VM_ICOUNT=''
 	VM_ACCEL=''
+	VM_IOMMU=''
 	VM_CONSOLE=''
 	VM_GDB=''
 	VM_INTERACTIVE=''
@@ -29,6 +30,8 @@ vm_usage() {
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
 		                   scheme=memory, devices=2, lenient, delay=SEED, faults=SEED,
 		                   caps=NAME=VALUE, fail=N, fail=COMMAND:N, trace, log=FILE
+		  --iommu MODE     an IOMMU between device and memory; the kernel forgets a mapping at
+		                   once (strict), or many of them after a while (lazy)
 		  --share DIR      DIR read-only at /mnt/share
 		  --mem MIB        memory (3072)
 		  --smp N          processors (2)
@@ -74,7 +77,7 @@ vm_options() {
 			shift
 			continue
 			;;
-		--kernel | --device | --mlx5 | --accel | --share | --mem | --smp | --hugepages | --gigapages | --timeout | --gdb) ;;
+		--kernel | --device | --mlx5 | --accel | --iommu | --share | --mem | --smp | --hugepages | --gigapages | --timeout | --gdb) ;;
 		-*) usage_error "unknown option '$option'" ;;
 		*) break ;;
 		esac
@@ -87,6 +90,7 @@ vm_options() {
 		--device) VM_DEVICE=$2 ;;
 		--mlx5) mlx5_options "$2" ;;
 		--accel) VM_ACCEL=$2 ;;
+		--iommu) VM_IOMMU=$2 ;;
 		--share) VM_SHARE=$2 ;;
 		--mem) VM_MEM=$2 ;;
 		--smp) VM_SMP=$2 ;;
@@ -110,6 +114,12 @@ vm_options() {
 	kvm) [[ -z $VM_ICOUNT ]] || usage_error "--icount counts what TCG emulates: no --accel kvm" ;;
 	*) usage_error "unknown --accel '$VM_ACCEL': there are tcg and kvm" ;;
 	esac
+	case $VM_IOMMU in
+	'' | strict | lazy) ;;
+	*) usage_error "unknown --iommu '$VM_IOMMU': there are strict and lazy" ;;
+	esac
+	[[ $VM_DEVICE == mlx5 || -z $VM_IOMMU ]] ||
+		usage_error "--iommu is for --device mlx5: rxe does no DMA"
 	[[ $VM_DEVICE == mlx5 || -z $MLX5_GIVEN ]] ||
 		usage_error "--mlx5 is for --device mlx5"
 	[[ -z $VM_SHARE || -d $VM_SHARE ]] || usage_error "--share: no directory '$VM_SHARE'"
@@ -164,6 +174,10 @@ vm_command() {
 	append+=" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 	append+=" hugepagesz=2M hugepages=$VM_HUGEPAGES hugepagesz=1G hugepages=$VM_GIGAPAGES"
 	append+=" transparent_hugepage=always"
+	case $VM_IOMMU in
+	strict) append+=" intel_iommu=on iommu.strict=1" ;;
+	lazy) append+=" intel_iommu=on iommu.strict=0" ;;
+	esac
 	if vm_has_modules; then
 		append+=" nokaslr mitigations=off iomem=relaxed -- --root ro,$p9,cache=loose /bin/sh"
 	else
@@ -184,6 +198,8 @@ vm_command() {
 			! vm_has_modules || vm_9p modules "$KERNEL/modules"
 			[[ -z $VM_SHARE ]] || vm_9p share "$(realpath "$VM_SHARE")"
 		} | sed 's/ /\n/'
+		# in caching mode the kernel reports each new mapping, which the model needs
+		[[ -z $VM_IOMMU ]] || printf '%s\n' -device intel-iommu,caching-mode=on,aw-bits=48
 		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu
 		[[ -z $VM_GDB ]] || printf '%s\n' -S -gdb "tcp:127.0.0.1:$VM_GDB"
 		printf '%s\n' -chardev "file,id=status,path=$dir/status" \

@@ -22,6 +22,8 @@ refused 'unknown kernel' run --kernel vanilla -- true
 refused 'unknown device' run --device mlx4 -- true
 refused 'behaviour of a model that is not there' run --device rxe --mlx5 strict -- true
 refused 'unknown behaviour' run --device mlx5 --mlx5 sloppy -- true
+refused 'IOMMU of an unknown mode' run --device mlx5 --iommu on -- true
+refused 'IOMMU for a device without DMA' run --device rxe --iommu strict -- true
 refused 'delay that is none' run --device mlx5 --mlx5 delay=0 -- true
 refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
 refused 'memory that is not a number' run --mem lots -- true
