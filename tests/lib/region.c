@@ -227,6 +227,16 @@ struct ibv_mr_odp_attr mr_state(struct ibv_mr *mr)
 	return attr;
 }
 
+struct ibv_mr_pages mr_pages(struct ibv_mr *mr)
+{
+	struct ibv_mr_pages pages;
+	int err = ibv_query_mr_pages(mr, &pages, sizeof(pages));
+
+	if (err)
+		fatal("ibv_query_mr_pages: %s", strerror(err));
+	return pages;
+}
+
 struct ibv_mr_odp_attr buf_state(const struct buf *buf)
 {
 	return mr_state(buf->mr);

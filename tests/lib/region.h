@@ -96,6 +96,8 @@ uint64_t buf_iova(const struct buf *buf, size_t at);
 
 /* The state of an MR's page table; ends the test if the query fails. */
 struct ibv_mr_odp_attr mr_state(struct ibv_mr *mr);
+/* What the device translates an MR of any kind with; ends the test if the query fails. */
+struct ibv_mr_pages mr_pages(struct ibv_mr *mr);
 struct ibv_mr_odp_attr buf_state(const struct buf *buf);
 
 #endif

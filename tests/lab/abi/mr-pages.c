@@ -34,16 +34,6 @@ static bool is_mlx5(const struct rig *rig)
 	return !rig->is_rxe;
 }
 
-static struct ibv_mr_pages pages_of(struct ibv_mr *mr, const char *what)
-{
-	struct ibv_mr_pages pages;
-	int err = ibv_query_mr_pages(mr, &pages, sizeof(pages));
-
-	if (err)
-		fatal("%s: ibv_query_mr_pages: %s", what, strerror(err));
-	return pages;
-}
-
 /* ---- pinned MRs ---- */
 
 static struct ibv_mr *reg(struct rig *rig, const struct layout *l, int access)
@@ -103,7 +93,7 @@ static void pinned(struct rig *rig, struct rig *unmarked, const struct layout *l
 	uint64_t before = is_mlx5(rig) ? model_counter("xlt_entries_written") : 0, written;
 	struct ibv_mr *mr = reg(rig, l, 0);
 	uint64_t entries = layout_blocks(l->iova, l->mr_len, shift);
-	struct ibv_mr_pages p = pages_of(mr, l->text);
+	struct ibv_mr_pages p = mr_pages(mr);
 
 	if (is_mlx5(rig)) {
 		written = model_counter("xlt_entries_written") - before;
@@ -119,7 +109,7 @@ static void pinned(struct rig *rig, struct rig *unmarked, const struct layout *l
 	dereg(mr);
 
 	mr = reg(unmarked, l, 0);
-	p = pages_of(mr, l->text);
+	p = mr_pages(mr);
 	check_estimate(l, &p, shift, errors);
 	is_u64(p.base_pages, base, "%s: estimate: base pages", l->text);
 	dereg(mr);
@@ -138,7 +128,7 @@ static void check_odp(struct rig *rig, const struct layout *l, const struct mode
 		return;
 	if (!mr)
 		fatal("%s: %s: %s", l->text, mode->name, strerror(errno));
-	p = pages_of(mr, l->text);
+	p = mr_pages(mr);
 	state = mr_state(mr);
 	is_u64(p.source, IBV_ODP_SOURCE_KERNEL, "%s: %s: the kernel answered", l->text, mode->name);
 	is_u64(p.kind, IBV_MR_KIND_ODP, "%s: %s: kind", l->text, mode->name);
@@ -173,7 +163,7 @@ static void implicit(struct rig *rig)
 
 	if (!mr)
 		fatal("implicit MR: %s", strerror(errno));
-	p = pages_of(mr, "implicit");
+	p = mr_pages(mr);
 	is_u64(p.kind, IBV_MR_KIND_IMPLICIT, "implicit: kind");
 	is_u64(p.base_pages, 0, "implicit: nothing in use");
 	/* mlx5: an entry of 16 bytes for each GiB of the address space */
@@ -186,7 +176,7 @@ static void implicit(struct rig *rig)
 	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
 		 0, "implicit: ibv_advise_mr()");
-	after = pages_of(mr, "implicit");
+	after = mr_pages(mr);
 	/* mlx5: a table for the GiB around it */
 	pages = rig->is_rxe ? SZ_64K / SZ_4K : SZ_1G / SZ_4K;
 	is_u64(after.base_pages, pages, "implicit: base pages of the parts in use");
@@ -203,7 +193,7 @@ static void implicit(struct rig *rig)
 static void imported(struct rig *rig, const struct layout *l)
 {
 	struct ibv_mr *mr = reg(rig, l, 0), *other = ibv_import_mr(rig->pd, mr->handle);
-	struct ibv_mr_pages mine = pages_of(mr, "imported"), theirs;
+	struct ibv_mr_pages mine = mr_pages(mr), theirs;
 	int err;
 
 	/* rxe's provider cannot */

@@ -45,12 +45,10 @@ static void says(const char *object, const char *name, uint64_t want, const char
 /* The resource of an MR, after the test points that those of all kinds have; NULL without one. */
 static const char *compare_pages(const struct buf *buf, const char *kind, const char *what)
 {
-	struct ibv_mr_pages pages;
+	struct ibv_mr_pages pages = mr_pages(buf->mr);
 	const char *object;
 	char key[64];
 
-	if (ibv_query_mr_pages(buf->mr, &pages, sizeof(pages)))
-		fatal("%s: ibv_query_mr_pages: %s", what, strerror(errno));
 	snprintf(key, sizeof(key), "\"rkey\":\"%x\"", buf->mr->rkey);
 	object = object_of("rdma -j -dd resource show mr", key);
 	if (!ok(object, "%s: the MR is among the resources", what)) {

@@ -216,10 +216,8 @@ static void check_entries(const struct bench *b, uint32_t shift, uint64_t entrie
 			  uint64_t written)
 {
 	const char *name = b->layout->name;
-	struct ibv_mr_pages pages;
+	struct ibv_mr_pages pages = mr_pages(b->far.mr);
 
-	if (ibv_query_mr_pages(b->far.mr, &pages, sizeof(pages)))
-		fatal("%s: ibv_query_mr_pages: %s", name, strerror(errno));
 	is_u64(pages.page_shift, shift, "%s: page shift", name);
 	is_u64(pages.entries, entries, "%s: entries", name);
 	is_u64(pages.device_bytes, bytes, "%s: bytes in the device", name);

@@ -68,16 +68,6 @@ struct test {
 	unsigned int refused;
 };
 
-static struct ibv_mr_pages pages_of(struct ibv_mr *mr, const char *what)
-{
-	struct ibv_mr_pages pages;
-	int err = ibv_query_mr_pages(mr, &pages, sizeof(pages));
-
-	if (err)
-		fatal("%s: ibv_query_mr_pages: %s", what, strerror(err));
-	return pages;
-}
-
 static bool is_odp(const struct way *way)
 {
 	return way->mode.access & ODP;
@@ -200,7 +190,7 @@ static void check_estimate(struct test *t, const struct layout *l, const char *w
 
 	if (!mr)
 		fatal("%s: %s", what, strerror(errno));
-	p = pages_of(mr, what);
+	p = mr_pages(mr);
 	is_u64(p.source, IBV_ODP_SOURCE_ESTIMATE, "%s: an estimate", what);
 	ok(p.entries >= truth && p.entries <= p.base_pages,
 	   "%s: estimate: %llu entries for %" PRIu64, what, (unsigned long long)p.entries, truth);
@@ -291,7 +281,7 @@ static void add_mr(struct test *t)
 		record(t, mr, way, l.mr_len, &p);
 		return;
 	}
-	p = pages_of(mr, what);
+	p = mr_pages(mr);
 	is_u64(p.source, t->rig.series ? IBV_ODP_SOURCE_KERNEL : IBV_ODP_SOURCE_ESTIMATE,
 	       "%s: source", what);
 	is_u64(p.base_pages, layout_blocks((uintptr_t)l.start, l.mr_len, 12), "%s: base pages",
@@ -316,9 +306,9 @@ static void add_implicit(struct test *t)
 		fatal("implicit MR: %s", strerror(errno));
 	t->mrs[t->count++] = mr;
 	if (t->rig.series) {
-		before = pages_of(mr, "implicit").entries;
+		before = mr_pages(mr).entries;
 		prefetch(t, mr, (uintptr_t)l->addr, l->len, "implicit");
-		p = pages_of(mr, "implicit");
+		p = mr_pages(mr);
 		is_u64(p.kind, IBV_MR_KIND_IMPLICIT, "implicit: kind");
 		/* rxe maps huge pages as such */
 		ok(p.entries > before && p.base_pages >= l->len / SZ_4K,
@@ -343,7 +333,7 @@ static void add_dmabuf(struct test *t)
 		fatal("ibv_reg_dmabuf_mr: %s", strerror(errno));
 	t->mrs[t->count++] = mr;
 	if (t->rig.series) {
-		p = pages_of(mr, "dma-buf");
+		p = mr_pages(mr);
 		is_u64(p.kind, IBV_MR_KIND_DMABUF, "dma-buf: kind");
 		is_u64(p.entries, layout_blocks(from, DMABUF_LEN - from, p.page_shift),
 		       "dma-buf: entries");
