@@ -5,6 +5,7 @@
  * across their boundaries.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,7 +250,7 @@ static void bounds(struct bench *b, uint64_t entries)
 
 static void check_layout(struct bench *b, const struct layout *l)
 {
-	uint64_t room = model_counter("mkey_xlt_bytes"), keys = model_counter("mkeys"), before;
+	uint64_t room = model_counter("mkey_xlt_bytes"), keys = model_counter("mkeys"), before, now;
 	long pinned = pinned_kib();
 	struct entries e;
 	uint32_t uniform;
@@ -284,8 +285,13 @@ static void check_layout(struct bench *b, const struct layout *l)
 		bounds(b, e.blocks + e.large + e.small);
 	is_u64((uint64_t)pinned_kib(), (uint64_t)pinned, "%s: pinned memory as before", l->name);
 	if (l->mixed) {
-		is_u64(model_counter("mkeys"), keys, "%s: keys of the device as before", l->name);
-		is_u64(model_counter("mkey_xlt_bytes"), room, "%s: its tables as before", l->name);
+		/* the driver may have dropped keys that it had kept for later MRs */
+		now = model_counter("mkeys");
+		ok(now <= keys, "%s: %" PRIu64 " keys of the device, %" PRIu64 " before", l->name,
+		   now, keys);
+		now = model_counter("mkey_xlt_bytes");
+		ok(now <= room, "%s: %" PRIu64 " bytes of tables there, %" PRIu64 " before",
+		   l->name, now, room);
 	}
 	mem_unmap(&b->far.mem);
 }
