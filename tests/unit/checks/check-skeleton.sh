@@ -11,4 +11,4 @@ trap 'rm -rf "$dir"' EXIT
 
 awk '/^```c$/ { code = 1; next } /^```$/ { code = 0 } code' "$readme" >"$dir/test.c"
 grep -q 'int main' "$dir/test.c" || { echo "no test program in $readme"; exit 1; }
-"$cc" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$include" -I"$lib" -c -o /dev/null "$dir/test.c"
+"$cc" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$include" -I"$lib" -I"$lib/memory" -c -o /dev/null "$dir/test.c"
