@@ -9,7 +9,27 @@ tally() {
 	[[ $1 != fail ]] || say "FAILED: $2"
 }
 
+# tally_comment NAME COMMENT...: what a failed test printed, for the end of the run
+tally_comment() {
+	local name=$1
+	shift
+	while [[ $# != 0 ]]; do
+		printf '%s\t%s\n' "$name" "${1//$'\t'/ }" >>"$RUN_DIR/comments"
+		shift
+	done
+}
+
 tally_count() { grep -c "^$1 " "$RUN_DIR/tally" || true; }
+
+# The failed tests with their comments
+tally_failures() {
+	local name
+	while IFS= read -r name; do
+		say "FAILED: $name"
+		NAME=$name awk -F '\t' '$1 == ENVIRON["NAME"] { print "lab:     " $2 }' \
+			"$RUN_DIR/comments" >&2
+	done < <(sed -n 's/^fail //p' "$RUN_DIR/tally")
+}
 
 # tally_check NAME COMMAND...: one test, passed if the command succeeds
 tally_check() {
@@ -25,16 +45,26 @@ tally_check() {
 
 # tally_tap PART STATUS ALLOWED <OUTPUT: the output of prove -v and its exit status. A test that is
 # skipped, or that fails and is marked as TODO, is a failed one unless a line of the file ALLOWED is
-# its name. So is a file whose number of results differs from its plan.
+# its name. So is a file whose number of results differs from its plan. The comments around a failure
+# are kept: the last before it, and the first after it.
 tally_tap() {
 	local part=$1 status=$2 allowed=$3 line file='' plan='' points=0 name failed=0
+	local before=() after='' left=0
 	while IFS= read -r line; do
+		case $line in
+		'#'*)
+			before+=("$line")
+			[[ ${#before[@]} -le 8 ]] || before=("${before[@]:1}")
+			((left-- <= 0)) || tally_comment "$after" "$line"
+			continue
+			;;
+		esac
 		case $line in
 		*.t' ..'*)
 			tally_plan "$part/$file" "$plan" "$points" || failed=1
 			file=${line%%.t ..*}
 			file=${file##*/}
-			plan='' points=0
+			plan='' points=0 before=() left=0
 			if [[ $line == *' skipped: '* ]]; then
 				plan=0
 				tally_skip "$part/$file" "$allowed" || failed=1
@@ -54,16 +84,18 @@ tally_tap() {
 		'ok '[0-9]* | 'not ok '[0-9]*) points=$((points + 1)) ;;
 		*) continue ;;
 		esac
-		name=$part/$file:${line#*ok }
+		name=$part/$file:${line#*ok } left=0
 		case $line in
 		'not ok '*'# '[Tt][Oo][Dd][Oo]*) tally_skip "${name%% #*}" "$allowed" || failed=1 ;;
 		'not ok '*)
 			tally fail "$name"
-			failed=1
+			tally_comment "$name" "${before[@]}"
+			after=$name left=8 failed=1
 			;;
 		*'# '[Ss][Kk][Ii][Pp]*) tally_skip "${name%% #*}" "$allowed" || failed=1 ;;
 		*) tally pass "$name" ;;
 		esac
+		before=()
 	done
 	tally_plan "$part/$file" "$plan" "$points" || failed=1
 	if [[ $failed == 0 && -z $file && $points == 0 ]]; then
@@ -172,17 +204,17 @@ tally_times() {
 	printf 'lab: %-10s %3d min %02d s\n' all $(($1 / 60)) $(($1 % 60))
 }
 
-# tally_report TIMES <TALLY: prints a report in JUnit's format, with a suite for each
+# tally_report TIMES COMMENTS <TALLY: prints a report in JUnit's format, with a suite for each
 # part. The results are in the order of the parts; results after the last part belong to
 # the lab itself.
 tally_report() {
-	awk -v times="$1" '
+	awk -v times="$1" -v comments="$2" '
 		function text(s) {
 			gsub(/&/, "\\&amp;", s)
 			gsub(/</, "\\&lt;", s)
 			gsub(/>/, "\\&gt;", s)
 			gsub(/"/, "\\&quot;", s)
-			gsub(/[^ -~]/, "?", s)
+			gsub(/[^ -~\n]/, "?", s)
 			return s
 		}
 		function suite() {
@@ -199,7 +231,14 @@ tally_report() {
 			part = field[1]
 			printf "<testsuite name=\"%s\" time=\"%d\">\n", part, field[2]
 		}
-		BEGIN { print "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>" }
+		BEGIN {
+			while ((getline line <comments) > 0)
+				if (at = index(line, "\t")) {
+					name = substr(line, 1, at - 1)
+					why[name] = why[name] substr(line, at + 1) "\n"
+				}
+			print "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>"
+		}
 		{
 			while (!left)
 				suite()
@@ -207,7 +246,9 @@ tally_report() {
 			state = $1
 			sub(/^[^ ]* /, "")
 			printf "<testcase classname=\"%s\" name=\"%s\">", part, text($0)
-			if (state == "fail")
+			if (state == "fail" && $0 in why)
+				printf "<failure>%s</failure>", text(why[$0])
+			else if (state == "fail")
 				printf "<failure/>"
 			else if (state == "skip")
 				printf "<skipped/>"

@@ -14,13 +14,15 @@ done
 RUN_DIR=$TAP_DIR
 # shellcheck disable=SC2034 # of parts.sh
 TEST_NAMES=()
-say() { :; }
+loud=''
+say() { [[ -z $loud ]] || echo "lab: $*" >&2; }
 
 # tap STATUS LINE...: the tally of these lines, a word for each result; with its names in $TAP_DIR/tally
 tap() {
 	local status=$1
 	shift
 	: >"$TAP_DIR/tally"
+	: >"$TAP_DIR/comments"
 	printf '%s\n' "$@" >"$TAP_DIR/lines"
 	echo 'p/a:2 - listed' >"$TAP_DIR/allowed"
 	tally_tap p "$status" "$TAP_DIR/allowed" <"$TAP_DIR/lines"
@@ -52,6 +54,23 @@ is 'one program, without its name' "$(tap 0 '1..2' 'ok 1 - one' 'ok 2 - two')" '
 is 'one program, cut off' "$(tap 0 '1..2' 'ok 1 - one')" 'pass fail'
 is 'nothing at all' "$(tap 0 '')" fail
 is 'nothing at all, and a status' "$(tap 1 '')" fail
+
+# what a failed test printed
+tap 1 'x/a.t ..' '# of one' 'ok 1 - one' '# a & b' $'# a\ttab' 'not ok 2 - two' '# after' 'ok 3 - three' \
+	'# of three' '1..3' >/dev/null
+is 'comments around a failure' "$(<"$TAP_DIR/comments")" \
+	$'p/a:2 - two\t# a & b\np/a:2 - two\t# a tab\np/a:2 - two\t# after'
+is 'failures with their comments' "$(loud=1 && tally_failures 2>&1)" \
+	$'lab: FAILED: p/a:2 - two\nlab:     # a & b\nlab:     # a tab\nlab:     # after'
+echo 'p 1 3' >"$TAP_DIR/times"
+tally_report "$TAP_DIR/times" "$TAP_DIR/comments" <"$TAP_DIR/tally" >"$TAP_DIR/report.xml"
+ok 'the report has them' grep -qF '<failure># a &amp; b' "$TAP_DIR/report.xml"
+ok 'the report is XML' python3 -c 'import sys, xml.dom.minidom as x; x.parse(sys.argv[1])' "$TAP_DIR/report.xml"
+seq -f '# %g' 20 >"$TAP_DIR/many"
+mapfile -t many <"$TAP_DIR/many"
+tap 1 'x/a.t ..' "${many[@]}" 'not ok 1 - one' "${many[@]}" '1..1' >/dev/null
+is 'comments: the last before and the first after' "$(cut -f2 "$TAP_DIR/comments" | tr -d '# ' | paste -sd' ')" \
+	'13 14 15 16 17 18 19 20 1 2 3 4 5 6 7 8'
 
 # junit STATUS ALLOWED LINE...: the same for the report of ctest
 junit() {

@@ -8,7 +8,7 @@ BESIDE=(torture kunit python)
 BESIDE_MINUTES=4
 
 # Uses and changes the variable parts of verb_test. The second lab writes its tally to
-# HUGEODP_BESIDE, and its times to the same name with .times.
+# HUGEODP_BESIDE, its times to the same name with .times and its comments to .comments.
 beside_start() {
 	local part here=() there=()
 	[[ -z ${HUGEODP_BESIDE-} && ${#parts[@]} != 1 ]] || return 0
@@ -43,6 +43,7 @@ beside_finish() {
 	BESIDE_PID=''
 	cat "$RUN_DIR/beside"
 	if ! cat "$RUN_DIR/beside.tally.times" >>"$RUN_DIR/times" ||
+		! cat "$RUN_DIR/beside.tally.comments" >>"$RUN_DIR/comments" ||
 		! cat "$RUN_DIR/beside.tally" >>"$RUN_DIR/tally" || [[ $status -gt 1 ]]; then
 		tally fail "beside: ended with status $status"
 	fi
@@ -109,11 +110,12 @@ test_report() {
 	if [[ -n ${HUGEODP_BESIDE-} ]]; then
 		cp "$RUN_DIR/tally" "$HUGEODP_BESIDE"
 		cp "$RUN_DIR/times" "$HUGEODP_BESIDE.times"
+		cp "$RUN_DIR/comments" "$HUGEODP_BESIDE.comments"
 	fi
-	[[ -z $2 ]] || tally_report "$RUN_DIR/times" <"$RUN_DIR/tally" >"$2"
+	[[ -z $2 ]] || tally_report "$RUN_DIR/times" "$RUN_DIR/comments" <"$RUN_DIR/tally" >"$2"
 	tally_times "$((SECONDS - $1))" <"$RUN_DIR/times" >&2
 	passed=$(tally_count pass) failed=$(tally_count fail) skipped=$(tally_count skip)
-	sed -n 's/^fail /lab: FAILED: /p' "$RUN_DIR/tally" >&2
+	tally_failures
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[[ $failed == 0 && $passed != 0 ]]
 }
@@ -125,6 +127,7 @@ verb_test() {
 	run_dir_create
 	: >"$RUN_DIR/tally"
 	: >"$RUN_DIR/times"
+	: >"$RUN_DIR/comments"
 	beside_start
 	for part in "${parts[@]}"; do
 		test_part "$part"
