@@ -27,7 +27,7 @@
 
 #define SPACE_GIB 32
 #define SPOT (SZ_4K * 32)
-#define GONE_S 120 /* for a killed process, on a slow kernel */
+#define GONE_S 600 /* for a killed process, on a slow kernel and a busy host */
 
 extern char **environ;
 
