@@ -58,6 +58,15 @@ hello() {
 		[[ $(./hello) == *'in pages of 2048 KiB' ]]
 }
 
+# The same with libhugeodp.a and the shared libibverbs
+static() {
+	local archive
+	archive=$(pkg-config --variable=libdir libhugeodp)/libhugeodp.a
+	# shellcheck disable=SC2046 # several words
+	cc -o static readme.c "$archive" $(pkg-config --cflags --libs libibverbs) &&
+		! readelf -d static | grep -q libhugeodp && [[ $(./static) == 21 ]]
+}
+
 # The program uses the library of these packages
 library() {
 	local file
@@ -90,6 +99,7 @@ removed() {
 cd "$(mktemp -d)" || exit
 check "the program of README.md" readme
 check "the library is the one of the package" library
+check "the static library" static
 check "the example" hello
 check "manual pages" pages
 check "the command" tool
