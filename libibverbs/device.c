@@ -5,12 +5,12 @@
 #include "stock/stock.h"
 
 static int query_kernel(struct ibv_context *context, const struct kernel_side *side,
-			struct ib_uverbs_odp_page_caps *answer)
+			struct hugeodp_abi_page_caps *answer)
 {
 	struct uverbs_cmd cmd;
 
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, side->query_pages);
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, answer, sizeof(*answer));
+	uverbs_attr_out(&cmd, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, answer, sizeof(*answer));
 	return uverbs_cmd_exec(context, &cmd);
 }
 
@@ -25,7 +25,7 @@ static bool is_refusal(int err)
 
 /* The query of page sizes, which shows whether any of our ioctls reaches the kernel. */
 static int query_side(struct ibv_context *context, const struct kernel_side *side,
-		      struct ib_uverbs_odp_page_caps *answer, bool *refused)
+		      struct hugeodp_abi_page_caps *answer, bool *refused)
 {
 	int err = query_kernel(context, side, answer);
 
@@ -52,7 +52,7 @@ int hugeodp_kernel_side(struct ibv_context *context, const struct kernel_side **
 
 int hugeodp_kernel_err(struct ibv_context *context, const struct kernel_side *side, int err)
 {
-	struct ib_uverbs_odp_page_caps answer;
+	struct hugeodp_abi_page_caps answer;
 	bool refused = false;
 
 	if (is_refusal(err))
@@ -62,7 +62,7 @@ int hugeodp_kernel_err(struct ibv_context *context, const struct kernel_side *si
 
 int hugeodp_device_caps_now(struct ibv_context *context, struct device_caps *caps)
 {
-	struct ib_uverbs_odp_page_caps answer = { 0 };
+	struct hugeodp_abi_page_caps answer = { 0 };
 	const struct kernel_side *side;
 	bool refused;
 	int err;

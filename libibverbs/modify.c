@@ -4,7 +4,7 @@
 
 int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
 {
-	struct ib_uverbs_odp_request request = { .page_sizes = page_sizes, .flags = flags };
+	struct hugeodp_abi_request request = { .page_sizes = page_sizes, .flags = flags };
 	const struct kernel_side *side;
 	struct uverbs_cmd cmd;
 	int err;
@@ -13,8 +13,8 @@ int hugeodp_modify(struct ibv_mr *mr, uint64_t page_sizes, uint32_t flags)
 	if (err)
 		return err;
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, side->modify_mr);
-	uverbs_attr_idr(&cmd, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, mr->handle);
-	uverbs_attr_in(&cmd, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
+	uverbs_attr_idr(&cmd, HUGEODP_ATTR_MR_MODIFY_ODP_HANDLE, mr->handle);
+	uverbs_attr_in(&cmd, HUGEODP_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
 	return hugeodp_kernel_err(mr->context, side, uverbs_cmd_exec(mr->context, &cmd));
 }
 

@@ -36,8 +36,8 @@ static void query_init(struct uverbs_cmd *cmd, const struct kernel_side *side,
 	uverbs_attr_idr(cmd, side->query_mr_handle, mr->handle);
 }
 
-static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
-			struct ib_uverbs_odp_blocks *blocks)
+static int query_kernel(struct ibv_mr *mr, struct hugeodp_abi_state *state,
+			struct hugeodp_abi_blocks *blocks)
 {
 	const struct kernel_side *side;
 	struct core_answer core;
@@ -57,8 +57,8 @@ static int query_kernel(struct ibv_mr *mr, struct ib_uverbs_odp_state *state,
 
 static int query(struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
 {
-	struct ib_uverbs_odp_blocks blocks;
-	struct ib_uverbs_odp_state state;
+	struct hugeodp_abi_blocks blocks;
+	struct hugeodp_abi_state state;
 	int err;
 
 	_Static_assert(sizeof(attr->blocks) == sizeof(blocks.mapped), "blocks of each size");
@@ -101,7 +101,7 @@ HUGEODP_EXPORT int ibv_query_mr_odp(struct ibv_mr *mr, struct ibv_mr_odp_attr *a
 
 static int pages_of_kernel(struct ibv_mr *mr, struct ibv_mr_pages *pages)
 {
-	struct ib_uverbs_mr_pages answer = { 0 };
+	struct hugeodp_abi_mr_pages answer = { 0 };
 	const struct kernel_side *side;
 	struct core_answer core;
 	struct uverbs_cmd cmd;

@@ -17,9 +17,9 @@ HUGEODP_EXPORT int hugeodp_watch_mr(struct ibv_mr *mr, int event_fd)
 	if (err)
 		return hugeodp_err(err);
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, side->watch_mr);
-	uverbs_attr_idr(&cmd, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, mr->handle);
+	uverbs_attr_idr(&cmd, HUGEODP_ATTR_MR_WATCH_ODP_HANDLE, mr->handle);
 	if (event_fd != -1)
-		uverbs_attr_fd(&cmd, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, event_fd);
+		uverbs_attr_fd(&cmd, HUGEODP_ATTR_MR_WATCH_ODP_EVENT_FD, event_fd);
 	return hugeodp_err(
 		hugeodp_kernel_err(mr->context, side, uverbs_cmd_exec(mr->context, &cmd)));
 }

@@ -93,7 +93,8 @@ selftests_tree() {
 	series_selftests "$SOURCE/tree" "$tree"
 	cp -r "$top"/{lib.mk,kselftest,kselftest.h,kselftest_harness.h} "$tree/tools/testing/selftests/"
 	cp -r "$SOURCE/tree/include/uapi/rdma" "$tree/usr/include/"
-	cp "$TOP_DIR"/kernel-headers/rdma/*.h "$tree/usr/include/rdma/"
+	series_apply "$SOURCE/tree" "$RUN_DIR/selftests-series"
+	cp "$RUN_DIR"/selftests-series/include/uapi/rdma/*.h "$tree/usr/include/rdma/"
 }
 
 selftests_build() {
@@ -186,6 +187,7 @@ mail_test() {
 	tally_check series/same-as-lab mail_same
 	tally_check series/kernel-doc mail_kernel_doc
 	tally_check series/i386 mail_build_i386
-	tally_check series/syzkaller "$TOP_DIR/kernel/syzkaller/check" "$SOURCE/tree"
+	tally_check series/syzkaller "$TOP_DIR/kernel/syzkaller/check" "$SOURCE/tree" \
+		"$RUN_DIR/want"
 	mail_each
 }

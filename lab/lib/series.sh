@@ -1,15 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# Our changes to the kernel source: kernel/tree/ and the ABI header are laid over it, then the
-# patches of kernel/patches/series are applied in order.
+# Our changes to the kernel source: kernel/tree/ is laid over it, then the patches of
+# kernel/patches/series are applied in order.
 
 series_files() {
 	(
 		cd "$TOP_DIR" || exit
 		[[ ! -d kernel/tree ]] || find kernel/tree -type f -print0
 		[[ ! -d kernel/patches ]] || find kernel/patches -type f -print0
-		[[ ! -d kernel-headers ]] || find kernel-headers -type f -print0
 	)
 }
 
@@ -22,14 +21,11 @@ series_patches() {
 
 # series_apply PRISTINE OUT: OUT gets only the files that differ from the pristine tree
 series_apply() {
-	local pristine=$1 out=$2 file
-	mkdir -p "$out/include/uapi/rdma"
+	local pristine=$1 out=$2
+	mkdir -p "$out"
 	if [[ -d $TOP_DIR/kernel/tree ]]; then
 		cp -a "$TOP_DIR/kernel/tree/." "$out/"
 	fi
-	for file in "$TOP_DIR"/kernel-headers/rdma/*.h; do
-		[[ ! -f $file ]] || cp -a "$file" "$out/include/uapi/rdma/"
-	done
 	series_patch "$pristine" "$out" patches
 }
 

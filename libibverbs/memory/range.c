@@ -81,12 +81,12 @@ static void in_the_way(struct walk *walk, uint64_t start, uint64_t end, uint32_t
 int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t length,
 		       uint64_t page_sizes, uint32_t *page_shift)
 {
-	const struct ib_uverbs_odp_range range = {
+	const struct hugeodp_abi_range range = {
 		.addr = addr,
 		.length = length,
 		.page_sizes = page_sizes,
 	};
-	struct ib_uverbs_odp_page_caps caps;
+	struct hugeodp_abi_page_caps caps;
 	const struct kernel_side *side;
 	struct uverbs_cmd cmd;
 	int err;
@@ -96,9 +96,9 @@ int range_kernel_shift(struct ibv_context *context, uint64_t addr, uint64_t leng
 		return err;
 	uverbs_cmd_init(&cmd, UVERBS_OBJECT_DEVICE, side->query_pages);
 	/* required by the method */
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	uverbs_attr_in(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
-	uverbs_attr_out(&cmd, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, page_shift,
+	uverbs_attr_out(&cmd, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	uverbs_attr_in(&cmd, HUGEODP_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+	uverbs_attr_out(&cmd, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, page_shift,
 			sizeof(*page_shift));
 	return uverbs_cmd_exec(context, &cmd);
 }

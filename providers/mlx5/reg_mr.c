@@ -27,7 +27,7 @@ enum {
 static int mlx5_create_mr(struct ibv_pd *pd, const struct ibv_mr_init_attr_odp *request,
 			  uint64_t iova, uint32_t *handle)
 {
-	const struct ib_uverbs_odp_request odp = {
+	const struct hugeodp_abi_request odp = {
 		.page_sizes = request->page_sizes,
 		.flags = request->flags,
 		.max_entries = request->max_entries,

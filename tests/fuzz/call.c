@@ -105,17 +105,17 @@ static uint64_t random_sizes(struct rng *rng)
 	return rng_below(rng, 2) ? 1ULL << rng_below(rng, 64) : rng_next(rng);
 }
 
-static struct ib_uverbs_odp_request random_request(struct call *c, bool odp)
+static struct hugeodp_abi_request random_request(struct call *c, bool odp)
 {
-	struct ib_uverbs_odp_request request = { .page_sizes = random_sizes(c->rng) };
+	struct hugeodp_abi_request request = { .page_sizes = random_sizes(c->rng) };
 
-	request.flags = rng_below(c->rng, odp ? 3 : 16) ? 0 : IB_UVERBS_ODP_MIXED;
+	request.flags = rng_below(c->rng, odp ? 3 : 16) ? 0 : HUGEODP_ABI_MIXED;
 	/* rarely, because it takes as long as many other calls */
 	if (!rng_below(c->rng, 32))
-		request.flags |= IB_UVERBS_ODP_POPULATE;
+		request.flags |= HUGEODP_ABI_POPULATE;
 	if (!rng_below(c->rng, 16)) {
 		request.flags = (uint32_t)rng_next(c->rng);
-		if (request.flags & ~(uint32_t)(IB_UVERBS_ODP_MIXED | IB_UVERBS_ODP_POPULATE))
+		if (request.flags & ~(uint32_t)(HUGEODP_ABI_MIXED | HUGEODP_ABI_POPULATE))
 			c->verdict = MUST_FAIL;
 	}
 	if (!rng_below(c->rng, 32)) {
@@ -129,7 +129,7 @@ static struct ib_uverbs_odp_request random_request(struct call *c, bool odp)
 		if (odp)
 			c->verdict = MUST_FAIL;
 	}
-	if (!odp && request.flags & ~(uint32_t)IB_UVERBS_ODP_MIXED)
+	if (!odp && request.flags & ~(uint32_t)HUGEODP_ABI_MIXED)
 		c->verdict = MUST_FAIL;
 	return request;
 }
@@ -235,7 +235,7 @@ static void make_reg(struct call *c)
 	/* for other kinds of MR a request must fail, or often does: not too often */
 	usual = odp && !(access & IBV_ACCESS_HUGETLB);
 	if (rng_below(c->rng, 8) < (usual ? 7 : odp ? 1 : 4)) {
-		struct ib_uverbs_odp_request request = random_request(c, odp);
+		struct hugeodp_abi_request request = random_request(c, odp);
 
 		add_in(c, raw_side()->reg_mr_request, &request, sizeof(request));
 		if (access & IBV_ACCESS_HUGETLB)
@@ -288,25 +288,25 @@ static void make_query(struct call *c)
 		add_out(c, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, sizeof(uint64_t));
 	}
 	add_out(c, raw_side()->query_mr_state,
-		rng_below(c->rng, 4) ? sizeof(struct ib_uverbs_odp_state)
+		rng_below(c->rng, 4) ? sizeof(struct hugeodp_abi_state)
 				     : rng_below(c->rng, OUT_LEN));
 	if (rng_below(c->rng, 2))
-		add_out(c, raw_side()->query_mr_blocks, sizeof(struct ib_uverbs_odp_blocks));
+		add_out(c, raw_side()->query_mr_blocks, sizeof(struct hugeodp_abi_blocks));
 	if (rng_below(c->rng, 2))
 		add_out(c, raw_side()->query_mr_pages,
-			rng_below(c->rng, 4) ? sizeof(struct ib_uverbs_mr_pages)
+			rng_below(c->rng, 4) ? sizeof(struct hugeodp_abi_mr_pages)
 					     : rng_below(c->rng, OUT_LEN));
 }
 
 static void make_modify(struct call *c)
 {
-	struct ib_uverbs_odp_request request = random_request(c, true);
+	struct hugeodp_abi_request request = random_request(c, true);
 
 	c->raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
-	raw_object(&c->raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, random_handle(c));
-	add_in(c, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
+	raw_object(&c->raw, HUGEODP_ATTR_MR_MODIFY_ODP_HANDLE, random_handle(c));
+	add_in(c, HUGEODP_ATTR_MR_MODIFY_ODP_REQUEST, &request, sizeof(request));
 	if (rng_below(c->rng, 2))
-		add_out(c, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, sizeof(uint32_t));
+		add_out(c, HUGEODP_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, sizeof(uint32_t));
 }
 
 /* Usually with the eventfd of the process, or now and then with any descriptor, or none. */
@@ -315,13 +315,13 @@ static void make_watch(struct call *c)
 	int fd = c->caller->process->event_fd;
 
 	c->raw = raw_command(UVERBS_OBJECT_MR, raw_side()->watch_mr);
-	raw_object(&c->raw, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, random_handle(c));
+	raw_object(&c->raw, HUGEODP_ATTR_MR_WATCH_ODP_HANDLE, random_handle(c));
 	if (!rng_below(c->rng, 4))
 		fd = (int)rng_below(c->rng, 64);
 	if (!rng_below(c->rng, 16))
 		fd = (int)rng_next(c->rng);
 	if (rng_below(c->rng, 4))
-		raw_fd(&c->raw, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, fd);
+		raw_fd(&c->raw, HUGEODP_ATTR_MR_WATCH_ODP_EVENT_FD, fd);
 	if (fd < 0 && c->raw.num > 1)
 		c->verdict = MUST_FAIL;
 }
@@ -329,7 +329,7 @@ static void make_watch(struct call *c)
 /* Queries what memory could have; usually with both attributes. */
 static void add_range(struct call *c)
 {
-	struct ib_uverbs_odp_range range = { .page_sizes = random_sizes(c->rng) };
+	struct hugeodp_abi_range range = { .page_sizes = random_sizes(c->rng) };
 	uint64_t addr, len;
 	bool asks = rng_below(c->rng, 32), takes = rng_below(c->rng, 32);
 
@@ -337,9 +337,9 @@ static void add_range(struct call *c)
 	range.addr = addr;
 	range.length = len;
 	if (asks)
-		add_in(c, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+		add_in(c, HUGEODP_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
 	if (takes)
-		add_out(c, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, sizeof(uint32_t));
+		add_out(c, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, sizeof(uint32_t));
 	if (asks != takes || (asks && (!len || addr + len < addr)))
 		c->verdict = MUST_FAIL;
 	else if (asks)
@@ -349,7 +349,7 @@ static void add_range(struct call *c)
 static void make_caps(struct call *c)
 {
 	c->raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
-	add_out(c, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, sizeof(struct ib_uverbs_odp_page_caps));
+	add_out(c, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, sizeof(struct hugeodp_abi_page_caps));
 	c->verdict = MUST_WORK;
 	if (rng_below(c->rng, 2))
 		add_range(c);

@@ -236,7 +236,7 @@ static void wrong_mark(void **state)
 	assert_int_equal(fake_real_calls(), 1);
 	memcpy(object_and_method, fake_last_call()->bytes + 2, sizeof(object_and_method));
 	assert_int_equal(object_and_method[0], 0);
-	assert_int_equal(object_and_method[1], core ? 4096 + 7 : 20);
+	assert_int_equal(object_and_method[1], core ? 4096 + 7 : 9);
 }
 
 static void refuse_all(int err)

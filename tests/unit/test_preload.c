@@ -173,7 +173,7 @@ static void upgrades(void **state)
 static void mixed(void **state)
 {
 	(void)state;
-	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
+	fake.caps.flags |= HUGEODP_ABI_MIXED;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, HUGETLB, 8 * M, ODP), &fake_mr);
 	assert_int_equal(modifications(), 1);
 	fake.method_err[FAKE_MODIFY_MR] = ENOMEM;
@@ -189,13 +189,13 @@ static void mixed_at_once(void **state)
 		uint32_t flags;
 		uint32_t reserved;
 		uint64_t max_entries;
-	} request = { FAKE_4K | FAKE_2M | FAKE_1G, IB_UVERBS_ODP_MIXED, 0, 0 };
+	} request = { FAKE_4K | FAKE_2M | FAKE_1G, HUGEODP_ABI_MIXED, 0, 0 };
 	char *const ragged = (char *)HUGETLB + 0x1000;
 	unsigned int i;
 
 	(void)state;
 	fake.driver_id = RDMA_DRIVER_MLX5;
-	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
+	fake.caps.flags |= HUGEODP_ABI_MIXED;
 	fake.range_shift = 21;
 	errno = EDOM;
 	assert_ptr_equal(ibv_reg_mr(&fake_pd, ragged, 8 * M, ODP), &fake_mr);
@@ -236,7 +236,7 @@ static void mixed_at_once_fails(void **state)
 
 	(void)state;
 	fake.driver_id = RDMA_DRIVER_MLX5;
-	fake.caps.flags |= IB_UVERBS_ODP_MIXED;
+	fake.caps.flags |= HUGEODP_ABI_MIXED;
 	fake.range_shift = 21;
 	fake.import_err = ENOMEM;
 	errno = EDOM;

@@ -246,7 +246,7 @@ static void not_odp(void **state)
 	(void)state;
 	fake.mr_is_odp = false;
 	assert_int_equal(ibv_query_mr_odp(&fake_mr, &attr, sizeof(attr)), EINVAL);
-	fake.pages.kind = IB_UVERBS_MR_PINNED;
+	fake.pages.kind = HUGEODP_ABI_MR_PINNED;
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 	assert_int_equal(ibv_modify_mr_odp(&fake_mr, FAKE_2M, 0), EINVAL);
 }

@@ -282,7 +282,7 @@ static void expect_pinned_reg(const struct fake_call *call, uint64_t max_entries
 		{ fake_numbers()->reg_request, 24, FAKE_POINTER },
 		{ fake_numbers()->reg_entries, 8, FAKE_POINTER },
 	};
-	const struct ib_uverbs_odp_request request = {
+	const struct hugeodp_abi_request request = {
 		.page_sizes = FAKE_2M,
 		.flags = flags,
 		.max_entries = max_entries,
@@ -368,7 +368,7 @@ static void pinned_for_windows(void **state)
 
 	(void)state;
 	fake.mr_is_odp = false;
-	fake.pages.kind = IB_UVERBS_MR_PINNED;
+	fake.pages.kind = HUGEODP_ABI_MR_PINNED;
 	fake.pages.entries = 64;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		request = pinned_request(cases[i].max_entries, &needed);

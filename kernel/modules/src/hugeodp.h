@@ -8,13 +8,13 @@
 
 #include <linux/types.h>
 
+#include <rdma/ib_user_hugeodp.h>
 #include <rdma/uverbs_ioctl.h>
 
 struct ib_device;
 struct ib_mr;
 struct ib_odp_request;
 struct ib_umem_odp;
-struct ib_uverbs_mr_pages;
 
 /**
  * struct hugeodp_device_ops - page sizes of a driver's MRs

@@ -15,7 +15,6 @@
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/uverbs_ioctl.h>
 
@@ -105,7 +104,7 @@ static int hugeodp_reg_check(struct uverbs_attr_bundle *attrs,
 	if (ret)
 		return ret;
 	ret = uverbs_copy_to(attrs,
-			     UVERBS_HUGEODP_DRIVER_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
+			     HUGEODP_DRIVER_ATTR_REG_MR_RESP_ODP_PAGE_SHIFT,
 			     &nothing, sizeof(nothing));
 	return ret == -ENOENT ? 0 : ret;
 }

@@ -10,8 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include <rdma/ib_user_hugeodp.h>
 #include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
 #include "../kselftest.h"

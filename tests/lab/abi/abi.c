@@ -18,7 +18,7 @@
 
 /* A struct as the next version of the interface may have it. */
 struct longer_request {
-	struct ib_uverbs_odp_request now;
+	struct hugeodp_abi_request now;
 	uint64_t later;
 };
 
@@ -70,8 +70,8 @@ static int modify(struct rig *rig, uint32_t handle, const void *request, size_t 
 {
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 
-	raw_object(&raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, handle);
-	raw_in(&raw, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, request, len);
+	raw_object(&raw, HUGEODP_ATTR_MR_MODIFY_ODP_HANDLE, handle);
+	raw_in(&raw, HUGEODP_ATTR_MR_MODIFY_ODP_REQUEST, request, len);
 	return raw_ioctl(rig->ctx, &raw);
 }
 
@@ -93,8 +93,8 @@ static int query(struct rig *rig, uint32_t handle, void *state, size_t len)
 /* Registration in one ioctl, for providers that can import an MR. */
 static void register_with_request(struct rig *rig, struct buf *buf)
 {
-	struct ib_uverbs_odp_request request = { .page_sizes = SZ_2M };
-	struct ib_uverbs_odp_state state;
+	struct hugeodp_abi_request request = { .page_sizes = SZ_2M };
+	struct hugeodp_abi_state state;
 	struct registration r;
 
 	prepare_reg(&r, rig, buf, ACCESS);
@@ -121,7 +121,7 @@ static void register_with_request(struct rig *rig, struct buf *buf)
 /* The same of a pinned MR: the kernel returns how many entries it would need. */
 static void register_pinned(struct rig *rig, struct buf *buf)
 {
-	struct ib_uverbs_odp_request request = { .page_sizes = SZ_2M | SZ_4K, .max_entries = 1 };
+	struct hugeodp_abi_request request = { .page_sizes = SZ_2M | SZ_4K, .max_entries = 1 };
 	uint64_t pages = LEN / (rig->is_rxe ? SZ_4K : SZ_2M), needed[2] = { 7, 7 };
 	struct registration r;
 
@@ -167,17 +167,16 @@ static void refuse_reg(struct rig *rig, struct buf *buf, uint32_t access, const 
 
 static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base)
 {
-	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
-	struct ib_uverbs_odp_request bad_flag = { .page_sizes = SZ_2M, .flags = 1 << 2 };
-	struct ib_uverbs_odp_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
-	struct ib_uverbs_odp_request bit11 = { .page_sizes = 1 << 11 };
-	struct ib_uverbs_odp_request bit40 = { .page_sizes = 1ULL << 40 };
-	struct ib_uverbs_odp_request bit63 = { .page_sizes = 1ULL << 63 };
-	struct ib_uverbs_odp_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
-	struct ib_uverbs_odp_request populate = { .page_sizes = SZ_2M,
-						  .flags = IB_UVERBS_ODP_POPULATE };
-	struct ib_uverbs_odp_request both = { .flags = IB_UVERBS_ODP_MIXED |
-						       IB_UVERBS_ODP_POPULATE };
+	struct hugeodp_abi_request good = { .page_sizes = SZ_2M };
+	struct hugeodp_abi_request bad_flag = { .page_sizes = SZ_2M, .flags = 1 << 2 };
+	struct hugeodp_abi_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
+	struct hugeodp_abi_request bit11 = { .page_sizes = 1 << 11 };
+	struct hugeodp_abi_request bit40 = { .page_sizes = 1ULL << 40 };
+	struct hugeodp_abi_request bit63 = { .page_sizes = 1ULL << 63 };
+	struct hugeodp_abi_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
+	struct hugeodp_abi_request populate = { .page_sizes = SZ_2M,
+						.flags = HUGEODP_ABI_POPULATE };
+	struct hugeodp_abi_request both = { .flags = HUGEODP_ABI_MIXED | HUGEODP_ABI_POPULATE };
 	struct longer_request tail = { .now = good, .later = 1 };
 	struct registration r;
 
@@ -224,7 +223,7 @@ static void bad_registrations(struct rig *rig, struct buf *buf, struct buf *base
 
 static void unknown_attributes(struct rig *rig, struct buf *buf)
 {
-	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
+	struct hugeodp_abi_request good = { .page_sizes = SZ_2M };
 	struct registration r;
 	uint64_t value = 1;
 
@@ -242,10 +241,10 @@ static void unknown_attributes(struct rig *rig, struct buf *buf)
 
 static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 {
-	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
-	struct ib_uverbs_odp_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
-	struct ib_uverbs_odp_request flag = { .page_sizes = SZ_2M, .flags = 1U << 31 };
-	struct ib_uverbs_odp_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
+	struct hugeodp_abi_request good = { .page_sizes = SZ_2M };
+	struct hugeodp_abi_request reserved = { .page_sizes = SZ_2M, .reserved = 1 };
+	struct hugeodp_abi_request flag = { .page_sizes = SZ_2M, .flags = 1U << 31 };
+	struct hugeodp_abi_request bound = { .page_sizes = SZ_2M, .max_entries = 1 };
 	struct longer_request tail = { .now = good, .later = 1 };
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->modify_mr);
 	uint32_t handle = odp->mr->handle, shift = 0;
@@ -265,10 +264,10 @@ static void bad_modifies(struct rig *rig, struct buf *odp, struct buf *pinned)
 		 "MODIFY_ODP: pinned MR");
 	is_errno(modify(rig, 0xfffff, &good, sizeof(good)), ENOENT, "MODIFY_ODP: no such handle");
 
-	raw_object(&raw, UVERBS_ATTR_MR_MODIFY_ODP_HANDLE, handle);
+	raw_object(&raw, HUGEODP_ATTR_MR_MODIFY_ODP_HANDLE, handle);
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "MODIFY_ODP: no request");
-	raw_in(&raw, UVERBS_ATTR_MR_MODIFY_ODP_REQUEST, &good, sizeof(good));
-	raw_out(&raw, UVERBS_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, &shift, sizeof(shift));
+	raw_in(&raw, HUGEODP_ATTR_MR_MODIFY_ODP_REQUEST, &good, sizeof(good));
+	raw_out(&raw, HUGEODP_ATTR_MR_MODIFY_ODP_RESP_PAGE_SHIFT, &shift, sizeof(shift));
 	is_errno(raw_ioctl(rig->ctx, &raw), 0, "MODIFY_ODP with an answer");
 	is_u64(shift, 21, "MODIFY_ODP: page shift granted");
 	raw.attr[2].len = 2;
@@ -293,8 +292,8 @@ static int watch(struct rig *rig, uint32_t handle, int64_t fd)
 {
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, raw_side()->watch_mr);
 
-	raw_object(&raw, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, handle);
-	raw_fd(&raw, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, 0)->data_s64 = fd;
+	raw_object(&raw, HUGEODP_ATTR_MR_WATCH_ODP_HANDLE, handle);
+	raw_fd(&raw, HUGEODP_ATTR_MR_WATCH_ODP_EVENT_FD, 0)->data_s64 = fd;
 	return raw_ioctl(rig->ctx, &raw);
 }
 
@@ -316,9 +315,9 @@ static void bad_watches(struct rig *rig, struct buf *odp, struct buf *pinned)
 	ok(watch(rig, handle, (1LL << 32) + event_fd), "WATCH_ODP: descriptor above 2^32");
 	is_errno(watch(rig, pinned->mr->handle, event_fd), EINVAL, "WATCH_ODP: pinned MR");
 	is_errno(watch(rig, 0xfffff, event_fd), ENOENT, "WATCH_ODP: no such handle");
-	raw_fd(&raw, UVERBS_ATTR_MR_WATCH_ODP_EVENT_FD, event_fd);
+	raw_fd(&raw, HUGEODP_ATTR_MR_WATCH_ODP_EVENT_FD, event_fd);
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "WATCH_ODP: no handle");
-	raw_object(&raw, UVERBS_ATTR_MR_WATCH_ODP_HANDLE, handle);
+	raw_object(&raw, HUGEODP_ATTR_MR_WATCH_ODP_HANDLE, handle);
 	raw.attr[0].len = 4;
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "WATCH_ODP: descriptor of 4 bytes");
 	raw.attr[0].len = 0;
@@ -332,8 +331,8 @@ static void bad_watches(struct rig *rig, struct buf *odp, struct buf *pinned)
 /* The handle of another type of object, with a number that no MR has. */
 static void other_object(struct rig *rig, struct buf *odp)
 {
-	struct ib_uverbs_odp_request good = { .page_sizes = SZ_2M };
-	struct ib_uverbs_odp_state state;
+	struct hugeodp_abi_request good = { .page_sizes = SZ_2M };
+	struct hugeodp_abi_state state;
 	struct ibv_cq *cq = ibv_create_cq(rig->ctx, 1, NULL, NULL, 0);
 
 	if (!cq)
@@ -347,10 +346,10 @@ static void other_object(struct rig *rig, struct buf *odp)
 static void queries(struct rig *rig, struct buf *odp, struct buf *pinned)
 {
 	struct {
-		struct ib_uverbs_odp_state now;
+		struct hugeodp_abi_state now;
 		uint64_t later;
 	} tail;
-	struct ib_uverbs_odp_state state;
+	struct hugeodp_abi_state state;
 	uint32_t handle = odp->mr->handle;
 	struct raw raw;
 	int err;
@@ -387,7 +386,7 @@ static void device_query(struct rig *rig)
 
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: no output buffer");
 	memset(&caps, 0xff, sizeof(caps));
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
 	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_ODP_PAGES: larger buffer");
 	ok(caps.page_sizes & SZ_2M && !caps.reserved && !caps.later,
 	   "QUERY_ODP_PAGES: 2M is supported, the rest is zero");
@@ -402,14 +401,14 @@ static void device_query(struct rig *rig)
 /* The page shift that QUERY_ODP_PAGES returns for a range, or a negative errno value. */
 static int range_shift(struct rig *rig, const void *range, uint16_t len)
 {
-	struct ib_uverbs_odp_page_caps caps;
+	struct hugeodp_abi_page_caps caps;
 	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 	uint32_t shift = 99;
 	int err;
 
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, range, len);
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_in(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RANGE, range, len);
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
 	err = raw_ioctl(rig->ctx, &raw);
 	return err ? -err : (int)shift;
 }
@@ -417,15 +416,15 @@ static int range_shift(struct rig *rig, const void *range, uint16_t len)
 static void range_query(struct rig *rig, const struct buf *huge, const struct buf *base)
 {
 	struct {
-		struct ib_uverbs_odp_range range;
+		struct hugeodp_abi_range range;
 		uint64_t later;
 	} longer = { 0 };
-	struct ib_uverbs_odp_range range = {
+	struct hugeodp_abi_range range = {
 		.addr = (uintptr_t)huge->mem.addr,
 		.length = huge->mem.len,
 		.page_sizes = SZ_2M | SZ_4K,
 	};
-	struct ib_uverbs_odp_page_caps caps;
+	struct hugeodp_abi_page_caps caps;
 	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
 
 	is_errno(range_shift(rig, &range, sizeof(range)), 21, "QUERY_ODP_PAGES: hugetlb memory");
@@ -454,12 +453,12 @@ static void range_query(struct rig *rig, const struct buf *huge, const struct bu
 	range.page_sizes = 0;
 	is_errno(range_shift(rig, &range, sizeof(range)), 12, "QUERY_ODP_PAGES: any size");
 
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_in(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: a range without output");
 	raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &range, 4);
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &range, 4);
 	is_errno(raw_ioctl(rig->ctx, &raw), EINVAL, "QUERY_ODP_PAGES: an output without range");
 }
 
@@ -467,15 +466,14 @@ static void range_query(struct rig *rig, const struct buf *huge, const struct bu
 static void other_form(struct rig *rig)
 {
 	const bool core = raw_side()->in_core;
-	struct raw modify =
-		raw_command(UVERBS_OBJECT_MR, core ? UVERBS_HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP
-						   : UVERBS_METHOD_MR_MODIFY_ODP);
+	struct raw modify = raw_command(UVERBS_OBJECT_MR, core ? HUGEODP_DRIVER_METHOD_MR_MODIFY_ODP
+							       : HUGEODP_CORE_METHOD_MR_MODIFY_ODP);
 	struct raw watching =
-		raw_command(UVERBS_OBJECT_MR, core ? UVERBS_HUGEODP_DRIVER_METHOD_MR_WATCH_ODP
-						   : UVERBS_METHOD_MR_WATCH_ODP);
-	struct raw pages = raw_command(UVERBS_OBJECT_DEVICE,
-				       core ? UVERBS_HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES
-					    : UVERBS_METHOD_QUERY_ODP_PAGES);
+		raw_command(UVERBS_OBJECT_MR, core ? HUGEODP_DRIVER_METHOD_MR_WATCH_ODP
+						   : HUGEODP_CORE_METHOD_MR_WATCH_ODP);
+	struct raw pages =
+		raw_command(UVERBS_OBJECT_DEVICE, core ? HUGEODP_DRIVER_METHOD_QUERY_ODP_PAGES
+						       : HUGEODP_CORE_METHOD_QUERY_ODP_PAGES);
 
 	is_errno(raw_ioctl(rig->ctx, &modify), EPROTONOSUPPORT, "MODIFY_ODP of the other form");
 	is_errno(raw_ioctl(rig->ctx, &watching), EPROTONOSUPPORT, "WATCH_ODP of the other form");

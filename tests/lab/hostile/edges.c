@@ -158,7 +158,7 @@ static int raw_reg(struct rig *rig, const struct mode *mode, uint64_t addr, uint
 {
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_REG_MR);
 	struct raw gone = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_MR_DESTROY);
-	struct ib_uverbs_odp_request request = {
+	struct hugeodp_abi_request request = {
 		.page_sizes = mode->page_sizes,
 		.flags = mode->flags,
 	};
@@ -291,15 +291,15 @@ static void probes(struct rig *rig, const void *arg)
 	for (unsigned int i = 0; i < n; i++) {
 		const struct range *r = &ranges[i];
 		struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
-		struct ib_uverbs_odp_range in = { r->addr, r->len, ~0ULL };
-		struct ib_uverbs_odp_page_caps caps;
+		struct hugeodp_abi_range in = { r->addr, r->len, ~0ULL };
+		struct hugeodp_abi_page_caps caps;
 		struct ibv_odp_report report;
 		uint32_t shift = 0;
 		int err;
 
-		raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-		raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &in, sizeof(in));
-		raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
+		raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+		raw_in(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RANGE, &in, sizeof(in));
+		raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
 		err = raw_ioctl(rig->ctx, &raw);
 		if (is_users(r->addr, r->len))
 			continue;

@@ -85,14 +85,14 @@ static struct page *all_pages(struct mem *pool)
 static uint32_t probe(struct rig *rig, const void *addr, size_t len, uint64_t sizes)
 {
 	struct raw raw = raw_command(UVERBS_OBJECT_DEVICE, raw_side()->query_pages);
-	struct ib_uverbs_odp_range range = { (uintptr_t)addr, len, sizes };
-	struct ib_uverbs_odp_page_caps caps;
+	struct hugeodp_abi_range range = { (uintptr_t)addr, len, sizes };
+	struct hugeodp_abi_page_caps caps;
 	uint32_t shift = 0;
 	int err;
 
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
-	raw_in(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
-	raw_out(&raw, UVERBS_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_CAPS, &caps, sizeof(caps));
+	raw_in(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RANGE, &range, sizeof(range));
+	raw_out(&raw, HUGEODP_ATTR_QUERY_ODP_PAGES_RESP_PAGE_SHIFT, &shift, sizeof(shift));
 	err = raw_ioctl(rig->ctx, &raw);
 	/* ERANGE: none of the sizes */
 	if (err && err != ERANGE)

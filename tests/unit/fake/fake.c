@@ -159,11 +159,11 @@ int fake_setup(void **state)
 	fake.mode = S_IFCHR | 0666;
 	fake.mr_is_odp = true;
 	fake.caps.page_sizes = FAKE_4K | FAKE_2M | FAKE_1G;
-	fake.caps.flags = IB_UVERBS_ODP_POPULATE;
-	fake.state = (struct ib_uverbs_odp_state){
+	fake.caps.flags = HUGEODP_ABI_POPULATE;
+	fake.state = (struct hugeodp_abi_state){
 		.page_sizes = FAKE_4K | FAKE_2M,
 		.page_shift = 21,
-		.flags = IB_UVERBS_ODP_POPULATE,
+		.flags = HUGEODP_ABI_POPULATE,
 		.blocks_mapped = 3,
 		.table_bytes = 1ULL << 40,
 		.faults = 5,
@@ -172,8 +172,8 @@ int fake_setup(void **state)
 		.renegotiations_down = 4,
 		.faults_refused = 11,
 	};
-	fake.pages = (struct ib_uverbs_mr_pages){
-		.kind = IB_UVERBS_MR_ODP,
+	fake.pages = (struct hugeodp_abi_mr_pages){
+		.kind = HUGEODP_ABI_MR_ODP,
 		.page_shift = 21,
 		.entries = 8,
 		.device_bytes = 9ULL << 40,
@@ -251,11 +251,11 @@ struct method_spec {
 	}
 
 static const struct method_spec methods[] = {
-	PAGES_SPEC(20, CORE),
+	PAGES_SPEC(9, CORE),
 	PAGES_SPEC(4096 + 7, DRIVER),
-	MODIFY_SPEC(20, CORE),
+	MODIFY_SPEC(6, CORE),
 	MODIFY_SPEC(4096 + 6, DRIVER),
-	WATCH_SPEC(19, CORE),
+	WATCH_SPEC(7, CORE),
 	WATCH_SPEC(4096 + 5, DRIVER),
 	{
 		.object = 7,
@@ -293,9 +293,9 @@ static const struct method_spec methods[] = {
 			{ 6, ATTR_IN, 4, false, ALL },
 			{ 9, ATTR_OUT, 4, false, ALL },
 			{ 10, ATTR_OUT, 4, false, ALL },
-			{ 28, ATTR_IN, 24, true, CORE },
-			{ 29, ATTR_OUT, 4, true, CORE },
-			{ 30, ATTR_OUT, 8, true, CORE },
+			{ 11, ATTR_IN, 24, true, CORE },
+			{ 12, ATTR_OUT, 4, true, CORE },
+			{ 13, ATTR_OUT, 8, true, CORE },
 			{ 4096 + 28, ATTR_IN, 24, true, DRIVER },
 			{ 4096 + 29, ATTR_OUT, 4, true, DRIVER },
 			{ 4096 + 30, ATTR_OUT, 8, true, DRIVER },
@@ -313,9 +313,9 @@ static const struct method_spec methods[] = {
 			{ 2, ATTR_OUT, 4, false, ALL },
 			{ 3, ATTR_OUT, 8, false, ALL },
 			{ 4, ATTR_OUT, 8, true, ALL },
-			{ 28, ATTR_OUT, 56, true, CORE },
-			{ 29, ATTR_OUT, 512, true, CORE },
-			{ 30, ATTR_OUT, 32, true, CORE },
+			{ 5, ATTR_OUT, 56, true, CORE },
+			{ 6, ATTR_OUT, 512, true, CORE },
+			{ 7, ATTR_OUT, 32, true, CORE },
 		},
 	},
 	{
@@ -335,11 +335,11 @@ static const struct method_spec methods[] = {
 
 static const struct fake_numbers numbers[] = {
 	[FAKE_CORE] = {
-		.query_pages = 20,
-		.modify = 20,
+		.query_pages = 9,
+		.modify = 6,
 		.query = 3,
-		.reg_request = 28,
-		.reg_entries = 30,
+		.reg_request = 11,
+		.reg_entries = 13,
 	},
 	[FAKE_DRIVER] = {
 		.query_pages = 4096 + 7,
@@ -486,13 +486,13 @@ static int query_mr(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_s
 		if (fake.form != FAKE_CORE)
 			return 0;
 	}
-	if (!fake.mr_is_odp && (has_attr(hdr, core ? 28 : 1) || has_attr(hdr, core ? 29 : 2)))
+	if (!fake.mr_is_odp && (has_attr(hdr, core ? 5 : 1) || has_attr(hdr, core ? 6 : 2)))
 		return EINVAL;
-	if (fake.no_pages && has_attr(hdr, core ? 30 : 3))
+	if (fake.no_pages && has_attr(hdr, core ? 7 : 3))
 		return EOPNOTSUPP;
-	put_out(hdr, core ? 28 : 1, &fake.state, sizeof(fake.state));
-	put_out(hdr, core ? 29 : 2, &fake.blocks, sizeof(fake.blocks));
-	put_out(hdr, core ? 30 : 3, &fake.pages, sizeof(fake.pages));
+	put_out(hdr, core ? 5 : 1, &fake.state, sizeof(fake.state));
+	put_out(hdr, core ? 6 : 2, &fake.blocks, sizeof(fake.blocks));
+	put_out(hdr, core ? 7 : 3, &fake.pages, sizeof(fake.pages));
 	return 0;
 }
 
@@ -754,8 +754,8 @@ static void expect_query_mr(const struct fake_call *call, const struct fake_attr
 void fake_expect_query(const struct fake_call *call)
 {
 	static const struct fake_attr core[] = {
-		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
-		{ 3, 8, FAKE_POINTER },	  { 28, 72, FAKE_POINTER }, { 29, 512, FAKE_POINTER },
+		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },  { 2, 4, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 5, 72, FAKE_POINTER }, { 6, 512, FAKE_POINTER },
 	};
 	static const struct fake_attr driver[] = {
 		{ 0, 0, FAKE_MR_HANDLE },
@@ -769,8 +769,8 @@ void fake_expect_query(const struct fake_call *call)
 void fake_expect_query_pages(const struct fake_call *call)
 {
 	static const struct fake_attr core[] = {
-		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },   { 2, 4, FAKE_POINTER },
-		{ 3, 8, FAKE_POINTER },	  { 30, 32, FAKE_POINTER },
+		{ 0, 0, FAKE_MR_HANDLE }, { 1, 4, FAKE_POINTER },  { 2, 4, FAKE_POINTER },
+		{ 3, 8, FAKE_POINTER },	  { 7, 32, FAKE_POINTER },
 	};
 	static const struct fake_attr driver[] = {
 		{ 0, 0, FAKE_MR_HANDLE },

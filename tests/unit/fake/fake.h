@@ -81,12 +81,12 @@ struct fake {
 	mode_t mode;
 	enum fake_form form;
 	bool mr_is_odp;
-	struct ib_uverbs_odp_page_caps caps;
+	struct hugeodp_abi_page_caps caps;
 	/* the sizes that memory of any range can have; 0: the kernel cannot be asked */
 	uint32_t range_shift;
-	struct ib_uverbs_odp_state state;
-	struct ib_uverbs_odp_blocks blocks;
-	struct ib_uverbs_mr_pages pages;
+	struct hugeodp_abi_state state;
+	struct hugeodp_abi_blocks blocks;
+	struct hugeodp_abi_mr_pages pages;
 	/* the device has no memory behind the MR that it could report */
 	bool no_pages;
 	uint64_t iova;

@@ -9,7 +9,7 @@
 
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 
 /**
  * ib_umem_odp_absorb - add the counters of a child to its implicit MR

@@ -31,7 +31,7 @@
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_odp_table.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 
 #include "umem_odp_dma.h"
 #include "umem_odp_look.h"

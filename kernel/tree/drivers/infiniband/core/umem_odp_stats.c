@@ -7,7 +7,7 @@
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_odp_table.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>
 

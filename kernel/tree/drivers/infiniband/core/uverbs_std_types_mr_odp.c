@@ -10,7 +10,7 @@
 
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/uverbs_std_types.h>
 
 #include "rdma_core.h"

@@ -24,7 +24,7 @@
 
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/iter.h>
 
 #include "mlx5_ib.h"

@@ -20,7 +20,7 @@
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 
 #include "mlx5_ib.h"
 #include "odp_pages.h"

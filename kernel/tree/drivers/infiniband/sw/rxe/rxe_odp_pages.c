@@ -11,7 +11,7 @@
 
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem_odp.h>
-#include <rdma/ib_user_hugeodp.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 
 #include "rxe.h"
 #include "rxe_loc.h"
