@@ -119,7 +119,7 @@ part_vm() {
 part_prove() {
 	local part=$1 kernel=$2
 	part_vm --kernel "$kernel" --timeout 7200 "${@:5}" -- \
-		/bin/bash -c "prove -v --merge $3 || status=\$?; ${4-:}; exit \${status-0}"
+		/bin/bash -c "prove -v --timer --merge $3 || status=\$?; ${4-:}; exit \${status-0}"
 	tally_tap "$part" "$PART_STATUS" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
 
@@ -387,6 +387,6 @@ part_self() {
 		files=("${TEST_NAMES[@]/#/$LAB_DIR/tests/}")
 		files=("${files[@]/%/.t}")
 	fi
-	LAB=$LAB_DIR/lab prove -v "${files[@]}" 2>&1 | tee "$RUN_DIR/out" || status=$?
+	LAB=$LAB_DIR/lab prove -v --timer "${files[@]}" 2>&1 | tee "$RUN_DIR/out" || status=$?
 	tally_tap self "$status" "$LAB_DIR/expected/skips.self" <"$RUN_DIR/out"
 }

@@ -81,6 +81,8 @@ tally_tap() {
 			failed=1
 			continue
 			;;
+		# how long a file took
+		'ok '*' ms ('*' CPU)') continue ;;
 		'ok '[0-9]* | 'not ok '[0-9]*) points=$((points + 1)) ;;
 		*) continue ;;
 		esac

@@ -41,6 +41,8 @@ is 'to be done: passes' "$(tap 0 'x/a.t ..' 'ok 1 - one # TODO later' '1..1')" p
 is 'skipped, and not listed' "$(tap 0 'x/a.t ..' 'ok 1 - one # SKIP why' '1..1')" fail
 is 'skipped, and listed' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'ok 2 - listed # SKIP why' '1..2')" 'pass skip'
 is 'a whole file skipped' "$(tap 0 'x/a.t .. skipped: why')" fail
+is 'with times' "$(tap 0 '[01:02:03] x/a.t .. ' 'ok 1 - one' '1..1' \
+	'ok 12345678 ms ( 0.00 usr  0.00 sys +  0.00 cusr  0.00 csys =  0.00 CPU)' '[01:02:04]')" pass
 is 'fewer results than the plan' "$(tap 0 'x/a.t ..' '1..3' 'ok 1 - one' 'ok 2 - two')" 'pass pass fail'
 is 'more of them' "$(tap 0 'x/a.t ..' '1..1' 'ok 1 - one' 'ok 2 - two')" 'pass pass fail'
 is 'no plan' "$(tap 0 'x/a.t ..' 'ok 1 - one' 'x/b.t ..' 'ok 1 - one' '1..1')" 'pass fail pass'
