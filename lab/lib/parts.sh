@@ -3,10 +3,11 @@
 #
 # The parts of lab/lab test. Each records its results with tally.
 
-PARTS=(shell unit lab mlx5-short stock rdma-core python kunit bench self torture)
-PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile packages clients adopters series models)
+PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
+PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile machines bench packages clients adopters
+	series models)
 # parts whose tests can be run one by one
-PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile)
+PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile machines)
 # run only these tests, or all if there are none
 TEST_NAMES=()
 
@@ -381,12 +382,29 @@ part_series() {
 # Models of the kernel series; needs a root of its own, too
 part_models() { models_test; }
 
-part_self() {
-	local status=0 files=("$LAB_DIR"/tests/*.t)
-	if [[ ${#TEST_NAMES[@]} != 0 ]]; then
-		files=("${TEST_NAMES[@]/#/$LAB_DIR/tests/}")
-		files=("${files[@]/%/.t}")
-	fi
+# Those tests of the lab that start many machines
+SELF_MACHINES=(failure mlx5 names)
+
+# self_prove PART NAME...: run these tests of the lab, restricted to the tests named, if any
+self_prove() {
+	local part=$1 status=0 name files=()
+	shift
+	for name; do
+		[[ ${#TEST_NAMES[@]} != 0 && " ${TEST_NAMES[*]} " != *" $name "* ]] ||
+			files+=("$LAB_DIR/tests/$name.t")
+	done
+	[[ ${#files[@]} != 0 ]] || return 0
 	LAB=$LAB_DIR/lab prove -v --timer "${files[@]}" 2>&1 | tee "$RUN_DIR/out" || status=$?
-	tally_tap self "$status" "$LAB_DIR/expected/skips.self" <"$RUN_DIR/out"
+	tally_tap "$part" "$status" "$LAB_DIR/expected/skips.$part" <"$RUN_DIR/out"
 }
+
+part_self() {
+	local file name names=()
+	for file in "$LAB_DIR"/tests/*.t; do
+		name=$(basename "$file" .t)
+		[[ " ${SELF_MACHINES[*]} " == *" $name "* ]] || names+=("$name")
+	done
+	self_prove self "${names[@]}"
+}
+
+part_machines() { self_prove machines "${SELF_MACHINES[@]}"; }
