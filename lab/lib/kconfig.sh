@@ -9,7 +9,7 @@ kconfig_fragments() {
 	echo "$dir/config"
 	# symbols that only the series defines
 	[[ $1 == stock || ! -f $dir/config.hugeodp ]] || echo "$dir/config.hugeodp"
-	[[ $1 != debug ]] || echo "$dir/config.debug"
+	[[ $1 != debug && $1 != gcov ]] || echo "$dir/config.$1"
 }
 
 # kconfig_check CONFIG FRAGMENT...: print each option whose value differs from the one

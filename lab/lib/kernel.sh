@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Kernels by name: stock (pristine source), hugeodp (with the series), debug (with the series and
-# the checkers), and those of debian.sh. One tree per name is built incrementally; finished images
+# the checkers), gcov (with the series and counters of what runs), and those of debian.sh. One tree per name is built incrementally; finished images
 # are kept by key.
 
 # shellcheck disable=SC2154 # of debian.sh
-kernel_names="stock hugeodp debug $debian_names"
+kernel_names="stock hugeodp debug gcov $debian_names"
 
 kernel_check_name() {
 	case " $kernel_names " in
@@ -23,6 +23,7 @@ kernel_key() {
 		cat "$SOURCE/version"
 		gcc -dumpfullversion -dumpmachine
 		declare -f kernel_make kernel_build
+		[[ $name != gcov ]] || declare -f coverage_mark coverage_keep
 		while IFS= read -r fragment; do
 			cat "$fragment"
 		done < <(kconfig_fragments "$name")
@@ -51,6 +52,7 @@ kernel_build() {
 	fi
 	mkdir -p "$RUN_DIR/series" "$tree/src/obj"
 	[[ $name == stock ]] || series_apply "$SOURCE/tree" "$RUN_DIR/series"
+	[[ $name != gcov ]] || coverage_mark "$SOURCE/tree" "$RUN_DIR/series"
 	series_sync "$SOURCE/tree" "$RUN_DIR/series" "$tree/src"
 	rm -rf -- "$RUN_DIR/series"
 
@@ -65,6 +67,7 @@ kernel_build() {
 	mkdir -p "$out"
 	cp "$tree/src/obj/vmlinux" "$tree/src/obj/.config" "$out/"
 	cp "$tree/src/obj/include/config/kernel.release" "$out/release"
+	[[ $name != gcov ]] || coverage_keep "$tree/src/obj" "$out"
 }
 
 # kernel_built_require NAME: the same for a kernel that is compiled here
