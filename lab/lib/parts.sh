@@ -4,10 +4,10 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
-PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage packages clients
-	adopters series models)
+PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants packages
+	clients adopters series models)
 # parts whose tests can be run one by one
-PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile machines)
+PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile machines mutants)
 # run only these tests, or all if there are none
 TEST_NAMES=()
 
@@ -381,6 +381,9 @@ part_series() {
 
 # Lines and branches of the kernel side that the lab tests run
 part_coverage() { coverage_test; }
+
+# Defects in the kernel side, which its lab tests must find
+part_mutants() { mutants_test; }
 
 # Models of the kernel series; needs a root of its own, too
 part_models() { models_test; }

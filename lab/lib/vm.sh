@@ -25,7 +25,7 @@ vm_defaults() {
 vm_usage() {
 	cat <<-END
 		options of run and shell:
-		  --kernel NAME    debian (default), debian-stock, hugeodp, stock or debug
+		  --kernel NAME    debian (default), debian-stock, hugeodp, stock, debug or gcov
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
 		                   scheme=memory, devices=2, lenient, delay=SEED, faults=SEED,

@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Defects in the kernel side (tests/mutants), each of which its lab tests must find: the modules are
+# built once, then again with each defect, for a machine of its own.
+
+mutants() { python3 -B "$TOP_DIR/tests/mutants/mutants.py" "$@"; }
+
+# mutants_exec COMMAND...: with the tree of the modules, below /run/work
+mutants_exec() {
+	ROOT=$HEADERS_ROOT root_exec "$MUTANTS_WORK:work" "$SOURCE/tree:source:ro" \
+		"$MUTANTS_STOCK/modules:stock:ro" "$TOP_DIR/kernel:project/kernel:ro" \
+		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- env TMPDIR=/run/work/tmp "$@"
+}
+
+# Sets MUTANTS_WORK, MUTANTS_STOCK and MUTANTS_RELEASE
+mutants_prepare() {
+	source_require
+	root_require
+	project_require
+	debian_stock_require
+	MUTANTS_STOCK=$KERNEL
+	MUTANTS_RELEASE=$(<"$KERNEL/release")
+	debian_headers_require "$MUTANTS_RELEASE"
+	run_dir_create
+	MUTANTS_WORK=$RUN_DIR/mutants
+	mkdir -p "$MUTANTS_WORK"/{tmp,tree}
+	step "building the modules without a defect" mutants_exec \
+		/run/project/kernel/modules/build --keep /run/work/tree /run/source \
+		"/usr/lib/modules/$MUTANTS_RELEASE/build" \
+		"/run/stock/usr/lib/modules/$MUTANTS_RELEASE/kernel" /run/work/out
+	cp -r "$MUTANTS_WORK/tree" "$MUTANTS_WORK/good"
+}
+
+mutants_make() {
+	mutants_exec make -C "/usr/lib/modules/$MUTANTS_RELEASE/build" M=/run/work/tree -j"$(nproc)" modules
+}
+
+# The image with the modules that are in the tree now
+mutants_image() {
+	local image=$MUTANTS_WORK/image updates module
+	rm -rf -- "$image"
+	cp -al "$MUTANTS_STOCK" "$image"
+	updates=$image/modules/usr/lib/modules/$MUTANTS_RELEASE/updates
+	mkdir "$updates"
+	cp "$MUTANTS_WORK"/tree/{core/hugeodp,rxe/rdma_rxe,mlx5/mlx5_ib}.ko "$updates/"
+	for module in "$updates"/*.ko; do
+		strip --strip-debug "$module"
+	done
+	debian_depmod "$image"
+}
+
+# mutants_vm DEVICE TEST...: sets PART_STATUS: 0 if all pass. Another status is that of a test, or of a
+# machine with a kernel that complains, hangs or is dead.
+mutants_vm() {
+	local device=$1
+	shift
+	# shellcheck disable=SC2016 # expanded in the machine
+	vm_options --kernel debian --device "$device" --mem 4608 --gigapages 1 --timeout 1200 -- /bin/bash -c '
+		for name; do
+			echo "$name.t .."
+			"/usr/libexec/hugeodp/tests/$name.t" >/tmp/out 2>&1 || status=$?
+			cat /tmp/out
+			[[ -z ${status-} ]] && ! grep -q "^not ok" /tmp/out || exit "${status:-1}"
+		done' bash "$@"
+	VM_TEE=$RUN_DIR/out
+	vm_require
+	KERNEL=$MUTANTS_WORK/image
+	PART_STATUS=0
+	vm_run_built >/dev/null 2>"$RUN_DIR/err" || PART_STATUS=$?
+}
+
+# The tests pass without a defect, so a failure is the work of one
+mutants_control() {
+	local device=$1
+	shift
+	mutants_image
+	mutants_vm "$device" "$@"
+	[[ $PART_STATUS == 0 ]] && return 0
+	tail -n 30 "$RUN_DIR/out" "$RUN_DIR/err" >&2
+	return 1
+}
+
+# mutants_one NAME
+mutants_one() {
+	local name=$1 file tests
+	file=$(mutants file "$name")
+	read -ra tests < <(mutants tests "$name")
+	if ! mutants apply "$name" "$MUTANTS_WORK/tree" || ! mutants_make >"$RUN_DIR/make" 2>&1; then
+		tail -n 20 "$RUN_DIR/make" >&2 || true
+		tally fail "mutants/$name: it cannot be built"
+	else
+		mutants_image
+		mutants_vm "${tests[@]}"
+		if [[ $PART_STATUS == 0 ]]; then
+			tally fail "mutants/$name: it survives ${tests[*]:1}"
+		else
+			tally pass "mutants/$name: found with status $PART_STATUS by $(mutants_finder)"
+		fi
+	fi
+	cp "$MUTANTS_WORK/good/$file" "$MUTANTS_WORK/tree/$file"
+}
+
+# The last test that ran, and its first point that failed
+mutants_finder() {
+	awk '/^[a-z0-9-]+\.t \.\.$/ { test = $1; point = "" }
+		/^not ok / && point == "" { point = $0; sub(/^not ok [0-9]+ - /, ": ", point) }
+		END { print test point }' "$RUN_DIR/out"
+}
+
+mutants_test() {
+	local names=("${TEST_NAMES[@]}") name device
+	local -A control=()
+	[[ ${#names[@]} != 0 ]] || mapfile -t names < <(mutants names)
+	mutants_prepare
+	for name in "${names[@]}"; do
+		for test in $(mutants tests "$name"); do
+			case $test in
+			rxe | mlx5) device=$test ;;
+			*) [[ " ${control[$device]-} " == *" $test "* ]] || control[$device]+=" $test" ;;
+			esac
+		done
+	done
+	for device in "${!control[@]}"; do
+		# shellcheck disable=SC2086 # several words
+		tally_check "mutants/control-$device" mutants_control "$device" ${control[$device]}
+	done
+	for name in "${names[@]}"; do
+		mutants_one "$name"
+	done
+	say "mutants: $(grep -c '^pass mutants/[^c]' "$RUN_DIR/tally") of ${#names[@]} found"
+}
