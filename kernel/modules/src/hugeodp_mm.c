@@ -3,7 +3,8 @@
  * Workarounds for what the series fixes in mm/hmm.c: hmm_range_fault() returns
  * memory that is hidden from the kernel, hmm_range_fault_unlocked_timeout()
  * endlessly retries a fault that always fails, and hmm_dma_map_alloc() reserves
- * too little IOVA space for entries that are larger than a page.
+ * too little IOVA space for entries that are larger than a page, which need no
+ * reservation.
  */
 #include <linux/fs.h>
 #include <linux/dma-mapping.h>
@@ -165,6 +166,7 @@ int hmm_dma_map_alloc(struct device *dev, struct hmm_dma_map *map,
 		      size_t nr_entries, size_t dma_entry_size)
 {
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	bool use_iova;
 	size_t bytes;
 
 	if (check_mul_overflow(nr_entries, dma_entry_size, &bytes))
@@ -173,8 +175,10 @@ int hmm_dma_map_alloc(struct device *dev, struct hmm_dma_map *map,
 	map->pfn_list = kvcalloc(nr_entries, sizeof(*map->pfn_list), gfp);
 	if (!map->pfn_list)
 		return -ENOMEM;
-	if (!dma_iova_try_alloc(dev, &map->state, 0, bytes) &&
-	    dma_need_unmap(dev)) {
+	/* Large entries would reserve much more IOVA space than they use memory. */
+	use_iova = dma_entry_size == PAGE_SIZE &&
+		   dma_iova_try_alloc(dev, &map->state, 0, bytes);
+	if (!use_iova && dma_need_unmap(dev)) {
 		map->dma_list = kvcalloc(nr_entries, sizeof(*map->dma_list),
 					 gfp);
 		if (!map->dma_list) {

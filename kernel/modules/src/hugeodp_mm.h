@@ -6,6 +6,7 @@
 #ifndef HUGEODP_MM_H
 #define HUGEODP_MM_H
 
+#include <linux/huge_mm.h>
 #include <linux/types.h>
 
 struct hmm_range;
@@ -36,6 +37,18 @@ struct hugeodp_thp {
 	bool mounted;
 };
 
+/**
+ * struct hugeodp_thp_settings - settings of the system that have been read
+ * @common: of all sizes, for anonymous and for shared memory
+ * @size: of each folio size, by order
+ *
+ * The same files would be read for each VMA otherwise.
+ */
+struct hugeodp_thp_settings {
+	u8 common[2];
+	u8 size[2][PMD_ORDER + 1];
+};
+
 /* hugeodp_mm.c */
 void hugeodp_hide(struct mm_struct *mm, u64 start, u64 end,
 		  unsigned long *pfns);
@@ -44,6 +57,7 @@ int hugeodp_fault_in(struct mm_struct *mm, const struct hmm_range *range);
 /* hugeodp_thp.c */
 void hugeodp_thp_look(struct vm_area_struct *vma, u64 end,
 		      struct hugeodp_thp *thp);
-bool hugeodp_thp_allows(const struct hugeodp_thp *thp, unsigned int order);
+bool hugeodp_thp_allows(struct hugeodp_thp_settings *known,
+			const struct hugeodp_thp *thp, unsigned int order);
 
 #endif

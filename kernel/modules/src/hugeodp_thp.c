@@ -28,6 +28,7 @@ enum hugeodp_tmpfs_huge {
 };
 
 enum hugeodp_mode {
+	HUGEODP_MODE_UNKNOWN,	/* not read yet */
 	HUGEODP_MODE_NEVER,
 	HUGEODP_MODE_DENY,
 	HUGEODP_MODE_FORCE,
@@ -67,7 +68,8 @@ static enum hugeodp_mode hugeodp_read_mode(const char *name)
 	if (IS_ERR(file))
 		return HUGEODP_MODE_NEVER;
 	n = kernel_read(file, text, sizeof(text) - 1, &pos);
-	fput(file);
+	/* fput() would keep the file and its buffer until the system call ends. */
+	__fput_sync(file);
 	if (n <= 0)
 		return HUGEODP_MODE_NEVER;
 	text[n] = '\0';
@@ -77,20 +79,32 @@ static enum hugeodp_mode hugeodp_read_mode(const char *name)
 	return mode;
 }
 
+/* The setting for all sizes, read once for each struct hugeodp_thp_settings. */
+static enum hugeodp_mode hugeodp_common_mode(struct hugeodp_thp_settings *known,
+					     bool shmem)
+{
+	if (known->common[shmem] == HUGEODP_MODE_UNKNOWN)
+		known->common[shmem] =
+			hugeodp_read_mode(shmem ? HUGEODP_THP_DIR "shmem_enabled" :
+						  HUGEODP_THP_DIR "enabled");
+	return known->common[shmem];
+}
+
 /* The mode of a folio size, which may be inherited from the common setting. */
-static enum hugeodp_mode hugeodp_size_mode(unsigned int order, bool shmem)
+static enum hugeodp_mode hugeodp_size_mode(struct hugeodp_thp_settings *known,
+					   unsigned int order, bool shmem)
 {
 	char name[sizeof(HUGEODP_THP_DIR) + 64];
-	enum hugeodp_mode mode;
 
-	snprintf(name, sizeof(name),
-		 HUGEODP_THP_DIR "hugepages-%lukB/%senabled",
-		 (PAGE_SIZE << order) / SZ_1K, shmem ? "shmem_" : "");
-	mode = hugeodp_read_mode(name);
-	if (mode != HUGEODP_MODE_INHERIT)
-		return mode;
-	return hugeodp_read_mode(shmem ? HUGEODP_THP_DIR "shmem_enabled" :
-					 HUGEODP_THP_DIR "enabled");
+	if (known->size[shmem][order] == HUGEODP_MODE_UNKNOWN) {
+		snprintf(name, sizeof(name),
+			 HUGEODP_THP_DIR "hugepages-%lukB/%senabled",
+			 (PAGE_SIZE << order) / SZ_1K, shmem ? "shmem_" : "");
+		known->size[shmem][order] = hugeodp_read_mode(name);
+	}
+	if (known->size[shmem][order] != HUGEODP_MODE_INHERIT)
+		return known->size[shmem][order];
+	return hugeodp_common_mode(known, shmem);
 }
 
 /* Does the mount option huge= of a tmpfs allow huge pages? */
@@ -151,6 +165,7 @@ void hugeodp_thp_look(struct vm_area_struct *vma, u64 end,
 
 /**
  * hugeodp_thp_allows - check whether the settings allow large folios
+ * @known: settings read so far; all 0 at first
  * @thp: properties of the VMA
  * @order: the smallest order of interest
  *
@@ -159,7 +174,8 @@ void hugeodp_thp_look(struct vm_area_struct *vma, u64 end,
  * Return: whether a page fault may allocate a folio of at least this order, up
  *	   to PMD_ORDER
  */
-bool hugeodp_thp_allows(const struct hugeodp_thp *thp, unsigned int order)
+bool hugeodp_thp_allows(struct hugeodp_thp_settings *known,
+			const struct hugeodp_thp *thp, unsigned int order)
 {
 	bool shmem = thp->kind == HUGEODP_THP_SHMEM;
 	enum hugeodp_mode mode;
@@ -172,13 +188,13 @@ bool hugeodp_thp_allows(const struct hugeodp_thp *thp, unsigned int order)
 	if (thp->kind == HUGEODP_THP_ALWAYS)
 		return true;
 	if (thp->kind == HUGEODP_THP_TMPFS) {
-		mode = hugeodp_read_mode(HUGEODP_THP_DIR "shmem_enabled");
+		mode = hugeodp_common_mode(known, true);
 		return mode == HUGEODP_MODE_FORCE ||
 		       (mode != HUGEODP_MODE_DENY && thp->mounted);
 	}
 	/* Check PMD_ORDER first, the most likely order to be allowed. */
 	for (o = PMD_ORDER; o >= max(order, 1U); o--) {
-		mode = hugeodp_size_mode(o, shmem);
+		mode = hugeodp_size_mode(known, o, shmem);
 		switch (mode) {
 		case HUGEODP_MODE_FORCE:
 		case HUGEODP_MODE_ALWAYS:

@@ -100,7 +100,7 @@ struct ib_odp_pages {
 	u64 room;
 	const struct ib_odp_device_ops *ops;
 	u32 flags;
-	u32 generation;
+	unsigned long generation;
 	bool settled;
 	u64 top;
 	u64 iova;
@@ -126,7 +126,7 @@ struct ib_odp_pages {
  * @smallest: no smaller size is accepted
  */
 struct ib_odp_geometry {
-	u32 generation;
+	unsigned long generation;
 	unsigned int shift;
 	u64 sizes;
 	u64 start;
@@ -188,8 +188,8 @@ struct ib_umem_odp *ib_umem_odp_alloc_mixed_child(struct ib_umem_odp *root,
 						  size_t size);
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req);
-int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
-			  u64 addr);
+int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
+			  unsigned long generation, u64 addr);
 void ib_umem_odp_want_growth(struct ib_umem_odp *umem_odp);
 void ib_umem_odp_get_geometry(struct ib_umem_odp *umem_odp,
 			      struct ib_odp_geometry *geo);

@@ -420,8 +420,9 @@ static int odp_dma_check(struct odp_dma_map *map, size_t nr)
 	for (i = 0; map->look.fault && i < nr; i++)
 		if (!(map->look.pfns[i] & HMM_PFN_VALID) ||
 		    (map->look.write && !(map->look.pfns[i] & HMM_PFN_WRITE))) {
-			map->bad = map->look.start +
-				   ((u64)i << map->look.shift);
+			map->bad = max(map->look.start,
+				       ib_odp_look_first(&map->look) +
+					       ((u64)i << map->look.shift));
 			return -ERANGE;
 		}
 	return 0;

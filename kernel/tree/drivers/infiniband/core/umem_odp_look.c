@@ -338,7 +338,8 @@ static bool odp_is_now(struct mm_struct *mm, u64 start, u64 end,
 	};
 	bool is_now = true;
 
-	while (is_now && start < end) {
+	/* The callers check for a fatal signal, too. */
+	while (is_now && start < end && !fatal_signal_pending(current)) {
 		u64 next = min(end, start + ((u64)ARRAY_SIZE(pfns) << shift));
 		unsigned long i;
 
@@ -404,6 +405,8 @@ static bool odp_provided(struct mm_struct *mm, u64 start, u64 end,
 		if (!provides && !odp_is_now(mm, ALIGN_DOWN(start, size),
 					     ALIGN(next, size), shift))
 			return false;
+		if (fatal_signal_pending(current))
+			return false;
 		cond_resched();
 	}
 	return true;
@@ -424,7 +427,7 @@ static bool odp_provided(struct mm_struct *mm, u64 start, u64 end,
  * any time, so the result is only advice. PAGE_SIZE is always possible, even for a
  * hole.
  *
- * Return: log2 of the size, or -ERANGE if none is possible.
+ * Return: log2 of the size; -ERANGE if none is possible; -EINTR
  */
 int ib_odp_best_shift(struct mm_struct *mm, u64 start, u64 end, u64 sizes,
 		      bool reserved)
@@ -435,6 +438,9 @@ int ib_odp_best_shift(struct mm_struct *mm, u64 start, u64 end, u64 sizes,
 	for (; sizes & ~(u64)PAGE_SIZE; sizes &= ~BIT_ULL(shift)) {
 		u64 lo, hi;
 
+		/* The search can be long, and its result is not needed then. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		shift = (unsigned int)fls64(sizes) - 1;
 		lo = ALIGN_DOWN(start, BIT_ULL(shift));
 		hi = ALIGN(end, BIT_ULL(shift));
@@ -442,6 +448,8 @@ int ib_odp_best_shift(struct mm_struct *mm, u64 start, u64 end, u64 sizes,
 		    odp_provided(mm, lo, hi, shift, reserved))
 			return (int)shift;
 	}
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	return sizes ? PAGE_SHIFT : -ERANGE;
 }
 EXPORT_SYMBOL_GPL(ib_odp_best_shift);
@@ -478,7 +486,7 @@ static unsigned long odp_next_pmd(struct mm_struct *mm, unsigned long addr,
 		pgd_t *pgd = pgd_offset(mm, addr);
 		unsigned long next = pgd_addr_end(addr, end);
 		p4d_t *p4d;
-		pud_t *pud;
+		pud_t *pud, val;
 
 		if (pgd_none(pgdp_get(pgd)))
 			goto skip;
@@ -488,12 +496,15 @@ static unsigned long odp_next_pmd(struct mm_struct *mm, unsigned long addr,
 			goto skip;
 		pud = pud_offset(p4d, addr);
 		next = pud_addr_end(addr, end);
-		if (pud_none(pudp_get(pud)))
+		/* A huge page can be zapped without mmap_lock: read it once. */
+		val = pudp_get(pud);
+		if (pud_none(val))
 			goto skip;
-		if (pud_leaf(pudp_get(pud)))
+		if (pud_leaf(val))
 			return addr;
 		next = pmd_addr_end(addr, end);
-		if (!pmd_none(pmdp_get_lockless(pmd_offset(pud, addr))))
+		if (!pmd_none(pmdp_get_lockless(pmd_offset_lockless(pud, val,
+								    addr))))
 			return addr;
 skip:
 		addr = next;
@@ -530,6 +541,11 @@ u64 ib_odp_next_mapped(struct mm_struct *mm, u64 start, u64 end)
 		}
 		start = max_t(u64, start, vma->vm_start);
 		stop = min_t(u64, end, vma->vm_end);
+		/* No device may access this memory. */
+		if (vma->vm_flags & (VM_IO | VM_PFNMAP)) {
+			start = stop;
+			continue;
+		}
 		/* A shared PMD table can be freed at any time. */
 		if (is_vm_hugetlb_page(vma))
 			break;

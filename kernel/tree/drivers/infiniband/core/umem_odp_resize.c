@@ -375,8 +375,8 @@ out_mm:
 EXPORT_SYMBOL_GPL(ib_umem_odp_renegotiate);
 
 /* Get the accepted sizes below the present ones. -EAGAIN if not @generation. */
-static int odp_smaller_sizes(struct ib_umem_odp *umem_odp, u32 generation,
-			     u64 *smaller)
+static int odp_smaller_sizes(struct ib_umem_odp *umem_odp,
+			     unsigned long generation, u64 *smaller)
 {
 	const struct ib_odp_pages *pages = &umem_odp->pages;
 	bool same;
@@ -406,8 +406,8 @@ static int odp_smaller_sizes(struct ib_umem_odp *umem_odp, u32 generation,
  *	   size already; -ERANGE if no smaller size is accepted; or another
  *	   error
  */
-int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
-			  u64 addr)
+int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
+			  unsigned long generation, u64 addr)
 {
 	struct mm_struct *mm = umem_odp->umem.owning_mm;
 	u64 sizes;
@@ -429,7 +429,10 @@ int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp, u32 generation,
 	if (!ret) {
 		unsigned int shift = ib_odp_shift_now(mm, addr, sizes);
 
-		ret = odp_set_sizes(umem_odp, BIT_ULL(shift), NULL);
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else
+			ret = odp_set_sizes(umem_odp, BIT_ULL(shift), NULL);
 		umem_odp->pages.obstacle = addr;
 	}
 	mutex_unlock(&umem_odp->resize_mutex);

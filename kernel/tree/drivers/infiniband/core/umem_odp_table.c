@@ -183,7 +183,7 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 	    !IS_ALIGNED(start | end, BIT_ULL(fls64(sizes) - 1)))
 		return ERR_PTR(-EINVAL);
 
-	table = kzalloc_obj(*table);
+	table = kzalloc_obj(*table, GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	table->sizes = sizes;
@@ -195,7 +195,7 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 		return ERR_PTR(-EINVAL);
 	}
 	table->bytes = odp_root_entries(table) * sizeof(*table->root);
-	table->root = kvzalloc(table->bytes, GFP_KERNEL | __GFP_NOWARN);
+	table->root = kvzalloc(table->bytes, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!table->root) {
 		kfree(table);
 		return ERR_PTR(-ENOMEM);

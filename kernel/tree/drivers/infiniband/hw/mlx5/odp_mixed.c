@@ -565,11 +565,13 @@ static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
 
 /*
  * Takes over the umem, also on error. No page fault finds the mkey of the MR
- * yet, but one may find the mkey of a child, and through it the MR.
+ * yet, but one may find the mkey of a child, and through it the MR, and @imr if
+ * it is a part of that.
  */
 static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 					     struct ib_umem_odp *umem_odp,
-					     int access_flags, bool snapshot)
+					     int access_flags,
+					     struct mlx5_ib_mr *imr)
 {
 	struct mlx5r_odp_mixed *mixed;
 	struct mlx5_ib_mr *child, *mr;
@@ -580,7 +582,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 		ib_umem_odp_release(umem_odp);
 		return ERR_PTR(-ENOMEM);
 	}
-	mixed->snapshot = snapshot;
+	mixed->snapshot = !imr;
 	mr = mlx5_mr_cache_alloc(to_mdev(pd->device), access_flags,
 				 MLX5_MKC_ACCESS_MODE_KSM,
 				 ALIGN(mixed->entries, 4));
@@ -590,7 +592,10 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 		return mr == ERR_PTR(-EAGAIN) ? ERR_PTR(-ENOMEM) : mr;
 	}
 	mr->mmkey.type = MLX5_MKEY_MR;
+	if (imr && MLX5_CAP_ODP(to_mdev(pd->device)->mdev, mem_page_fault))
+		mr->mmkey.type = MLX5_MKEY_IMPLICIT_CHILD;
 	mr->mmkey.context = mlx5r_pd_context(pd);
+	mr->parent = imr;
 	mr->access_flags = access_flags;
 	mr->ibmr.pd = pd;
 	mr->ibmr.device = pd->device;
@@ -629,7 +634,7 @@ struct mlx5_ib_mr *mlx5r_odp_reg_mixed(struct ib_pd *pd,
 	struct mlx5_ib_mr *mr;
 	int err;
 
-	mr = mlx5r_mixed_create(pd, umem_odp, access_flags, true);
+	mr = mlx5r_mixed_create(pd, umem_odp, access_flags, NULL);
 	if (IS_ERR(mr))
 		return mr;
 	err = mlx5r_store_odp_mkey(to_mdev(pd->device), &mr->mmkey,
@@ -663,7 +668,7 @@ bool mlx5r_mixed_wanted(struct mlx5_ib_mr *imr)
  * @start: start of the part
  * @length: length of the part
  *
- * Return: an MR that has no parent yet, or an error
+ * Return: an MR that its parent does not refer to yet, or an error
  */
 struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
 					   u64 length)
@@ -675,5 +680,5 @@ struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
 	if (IS_ERR(umem_odp))
 		return ERR_CAST(umem_odp);
 	return mlx5r_mixed_create(imr->ibmr.pd, umem_odp, imr->access_flags,
-				  false);
+				  imr);
 }

@@ -16,6 +16,7 @@
 #include <linux/bits.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
+#include <linux/sched/mm.h>
 
 #include <rdma/ib_odp_pages.h>
 #include <rdma/ib_umem.h>
@@ -242,10 +243,27 @@ bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 	       to_ib_umem_odp(mr->umem)->pages.accepted != PAGE_SIZE;
 }
 
+/*
+ * The length of the memory from @va on that is absent, up to @length. No part of an
+ * implicit MR is created for it.
+ */
+size_t mlx5r_odp_absent(const struct mlx5_ib_mr *imr, u64 va, size_t length)
+{
+	struct ib_umem_odp *umem_odp = to_ib_umem_odp(imr->umem);
+	struct mm_struct *mm = umem_odp->umem.owning_mm;
+	u64 next;
+
+	if (!mmget_not_zero(mm))
+		return length;
+	next = ib_umem_odp_next_mapped(umem_odp, va, va + length);
+	mmput_async(mm);
+	return (size_t)(next - va);
+}
+
 int mlx5r_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 {
 	struct ib_umem_odp *umem_odp = mlx5r_mr_odp(ibmr);
-	u32 generation = READ_ONCE(umem_odp->pages.generation);
+	unsigned long generation = READ_ONCE(umem_odp->pages.generation);
 	struct mlx5_ib_mr *mr = to_mmr(ibmr);
 	int err;
 

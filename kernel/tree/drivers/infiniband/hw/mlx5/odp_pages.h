@@ -44,6 +44,7 @@ int mlx5r_mr_pages(struct ib_mr *ibmr, struct ib_uverbs_mr_pages *pages);
 int mlx5r_mr_put_res(struct sk_buff *msg, struct mlx5_ib_mr *mr);
 int mlx5r_pinned_choose(struct ib_umem *umem, u64 iova, struct ib_udata *udata,
 			unsigned long *page_size, struct mlx5r_mr_plan **plan);
+size_t mlx5r_odp_absent(const struct mlx5_ib_mr *imr, u64 va, size_t length);
 
 /* mr_mixed.c */
 struct mlx5r_mr_plan *mlx5r_mr_plan_mixed(struct ib_umem *umem, u64 iova,

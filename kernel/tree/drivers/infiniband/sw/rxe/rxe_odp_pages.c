@@ -134,7 +134,7 @@ int rxe_odp_populate(struct rxe_mr *mr, u32 flags)
 int rxe_modify_mr_odp(struct ib_mr *ibmr, const struct ib_odp_request *req)
 {
 	struct ib_umem_odp *umem_odp = rxe_mr_odp(ibmr);
-	u32 generation = READ_ONCE(umem_odp->pages.generation);
+	unsigned long generation = READ_ONCE(umem_odp->pages.generation);
 	int ret;
 
 	ret = ib_umem_odp_renegotiate(umem_odp, req);
