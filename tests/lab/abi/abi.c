@@ -118,6 +118,35 @@ static void register_with_request(struct rig *rig, struct buf *buf)
 	}
 }
 
+/* An MR that no provider has seen: the device knows its address and length. */
+static void use_by_key(struct rig *rig, struct buf *buf, const struct registration *r)
+{
+	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
+	struct ibv_mr mr = { .context = rig->ctx, .lkey = r->lkey, .rkey = r->rkey };
+	uint64_t length = 0, iova = 0;
+	uint32_t lkey = 0, rkey = 0;
+	struct pair pair;
+	struct buf near;
+
+	raw_object(&raw, UVERBS_ATTR_QUERY_MR_HANDLE, r->handle);
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_RKEY, &rkey, sizeof(rkey));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LENGTH, &length, sizeof(length));
+	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_IOVA, &iova, sizeof(iova));
+	is_errno(raw_ioctl(rig->ctx, &raw), 0, "QUERY_MR of a pinned MR");
+	is_u64(length, LEN, "QUERY_MR: length of a pinned MR");
+	is_u64(iova, r->iova, "QUERY_MR: iova of a pinned MR");
+
+	pair_open(&pair, rig, 4096);
+	buf_make(&near, rig, MEM_BASE, LEN, &mode_pinned);
+	buf_fill(&near, 0, LEN);
+	rdma_post(&pair, IBV_WR_RDMA_WRITE, near.mr, (uintptr_t)near.mem.addr, &mr, r->iova, LEN);
+	is_u64(pair_wait(&pair, NEAR).status, IBV_WC_SUCCESS, "WRITE by the key of REG_MR");
+	ok(!memcmp(buf->mem.addr, near.mem.addr, LEN), "every byte of it arrives");
+	buf_close(&near);
+	pair_close(&pair);
+}
+
 /* The same of a pinned MR: the kernel returns how many entries it would need. */
 static void register_pinned(struct rig *rig, struct buf *buf)
 {
@@ -145,8 +174,10 @@ static void register_pinned(struct rig *rig, struct buf *buf)
 	prepare_reg(&r, rig, buf, ACCESS_ALL);
 	raw_in(&r.raw, raw_side()->reg_mr_request, &request, sizeof(request));
 	raw_out(&r.raw, raw_side()->reg_mr_entries, needed, sizeof(needed[0]));
-	if (is_errno(run_reg(&r, rig), 0, "REG_MR: pinned, as many as needed"))
+	if (is_errno(run_reg(&r, rig), 0, "REG_MR: pinned, as many as needed")) {
+		use_by_key(rig, buf, &r);
 		destroy(rig, r.handle);
+	}
 	is_u64(needed[0], 7, "REG_MR: pinned, no number after a success");
 }
 

@@ -2,7 +2,8 @@
 /*
  * A peer repeats a READ request with another range: a duplicate must be inside of the request that
  * it repeats, and a range that wraps around is not. Another peer repeats it after a FLUSH, which
- * has replaced the request. rxe only, whose packets can be forged at the other end of the link.
+ * has replaced the request, and one may read a memory window only. rxe only, whose packets can be
+ * forged at the other end of the link.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -133,6 +134,87 @@ static void after_flush(struct rig *rig, const void *arg)
 	ibv_dealloc_pd(other_pd);
 }
 
+/* ---- out of a memory window ---- */
+
+#define WINDOW_AT 4096
+
+static uint32_t bind_window(struct pair *pair, struct ibv_mw *mw, struct ibv_mr *mr, uint64_t addr,
+			    unsigned int access)
+{
+	struct ibv_mw_bind bind = {
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_info = {
+			.mr = mr,
+			.addr = addr,
+			.length = SAMPLE,
+			.mw_access_flags = IBV_ACCESS_REMOTE_READ | access,
+		},
+	};
+	int err = ibv_bind_mw(pair->qp[FAR], mw, &bind);
+
+	if (err)
+		fatal("ibv_bind_mw: %s", strerror(err));
+	is_u64(pair_wait(pair, FAR).status, IBV_WC_SUCCESS, "a window is bound");
+	return mw->rkey;
+}
+
+/* Repetitions of a READ of the whole window at @va, with PSN @psn and @content. */
+static void out_of_one(struct rig *rig, struct peer *peer, uint32_t rkey, uint64_t va, uint32_t psn,
+		       const uint8_t *content, const char *what)
+{
+	uint32_t qpn = peer->qp->qp_num;
+	long before;
+
+	forge_read(&peer->forger, qpn, psn, va, SAMPLE, rkey);
+	ok(peer_gets(peer, RC_READ_RESPONSE_ONLY, psn, content, SAMPLE, soon()),
+	   "%s: a READ is answered", what);
+	forge_read(&peer->forger, qpn, psn, va, SAMPLE, rkey);
+	ok(peer_gets(peer, RC_READ_RESPONSE_ONLY, psn, content, SAMPLE, soon()), "%s: repeated",
+	   what);
+	forge_read(&peer->forger, qpn, psn, va + SAMPLE - 1, 1, rkey);
+	ok(peer_gets(peer, RC_READ_RESPONSE_ONLY, psn, content + SAMPLE - 1, 1, soon()),
+	   "%s: its last byte repeated", what);
+	before = forge_duplicates(rig);
+	forge_read(&peer->forger, qpn, psn, va + SAMPLE - 1, SAMPLE, rkey);
+	ok(forge_duplicate_comes(rig, before), "%s: a repetition from there on comes in", what);
+	ok(!peer_gets(peer, RC_READ_RESPONSE_ONLY, psn, content + SAMPLE - 1, SAMPLE, 2),
+	   "%s: it gets nothing outside of the window", what);
+	forge_read(&peer->forger, qpn, psn, va, SAMPLE, rkey);
+	ok(peer_gets(peer, RC_READ_RESPONSE_ONLY, psn, content, SAMPLE, soon()),
+	   "%s: repeated once more", what);
+}
+
+static void out_of_window(struct rig *rig, const void *arg)
+{
+	static _Alignas(4096) uint8_t mem[SZ_64K];
+	struct ibv_mr *mr;
+	struct ibv_mw *mw;
+	struct pair pair;
+	struct peer peer;
+	uint32_t rkey;
+
+	(void)arg;
+	if (!rig->is_rxe) {
+		ok(true, "what this device gets cannot be forged");
+		return;
+	}
+	pattern_fill(mem, 3, 0, SZ_64K);
+	mr = ibv_reg_mr(rig->pd, mem, SZ_64K, ACCESS_ALL | IBV_ACCESS_MW_BIND);
+	mw = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_1);
+	if (!mr || !mw)
+		fatal("an MR and a window: %s", strerror(errno));
+	pair_open(&pair, rig, 1024);
+	peer_open(&peer, rig);
+	rkey = bind_window(&pair, mw, mr, (uintptr_t)mem + WINDOW_AT, 0);
+	out_of_one(rig, &peer, rkey, (uintptr_t)mem + WINDOW_AT, 0, mem + WINDOW_AT, "a window");
+	rkey = bind_window(&pair, mw, mr, (uintptr_t)mem + WINDOW_AT, IBV_ACCESS_ZERO_BASED);
+	out_of_one(rig, &peer, rkey, 0, 1, mem + WINDOW_AT, "a window from 0 on");
+	peer_close(&peer);
+	pair_close(&pair);
+	ibv_dealloc_mw(mw);
+	ibv_dereg_mr(mr);
+}
+
 int main(void)
 {
 	static const struct mode *const modes[] = { &mode_odp, &mode_strict_2m, &mode_2m_4k,
@@ -141,5 +223,6 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		scenario(later(), replayed, modes[i], "replayed, %s", modes[i]->name);
 	scenario(later(), after_flush, NULL, "replayed after a FLUSH");
+	scenario(later(), out_of_window, NULL, "replayed out of a window");
 	return tap_done();
 }
