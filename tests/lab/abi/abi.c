@@ -123,10 +123,11 @@ static void use_by_key(struct rig *rig, struct buf *buf, const struct registrati
 {
 	struct raw raw = raw_command(UVERBS_OBJECT_MR, UVERBS_METHOD_QUERY_MR);
 	struct ibv_mr mr = { .context = rig->ctx, .lkey = r->lkey, .rkey = r->rkey };
+	struct buf near, far = *buf;
+	struct xfer x = { .op = OP_WRITE, .near = &near, .far = &far, .len = LEN };
 	uint64_t length = 0, iova = 0;
 	uint32_t lkey = 0, rkey = 0;
 	struct pair pair;
-	struct buf near;
 
 	raw_object(&raw, UVERBS_ATTR_QUERY_MR_HANDLE, r->handle);
 	raw_out(&raw, UVERBS_ATTR_QUERY_MR_RESP_LKEY, &lkey, sizeof(lkey));
@@ -137,11 +138,12 @@ static void use_by_key(struct rig *rig, struct buf *buf, const struct registrati
 	is_u64(length, LEN, "QUERY_MR: length of a pinned MR");
 	is_u64(iova, r->iova, "QUERY_MR: iova of a pinned MR");
 
+	far.mr = &mr;
+	far.iova = r->iova;
 	pair_open(&pair, rig, 4096);
 	buf_make(&near, rig, MEM_BASE, LEN, &mode_pinned);
 	buf_fill(&near, 0, LEN);
-	rdma_post(&pair, IBV_WR_RDMA_WRITE, near.mr, (uintptr_t)near.mem.addr, &mr, r->iova, LEN);
-	is_u64(pair_wait(&pair, NEAR).status, IBV_WC_SUCCESS, "WRITE by the key of REG_MR");
+	is_u64(xfer_run(&pair, &x).near, IBV_WC_SUCCESS, "WRITE by the key of REG_MR");
 	ok(!memcmp(buf->mem.addr, near.mem.addr, LEN), "every byte of it arrives");
 	buf_close(&near);
 	pair_close(&pair);

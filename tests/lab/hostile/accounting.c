@@ -84,6 +84,36 @@ static void parts_go(struct rig *rig, const void *arg)
 	scene_close(&s);
 }
 
+/* A prefetch without faults leaves nothing behind where there is no memory. */
+static void no_parts(struct rig *rig, const void *arg)
+{
+	const struct mode *mode = arg;
+	struct ibv_mr *mr = implicit_mr(rig, mode);
+	struct ibv_mr_pages before, after;
+	struct ibv_sge sge;
+	unsigned int bad = 0;
+	uint8_t *space;
+
+	if (!ok(mr, "implicit MR: %s", mr ? "done" : strerror(errno)))
+		return;
+	space = mmap(NULL, SZ_1G * (FRESH + 1), PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (space == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	before = mr_pages(mr);
+	for (size_t i = 0; i < FRESH; i++) {
+		sge = (struct ibv_sge){ (uintptr_t)space + SZ_1G * i, SZ_4K, mr->lkey };
+		bad += ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+				     IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1) != 0;
+	}
+	after = mr_pages(mr);
+	is_u64(bad, 0, "prefetches of %d GiBs without memory, failed ones", FRESH);
+	is_u64(after.entries, before.entries, "entries of the device's tables");
+	is_u64(mr_state(mr).blocks_mapped, 0, "blocks mapped");
+	is_errno(ibv_dereg_mr(mr), 0, "deregister");
+	munmap(space, SZ_1G * (FRESH + 1));
+}
+
 /* ---- a large MR changes to smaller pages ---- */
 
 struct large {
@@ -208,6 +238,41 @@ static void charged(struct rig *rig, const void *arg)
 			break;
 	after = group_kernel(&g);
 	ok(after - before < (long)SZ_1M, "nothing is left of it: %ld kB", (after - before) >> 10);
+	group_close(&g);
+}
+
+#define SMALL_MRS 400
+
+/* The smallest tables as well: there may be many. */
+static void charged_small(struct rig *rig, const void *arg)
+{
+	static struct ibv_mr *mrs[SMALL_MRS];
+	const struct mode *mode = arg;
+	uint64_t tables = 0;
+	long before, during;
+	struct group g;
+	struct mem mem;
+
+	group_open(&g);
+	mem_map(&mem, MEM_BASE, SZ_2M);
+	/* the first one may fill caches */
+	mrs[0] = mode_reg(mode, rig->pd, mem.addr, SZ_2M, (uintptr_t)mem.addr, ACCESS_ALL);
+	need(mrs[0], "an MR must be possible: %s", strerror(errno));
+	before = group_kernel(&g);
+	for (size_t i = 1; i < SMALL_MRS; i++) {
+		mrs[i] = mode_reg(mode, rig->pd, mem.addr, SZ_2M, (uintptr_t)mem.addr, ACCESS_ALL);
+		if (!mrs[i])
+			fatal("MR %zu: %s", i, strerror(errno));
+		tables += mr_state(mrs[i]).table_bytes;
+	}
+	during = group_kernel(&g);
+	ok(during - before >= (long)tables * 9 / 10,
+	   "tables of %d MRs, %llu kB, are charged: %ld kB", SMALL_MRS - 1,
+	   (unsigned long long)tables >> 10, (during - before) >> 10);
+	for (size_t i = 0; i < SMALL_MRS; i++)
+		if (ibv_dereg_mr(mrs[i]))
+			fatal("ibv_dereg_mr: %s", strerror(errno));
+	mem_unmap(&mem);
 	group_close(&g);
 }
 
@@ -524,8 +589,13 @@ int main(void)
 	scenario(later(), hugetlb_later, NULL, "IBV_ACCESS_HUGETLB before there is memory");
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		scenario(later(), charged, modes[i], "charged, %s", modes[i]->name);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		scenario(later(), charged_small, modes[i], "small ones charged, %s",
+			 modes[i]->name);
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
 		scenario(later() * 2, parts_go, whole[i], "parts, %s", whole[i]->name);
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		scenario(later(), no_parts, whole[i], "no parts, %s", whole[i]->name);
 	for (size_t i = 0; i < ARRAY_SIZE(larges); i++)
 		scenario(later() * 2, large_goes_down, &larges[i], "large, %s, %zu GiB",
 			 larges[i].mode.name, larges[i].size >> 30);
