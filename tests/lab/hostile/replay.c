@@ -138,24 +138,50 @@ static void after_flush(struct rig *rig, const void *arg)
 
 #define WINDOW_AT 4096
 
-static uint32_t bind_window(struct pair *pair, struct ibv_mw *mw, struct ibv_mr *mr, uint64_t addr,
-			    unsigned int access)
+static struct ibv_mw_bind_info window_of(struct ibv_mr *mr, uint8_t *mem, unsigned int access)
 {
-	struct ibv_mw_bind bind = {
-		.send_flags = IBV_SEND_SIGNALED,
-		.bind_info = {
-			.mr = mr,
-			.addr = addr,
-			.length = SAMPLE,
-			.mw_access_flags = IBV_ACCESS_REMOTE_READ | access,
-		},
+	return (struct ibv_mw_bind_info){
+		.mr = mr,
+		.addr = (uintptr_t)mem + WINDOW_AT,
+		.length = SAMPLE,
+		.mw_access_flags = IBV_ACCESS_REMOTE_READ | access,
 	};
+}
+
+static uint32_t bind_type_1(struct pair *pair, struct ibv_mw *mw, struct ibv_mw_bind_info info)
+{
+	struct ibv_mw_bind bind = { .send_flags = IBV_SEND_SIGNALED, .bind_info = info };
 	int err = ibv_bind_mw(pair->qp[FAR], mw, &bind);
 
 	if (err)
 		fatal("ibv_bind_mw: %s", strerror(err));
 	is_u64(pair_wait(pair, FAR).status, IBV_WC_SUCCESS, "a window is bound");
 	return mw->rkey;
+}
+
+/* By the QP that the peer is connected to, the only one that may use the window */
+static uint32_t bind_type_2(struct peer *peer, struct ibv_mw *mw, struct ibv_mw_bind_info info)
+{
+	struct ibv_qp_attr rts = { .qp_state = IBV_QPS_RTS, .timeout = 14, .retry_cnt = 7 };
+	struct ibv_send_wr *bad, bind = {
+		.opcode = IBV_WR_BIND_MW,
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_mw = { mw, ibv_inc_rkey(mw->rkey), info },
+	};
+	double end = now_s() + soon();
+	struct ibv_wc wc = {};
+
+	if (ibv_modify_qp(peer->qp, &rts,
+			  IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+				  IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC))
+		fatal("QP to RTS: %s", strerror(errno));
+	if (ibv_post_send(peer->qp, &bind, &bad))
+		fatal("posting the bind: %s", strerror(errno));
+	while (!ibv_poll_cq(peer->cq, 1, &wc) && now_s() < end)
+		sleep_ms(1);
+	ok(wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_BIND_MW,
+	   "a window of type 2 is bound");
+	return bind.bind_mw.rkey;
 }
 
 /* Repetitions of a READ of the whole window at @va, with PSN @psn and @content. */
@@ -187,8 +213,8 @@ static void out_of_one(struct rig *rig, struct peer *peer, uint32_t rkey, uint64
 static void out_of_window(struct rig *rig, const void *arg)
 {
 	static _Alignas(4096) uint8_t mem[SZ_64K];
+	struct ibv_mw *mw[2];
 	struct ibv_mr *mr;
-	struct ibv_mw *mw;
 	struct pair pair;
 	struct peer peer;
 	uint32_t rkey;
@@ -200,18 +226,20 @@ static void out_of_window(struct rig *rig, const void *arg)
 	}
 	pattern_fill(mem, 3, 0, SZ_64K);
 	mr = ibv_reg_mr(rig->pd, mem, SZ_64K, ACCESS_ALL | IBV_ACCESS_MW_BIND);
-	mw = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_1);
-	if (!mr || !mw)
-		fatal("an MR and a window: %s", strerror(errno));
+	mw[0] = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_1);
+	mw[1] = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_2);
+	if (!mr || !mw[0] || !mw[1])
+		fatal("an MR and windows: %s", strerror(errno));
 	pair_open(&pair, rig, 1024);
 	peer_open(&peer, rig);
-	rkey = bind_window(&pair, mw, mr, (uintptr_t)mem + WINDOW_AT, 0);
+	rkey = bind_type_1(&pair, mw[0], window_of(mr, mem, 0));
 	out_of_one(rig, &peer, rkey, (uintptr_t)mem + WINDOW_AT, 0, mem + WINDOW_AT, "a window");
-	rkey = bind_window(&pair, mw, mr, (uintptr_t)mem + WINDOW_AT, IBV_ACCESS_ZERO_BASED);
+	rkey = bind_type_2(&peer, mw[1], window_of(mr, mem, IBV_ACCESS_ZERO_BASED));
 	out_of_one(rig, &peer, rkey, 0, 1, mem + WINDOW_AT, "a window from 0 on");
 	peer_close(&peer);
 	pair_close(&pair);
-	ibv_dealloc_mw(mw);
+	ibv_dealloc_mw(mw[0]);
+	ibv_dealloc_mw(mw[1]);
 	ibv_dereg_mr(mr);
 }
 
