@@ -266,7 +266,8 @@ static void charged_small(struct rig *rig, const void *arg)
 		tables += mr_state(mrs[i]).table_bytes;
 	}
 	during = group_kernel(&g);
-	ok(during - before >= (long)tables * 9 / 10,
+	/* the kernel adds up what is charged on each CPU now and then only */
+	ok(during - before >= (long)tables * 3 / 4,
 	   "tables of %d MRs, %llu kB, are charged: %ld kB", SMALL_MRS - 1,
 	   (unsigned long long)tables >> 10, (during - before) >> 10);
 	for (size_t i = 0; i < SMALL_MRS; i++)
