@@ -179,6 +179,10 @@ static void report_nothing(const struct parent *parent, const char *program, con
 		snprintf(
 			counts.note, sizeof(counts.note),
 			"no registration of memory was seen in it or its children before it ended");
+	else if (!shared_in_reach(&parent->shared))
+		snprintf(
+			counts.note, sizeof(counts.note),
+			"without the /proc of its PID namespace, only a process that ends by exit(3) is reported");
 	else
 		snprintf(counts.note, sizeof(counts.note), "was not reached: %s",
 			 unreached_reason(path));

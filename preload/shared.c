@@ -149,6 +149,19 @@ static int open_place(const char *place)
 	return memory;
 }
 
+bool shared_in_reach(const struct shared *shared)
+{
+	char place[128];
+	int fd;
+
+	shared_place(shared, place, sizeof(place));
+	fd = open_place(place);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static struct shared_head *map_head(int fd)
 {
 	struct shared_head *head = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

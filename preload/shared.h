@@ -26,8 +26,10 @@ struct shared {
 bool shared_create(struct shared *shared);
 /* The value of SHARED_PLACE. */
 void shared_place(const struct shared *shared, char *place, size_t size);
-/* Whether any process has loaded the module. */
+/* Whether any process has loaded the module; no process can record that if the memory is out of reach. */
 bool shared_loaded(const struct shared *shared);
+/* Whether processes find the memory in /proc. */
+bool shared_in_reach(const struct shared *shared);
 
 /*
  * Copy the counts at @index to @counts. Returns false after the last ones. @alive is set if their

@@ -205,6 +205,30 @@ status=0
 check "a path with a blank is an error" [ $status = 126 ]
 said "contains a blank"
 
+echo "# containers"
+if unshare --pid --fork --mount-proc true 2>"$dir/err"; then
+	# inside STATUS OPTION COMMAND...: as the first process of a PID namespace
+	inside() {
+		local want=$1 got=0
+		shift
+		unshare --pid --fork "$@" >"$dir/out" 2>"$dir/err" </dev/null || got=$?
+		check "unshare ${*##*/}: status $want" [ "$got" = "$want" ]
+	}
+	inside 0 --mount-proc "$hugeodp" run --report -- "$dir/program"
+	said "program[2]: 2 registrations"
+	check "... and nothing else" [ "$(grep -c 'program\[' "$dir/err")" = 1 ]
+	# an orphan ends first, and the first process of a container does not die by a signal of its own
+	inside 137 --mount-proc "$hugeodp" run --report -- sh -c "(setsid true &); exec '$dir/program' kill"
+	said " (ended without exit): 2 registrations"
+	# it finds other processes by the numbers of this PID namespace
+	inside 0 --mount "$hugeodp" run --report -- "$dir/program"
+	said "program[2]: 2 registrations"
+	said "program[2]: without the /proc of its PID namespace, only a process that ends by exit(3) is reported"
+	check "... and not as one that was not reached" [ "$(grep -c 'not reached' "$dir/err")" = 0 ]
+else
+	echo "NOT CHECKED: containers, which this user cannot make here"
+fi
+
 echo "# signals"
 # shellcheck disable=SC2016
 waits='trap "echo TERM; exit 9" TERM; trap "echo USR1" USR1; echo ready $$; while :; do read x <"$0"; done'
