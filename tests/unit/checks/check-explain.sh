@@ -65,6 +65,10 @@ if [ "$(id -u)" = 0 ] && setpriv --reuid=65534 --clear-groups true 2>"$dir/err";
 		exits 1 $command $$
 		said err "run it as root, by sudo, for processes of other users"
 	done
+	# as in a container
+	via=(setpriv --bounding-set=-all)
+	exits 1 explain $$
+	said err "root needs CAP_SYS_PTRACE for processes of others"
 	via=()
 else
 	echo "NOT CHECKED: processes of other users, without root"
