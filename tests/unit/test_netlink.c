@@ -2,6 +2,7 @@
 /* RDMA netlink: the two requests, and answers of every kind. */
 #include "fake.h"
 
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <linux/netlink.h>
@@ -149,6 +150,7 @@ static void unpublished(void **state)
 static void widths(void **state)
 {
 	const uint64_t chardev = rdma_netlink_dev(fake.rdev);
+	const uint32_t value32 = 7;
 	struct fake_answer answer;
 	uint64_t value = 7;
 	uint16_t len;
@@ -159,7 +161,8 @@ static void widths(void **state)
 	for (len = 0; len <= 8; len++) {
 		fake_msg_start(&answer.chardev, 5 << 10 | 15, 2);
 		fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_CHARDEV, &chardev, sizeof(chardev));
-		fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &value, len);
+		fake_msg_attr(&answer.chardev, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID,
+			      len == 4 ? (const void *)&value32 : &value, len);
 		fake_msg_end(&answer.chardev);
 		fake.datagrams[2].len = answer.chardev.len;
 		assert_int_equal(ask(&id), len == 4 || len == 8 ? 0 : ENODATA);
@@ -258,6 +261,11 @@ static void dump_errors(void **state)
 	assert_int_equal(fake.nsent, 1);
 }
 
+static void message_seq(struct fake_msg *message, uint32_t seq)
+{
+	memcpy(message->data + offsetof(struct nlmsghdr, nlmsg_seq), &seq, sizeof(seq));
+}
+
 /*
  * Bytes after the end of a message must not be read, even if they look valid: here
  * they are the rest of a longer message that was received before.
@@ -283,7 +291,7 @@ static void leftovers(void **state)
 	fake_msg_attr(&before, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &driver_id, sizeof(driver_id));
 	fake_msg_end(&before);
 	memcpy(&message, &before, sizeof(message));
-	message.data[8] = 2;
+	message_seq(&message, 2);
 	message.len -= sizeof(driver_id);
 	fake_msg_end(&message);
 	fake.datagrams[2].len = before.len;
@@ -297,7 +305,7 @@ static void leftovers(void **state)
 	fake_msg_attr(&before, RDMA_NLDEV_ATTR_UVERBS_DRIVER_ID, &driver_id, sizeof(driver_id));
 	fake_msg_end(&before);
 	memcpy(&message, &before, sizeof(message));
-	message.data[8] = 2;
+	message_seq(&message, 2);
 	message.len = 16 + 8 + 5;
 	fake_msg_end(&message);
 	fake.datagrams[2].len = before.len;

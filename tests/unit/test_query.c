@@ -145,7 +145,8 @@ static void mr_watch_stock(void **state)
 
 	(void)state;
 	fake_kernel(FAKE_STOCK);
-	fake_sysfs_make(&sysfs, "fake0\n");
+	/* what is known of a device belongs to its name: by its old one it has the series */
+	fake_sysfs_make(&sysfs, "stock0\n");
 	assert_int_equal(hugeodp_watch_mr(&fake_mr, 17), EOPNOTSUPP);
 	assert_int_equal(hugeodp_watch_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, 17), EOPNOTSUPP);
 	assert_int_equal(fake.nours, 0);

@@ -637,37 +637,10 @@ static void log_of_failures(void **state)
 	hugeodp_set_log(NULL, NULL);
 }
 
-/* In a process of its own, because the environment is read once. */
-static void log_file(void **state)
-{
-	struct ibv_mr_init_attr_odp request = good_request();
-	char name[] = "/tmp/hugeodp-unit.XXXXXX", text[256] = "";
-	int fd = mkstemp(name), status;
-	pid_t child;
+static char log_name[] = "/tmp/hugeodp-unit.XXXXXX";
+static int log_fd;
+static pid_t log_process;
 
-	(void)state;
-	assert_true(fd >= 0);
-	child = fork();
-	assert_true(child >= 0);
-	if (!child) {
-		char *argv[] = { "test_reg_mr", "log", NULL };
-
-		setenv("HUGEODP_LOG", name, 1);
-		execv("/proc/self/exe", argv);
-		_exit(99);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	assert_true(read(fd, text, sizeof(text) - 1) > 0);
-	assert_string_equal(text, "reserved is not 0\nno address, or length 0\n");
-	close(fd);
-	unlink(name);
-	request.reserved = 1;
-	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
-	assert_int_equal(access(name, F_OK), -1);
-}
-
-/* The other process of log_file(). */
 static int refuse_two(void)
 {
 	struct ibv_mr_init_attr_odp request = good_request();
@@ -680,7 +653,43 @@ static int refuse_two(void)
 	return ibv_reg_mr_ex(&fake_pd, &request.base) || errno != EINVAL;
 }
 
-int main(int argc, char **argv)
+/*
+ * Before all tests, because the library reads the environment once. The process is not one more
+ * program, which an emulator of programs cannot start.
+ */
+static int log_start(void **state)
+{
+	(void)state;
+	log_fd = mkstemp(log_name);
+	if (log_fd < 0)
+		return -1;
+	log_process = fork();
+	if (!log_process) {
+		setenv("HUGEODP_LOG", log_name, 1);
+		_exit(refuse_two());
+	}
+	return log_process < 0 ? -1 : 0;
+}
+
+static void log_file(void **state)
+{
+	struct ibv_mr_init_attr_odp request = good_request();
+	char text[256] = "";
+	int status;
+
+	(void)state;
+	assert_int_equal(waitpid(log_process, &status, 0), log_process);
+	assert_int_equal(status, 0);
+	assert_true(read(log_fd, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "reserved is not 0\nno address, or length 0\n");
+	close(log_fd);
+	unlink(log_name);
+	request.reserved = 1;
+	assert_null(ibv_reg_mr_ex(&fake_pd, &request.base));
+	assert_int_equal(access(log_name, F_OK), -1);
+}
+
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(registers, fake_setup),
@@ -711,7 +720,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(modify_fails, fake_setup),
 	};
 
-	if (argc == 2 && !strcmp(argv[1], "log"))
-		return refuse_two();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, log_start, NULL);
 }

@@ -99,6 +99,8 @@ void fake_mark(const void *mark, size_t len)
 
 void fake_sysfs_make(struct fake_sysfs *sysfs, const char *ibdev)
 {
+	int len = (int)strspn(ibdev, "abcdefghijklmnopqrstuvwxyz0123456789");
+	bool is_name = len && !strcmp(ibdev + len, "\n");
 	FILE *file;
 
 	strcpy(sysfs->dir, "/tmp/hugeodp-unit.XXXXXX");
@@ -106,7 +108,8 @@ void fake_sysfs_make(struct fake_sysfs *sysfs, const char *ibdev)
 	snprintf(sysfs->chr, sizeof(sysfs->chr), "%s/%u:%u", sysfs->dir, major(fake.rdev),
 		 minor(fake.rdev));
 	snprintf(sysfs->ibdev, sizeof(sysfs->ibdev), "%s/ibdev", sysfs->chr);
-	snprintf(sysfs->link, sizeof(sysfs->link), "%s/fake0", sysfs->dir);
+	snprintf(sysfs->link, sizeof(sysfs->link), "%s/%.*s", sysfs->dir, is_name ? len : 5,
+		 is_name ? ibdev : "fake0");
 	assert_int_equal(mkdir(sysfs->chr, 0700), 0);
 	file = fopen(sysfs->ibdev, "w");
 	assert_non_null(file);
@@ -804,7 +807,13 @@ void fake_expect_call(const struct fake_call *call, uint16_t object, uint16_t me
 		at = put(expect, at, 1, 2);
 		at = put(expect, at, 0, 2);
 		data_at = at;
-		at = put(expect, at, attrs[i].data, 8);
+		/* a short value is in the first bytes, whatever the byte order */
+		if (attrs[i].len && attrs[i].len < 8) {
+			at = put(expect, at, attrs[i].data, attrs[i].len);
+			at = put(expect, at, 0, 8 - attrs[i].len);
+		} else {
+			at = put(expect, at, attrs[i].data, 8);
+		}
 		if (attrs[i].data != FAKE_POINTER)
 			continue;
 		memcpy(&data, bytes + data_at, sizeof(data));
