@@ -6,6 +6,14 @@
 
 DEB_SUITES=(bookworm trixie testing)
 
+# deb_architectures PACKAGES: those of "name:architecture" in the list, after the native one
+deb_architectures() {
+	{
+		echo amd64
+		tr , '\n' <<<"$1" | sed -n 's/.*://p' | sort -u
+	} | paste -sd,
+}
+
 # deb_root SUITE DIR PACKAGES [SOURCE...]: a root with PACKAGES (separated by commas)
 deb_root() {
 	local suite=$1 dir=$2 packages=$3 settings=$2.apt mirror
@@ -13,8 +21,8 @@ deb_root() {
 	shift 3
 	apt_host_settings >"$settings"
 	unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-		mmdebstrap --mode=root --variant=minbase --arch=amd64 --format=directory \
-		--aptopt="$settings" --aptopt='APT::Install-Recommends "false"' \
+		mmdebstrap --mode=root --variant=minbase --arch="$(deb_architectures "$packages")" \
+		--format=directory --aptopt="$settings" --aptopt='APT::Install-Recommends "false"' \
 		--keyring="$DEBIAN_KEYRING" \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
 		--include="$packages" "$suite" "$dir" \

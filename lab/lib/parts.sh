@@ -89,7 +89,7 @@ part_unit() {
 	unlock unit
 }
 
-# The same tests in other builds
+# The same tests in other builds, and for other architectures
 part_compilers() {
 	local compiler
 	unit_prepare
@@ -103,6 +103,7 @@ part_compilers() {
 	else
 		say "no libibverbs-dev, libsmartcols-dev and libcmocka-dev on this host: built in the machine's root only"
 	fi
+	cross_test
 	unlock unit
 }
 
