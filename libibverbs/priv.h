@@ -97,7 +97,10 @@ int hugeodp_check_device(struct ibv_context *context, const struct ibv_mr_init_a
  */
 void hugeodp_preload_requested(const struct ibv_mr_init_attr_odp *request, struct ibv_mr *mr,
 			       int (*page_shift)(struct ibv_mr *mr)) __attribute__((weak));
-/* reg_mr.c: call it, if it is there. */
+/* A registration without a request, which that library may change; NULL as above. */
+struct ibv_mr *hugeodp_preload_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+	__attribute__((weak));
+/* reg_mr.c: call the first one, if it is there. */
 void hugeodp_count_request(const struct ibv_mr_init_attr_odp *request, struct ibv_mr *mr);
 
 /* reg_mr.c: the first address of the MR for remote peers. */

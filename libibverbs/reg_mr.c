@@ -258,7 +258,8 @@ HUGEODP_EXPORT struct ibv_mr *hugeodp_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr
 	struct ibv_mr_init_attr_odp request = { 0 };
 
 	if (!(attr->comp_mask & IBV_REG_MR_MASK_ODP))
-		return hugeodp_upstream_reg_mr_ex(pd, attr);
+		return hugeodp_preload_reg_mr_ex ? hugeodp_preload_reg_mr_ex(pd, attr)
+						 : hugeodp_upstream_reg_mr_ex(pd, attr);
 	/* the mask bits guarantee these members */
 	memcpy(&request, attr,
 	       attr->comp_mask & IBV_REG_MR_MASK_MAX_ENTRIES

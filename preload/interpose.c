@@ -61,6 +61,7 @@ static void cancelled_again(int state)
 /* A registration, independent of the function that was called. */
 struct call {
 	enum { BY_REG_MR, BY_IOVA, BY_IOVA2, BY_EX } by;
+	bool of_program; /* although libhugeodp calls */
 	const struct libibverbs *libibverbs;
 	struct ibv_pd *pd;
 	void *addr;
@@ -351,7 +352,7 @@ static struct ibv_mr *handle(struct call *call, const void *caller)
 	libibverbs_inside = call->libibverbs;
 	state = not_cancelled();
 	/* libhugeodp calls for a request of the program itself */
-	mr = object.libhugeodp ? register_plain(call) : register_call(call);
+	mr = object.libhugeodp && !call->of_program ? register_plain(call) : register_call(call);
 	cancelled_again(state);
 	libibverbs_inside = NULL;
 	if (mr)
@@ -444,11 +445,13 @@ static struct ibv_mr *plain_ex(struct call *call, const void *caller)
 	return mr;
 }
 
-HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+static struct ibv_mr *reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr, bool of_program,
+				const void *caller)
 {
 	const uint64_t simple = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_IOVA;
 	struct call call = {
 		.by = BY_EX,
+		.of_program = of_program,
 		.pd = pd,
 		.addr = attr->addr,
 		.length = attr->length,
@@ -459,11 +462,23 @@ HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_
 
 	start_once();
 	if (attr->comp_mask & IBV_REG_MR_MASK_ODP)
-		return pass_on(pd, attr, __builtin_return_address(0));
+		return pass_on(pd, attr, caller);
 	/* other kinds of memory, and unknown bits */
 	if (attr->comp_mask & ~simple || !(attr->comp_mask & IBV_REG_MR_MASK_ADDR))
-		return plain_ex(&call, __builtin_return_address(0));
-	return handle(&call, __builtin_return_address(0));
+		return plain_ex(&call, caller);
+	return handle(&call, caller);
+}
+
+HUGEODP_EXPORT struct ibv_mr *interpose_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	return reg_mr_ex(pd, attr, false, __builtin_return_address(0));
+}
+
+/* libhugeodp calls this for registrations of the program without a request. */
+HUGEODP_EXPORT struct ibv_mr *hugeodp_preload_reg_mr_ex(struct ibv_pd *pd,
+							struct ibv_mr_init_attr *attr)
+{
+	return reg_mr_ex(pd, attr, true, __builtin_return_address(0));
 }
 
 static void record_work(struct ibv_mr *mr, const struct libibverbs *libibverbs)

@@ -138,7 +138,7 @@ preload=$libdir/hugeodp/libhugeodp-preload.so
 # calls
 [ "$(nm -D --defined-only "$preload" | sed -nE 's/.* T (.*)@@IBVERBS_/\1 /p' | sort | tr '\n' ' ')" = \
 	"ibv_dereg_mr 1.1 ibv_reg_mr 1.1 ibv_reg_mr_ex 1.15 ibv_reg_mr_iova 1.7 ibv_reg_mr_iova2 1.8 ibv_rereg_mr 1.1 " ]
-others='hugeodp_preload_requested@@HUGEODP_PRELOAD_1.0 '
+others='hugeodp_preload_reg_mr_ex@@HUGEODP_PRELOAD_1.0 hugeodp_preload_requested@@HUGEODP_PRELOAD_1.0 '
 [ "$(uname -m)" != x86_64 ] || others="dlsym dlvsym $others"
 [ "$(nm -D --defined-only "$preload" | sed -nE '/@@IBVERBS_/d; s/.* [^A] //p' | sort | tr '\n' ' ')" = "$others" ]
 # a dependency of a preloaded object takes the place of the copy that the program would load

@@ -137,6 +137,18 @@ said '"registrations": 2, "own_requests": 2, "huge": 0'
 ends 0 "$dir/program"
 said '"registrations": 2, "own_requests": 0, "huge": 0'
 
+
+echo "# ibv_reg_mr_ex() without a request, through libhugeodp"
+fake_libibverbs "$dir/newer" newer -DNEWER -Wl,-soname,libibverbs.so.1
+build "$dir/plain" -DREQUEST=0 program.c -L"$dir/a" -Wl,-rpath,"$libhugeodp" "$libhugeodp/libhugeodp.so" \
+	-l:libibverbs.so.1
+options=(--json)
+for copy in a newer; do
+	LD_LIBRARY_PATH=$dir/$copy ends 0 "$dir/plain"
+	said '"registrations": 2, "own_requests": 0'
+done
+check "... with the newer libibverbs" [ "$(grep -c 'newer: reg' "$dir/out")" = 2 ]
+
 echo "# descriptor 2 is a file of the program"
 options=(--report)
 ends 0 "$dir/program" data "$dir/data"

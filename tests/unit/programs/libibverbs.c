@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * A libibverbs that prints each call and the name of this copy. Its devices are the words of
- * FAKE_DEVICES: "odp" supports on-demand paging, "plain" does not, "closed" cannot be opened.
+ * FAKE_DEVICES: "odp" supports on-demand paging, "plain" does not, "closed" cannot be opened. With
+ * -DNEWER it has ibv_reg_mr_ex(), as since rdma-core 59.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +41,18 @@ struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int acce
 {
 	return ibv_reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
 }
+
+#ifdef NEWER
+#include <infiniband/hugeodp.h>
+
+struct ibv_mr *upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr) __asm__("ibv_reg_mr_ex");
+struct ibv_mr *upstream_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
+{
+	printf("%s: newer ", COPY);
+	return ibv_reg_mr_iova2(pd, attr->addr, attr->length, (uintptr_t)attr->addr,
+				(unsigned int)attr->access);
+}
+#endif
 
 int ibv_dereg_mr(struct ibv_mr *mr)
 {

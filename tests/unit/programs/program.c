@@ -2,7 +2,8 @@
 /*
  * Registers two MRs on a device that supports on-demand paging, then ends as its argument says.
  * With -DPLUGIN it is the library of main.c, with -DLIBRARY it looks up the functions on the handle
- * of that file, with -DREQUEST it makes requests of its own.
+ * of that file, with -DREQUEST it makes requests of its own, with 0 as its value none by the same
+ * function.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -87,7 +88,7 @@ static struct ibv_mr *reg_mr(int i)
 		.base.addr = memory[i],
 		.base.length = sizeof(memory[i]),
 		.base.access = access_flags,
-		.base.comp_mask = IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_ODP,
+		.base.comp_mask = IBV_REG_MR_MASK_ADDR | (REQUEST ? IBV_REG_MR_MASK_ODP : 0),
 	};
 
 	return ibv_reg_mr_ex(&pd, &request.base);
