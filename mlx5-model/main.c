@@ -26,7 +26,7 @@ static void stop(int signal)
 
 static void usage(FILE *file)
 {
-	fputs("usage: mlx5-model --socket PATH... [--stats FILE]\n"
+	fputs("usage: mlx5-model --socket PATH... [--stats FILE] [--help]\n"
 	      "                  [--scheme transport|memory] [--delay SEED] [--faults SEED]\n"
 	      "                  [--cap NAME=VALUE]... [--fail [COMMAND:]N]...\n"
 	      "                  [--strict] [--trace]\n"
@@ -207,6 +207,7 @@ static bool parse(int argc, char **argv, struct settings *settings)
 		{ "fail", required_argument, NULL, 'e' },
 		{ "strict", no_argument, NULL, 'x' },
 		{ "trace", no_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int c;
@@ -249,6 +250,9 @@ static bool parse(int argc, char **argv, struct settings *settings)
 		case 't':
 			settings->device.trace = true;
 			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
 		default:
 			return false;
 		}

@@ -15,6 +15,7 @@ mlx5_defaults() {
 	MLX5_LOG=''
 	MLX5_DEVICES=1
 	MLX5_LOST=''
+	MLX5_PROGRAM=''
 }
 
 # mlx5_options LIST: what follows --mlx5
@@ -38,6 +39,7 @@ mlx5_options() {
 		lenient) MLX5_STRICT='' ;;
 		trace) MLX5_ARGV+=(--trace) ;;
 		log=?*) MLX5_LOG=${option#*=} ;;
+		program=?*) MLX5_PROGRAM=${option#*=} ;;
 		*) usage_error "unknown --mlx5 option '$option'" ;;
 		esac
 	done
@@ -78,7 +80,7 @@ mlx5_start() {
 	mkfifo "$dir/mlx5.ready"
 	setpriv --pdeathsig KILL "$ROOT/usr/lib64/ld-linux-x86-64.so.2" \
 		--library-path "$ROOT/usr/lib/x86_64-linux-gnu" \
-		"$STAGE/usr/bin/mlx5-model" \
+		"${MLX5_PROGRAM:-$STAGE/usr/bin/mlx5-model}" \
 		--stats "$dir/mlx5.stats" "${argv[@]}" >"$dir/mlx5.ready" 2>"$dir/mlx5.log" </dev/null &
 	HELPER_PID=$!
 	read -r ready <"$dir/mlx5.ready" || true

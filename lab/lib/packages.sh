@@ -30,14 +30,11 @@ deb_root() {
 	rm -f -- "$settings"
 }
 
-# deb_build_packages SUITE: the build dependencies in debian/control, and lintian; for
-# the release that builds RPMs, also their build dependencies
+# deb_build_packages CONTROL [PACKAGE...]: the build dependencies in this file, lintian, and others
 deb_build_packages() {
 	{
-		echo build-essential
-		echo lintian
-		[[ $1 != "$RPM_SUITE" ]] || printf '%s\n' "${RPM_PACKAGES[@]}"
-		sed -n '/^Build-Depends:/,/^[^ ]/p' "$TOP_DIR/packaging/debian/control" |
+		printf '%s\n' build-essential lintian "${@:2}"
+		sed -n '/^Build-Depends:/,/^[^ ]/p' "$1" |
 			sed -nE 's/^ ([a-z0-9-]+).*/\1/p' | sed 's/^debhelper-compat$/debhelper/'
 	} | grep -vx 'dh-sequence-.*' | paste -sd,
 }
@@ -72,14 +69,17 @@ deb_root_cached() {
 	unlock "debroot-$name"
 }
 
-# Sets DEB_ROOT to the root in which packages for SUITE are built
+# Sets DEB_ROOT to the root in which packages for SUITE are built; RPMs in that of one release, too
 deb_root_require() {
-	deb_root_cached "$1" 'to build packages in' "$1" "$(deb_build_packages "$1")"
+	local more=()
+	[[ $1 != "$RPM_SUITE" ]] || more=("${RPM_PACKAGES[@]}")
+	deb_root_cached "$1" 'to build packages in' "$1" \
+		"$(deb_build_packages "$TOP_DIR/packaging/debian/control" "${more[@]}")"
 	DEB_ROOT=$DEB_CACHED
 }
 
 # Names of the source files of the packages
-deb_sources() { tree_files | grep -zvE '^(lab|bench|clients|mlx5-model|\.ci)/'; }
+deb_sources() { tree_files | grep -zvE '^(lab|bench|clients|\.ci)/'; }
 
 deb_source_copy() {
 	local file
@@ -89,19 +89,20 @@ deb_source_copy() {
 	done < <(deb_sources)
 }
 
+# deb_compile OUT SOURCE-PACKAGE
 deb_compile() {
-	local out=$1 suffix
+	local out=$1 package=$2 suffix
 	mkdir -p "$out/build"
 	deb_source_copy "$out/source"
 	# testing has no version number
 	suffix=$(sed -nE 's/^VERSION_ID="([0-9]+)"$/+deb\1/p' "$DEB_ROOT/etc/os-release")
-	"$TOP_DIR/packaging/stage" "$out/source" "$out/build/hugeodp" "$suffix"
+	"$TOP_DIR/packaging/stage" "$out/source" "$out/build/$package" "$suffix" "$package"
 	rm -rf -- "$out/source"
 	# shellcheck disable=SC2016 # expanded inside the root
 	ROOT=$DEB_ROOT root_exec "$out/build:build" -- /bin/bash -euc '
-		cd /run/build/hugeodp
+		cd "/run/build/$1"
 		dpkg-buildpackage -b -us -uc -j"$(nproc)"
-	'
+	' bash "$package"
 	mv "$out"/build/*.deb "$out"/build/*.changes "$out"/build/*.buildinfo "$out"
 	rm -rf -- "$out/build"
 }
@@ -109,7 +110,7 @@ deb_compile() {
 # deb_build SUITE OUT: the packages for SUITE, in OUT
 deb_build() {
 	deb_root_require "$1"
-	step "building packages for Debian $1" deb_compile "$2"
+	step "building packages for Debian $1" deb_compile "$2" hugeodp
 }
 
 # deb_install SUITE DEBS ROOT: a minimal system with a compiler and our packages, whose

@@ -365,6 +365,7 @@ part_packages() {
 		deb_test "$suite"
 	done
 	deb_dkms "$RUN_DIR/deb/$DEBIAN_HEADERS_SUITE" "$RUN_DIR/deb/dkms-root"
+	model_test "$RUN_DIR/deb/model"
 	rpm_test "$RUN_DIR/deb/$RPM_SUITE"
 }
 

@@ -16,6 +16,7 @@ verb_packages() {
 	for suite in "${suites[@]}"; do
 		[[ ! -e $dir/$suite ]] || die "$dir/$suite exists"
 		deb_build "$suite" "$RUN_DIR/deb/$suite"
+		[[ $suite != "$MODEL_SUITE" ]] || model_build "$RUN_DIR/deb/$suite"
 		mkdir -p "$dir"
 		cp -rT "$RUN_DIR/deb/$suite" "$dir/$suite"
 	done

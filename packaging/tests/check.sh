@@ -19,6 +19,13 @@ check() {
 	fi
 }
 
+# refuses WORD COMMAND...: the command fails with a message that contains WORD
+refuses() {
+	local word=$1 said
+	shift
+	! said=$("$@" 2>&1) && grep -q -e "$word" <<<"$said"
+}
+
 # At the end: the number of tests; true if all have passed
 checked() {
 	echo "1..$tests"

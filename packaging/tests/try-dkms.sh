@@ -30,13 +30,6 @@ loaded() {
 		modprobe -r rdma_rxe hugeodp
 }
 
-# refuses WORD COMMAND...: the command fails with a message that contains WORD
-refuses() {
-	local word=$1 said
-	shift
-	! said=$("$@" 2>&1) && grep -q -e "$word" <<<"$said"
-}
-
 removed() {
 	dpkg --purge hugeodp-dkms && from kernel rdma_rxe mlx5_ib && ! modinfo -k "$release" hugeodp 2>&1 &&
 		modprobe rdma_rxe && [[ ! -e /sys/module/hugeodp ]]

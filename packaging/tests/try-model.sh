@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# Tests the installed package mlx5-model in a machine whose device is that package's mlx5-model, after
+# some traffic. Writes TAP.
+set -uo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
+
+counters() {
+	[[ $(mlx5-model-counters commands_failed) == 0 && $(mlx5-model-counters bytes_sent) -gt 0 ]]
+}
+
+# It makes its sockets, ends at a signal, and leaves the counters
+process() {
+	local pid status=0
+	mlx5-model --strict --socket 0 --socket 1 --stats stats >ready &
+	pid=$!
+	until [[ $(<ready) == ready ]]; do
+		kill -0 "$pid" || return 1
+	done
+	[[ -S 0 && -S 1 ]] || status=1
+	kill "$pid"
+	wait "$pid" && [[ $status == 0 && $(grep -c '^commands ' stats) == 2 ]]
+}
+
+# text PAGE: without the escapes of roff
+text() { zcat "/usr/share/man/man1/$1.1.gz" | sed -E 's/\\f[BIR]|\\//g'; }
+
+# Each option has its entry in the manual page
+pages() {
+	local option
+	text mlx5-model-counters | grep -q '^\.SH EXAMPLE' || return 1
+	for option in $(mlx5-model --help | grep -oE -e '--[a-z]+'); do
+		text mlx5-model | grep -qE -e "^(\.B )?$option( |\$)" || {
+			echo "# no $option in mlx5-model(1)"
+			return 1
+		}
+	done
+}
+
+removed() {
+	dpkg --purge mlx5-model && [[ -z $(find /usr /etc /var/lib/dpkg/info -name '*mlx5-model*') ]]
+}
+
+cd "$(mktemp -d)" || exit
+check "the counters of the device" counters
+check "a counter that does not exist is named" refuses "no counter 'none'" mlx5-model-counters none
+check "the process" process
+check "a wrong option" refuses '^usage: ' mlx5-model --none
+check "manual pages" pages
+check "the README" zgrep -q 'software mlx5 device' /usr/share/doc/mlx5-model/README.md.gz
+check "removed without a trace" removed
+checked
