@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# lab_test(NAME [PROGRAM FILE ARGS ARG...] [DEVICES DEVICE...] [SCHEMES both] [SMALL]
-#          [QUICK] [SHORT] [PHYSICAL] [STOCK|STOCK_ONLY [LENIENT]])
+# lab_test(NAME [PROGRAM FILE ARGS ARG...] [DEVICES DEVICE...] [SCHEMES both] [PROFILES PROFILE...]
+#          [SMALL] [QUICK] [SHORT] [PHYSICAL] [STOCK|STOCK_ONLY [LENIENT]])
 #
 # A test for the lab's virtual machine, and where it runs. It is built from NAME.c, which is linked
 # with tests/lib, or installed from NAME.sh; or it is the installed PROGRAM, run with other arguments.
 #
 #   DEVICES     rxe (default), mlx5 (the model), mlx5-pair (two devices of it)
 #   SCHEMES     both: on mlx5 also with page faults in the memory scheme, not only by transport
+#   PROFILES    old, new: also, or only if there are no DEVICES, on the model with that firmware
 #   SMALL       on rxe also in a machine with little memory and without hugetlb pages
 #   QUICK       of a folder that is a part of its own, on rxe also with the part lab
 #   SHORT       on mlx5 also with the short part of the default run
@@ -20,7 +21,7 @@
 # test in a line. The lab picks the tests of a part by label:
 #
 #   rxe  rxe-small  rxe-quick  mlx5-transport  mlx5-memory  mlx5-pair-transport  mlx5-pair-memory
-#   mlx5-short-transport  mlx5-short-memory  iommu-transport  iommu-memory
+#   mlx5-profile-old  mlx5-profile-new  mlx5-short-transport  mlx5-short-memory  iommu-transport  iommu-memory
 #   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport  stock-mlx5-transport-lenient
 #
 # A folder whose tests are a part of their own sets LAB_TEST_GROUP, which comes first in their labels
@@ -55,6 +56,9 @@ function(lab_test_labels out)
 			list(APPEND labels stock-${names})
 		endif()
 	endforeach()
+	foreach(profile IN LISTS test_PROFILES)
+		list(APPEND labels mlx5-profile-${profile})
+	endforeach()
 	if(test_SMALL)
 		list(APPEND labels rxe-small)
 	endif()
@@ -85,19 +89,24 @@ endfunction()
 
 function(lab_test name)
 	cmake_parse_arguments(PARSE_ARGV 1 test "SMALL;QUICK;SHORT;PHYSICAL;STOCK;STOCK_ONLY;LENIENT" "PROGRAM;SCHEMES"
-		"ARGS;DEVICES")
+		"ARGS;DEVICES;PROFILES")
 	if(test_UNPARSED_ARGUMENTS OR (test_SCHEMES AND NOT test_SCHEMES STREQUAL both))
 		message(FATAL_ERROR "lab_test(${name}): ${test_UNPARSED_ARGUMENTS} SCHEMES ${test_SCHEMES}")
 	endif()
 	if(test_LENIENT AND NOT test_STOCK_ONLY)
 		message(FATAL_ERROR "lab_test(${name}): LENIENT without STOCK_ONLY")
 	endif()
-	if(NOT test_DEVICES)
+	if(NOT test_DEVICES AND NOT test_PROFILES)
 		set(test_DEVICES rxe)
 	endif()
 	foreach(device IN LISTS test_DEVICES)
 		if(NOT device MATCHES "^(rxe|mlx5|mlx5-pair)$")
 			message(FATAL_ERROR "lab_test(${name}): unknown device ${device}")
+		endif()
+	endforeach()
+	foreach(profile IN LISTS test_PROFILES)
+		if(NOT profile MATCHES "^(old|new)$")
+			message(FATAL_ERROR "lab_test(${name}): unknown profile ${profile}")
 		endif()
 	endforeach()
 	# prove runs what ends in .t

@@ -27,7 +27,8 @@ static void stop(int signal)
 static void usage(FILE *file)
 {
 	fputs("usage: mlx5-model --socket PATH... [--stats FILE] [--help]\n"
-	      "                  [--scheme transport|memory] [--delay SEED] [--faults SEED]\n"
+	      "                  [--profile default|old|new] [--scheme transport|memory]\n"
+	      "                  [--delay SEED] [--faults SEED]\n"
 	      "                  [--cap NAME=VALUE]... [--fail [COMMAND:]N]...\n"
 	      "                  [--strict] [--trace]\n"
 	      "Each socket is a device, in the order of their LIDs. A line \"ready\" on standard\n"
@@ -201,6 +202,7 @@ static bool parse(int argc, char **argv, struct settings *settings)
 		{ "socket", required_argument, NULL, 's' },
 		{ "stats", required_argument, NULL, 'c' },
 		{ "scheme", required_argument, NULL, 'p' },
+		{ "profile", required_argument, NULL, 'r' },
 		{ "delay", required_argument, NULL, 'd' },
 		{ "faults", required_argument, NULL, 'f' },
 		{ "cap", required_argument, NULL, 'a' },
@@ -226,6 +228,10 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			if (!strcmp(optarg, "memory"))
 				settings->device.scheme = SCHEME_MEMORY;
 			else if (strcmp(optarg, "transport"))
+				return false;
+			break;
+		case 'r':
+			if (!caps_profile_parse(optarg, &settings->device.profile))
 				return false;
 			break;
 		case 'd':
@@ -257,6 +263,9 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			return false;
 		}
 	}
+	/* the memory scheme came later */
+	if (settings->device.profile == PROFILE_OLD && settings->device.scheme == SCHEME_MEMORY)
+		return false;
 	return settings->count && optind == argc;
 }
 

@@ -87,6 +87,8 @@ void model_reset(struct dev *dev)
 	model_clear(dev);
 	dev->command_queue = 0;
 	dev->command_queue_high = 0;
+	dev->state = DEV_DISABLED;
+	dev->issi = 0;
 	caps_init(dev);
 	pci_init(dev);
 }

@@ -26,6 +26,7 @@ mlx5_options() {
 	for option in "${list[@]}"; do
 		case $option in
 		scheme=transport | scheme=memory) MLX5_ARGV+=(--scheme "${option#*=}") ;;
+		profile=default | profile=old | profile=new) MLX5_ARGV+=(--profile "${option#*=}") ;;
 		delay=* | faults=*)
 			[[ ${option#*=} =~ ^[1-9][0-9]{0,8}$ ]] ||
 				usage_error "--mlx5 ${option%%=*}= wants a number, not '${option#*=}'"

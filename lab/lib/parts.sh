@@ -285,6 +285,7 @@ part_mlx5() {
 		--mlx5 scheme=transport,lenient --mem 4608 --gigapages 1
 	part_mlx5_tests hugeodp transport
 	part_mlx5_tests hugeodp memory
+	part_mlx5_profiles hugeodp
 	[[ ${#TEST_NAMES[@]} == 0 ]] || return 0
 
 	part_mlx5_torture mlx5-torture-transport hugeodp transport
@@ -305,6 +306,15 @@ part_mlx5_tests() {
 		--mlx5 "scheme=$scheme" --mem 4608 --gigapages 1
 	part_label "mlx5-two-$kernel-$scheme" "$kernel" "${prefix}mlx5-pair-$scheme" : \
 		--device mlx5 --mlx5 "devices=2,scheme=$scheme"
+}
+
+# part_mlx5_profiles KERNEL: a few tests on older and on newer firmware
+part_mlx5_profiles() {
+	local profile
+	for profile in old new; do
+		part_label "mlx5-profile-$profile" "$1" "mlx5-profile-$profile" : --device mlx5 \
+			--mlx5 "profile=$profile" --mem 4608 --gigapages 1
+	done
 }
 
 # part_mlx5_torture NAME KERNEL SCHEME [OPTION...]: the legs of torture.t for a device that cannot be

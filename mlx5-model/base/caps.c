@@ -116,6 +116,7 @@ void caps_init(struct dev *dev)
 	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);
+	caps_profile(dev);
 	for (i = 0; i < dev->options.cap_count; i++)
 		caps_set(dev, &dev->options.caps[i]);
 }

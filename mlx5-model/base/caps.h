@@ -24,6 +24,12 @@
 #define CAPS_MAX_RQ_WQE 512
 
 void caps_init(struct dev *dev);
+/* Sets what the profile of the device has other than by default */
+void caps_profile(struct dev *dev);
+/* True if name is that of a profile, which it sets */
+bool caps_profile_parse(const char *name, enum dev_profile *profile);
+/* The version of the profile's firmware, minor and major as in the register */
+uint32_t caps_firmware(const struct dev *dev);
 /*
  * Parses "NAME=VALUE", where NAME is the field of a capability, such as "rc_odp_caps.send". Returns
  * false if the field does not exist or the value does not fit.

@@ -27,6 +27,10 @@
 #define MKEY_FIRST 16
 
 enum dev_scheme { SCHEME_TRANSPORT, SCHEME_MEMORY };
+/* Generations of firmware: see caps_profile.c */
+enum dev_profile { PROFILE_DEFAULT, PROFILE_OLD, PROFILE_NEW };
+/* Commands move the function from one state to the next; objects exist only while it is running */
+enum dev_state { DEV_DISABLED, DEV_ENABLED, DEV_RUNNING };
 
 struct fabric;
 
@@ -56,6 +60,7 @@ struct dev_options {
 	struct fail_setting fails[DEV_SETTINGS];
 	unsigned int fail_count;
 	enum dev_scheme scheme;
+	enum dev_profile profile;
 	bool strict;
 	bool strict_silent; /* reports are counted and not printed */
 	bool trace;
@@ -101,15 +106,20 @@ struct cq {
 	bool failed;
 };
 
+/* Made by CREATE_SRQ, in interface 0, or by CREATE_RMP or CREATE_XRC_SRQ */
+enum srq_kind { SRQ_BASIC, SRQ_RMP, SRQ_XRC };
+
 struct srq {
 	uint32_t number;
-	uint8_t context[IFC_SIZE(srqc)];
+	enum srq_kind kind;
+	uint8_t context[IFC_SIZE(rmpc)]; /* that of the kind; this one is the longest */
 	struct queue queue;
 	unsigned int stride_shift;
 	unsigned int log_size;
 	uint32_t pd;
 	uint32_t cqn;
 	uint32_t xrcd;
+	uint32_t user_index; /* SRQ_XRC: in completions of version 1 */
 	uint64_t doorbell;
 	uint16_t head;	   /* index of the next WQE in the driver's list */
 	uint16_t consumed; /* against the doorbell record's count */
@@ -221,6 +231,8 @@ struct dev {
 	/* Destroys all objects. Requests of other devices to this one end in a timeout. */
 	void (*clear)(struct dev *dev);
 
+	enum dev_state state;
+	unsigned int issi; /* version of the interface that the driver has chosen */
 	uint8_t config[256];
 	uint64_t command_queue;
 	uint32_t command_queue_high;

@@ -25,7 +25,7 @@ function emit(type,   i, n, parts) {
 
 # cmd.c: the layouts of the inputs
 FNR == NR {
-	if (match($0, /^\tCMD\([A-Z0-9_]+, [a-z0-9_]+,/)) {
+	if (match($0, /^\tCMD(_WHEN)?\([A-Z0-9_]+, [a-z0-9_]+,/)) {
 		split($0, word, /[ ,]+/)
 		inputs[++count] = word[2] "_in"
 	}

@@ -16,8 +16,12 @@
 #define CMD_BLOCK 512
 #define CMD_LENGTH_MAX (16u << 20)
 
+/* When a command may be used; most only while the function is running */
+enum cmd_when { ALWAYS = 1, NOT_DISABLED = 2, ISSI_0 = 4, ISSI_1 = 8 };
+
 struct cmd_entry {
 	uint16_t opcode;
+	unsigned int when;
 	const char *name;
 	uint16_t in_size;
 	uint16_t out_size;
@@ -25,20 +29,22 @@ struct cmd_entry {
 	enum cmd_status (*handler)(struct dev *dev, const struct cmd *cmd);
 };
 
-#define CMD(op, type, handler) \
-	{ MLX5_CMD_OP_##op, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), \
+#define CMD_WHEN(op, type, handler, when)                                         \
+	{ MLX5_CMD_OP_##op, when, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), \
 	  reserved_##type##_in, handler }
+#define CMD(op, type, handler) CMD_WHEN(op, type, handler, 0)
 
 static const struct cmd_entry cmd_table[] = {
-	CMD(QUERY_HCA_CAP, query_hca_cap, hca_query_cap),
-	CMD(QUERY_ADAPTER, query_adapter, hca_query_adapter),
-	CMD(INIT_HCA, init_hca, hca_nothing),
-	CMD(TEARDOWN_HCA, teardown_hca, hca_nothing),
-	CMD(ENABLE_HCA, enable_hca, hca_nothing),
-	CMD(DISABLE_HCA, disable_hca, hca_disable),
-	CMD(QUERY_PAGES, query_pages, hca_nothing),
-	CMD(SET_HCA_CAP, set_hca_cap, hca_set_cap),
-	CMD(QUERY_ISSI, query_issi, hca_query_issi),
+	CMD_WHEN(QUERY_HCA_CAP, query_hca_cap, hca_query_cap, NOT_DISABLED),
+	CMD_WHEN(QUERY_ADAPTER, query_adapter, hca_query_adapter, NOT_DISABLED),
+	CMD_WHEN(INIT_HCA, init_hca, hca_init, NOT_DISABLED),
+	CMD_WHEN(TEARDOWN_HCA, teardown_hca, hca_teardown, NOT_DISABLED),
+	CMD_WHEN(ENABLE_HCA, enable_hca, hca_enable, ALWAYS),
+	CMD_WHEN(DISABLE_HCA, disable_hca, hca_disable, ALWAYS),
+	CMD_WHEN(QUERY_PAGES, query_pages, hca_nothing, NOT_DISABLED),
+	CMD_WHEN(SET_HCA_CAP, set_hca_cap, hca_set_cap, NOT_DISABLED),
+	CMD_WHEN(QUERY_ISSI, query_issi, hca_query_issi, NOT_DISABLED),
+	CMD_WHEN(SET_ISSI, set_issi, hca_set_issi, NOT_DISABLED),
 	CMD(CREATE_MKEY, create_mkey, mkey_create),
 	CMD(QUERY_MKEY, query_mkey, mkey_query),
 	CMD(DESTROY_MKEY, destroy_mkey, mkey_destroy),
@@ -60,10 +66,18 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(2RST_QP, qp_2rst, qp_modify),
 	CMD(INIT2INIT_QP, init2init_qp, qp_modify),
 	CMD(QUERY_QP, query_qp, qp_query),
-	CMD(CREATE_SRQ, create_srq, srq_create),
-	CMD(DESTROY_SRQ, destroy_srq, srq_destroy),
-	CMD(QUERY_SRQ, query_srq, srq_query),
-	CMD(ARM_RQ, arm_rq, srq_arm),
+	CMD_WHEN(CREATE_SRQ, create_srq, srq_create, ISSI_0),
+	CMD_WHEN(DESTROY_SRQ, destroy_srq, srq_destroy, ISSI_0),
+	CMD_WHEN(QUERY_SRQ, query_srq, srq_query, ISSI_0),
+	CMD_WHEN(ARM_RQ, arm_rq, srq_arm, ISSI_0),
+	CMD_WHEN(CREATE_RMP, create_rmp, rmp_create, ISSI_1),
+	CMD_WHEN(DESTROY_RMP, destroy_rmp, rmp_destroy, ISSI_1),
+	CMD_WHEN(QUERY_RMP, query_rmp, rmp_query, ISSI_1),
+	CMD_WHEN(MODIFY_RMP, modify_rmp, rmp_modify, ISSI_1),
+	CMD_WHEN(CREATE_XRC_SRQ, create_xrc_srq, xrc_srq_create, ISSI_1),
+	CMD_WHEN(DESTROY_XRC_SRQ, destroy_xrc_srq, xrc_srq_destroy, ISSI_1),
+	CMD_WHEN(QUERY_XRC_SRQ, query_xrc_srq, xrc_srq_query, ISSI_1),
+	CMD_WHEN(ARM_XRC_SRQ, arm_xrc_srq, xrc_srq_arm, ISSI_1),
 	CMD(QUERY_HCA_VPORT_CONTEXT, query_hca_vport_context, port_query_context),
 	CMD(MODIFY_HCA_VPORT_CONTEXT, modify_hca_vport_context, hca_nothing),
 	CMD(QUERY_HCA_VPORT_GID, query_hca_vport_gid, port_query_gid),
@@ -157,6 +171,12 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 	return status;
 }
 
+static bool cmd_is_due(const struct dev *dev, const struct cmd_entry *entry)
+{
+	return entry->when & ALWAYS || dev->state == DEV_RUNNING ||
+	       (entry->when & NOT_DISABLED && dev->state == DEV_ENABLED);
+}
+
 void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, size_t out_length)
 {
 	const struct cmd_entry *entry;
@@ -169,12 +189,14 @@ void cmd_execute(struct dev *dev, uint8_t *in, size_t in_length, uint8_t *out, s
 		modifier = get_be16(in + 6);
 	}
 	entry = cmd_find(opcode);
-	if (!entry)
+	if (!entry || entry->when & (dev->issi ? ISSI_0 : ISSI_1))
 		status = CMD_BAD_OP;
 	else if (in_length < 8)
 		status = CMD_BAD_INPUT_LENGTH;
 	else if (out_length < 8)
 		status = CMD_BAD_OUTPUT_LENGTH;
+	else if (!cmd_is_due(dev, entry))
+		status = CMD_BAD_SYSTEM_STATE;
 	else if (dev_fails(dev, entry->name))
 		status = CMD_INTERNAL;
 	else

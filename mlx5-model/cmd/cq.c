@@ -14,7 +14,7 @@
 #define CQE_SIZE 64
 #define CQE_SOURCE_LID 22
 #define CQE_FLAGS_SOURCE 24
-#define CQE_SRQN 32
+#define CQE_RESOURCE 32
 #define CQE_IMMEDIATE 36
 #define CQE_BYTE_COUNT 44
 #define CQE_TIMESTAMP 48
@@ -36,7 +36,7 @@ static void cqe_fill(uint8_t *entry, const struct completion *c)
 {
 	put_be16(entry + CQE_SOURCE_LID, c->source_lid);
 	put_be32(entry + CQE_FLAGS_SOURCE, c->flags_source);
-	put_be32(entry + CQE_SRQN, c->srqn);
+	put_be32(entry + CQE_RESOURCE, c->resource);
 	put_be32(entry + CQE_OPCODE_QPN, (uint32_t)c->wqe_opcode << 24 | c->qpn);
 	put_be16(entry + CQE_WQE_COUNTER, c->wqe_counter);
 	if (c->opcode == CQE_REQUESTER_ERROR || c->opcode == CQE_RECEIVE_ERROR) {

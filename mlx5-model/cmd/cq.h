@@ -39,7 +39,7 @@ struct completion {
 	uint16_t wqe_counter;
 	uint32_t byte_count;
 	uint32_t immediate; /* as in the WQE; or the key to invalidate, or QP1's pkey */
-	uint32_t srqn;
+	uint32_t resource; /* SRQ, or in version 1 the user's index of SRQ or queue pair */
 	uint32_t flags_source; /* GRH and service level, number of the sender */
 	uint16_t source_lid;
 	bool solicited;

@@ -10,6 +10,7 @@ enum cmd_status {
 	CMD_INTERNAL = 0x1,
 	CMD_BAD_OP = 0x2,
 	CMD_BAD_PARAM = 0x3,
+	CMD_BAD_SYSTEM_STATE = 0x4,
 	CMD_BAD_RESOURCE = 0x5,
 	CMD_LIMIT = 0x8,
 	CMD_BAD_RESOURCE_STATE = 0x9,
@@ -38,8 +39,12 @@ static inline const uint8_t *cmd_tail(const struct cmd *cmd, size_t offset, size
 /* Handlers, by file. A handler that only fills in its reply is in hca.c. */
 #define CMD_HANDLER(name) enum cmd_status name(struct dev *dev, const struct cmd *cmd)
 CMD_HANDLER(hca_nothing);
+CMD_HANDLER(hca_enable);
+CMD_HANDLER(hca_init);
+CMD_HANDLER(hca_teardown);
 CMD_HANDLER(hca_disable);
 CMD_HANDLER(hca_query_issi);
+CMD_HANDLER(hca_set_issi);
 CMD_HANDLER(hca_query_cap);
 CMD_HANDLER(hca_set_cap);
 CMD_HANDLER(hca_query_adapter);
@@ -76,6 +81,14 @@ CMD_HANDLER(srq_create);
 CMD_HANDLER(srq_destroy);
 CMD_HANDLER(srq_query);
 CMD_HANDLER(srq_arm);
+CMD_HANDLER(rmp_create);
+CMD_HANDLER(rmp_destroy);
+CMD_HANDLER(rmp_query);
+CMD_HANDLER(rmp_modify);
+CMD_HANDLER(xrc_srq_create);
+CMD_HANDLER(xrc_srq_destroy);
+CMD_HANDLER(xrc_srq_query);
+CMD_HANDLER(xrc_srq_arm);
 CMD_HANDLER(mkey_create);
 CMD_HANDLER(mkey_query);
 CMD_HANDLER(mkey_destroy);

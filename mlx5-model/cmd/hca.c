@@ -16,19 +16,64 @@ enum cmd_status hca_nothing(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* Destroy all objects that the driver left: the guest may reuse the memory of their queues */
-enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
+enum cmd_status hca_enable(struct dev *dev, const struct cmd *cmd)
 {
 	(void)cmd;
-	dev->clear(dev);
+	if (dev->state != DEV_DISABLED)
+		return CMD_BAD_SYSTEM_STATE;
+	dev->state = DEV_ENABLED;
 	return CMD_OK;
 }
 
-/* Only ISSI 0, in which a basic SRQ is an SRQ and not a receive memory pool */
+enum cmd_status hca_init(struct dev *dev, const struct cmd *cmd)
+{
+	(void)cmd;
+	if (dev->state != DEV_ENABLED)
+		return CMD_BAD_SYSTEM_STATE;
+	dev->state = DEV_RUNNING;
+	return CMD_OK;
+}
+
+/* Destroy all objects that the driver left: the guest may reuse the memory of their queues */
+enum cmd_status hca_teardown(struct dev *dev, const struct cmd *cmd)
+{
+	(void)cmd;
+	dev->clear(dev);
+	dev->state = DEV_ENABLED;
+	return CMD_OK;
+}
+
+enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
+{
+	hca_teardown(dev, cmd);
+	dev->state = DEV_DISABLED;
+	dev->issi = 0;
+	return CMD_OK;
+}
+
+/* In ISSI 0, an SRQ is an SRQ; in ISSI 1, it is a receive memory pool or an XRC SRQ */
 enum cmd_status hca_query_issi(struct dev *dev, const struct cmd *cmd)
 {
-	(void)dev;
-	IFC_SET(query_issi_out, cmd->out, supported_issi_dw0, 1);
+	/* older than the command */
+	if (dev->options.profile == PROFILE_OLD)
+		return CMD_BAD_OP;
+	IFC_SET(query_issi_out, cmd->out, current_issi, dev->issi);
+	IFC_SET(query_issi_out, cmd->out, supported_issi_dw0,
+		dev->options.profile == PROFILE_NEW ? 3 : 1);
+	return CMD_OK;
+}
+
+enum cmd_status hca_set_issi(struct dev *dev, const struct cmd *cmd)
+{
+	unsigned int issi = IFC_GET(set_issi_in, cmd->in, current_issi);
+
+	if (dev->options.profile != PROFILE_NEW)
+		return CMD_BAD_OP;
+	if (dev->state != DEV_ENABLED)
+		return CMD_BAD_SYSTEM_STATE;
+	if (issi > 1)
+		return CMD_BAD_PARAM;
+	dev->issi = issi;
 	return CMD_OK;
 }
 

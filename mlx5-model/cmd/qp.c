@@ -46,6 +46,15 @@ struct xlate_origin qp_origin(const struct qp *qp)
 	};
 }
 
+uint32_t qp_completion_resource(const struct dev *dev, const struct qp *qp, const struct srq *srq)
+{
+	if (!IFC_GET(cmd_hca_cap, dev->caps_general, cqe_version))
+		return srq ? srq->number : 0;
+	if (srq && srq->kind == SRQ_XRC)
+		return srq->user_index;
+	return IFC_GET(qpc, qp->context, user_index);
+}
+
 void qp_schedule(struct dev *dev, struct qp *qp)
 {
 	if (qp->ready)

@@ -36,6 +36,11 @@ static inline bool qp_receives(const struct qp *qp)
 }
 
 struct xlate_origin qp_origin(const struct qp *qp);
+/*
+ * What a completion names besides the number of the queue pair, which has taken a receive WQE from
+ * srq unless that is NULL
+ */
+uint32_t qp_completion_resource(const struct dev *dev, const struct qp *qp, const struct srq *srq);
 /* Adds qp to the run list of model_work() */
 void qp_schedule(struct dev *dev, struct qp *qp);
 /*

@@ -10,6 +10,7 @@
 
 #define SRQ_STRIDE_SHIFT_MIN 4
 #define SRQ_WQE_NEXT_INDEX 2
+#define RMP_READY 1
 
 /* The doorbell record counts posted WQEs; its low 16 bits are used. */
 static uint16_t srq_available(struct dev *dev, const struct srq *srq)
@@ -54,40 +55,37 @@ void srq_release(void *object)
 	free(srq);
 }
 
-/* True if all objects that the context refers to exist; only an SRQ for XRC has the last two */
-static bool srq_refers_well(const struct dev *dev, const uint8_t *context)
+/* True if all objects that it refers to exist; not all kinds have the last two */
+static bool srq_refers_well(const struct dev *dev, const struct srq *srq)
 {
-	uint32_t cqn = IFC_GET(srqc, context, cqn), xrcd = IFC_GET(srqc, context, xrcd);
-
-	return table_get(&dev->pds, IFC_GET(srqc, context, pd)) &&
-	       (!cqn || table_get(&dev->cqs, cqn)) && (!xrcd || table_get(&dev->xrcds, xrcd));
+	return table_get(&dev->pds, srq->pd) && (!srq->cqn || table_get(&dev->cqs, srq->cqn)) &&
+	       (!srq->xrcd || table_get(&dev->xrcds, srq->xrcd));
 }
 
-enum cmd_status srq_create(struct dev *dev, const struct cmd *cmd)
-{
-	const uint8_t *context = IFC_AT_CONST(create_srq_in, cmd->in, srq_context_entry);
+/* Where the context of a command says that the queue is */
+struct srq_place {
+	const uint8_t *pages;
 	size_t pages_length;
-	const uint8_t *pages = CMD_TAIL(cmd, create_srq_in, pas, &pages_length);
+	unsigned int log_page_size;
+	unsigned int page_offset;
+};
+
+/* Adds a copy of template and sets its number */
+static enum cmd_status srq_add(struct dev *dev, const struct srq *template,
+			       const struct srq_place *place, uint32_t *number)
+{
 	struct srq *srq;
 
-	if (IFC_GET(srqc, context, log_srq_size) > CAPS_LOG_MAX_SRQ_SZ)
+	if (template->log_size > CAPS_LOG_MAX_SRQ_SZ)
 		return CMD_BAD_PARAM;
-	if (!srq_refers_well(dev, context))
+	if (!srq_refers_well(dev, template))
 		return CMD_BAD_RESOURCE;
-	srq = calloc(1, sizeof(*srq));
+	srq = malloc(sizeof(*srq));
 	if (!srq)
 		return CMD_NO_RESOURCES;
-	memcpy(srq->context, context, sizeof(srq->context));
-	srq->log_size = IFC_GET(srqc, context, log_srq_size);
-	srq->stride_shift = IFC_GET(srqc, context, log_rq_stride) + SRQ_STRIDE_SHIFT_MIN;
-	srq->pd = IFC_GET(srqc, context, pd);
-	srq->cqn = IFC_GET(srqc, context, cqn);
-	srq->xrcd = IFC_GET(srqc, context, xrcd);
-	srq->limit = IFC_GET(srqc, context, lwm);
-	srq->doorbell = IFC_GET(srqc, context, dbr_addr);
-	if (!queue_init(&srq->queue, pages, pages_length, IFC_GET(srqc, context, log_page_size),
-			IFC_GET(srqc, context, page_offset),
-			1ull << (srq->log_size + srq->stride_shift))) {
+	*srq = *template;
+	if (!queue_init(&srq->queue, place->pages, place->pages_length, place->log_page_size,
+			place->page_offset, 1ull << (srq->log_size + srq->stride_shift))) {
 		srq_release(srq);
 		return CMD_BAD_PARAM;
 	}
@@ -96,42 +94,209 @@ enum cmd_status srq_create(struct dev *dev, const struct cmd *cmd)
 		srq_release(srq);
 		return CMD_LIMIT;
 	}
-	IFC_SET(create_srq_out, cmd->out, srqn, srq->number);
+	*number = srq->number;
 	return CMD_OK;
 }
 
-enum cmd_status srq_destroy(struct dev *dev, const struct cmd *cmd)
+/* The SRQ with this number if it is of this kind */
+static struct srq *srq_of_kind(struct dev *dev, uint32_t number, enum srq_kind kind)
 {
-	uint32_t number = IFC_GET(destroy_srq_in, cmd->in, srqn);
-	enum cmd_status status = uses_status(dev, &dev->srqs, number, uses_srq);
+	struct srq *srq = table_get(&dev->srqs, number);
 
+	return srq && srq->kind == kind ? srq : NULL;
+}
+
+static enum cmd_status srq_remove(struct dev *dev, uint32_t number, enum srq_kind kind)
+{
+	enum cmd_status status;
+
+	if (!srq_of_kind(dev, number, kind))
+		return CMD_BAD_RESOURCE;
+	status = uses_status(dev, &dev->srqs, number, uses_srq);
 	if (status == CMD_OK)
 		srq_release(table_take(&dev->srqs, number));
 	return status;
 }
 
+static enum cmd_status srq_set_limit(struct dev *dev, struct srq *srq, uint16_t limit)
+{
+	if (!srq)
+		return CMD_BAD_RESOURCE;
+	srq->limit = limit;
+	if (limit && srq_available(dev, srq) < limit) {
+		srq->limit = 0;
+		eq_object_event(dev, EVENT_SRQ_LIMIT, srq->number);
+	}
+	return CMD_OK;
+}
+
+enum cmd_status srq_create(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context = IFC_AT_CONST(create_srq_in, cmd->in, srq_context_entry);
+	struct srq srq = {
+		.kind = SRQ_BASIC,
+		.log_size = IFC_GET(srqc, context, log_srq_size),
+		.stride_shift = IFC_GET(srqc, context, log_rq_stride) + SRQ_STRIDE_SHIFT_MIN,
+		.pd = IFC_GET(srqc, context, pd),
+		.cqn = IFC_GET(srqc, context, cqn),
+		.xrcd = IFC_GET(srqc, context, xrcd),
+		.limit = IFC_GET(srqc, context, lwm),
+		.doorbell = IFC_GET(srqc, context, dbr_addr),
+	};
+	struct srq_place place = {
+		.log_page_size = IFC_GET(srqc, context, log_page_size),
+		.page_offset = IFC_GET(srqc, context, page_offset),
+	};
+	enum cmd_status status;
+	uint32_t number = 0;
+
+	place.pages = CMD_TAIL(cmd, create_srq_in, pas, &place.pages_length);
+	memcpy(srq.context, context, IFC_SIZE(srqc));
+	status = srq_add(dev, &srq, &place, &number);
+	IFC_SET(create_srq_out, cmd->out, srqn, number);
+	return status;
+}
+
+enum cmd_status srq_destroy(struct dev *dev, const struct cmd *cmd)
+{
+	return srq_remove(dev, IFC_GET(destroy_srq_in, cmd->in, srqn), SRQ_BASIC);
+}
+
 enum cmd_status srq_query(struct dev *dev, const struct cmd *cmd)
 {
-	struct srq *srq = table_get(&dev->srqs, IFC_GET(query_srq_in, cmd->in, srqn));
+	struct srq *srq = srq_of_kind(dev, IFC_GET(query_srq_in, cmd->in, srqn), SRQ_BASIC);
 	uint8_t *context = IFC_AT(query_srq_out, cmd->out, srq_context_entry);
 
 	if (!srq)
 		return CMD_BAD_RESOURCE;
-	memcpy(context, srq->context, sizeof(srq->context));
+	memcpy(context, srq->context, IFC_SIZE(srqc));
 	IFC_SET(srqc, context, lwm, srq->limit);
 	return CMD_OK;
 }
 
 enum cmd_status srq_arm(struct dev *dev, const struct cmd *cmd)
 {
-	struct srq *srq = table_get(&dev->srqs, IFC_GET(arm_rq_in, cmd->in, srq_number));
+	return srq_set_limit(dev,
+			     srq_of_kind(dev, IFC_GET(arm_rq_in, cmd->in, srq_number), SRQ_BASIC),
+			     IFC_GET(arm_rq_in, cmd->in, lwm));
+}
+
+enum cmd_status rmp_create(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context = IFC_AT_CONST(create_rmp_in, cmd->in, ctx);
+	const uint8_t *wq = IFC_AT_CONST(rmpc, context, wq);
+	struct srq srq = {
+		.kind = SRQ_RMP,
+		.log_size = IFC_GET(wq, wq, log_wq_sz),
+		.stride_shift = IFC_GET(wq, wq, log_wq_stride),
+		.pd = IFC_GET(wq, wq, pd),
+		.limit = IFC_GET(wq, wq, lwm),
+		.doorbell = IFC_GET(wq, wq, dbr_addr),
+	};
+	struct srq_place place = {
+		.log_page_size = IFC_GET(wq, wq, log_wq_pg_sz),
+		.page_offset = IFC_GET(wq, wq, page_offset),
+	};
+	enum cmd_status status;
+	uint32_t number = 0;
+
+	/* a list of WQEs in the driver's memory; no other kind of queue is implemented */
+	if (IFC_GET(rmpc, context, state) != RMP_READY || IFC_GET(wq, wq, wq_type) ||
+	    IFC_GET(rmpc, context, basic_cyclic_rcv_wqe) || IFC_GET(wq, wq, wq_umem_valid) ||
+	    IFC_GET(wq, wq, dbr_umem_valid) || srq.stride_shift < SRQ_STRIDE_SHIFT_MIN)
+		return CMD_BAD_PARAM;
+	place.pages = CMD_TAIL(cmd, create_rmp_in, ctx.wq.pas, &place.pages_length);
+	memcpy(srq.context, context, IFC_SIZE(rmpc));
+	status = srq_add(dev, &srq, &place, &number);
+	IFC_SET(create_rmp_out, cmd->out, rmpn, number);
+	return status;
+}
+
+enum cmd_status rmp_destroy(struct dev *dev, const struct cmd *cmd)
+{
+	return srq_remove(dev, IFC_GET(destroy_rmp_in, cmd->in, rmpn), SRQ_RMP);
+}
+
+enum cmd_status rmp_query(struct dev *dev, const struct cmd *cmd)
+{
+	struct srq *srq = srq_of_kind(dev, IFC_GET(query_rmp_in, cmd->in, rmpn), SRQ_RMP);
+	uint8_t *context = IFC_AT(query_rmp_out, cmd->out, rmp_context);
 
 	if (!srq)
 		return CMD_BAD_RESOURCE;
-	srq->limit = IFC_GET(arm_rq_in, cmd->in, lwm);
-	if (srq->limit && srq_available(dev, srq) < srq->limit) {
-		srq->limit = 0;
-		eq_object_event(dev, EVENT_SRQ_LIMIT, srq->number);
-	}
+	memcpy(context, srq->context, IFC_SIZE(rmpc));
+	IFC_SET(rmpc, context, wq.lwm, srq->limit);
 	return CMD_OK;
+}
+
+/* Changes the limit, and nothing else */
+enum cmd_status rmp_modify(struct dev *dev, const struct cmd *cmd)
+{
+	struct srq *srq = srq_of_kind(dev, IFC_GET(modify_rmp_in, cmd->in, rmpn), SRQ_RMP);
+
+	if (!srq)
+		return CMD_BAD_RESOURCE;
+	if (IFC_GET(modify_rmp_in, cmd->in, rmp_state) != RMP_READY ||
+	    IFC_GET(modify_rmp_in, cmd->in, ctx.state) != RMP_READY ||
+	    !IFC_GET(modify_rmp_in, cmd->in, bitmask.lwm))
+		return CMD_BAD_PARAM;
+	return srq_set_limit(dev, srq, IFC_GET(modify_rmp_in, cmd->in, ctx.wq.lwm));
+}
+
+enum cmd_status xrc_srq_create(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context = IFC_AT_CONST(create_xrc_srq_in, cmd->in, xrc_srq_context_entry);
+	struct srq srq = {
+		.kind = SRQ_XRC,
+		.log_size = IFC_GET(xrc_srqc, context, log_xrc_srq_size),
+		.stride_shift = IFC_GET(xrc_srqc, context, log_rq_stride) + SRQ_STRIDE_SHIFT_MIN,
+		.pd = IFC_GET(xrc_srqc, context, pd),
+		.cqn = IFC_GET(xrc_srqc, context, cqn),
+		.xrcd = IFC_GET(xrc_srqc, context, xrcd),
+		.user_index = IFC_GET(xrc_srqc, context, user_index),
+		.limit = IFC_GET(xrc_srqc, context, lwm),
+		.doorbell = (uint64_t)IFC_GET(xrc_srqc, context, db_record_addr_h) << 32 |
+			    IFC_GET(xrc_srqc, context, db_record_addr_l) << 2,
+	};
+	struct srq_place place = {
+		.log_page_size = IFC_GET(xrc_srqc, context, log_page_size),
+		.page_offset = IFC_GET(xrc_srqc, context, page_offset),
+	};
+	enum cmd_status status;
+	uint32_t number = 0;
+
+	if (IFC_GET(xrc_srqc, context, basic_cyclic_rcv_wqe) ||
+	    IFC_GET(xrc_srqc, context, dbr_umem_valid) ||
+	    IFC_GET(create_xrc_srq_in, cmd->in, xrc_srq_umem_valid) ||
+	    IFC_GET(xrc_srqc, context, user_index_equal_xrc_srqn))
+		return CMD_BAD_PARAM;
+	place.pages = CMD_TAIL(cmd, create_xrc_srq_in, pas, &place.pages_length);
+	memcpy(srq.context, context, IFC_SIZE(xrc_srqc));
+	status = srq_add(dev, &srq, &place, &number);
+	IFC_SET(create_xrc_srq_out, cmd->out, xrc_srqn, number);
+	return status;
+}
+
+enum cmd_status xrc_srq_destroy(struct dev *dev, const struct cmd *cmd)
+{
+	return srq_remove(dev, IFC_GET(destroy_xrc_srq_in, cmd->in, xrc_srqn), SRQ_XRC);
+}
+
+enum cmd_status xrc_srq_query(struct dev *dev, const struct cmd *cmd)
+{
+	struct srq *srq = srq_of_kind(dev, IFC_GET(query_xrc_srq_in, cmd->in, xrc_srqn), SRQ_XRC);
+	uint8_t *context = IFC_AT(query_xrc_srq_out, cmd->out, xrc_srq_context_entry);
+
+	if (!srq)
+		return CMD_BAD_RESOURCE;
+	memcpy(context, srq->context, IFC_SIZE(xrc_srqc));
+	IFC_SET(xrc_srqc, context, lwm, srq->limit);
+	return CMD_OK;
+}
+
+enum cmd_status xrc_srq_arm(struct dev *dev, const struct cmd *cmd)
+{
+	return srq_set_limit(dev,
+			     srq_of_kind(dev, IFC_GET(arm_xrc_srq_in, cmd->in, xrc_srqn), SRQ_XRC),
+			     IFC_GET(arm_xrc_srq_in, cmd->in, lwm));
 }

@@ -27,6 +27,7 @@ static void engine_complete(struct job *job, enum cqe_opcode opcode)
 		.wqe_opcode = job->wqe.opcode,
 		.wqe_counter = job->wqe.index,
 		.byte_count = job->byte_count,
+		.resource = qp_completion_resource(job->dev, job->qp, NULL),
 	};
 
 	cq_complete(job->dev, IFC_GET(qpc, job->qp->context, cqn_snd), &completion);

@@ -118,8 +118,8 @@ static void recv_report(struct dev *dev, struct qp *qp, struct completion *compl
 
 	completion->qpn = qp->number;
 	completion->wqe_counter = qp->receive.index;
+	completion->resource = qp_completion_resource(dev, qp, srq);
 	if (qp->receive.srqn) {
-		completion->srqn = qp->receive.srqn;
 		if (srq && qp->service == QP_XRC)
 			cqn = srq->cqn;
 	} else {

@@ -102,7 +102,7 @@ static void world_attach(struct world *w, const struct stand_qp *qp)
 		abort();
 }
 
-/* kind: three bits, for the options of the devices */
+/* kind: four bits, for the options of the devices */
 static void world_init(struct world *w, unsigned int kind)
 {
 	uint8_t list[64] = { 0 };
@@ -115,6 +115,7 @@ static void world_init(struct world *w, unsigned int kind)
 		.scheme = kind & 1 ? SCHEME_MEMORY : SCHEME_TRANSPORT,
 		.fault_seed = kind & 2 ? kind : 0,
 		.strict = kind & 4,
+		.profile = kind & 8 ? PROFILE_NEW : PROFILE_DEFAULT,
 		.strict_silent = true,
 	};
 
@@ -125,7 +126,8 @@ static void world_init(struct world *w, unsigned int kind)
 	while (stand_alloc(&w->far, 4096, 4096) < w->buffer + WORLD_BUFFER)
 		;
 	w->far_cq = stand_create_cq(&w->far);
-	w->far_srq = stand_create_srq(&w->far, &w->far_cq);
+	w->far_srq = kind & 8 ? stand_create_srq_1(&w->far, &w->far_cq) :
+				stand_create_srq(&w->far, &w->far_cq);
 	for (i = 0; i < 2; i++)
 		w->cq[i] = stand_create_cq(&w->b);
 	w->keys[0] = stand_register(&w->b, w->buffer, WORLD_BUFFER, 12, true);
@@ -239,7 +241,7 @@ static void multicast_now(struct input *input, struct world *w)
 static void fuzz_commands(struct input *input)
 {
 	static const uint16_t groups[] = { 0x100, 0x200, 0x300, 0x400, 0x500, 0x700,
-					   0x760, 0x800, 0xa00 };
+					   0x760, 0x800, 0x900, 0xa00 };
 	static uint8_t in[8192], out[8192];
 	struct world w;
 	unsigned int i;
@@ -250,7 +252,7 @@ static void fuzz_commands(struct input *input)
 		size_t out_length = take(input, 2) % sizeof(out);
 
 		memset(in, 0, sizeof(in));
-		put_be16(in, groups[take(input, 1) % 9] + take(input, 1) % 24);
+		put_be16(in, groups[take(input, 1) % (sizeof(groups) / sizeof(groups[0]))] + take(input, 1) % 24);
 		put_be16(in + 6, take(input, 1) % 16);
 		put_be32(in + 8, take(input, 1));
 		for (i = take(input, 1) % 32; i; i--) {

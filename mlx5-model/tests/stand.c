@@ -84,6 +84,29 @@ static uint32_t stand_create_eq(struct stand *b, uint64_t events, unsigned int v
 	return IFC_GET(create_eq_out, out, eq_number);
 }
 
+void stand_power_up(struct stand *b)
+{
+	static const uint16_t opcodes[] = {
+		MLX5_CMD_OP_ENABLE_HCA,
+		MLX5_CMD_OP_SET_ISSI,
+		MLX5_CMD_OP_INIT_HCA,
+	};
+	uint8_t in[IFC_SIZE(init_hca_in)] = { 0 }, out[IFC_SIZE(init_hca_out)];
+	size_t i;
+
+	for (i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+		bool issi = opcodes[i] == MLX5_CMD_OP_SET_ISSI;
+
+		if (issi && b->dev.options.profile != PROFILE_NEW)
+			continue;
+		IFC_SET(set_issi_in, in, opcode, opcodes[i]);
+		IFC_SET(set_issi_in, in, current_issi, issi);
+		stand_must(!stand_command(b, in, issi ? IFC_SIZE(set_issi_in) : sizeof(in), out,
+					  sizeof(out)),
+			   "power up");
+	}
+}
+
 void stand_init(struct stand *b, const struct dev_options *options)
 {
 	memset(&b->own, 0, sizeof(b->own));
@@ -106,6 +129,7 @@ void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options
 	close(fd);
 	b->memory = guest_at(&b->dev.guest, STAND_BASE, &size, true);
 	b->next = STAND_BASE;
+	stand_power_up(b);
 	b->pd = stand_number(b, MLX5_CMD_OP_ALLOC_PD);
 	b->uar = stand_number(b, MLX5_CMD_OP_ALLOC_UAR);
 	b->xrcd = stand_number(b, MLX5_CMD_OP_ALLOC_XRCD);
@@ -173,10 +197,9 @@ struct stand_cq stand_create_cq(struct stand *b)
 	return cq;
 }
 
-struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
+/* The list of WQEs and the doorbell record */
+static struct stand_srq stand_place_srq(struct stand *b)
 {
-	uint8_t in[IFC_SIZE(create_srq_in) + 8] = { 0 }, out[IFC_SIZE(create_srq_out)];
-	uint8_t *context = IFC_AT(create_srq_in, in, srq_context_entry);
 	struct stand_srq srq = { 0 };
 	unsigned int i;
 
@@ -185,6 +208,56 @@ struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
 	for (i = 0; i < 1 << STAND_RQ_LOG; i++)
 		put_be16(stand_at(b, srq.ring) + i * STAND_RQ_STRIDE + 2,
 			 (i + 1) & ((1 << STAND_RQ_LOG) - 1));
+	return srq;
+}
+
+static struct stand_srq stand_create_rmp(struct stand *b)
+{
+	uint8_t in[IFC_SIZE(create_rmp_in) + 8] = { 0 }, out[IFC_SIZE(create_rmp_out)];
+	uint8_t *wq = IFC_AT(create_rmp_in, in, ctx.wq);
+	struct stand_srq srq = stand_place_srq(b);
+
+	IFC_SET(create_rmp_in, in, opcode, MLX5_CMD_OP_CREATE_RMP);
+	IFC_SET(create_rmp_in, in, ctx.state, 1);
+	IFC_SET(wq, wq, log_wq_sz, STAND_RQ_LOG);
+	IFC_SET(wq, wq, log_wq_stride, 6);
+	IFC_SET(wq, wq, pd, b->pd);
+	IFC_SET(wq, wq, dbr_addr, srq.doorbell);
+	put_be64(IFC_AT(create_rmp_in, in, ctx.wq.pas), srq.ring);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_RMP");
+	srq.number = IFC_GET(create_rmp_out, out, rmpn);
+	return srq;
+}
+
+struct stand_srq stand_create_srq_1(struct stand *b, const struct stand_cq *cq)
+{
+	uint8_t in[IFC_SIZE(create_xrc_srq_in) + 8] = { 0 }, out[IFC_SIZE(create_xrc_srq_out)];
+	uint8_t *context = IFC_AT(create_xrc_srq_in, in, xrc_srq_context_entry);
+	struct stand_srq srq;
+
+	if (!cq)
+		return stand_create_rmp(b);
+	srq = stand_place_srq(b);
+	IFC_SET(create_xrc_srq_in, in, opcode, MLX5_CMD_OP_CREATE_XRC_SRQ);
+	IFC_SET(xrc_srqc, context, log_xrc_srq_size, STAND_RQ_LOG);
+	IFC_SET(xrc_srqc, context, log_rq_stride, 2);
+	IFC_SET(xrc_srqc, context, pd, b->pd);
+	IFC_SET(xrc_srqc, context, xrcd, b->xrcd);
+	IFC_SET(xrc_srqc, context, cqn, cq->number);
+	IFC_SET(xrc_srqc, context, user_index, b->user_index);
+	IFC_SET(xrc_srqc, context, db_record_addr_l, srq.doorbell >> 2);
+	put_be64(IFC_AT(create_xrc_srq_in, in, pas), srq.ring);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_XRC_SRQ");
+	srq.number = IFC_GET(create_xrc_srq_out, out, xrc_srqn);
+	return srq;
+}
+
+struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
+{
+	uint8_t in[IFC_SIZE(create_srq_in) + 8] = { 0 }, out[IFC_SIZE(create_srq_out)];
+	uint8_t *context = IFC_AT(create_srq_in, in, srq_context_entry);
+	struct stand_srq srq = stand_place_srq(b);
+
 	IFC_SET(create_srq_in, in, opcode, MLX5_CMD_OP_CREATE_SRQ);
 	IFC_SET(srqc, context, log_srq_size, STAND_RQ_LOG);
 	IFC_SET(srqc, context, log_rq_stride, 2);
@@ -224,6 +297,7 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(qpc, context, xrcd, service == QP_XRC ? b->xrcd : 0);
 	IFC_SET(qpc, context, rq_type, srq ? 1 : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);
+	IFC_SET(qpc, context, user_index, b->user_index);
 	IFC_SET(qpc, context, log_rq_size, STAND_RQ_LOG);
 	IFC_SET(qpc, context, log_rq_stride, 2);
 	IFC_SET(qpc, context, log_sq_size, STAND_SQ_LOG);

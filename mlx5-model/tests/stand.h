@@ -31,6 +31,7 @@ struct stand {
 	unsigned int async_seen, fault_seen;
 	uint32_t pd, uar, xrcd;
 	uint32_t pa_key; /* never faults: its addresses are guest addresses */
+	uint32_t user_index; /* of the queue pairs that follow */
 	bool in_umems;	 /* queues and doorbell records are in umems */
 };
 
@@ -83,6 +84,8 @@ void stand_init(struct stand *b, const struct dev_options *options);
 /* Adds a device with memory of its own to a fabric */
 void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options *options);
 void stand_destroy(struct stand *b);
+/* From power-on to a running function, in the newest interface that it has */
+void stand_power_up(struct stand *b);
 /* Allocates guest memory: zeroed, aligned */
 uint64_t stand_alloc(struct stand *b, size_t size, size_t align);
 uint8_t *stand_at(struct stand *b, uint64_t address);
@@ -102,6 +105,8 @@ struct stand_qp stand_create_qp(struct stand *b, struct stand_cq *cq, unsigned i
 struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsigned int service,
 				    const struct stand_srq *srq);
 struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq);
+/* The same with CREATE_RMP, or CREATE_XRC_SRQ if there is a completion queue */
+struct stand_srq stand_create_srq_1(struct stand *b, const struct stand_cq *cq);
 void stand_receive_srq(struct stand *b, struct stand_srq *srq, uint64_t address, uint32_t lkey,
 		       uint32_t length);
 void stand_connect(struct stand *b, struct stand_qp *qp, const struct stand_qp *to);

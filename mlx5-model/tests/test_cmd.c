@@ -141,6 +141,8 @@ static void test_short(void **state)
 			cmd_execute(&b.dev, in, length, out, sizeof(out));
 			cmd_execute(&b.dev, in, sizeof(in), out, length);
 		}
+	model_reset(&b.dev);
+	stand_power_up(&b);
 	put_be16(in, 0xfff);
 	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_OP);
 	put_be16(in, MLX5_CMD_OP_NOP);

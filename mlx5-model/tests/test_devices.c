@@ -405,6 +405,7 @@ static void test_numbers(void **state)
 
 	model_reset(&p->on[1]->dev);
 	assert_int_equal(p->on[1]->dev.mkeys.count, 0);
+	stand_power_up(p->on[1]);
 	p->on[1]->pd = stand_number(p->on[1], MLX5_CMD_OP_ALLOC_PD);
 	assert_true(stand_create_mkey(p->on[1], &all) > before);
 	assert_true(before > p->key[0]);

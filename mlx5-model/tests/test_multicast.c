@@ -361,6 +361,8 @@ static void test_device_reset(void **state)
 	send_it(n);
 	received_but(n, 1 << 2 | 1 << 3);
 	counted(n, 500, 0);
+	assert_int_equal(attach(&n->members[2], group), CMD_BAD_SYSTEM_STATE);
+	stand_power_up(&n->stands[1]);
 	assert_int_equal(attach(&n->members[2], group), CMD_BAD_RESOURCE);
 	stand_destroy(&n->stands[1]);
 	send_it(n);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "vfio/pci.h"
 
+#include "base/caps.h"
 #include "cmd/cmd.h"
 #include "cmd/cq.h"
 #include "cmd/eq.h"
@@ -31,8 +32,6 @@
 #define REG_TIMER_LOW 0x1004
 #define REG_HEALTH_COUNTER 0x1010
 
-#define FIRMWARE_MAJOR 20
-#define FIRMWARE_MINOR 30
 #define FIRMWARE_SUBMINOR 1
 #define COMMAND_INTERFACE 5
 
@@ -117,7 +116,7 @@ static uint32_t pci_register(struct dev *dev, uint64_t offset)
 {
 	switch (offset) {
 	case REG_FIRMWARE:
-		return FIRMWARE_MINOR << 16 | FIRMWARE_MAJOR;
+		return caps_firmware(dev);
 	case REG_INTERFACE:
 		return COMMAND_INTERFACE << 16 | FIRMWARE_SUBMINOR;
 	case REG_QUEUE_HIGH:
