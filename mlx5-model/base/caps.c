@@ -50,7 +50,6 @@ static void caps_general(uint8_t *caps)
 	CAP(atomic, 1);
 	CAP(cq_oi, 1);
 	CAP(cq_resize, 1);
-	CAP(cq_moderation, 1);
 	CAP(cqe_128_always, 1);
 	CAP(hca_cap_2, 1);
 	CAP(dp_ordering_ooo_all_rc, 1);

@@ -233,6 +233,7 @@ struct dev {
 
 	enum dev_state state;
 	unsigned int issi; /* version of the interface that the driver has chosen */
+	uint32_t port_caps;
 	uint8_t config[256];
 	uint64_t command_queue;
 	uint32_t command_queue_high;
@@ -246,7 +247,7 @@ struct dev {
 
 	struct table eqs, cqs, srqs, qps, mkeys;
 	struct table pds, uars, xrcds, contexts, umems;
-	struct table counters, flow_tables, flow_groups, attachments;
+	struct table counters, attachments;
 
 	uint64_t first_token, next_token;
 	struct reported_fault *faults[DEV_FAULT_BUCKETS];

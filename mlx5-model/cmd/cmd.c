@@ -79,7 +79,7 @@ static const struct cmd_entry cmd_table[] = {
 	CMD_WHEN(QUERY_XRC_SRQ, query_xrc_srq, xrc_srq_query, ISSI_1),
 	CMD_WHEN(ARM_XRC_SRQ, arm_xrc_srq, xrc_srq_arm, ISSI_1),
 	CMD(QUERY_HCA_VPORT_CONTEXT, query_hca_vport_context, port_query_context),
-	CMD(MODIFY_HCA_VPORT_CONTEXT, modify_hca_vport_context, hca_nothing),
+	CMD(MODIFY_HCA_VPORT_CONTEXT, modify_hca_vport_context, port_modify_context),
 	CMD(QUERY_HCA_VPORT_GID, query_hca_vport_gid, port_query_gid),
 	CMD(QUERY_HCA_VPORT_PKEY, query_hca_vport_pkey, port_query_pkey),
 	CMD(ALLOC_PD, alloc_pd, res_alloc_pd),
@@ -87,7 +87,6 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(ALLOC_UAR, alloc_uar, res_alloc_uar),
 	CMD(DEALLOC_UAR, dealloc_uar, res_dealloc_uar),
 	CMD(ACCESS_REG, access_register, port_access_register),
-	CMD(MAD_IFC, mad_ifc, hca_nothing),
 	CMD(ATTACH_TO_MCG, attach_to_mcg, multicast_attach),
 	CMD(DETACH_FROM_MCG, detach_from_mcg, multicast_detach),
 	CMD(NOP, nop, hca_nothing),
@@ -99,12 +98,6 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DESTROY_UMEM, destroy_umem, umem_destroy),
 	CMD(ALLOC_FLOW_COUNTER, alloc_flow_counter, res_alloc_counter),
 	CMD(DEALLOC_FLOW_COUNTER, dealloc_flow_counter, res_dealloc_counter),
-	CMD(CREATE_FLOW_TABLE, create_flow_table, res_create_flow_table),
-	CMD(DESTROY_FLOW_TABLE, destroy_flow_table, res_destroy_flow_table),
-	CMD(CREATE_FLOW_GROUP, create_flow_group, res_create_flow_group),
-	CMD(DESTROY_FLOW_GROUP, destroy_flow_group, res_destroy_flow_group),
-	CMD(SET_FLOW_TABLE_ENTRY, set_fte, hca_nothing),
-	CMD(DELETE_FLOW_TABLE_ENTRY, delete_fte, hca_nothing),
 };
 
 static const struct cmd_entry *cmd_find(uint16_t opcode)

@@ -282,15 +282,12 @@ static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cm
 
 enum cmd_status cq_modify(struct dev *dev, const struct cmd *cmd)
 {
-	const uint8_t *context = IFC_AT_CONST(modify_cq_in, cmd->in, cq_context);
 	struct cq *cq = table_get(&dev->cqs, IFC_GET(modify_cq_in, cmd->in, cqn));
 
 	if (!cq)
 		return CMD_BAD_RESOURCE;
-	if (IFC_GET(modify_cq_in, cmd->in, op_mod) == CQ_MODIFY_RESIZE)
-		return cq_resize(dev, cq, cmd);
-	/* moderation is stored but has no effect: completions are reported at once */
-	IFC_COPY(cqc, cq->context, context, cq_period);
-	IFC_COPY(cqc, cq->context, context, cq_max_count);
-	return CMD_OK;
+	/* no moderation: events come at once */
+	if (IFC_GET(modify_cq_in, cmd->in, op_mod) != CQ_MODIFY_RESIZE)
+		return CMD_BAD_PARAM;
+	return cq_resize(dev, cq, cmd);
 }

@@ -24,6 +24,7 @@ enum port_register {
 };
 
 enum { REGISTER_WRITE = 0 };
+#define HOST_LITTLE_ENDIAN 0
 
 static uint64_t port_node_guid(const struct dev *dev)
 {
@@ -46,10 +47,27 @@ enum cmd_status port_query_context(struct dev *dev, const struct cmd *cmd)
 	SET(system_image_guid, port_node_guid(dev));
 	SET(node_guid, port_node_guid(dev));
 	SET(port_guid, port_guid(dev));
+	SET(cap_mask1, dev->port_caps);
 	SET(cap_mask1_field_select, 0xffffffff);
 	SET(lid, dev->lid);
 	SET(sm_lid, FABRIC_MANAGER_LID);
 #undef SET
+	return CMD_OK;
+}
+
+/* The driver announces what it supports; nothing else can be changed */
+enum cmd_status port_modify_context(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *context =
+		IFC_AT_CONST(modify_hca_vport_context_in, cmd->in, hca_vport_context);
+	uint32_t select = IFC_GET(hca_vport_context, context, cap_mask1_field_select);
+
+	if (IFC_GET(modify_hca_vport_context_in, cmd->in, other_vport) ||
+	    IFC_GET(hca_vport_context, context, field_select) ||
+	    IFC_GET(hca_vport_context, context, cap_mask2_field_select))
+		return CMD_BAD_PARAM;
+	dev->port_caps &= ~select;
+	dev->port_caps |= IFC_GET(hca_vport_context, context, cap_mask1) & select;
 	return CMD_OK;
 }
 
@@ -132,6 +150,22 @@ static void port_read_register(struct dev *dev, unsigned int id, uint8_t *data, 
 	memcpy(data, value, length < sizeof(value) ? length : sizeof(value));
 }
 
+/* The port's parameters cannot be changed */
+static enum cmd_status port_write_register(struct dev *dev, unsigned int id, const uint8_t *data,
+					   size_t length)
+{
+	switch (id) {
+	case REGISTER_NODE_DESCRIPTION:
+		memcpy(dev->node_description, data,
+		       length < sizeof(dev->node_description) ? length :
+								sizeof(dev->node_description));
+		return CMD_OK;
+	case REGISTER_HOST_ENDIANNESS:
+		return !length || data[0] == HOST_LITTLE_ENDIAN ? CMD_OK : CMD_BAD_PARAM;
+	}
+	return CMD_BAD_PARAM;
+}
+
 enum cmd_status port_access_register(struct dev *dev, const struct cmd *cmd)
 {
 	unsigned int id = IFC_GET(access_register_in, cmd->in, register_id);
@@ -148,14 +182,8 @@ enum cmd_status port_access_register(struct dev *dev, const struct cmd *cmd)
 	default:
 		return CMD_BAD_PARAM;
 	}
-	if (IFC_GET(access_register_in, cmd->in, op_mod) == REGISTER_WRITE) {
-		if (id == REGISTER_NODE_DESCRIPTION)
-			memcpy(dev->node_description, in,
-			       in_length < sizeof(dev->node_description) ?
-				       in_length :
-				       sizeof(dev->node_description));
-		return CMD_OK;
-	}
+	if (IFC_GET(access_register_in, cmd->in, op_mod) == REGISTER_WRITE)
+		return port_write_register(dev, id, in, in_length);
 	if (cmd->out_length > out_offset)
 		port_read_register(dev, id, cmd->out + out_offset, cmd->out_length - out_offset);
 	return CMD_OK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Generations of firmware: their capabilities, versions of the interface and of completions, and when
- * commands are accepted.
+ * Generations of firmware: their capabilities, versions of the interface and of completions, and which
+ * commands are refused, and when.
  */
 #include "pair.h"
 
@@ -198,6 +198,97 @@ static void test_life(void **state)
 	stand_destroy(&b);
 }
 
+/* Commands that would have no effect */
+static void test_refused(void **state)
+{
+	static const uint16_t unknown[] = {
+		MLX5_CMD_OP_MAD_IFC,
+		MLX5_CMD_OP_CREATE_FLOW_TABLE,
+		MLX5_CMD_OP_CREATE_FLOW_GROUP,
+		MLX5_CMD_OP_SET_FLOW_TABLE_ENTRY,
+		MLX5_CMD_OP_DELETE_FLOW_TABLE_ENTRY,
+		MLX5_CMD_OP_QUERY_FLOW_COUNTER,
+	};
+	uint8_t in[IFC_SIZE(modify_cq_in)] = { 0 }, out[IFC_SIZE(modify_cq_out)];
+	struct stand b;
+	size_t i;
+
+	(void)state;
+	stand_of(&b, PROFILE_DEFAULT);
+	for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		assert_int_equal(command(&b, unknown[i]), CMD_BAD_OP);
+	/* moderation of completions is not announced */
+	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, cq_moderation), 0);
+	IFC_SET(modify_cq_in, in, opcode, MLX5_CMD_OP_MODIFY_CQ);
+	IFC_SET(modify_cq_in, in, cqn, stand_create_cq(&b).number);
+	IFC_SET(modify_cq_in, in, cq_context.cq_period, 10);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	stand_destroy(&b);
+}
+
+/* The port's capabilities can be changed, as the query shows; other fields cannot */
+static void test_port(void **state)
+{
+	uint8_t in[IFC_SIZE(modify_hca_vport_context_in)] = { 0 }, out[0x400];
+	uint8_t *context = IFC_AT(modify_hca_vport_context_in, in, hca_vport_context);
+	uint8_t query[IFC_SIZE(query_hca_vport_context_in)] = { 0 };
+	uint8_t reply[IFC_SIZE(query_hca_vport_context_out)];
+	struct stand b;
+
+	(void)state;
+	stand_of(&b, PROFILE_DEFAULT);
+	IFC_SET(modify_hca_vport_context_in, in, opcode, MLX5_CMD_OP_MODIFY_HCA_VPORT_CONTEXT);
+	IFC_SET(query_hca_vport_context_in, query, opcode, MLX5_CMD_OP_QUERY_HCA_VPORT_CONTEXT);
+	IFC_SET(hca_vport_context, context, cap_mask1, 0x30);
+	IFC_SET(hca_vport_context, context, cap_mask1_field_select, 0x10);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	IFC_SET(hca_vport_context, context, cap_mask1, 0x40);
+	IFC_SET(hca_vport_context, context, cap_mask1_field_select, 0x40);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	stand_command(&b, query, sizeof(query), reply, sizeof(reply));
+	assert_int_equal(IFC_GET(query_hca_vport_context_out, reply, hca_vport_context.cap_mask1),
+			 0x50);
+	IFC_SET(hca_vport_context, context, field_select, 1);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	IFC_SET(hca_vport_context, context, field_select, 0);
+	IFC_SET(modify_hca_vport_context_in, in, other_vport, 1);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	stand_destroy(&b);
+}
+
+/* Registers can be read; of those of the port, only the description can be written */
+static void test_registers(void **state)
+{
+	static const struct {
+		unsigned int id;
+		uint8_t value, status;
+	} writes[] = {
+		{ 0x5003, 0, CMD_BAD_PARAM },	 { 0x5004, 0, CMD_BAD_PARAM },
+		{ 0x500f, 0, CMD_BAD_PARAM },	 { 0x6001, 'd', CMD_OK },
+		{ 0x7004, 0, CMD_OK },		 { 0x7004, 0x80, CMD_BAD_PARAM },
+		{ 0x1234, 0, CMD_BAD_PARAM },
+	};
+	uint8_t in[IFC_SIZE(access_register_in) + 64] = { 0 };
+	uint8_t out[IFC_SIZE(access_register_out) + 64];
+	struct stand b;
+	size_t i;
+
+	(void)state;
+	stand_of(&b, PROFILE_DEFAULT);
+	IFC_SET(access_register_in, in, opcode, MLX5_CMD_OP_ACCESS_REG);
+	for (i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		IFC_SET(access_register_in, in, register_id, writes[i].id);
+		*IFC_AT(access_register_in, in, register_data) = writes[i].value;
+		assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)),
+				 writes[i].status);
+	}
+	IFC_SET(access_register_in, in, register_id, 0x6001);
+	IFC_SET(access_register_in, in, op_mod, 1);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	assert_int_equal(*IFC_AT(access_register_out, out, register_data), 'd');
+	stand_destroy(&b);
+}
+
 /* Completions of version 1 name the queue pair by its user's index, also errors and flushes */
 static void test_completions(void **state)
 {
@@ -332,6 +423,9 @@ int main(void)
 		cmocka_unit_test(test_capability_by_name),
 		cmocka_unit_test(test_issi),
 		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_port),
+		cmocka_unit_test(test_registers),
 		TEST(test_completions, setup_rc),
 		TEST(test_rmp, setup_rc),
 		TEST(test_xrc_srq, setup_xrc),
