@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -269,6 +270,15 @@ static bool parse(int argc, char **argv, struct settings *settings)
 	return settings->count && optind == argc;
 }
 
+/* What it takes to have the same random events again */
+static void print_seeds(const struct dev_options *options)
+{
+	if (options->delay_seed)
+		fprintf(stderr, "mlx5: --delay %" PRIu64 "\n", options->delay_seed);
+	if (options->fault_seed)
+		fprintf(stderr, "mlx5: --faults %" PRIu64 "\n", options->fault_seed);
+}
+
 static int functions_start(struct fabric *fabric, struct function *functions,
 			   const struct settings *settings)
 {
@@ -297,6 +307,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	print_seeds(&settings.device);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	if (functions_start(&fabric, functions, &settings))
