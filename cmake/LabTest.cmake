@@ -6,7 +6,8 @@
 # A test for the lab's virtual machine, and where it runs. It is built from NAME.c, which is linked
 # with tests/lib, or installed from NAME.sh; or it is the installed PROGRAM, run with other arguments.
 #
-#   DEVICES     rxe (default), mlx5 (the model), mlx5-pair (two devices of it)
+#   DEVICES     rxe (default), mlx5 (the model), mlx5-pair (two devices of it), mlx5-machines (in
+#               each of two machines at the same time, with a device of the model each)
 #   SCHEMES     both: on mlx5 also with page faults in the memory scheme, not only by transport
 #   PROFILES    old, new: also, or only if there are no DEVICES, on the model with that firmware
 #   SMALL       on rxe also in a machine with little memory and without hugetlb pages
@@ -21,6 +22,7 @@
 # test in a line. The lab picks the tests of a part by label:
 #
 #   rxe  rxe-small  rxe-quick  mlx5-transport  mlx5-memory  mlx5-pair-transport  mlx5-pair-memory
+#   mlx5-machines-transport  mlx5-machines-memory
 #   mlx5-profile-old  mlx5-profile-new  mlx5-short-transport  mlx5-short-memory  iommu-transport  iommu-memory
 #   stock-rxe  stock-mlx5-transport  stock-mlx5-pair-transport  stock-mlx5-transport-lenient
 #
@@ -100,7 +102,7 @@ function(lab_test name)
 		set(test_DEVICES rxe)
 	endif()
 	foreach(device IN LISTS test_DEVICES)
-		if(NOT device MATCHES "^(rxe|mlx5|mlx5-pair)$")
+		if(NOT device MATCHES "^(rxe|mlx5|mlx5-pair|mlx5-machines)$")
 			message(FATAL_ERROR "lab_test(${name}): unknown device ${device}")
 		endif()
 	endforeach()

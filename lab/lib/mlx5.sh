@@ -3,6 +3,7 @@
 #
 # The mlx5 device model beside the machine: a process that QEMU talks to through a socket for each
 # device. It ends with QEMU; if it ends earlier, the machine has lost its devices and is stopped.
+# With two machines, each of them has one of the two devices.
 
 # QEMU gives up a device that does not reply within this time. Its own 5 s are not enough where many
 # machines share a few processors.
@@ -14,6 +15,7 @@ mlx5_defaults() {
 	MLX5_STRICT=1
 	MLX5_LOG=''
 	MLX5_DEVICES=1
+	MLX5_MACHINES=1
 	MLX5_LOST=''
 	MLX5_PROGRAM=''
 }
@@ -35,6 +37,8 @@ mlx5_options() {
 		caps=?*=?*) MLX5_ARGV+=(--cap "${option#*=}") ;;
 		fail=?*) MLX5_ARGV+=(--fail "${option#*=}") ;;
 		devices=[12]) MLX5_DEVICES=${option#*=} ;;
+		machines=2) MLX5_MACHINES=2 MLX5_DEVICES=2 ;;
+		machines=*) usage_error "--mlx5 machines= wants 2, not '${option#*=}'" ;;
 		devices=*) usage_error "--mlx5 devices= wants 1 or 2, not '${option#*=}'" ;;
 		strict) MLX5_STRICT=1 ;;
 		lenient) MLX5_STRICT='' ;;
@@ -60,15 +64,17 @@ mlx5_sockets() {
 	done
 }
 
-# mlx5_qemu: QEMU's arguments. The model needs the guest's memory, so that is in a memfd.
+# mlx5_qemu MACHINE: QEMU's arguments. The model needs the guest's memory, so that is in a memfd.
 mlx5_qemu() {
-	local path
+	local machine=$1 path paths
+	mapfile -t paths < <(mlx5_sockets)
+	[[ $MLX5_MACHINES == 1 ]] || paths=("${paths[machine]}")
 	printf '%s\n' -object "memory-backend-memfd,id=memory,size=${VM_MEM}M,share=on" \
 		-machine memory-backend=memory
-	while IFS= read -r path; do
+	for path in "${paths[@]}"; do
 		printf '%s\n' -device \
 			"{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":$MLX5_REPLY_MS,\"socket\":{\"type\":\"unix\",\"path\":\"$path\"}}"
-	done < <(mlx5_sockets)
+	done
 }
 
 # mlx5_start DIR: sets HELPER_PID. The model prints a line when all its sockets can be connected to.
@@ -129,5 +135,5 @@ mlx5_finish() {
 
 # mlx5_complained DIR: true if strict mode reported something; prints it
 mlx5_complained() {
-	grep '^mlx5_[01]: strict: ' "$1/mlx5.log" >&2
+	grep -s '^mlx5_[01]: strict: ' "$1/mlx5.log" >&2
 }

@@ -306,6 +306,9 @@ part_mlx5_tests() {
 		--mlx5 "scheme=$scheme" --mem 4608 --gigapages 1
 	part_label "mlx5-two-$kernel-$scheme" "$kernel" "${prefix}mlx5-pair-$scheme" : \
 		--device mlx5 --mlx5 "devices=2,scheme=$scheme"
+	# the test needs the series
+	[[ $kernel == stock ]] || part_label "mlx5-machines-$kernel-$scheme" "$kernel" \
+		"mlx5-machines-$scheme" : --device mlx5 --mlx5 "machines=2,scheme=$scheme" --mem 2048
 }
 
 # part_mlx5_profiles KERNEL: a few tests on older and on newer firmware

@@ -28,8 +28,12 @@ vm_usage() {
 		  --kernel NAME    debian (default), debian-stock, hugeodp, stock, debug or gcov
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
-		                   scheme=memory, devices=2, lenient, delay=SEED, faults=SEED,
-		                   caps=NAME=VALUE, fail=N, fail=COMMAND:N, trace, log=FILE
+		                   scheme=memory, profile=old, profile=new, devices=2,
+		                   machines=2, lenient, delay=SEED, faults=SEED,
+		                   caps=NAME=VALUE, fail=N, fail=COMMAND:N, trace, log=FILE,
+		                   program=FILE (another build of the model)
+		                   With machines=2, two machines with one device each run the
+		                   command at the same time; HUGEODP_MACHINE is 0 and 1 there.
 		  --iommu MODE     an IOMMU between device and memory; the kernel forgets a mapping at
 		                   once (strict), or many of them after a while (lazy)
 		  --share DIR      DIR read-only at /mnt/share
@@ -128,8 +132,8 @@ vm_options() {
 # True if the machine's kernel has modules, and an initramfs to load the first of them
 vm_has_modules() { [[ -d $KERNEL/modules ]]; }
 
-# Write the files that the guest's init reads: its code, the command with its arguments,
-# the settings
+# vm_write_lab_share DIR MACHINE: write the files that the guest's init reads: its code, the command
+# with its arguments, the settings
 vm_write_lab_share() {
 	local dir=$1
 	mkdir -p "$dir"
@@ -142,7 +146,7 @@ vm_write_lab_share() {
 	{
 		printf 'LAB_RELEASE=%q\n' "$(cat "$KERNEL/release")"
 		printf 'HUGEODP_KERNEL=%q\nHUGEODP_DEVICE=%q\n' "$VM_KERNEL" "$VM_DEVICE"
-		printf 'HUGEODP_ICOUNT=%q\n' "$VM_ICOUNT"
+		printf 'HUGEODP_ICOUNT=%q\nHUGEODP_MACHINE=%q\n' "$VM_ICOUNT" "$2"
 		printf 'LAB_MODULES=%q\n' "$(vm_has_modules && echo 1)"
 		printf 'LAB_SHARE=%q\nLAB_INTERACTIVE=%q\n' "${VM_SHARE:+1}" "$VM_INTERACTIVE"
 		if [[ -n $VM_INTERACTIVE ]]; then
@@ -165,9 +169,9 @@ vm_emulator() {
 		-display none -no-reboot -machine q35
 }
 
-# Sets QEMU to the command line
+# vm_command DIR MACHINE: sets QEMU to the command line
 vm_command() {
-	local dir=$1 p9 init append
+	local dir=$1 machine=$2 p9 init append
 	p9=trans=virtio,version=9p2000.L,msize=512000
 	init="mount -t 9p -o ro,$p9 lab /mnt && exec /bin/bash /mnt/init"
 	append="console=ttyS0 loglevel=7 panic=-1 oops=panic tsc=reliable no_timer_check"
@@ -200,7 +204,7 @@ vm_command() {
 		} | sed 's/ /\n/'
 		# in caching mode the kernel reports each new mapping, which the model needs
 		[[ -z $VM_IOMMU ]] || printf '%s\n' -device intel-iommu,caching-mode=on,aw-bits=48
-		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu
+		[[ $VM_DEVICE != mlx5 ]] || mlx5_qemu "$machine"
 		[[ -z $VM_GDB ]] || printf '%s\n' -S -gdb "tcp:127.0.0.1:$VM_GDB"
 		printf '%s\n' -chardev "file,id=status,path=$dir/status" \
 			-device virtserialport,chardev=status,nr=1,name=lab.status
@@ -313,19 +317,53 @@ vm_require() {
 	kernel_require "$VM_KERNEL"
 }
 
+# vm_prepare DIR MACHINE: sets QEMU
+vm_prepare() {
+	mkdir -p "$1"
+	: >"$1/status"
+	vm_write_lab_share "$1/lab" "$2"
+	vm_command "$1" "$2"
+}
+
+# vm_run_two DIR OTHER: runs the machine and another one at the same time. What the other one prints
+# comes at the end, on stderr. Returns its verdict; VM_STATUS is that of the first.
+vm_run_two() {
+	local dir=$1 other=$2 first=("${QEMU[@]}") peer status=0
+	mlx5_start "$dir"
+	vm_prepare "$other" 1
+	setpriv --pdeathsig KILL timeout --foreground -k 5 "$VM_TIMEOUT" \
+		setpriv --pdeathsig KILL "${QEMU[@]}" \
+		</dev/null >"$other/qemu.log" 2>&1 4>"$other/out" 5>"$other/err" &
+	peer=$!
+	QEMU=("${first[@]}")
+	vm_boot "$dir"
+	[[ $VM_STATUS == 0 ]] || kill "$peer" 2>/dev/null || true
+	wait "$peer" || status=$?
+	mlx5_finish "$dir" || return 71
+	sed 's/^/machine 1: /' "$other/out" "$other/err" >&2
+	first=("$VM_STATUS")
+	VM_STATUS=$status
+	status=0
+	vm_verdict "$other" || status=$?
+	VM_STATUS=${first[0]}
+	return "$status"
+}
+
 # vm_run_built: boots what vm_require has built and runs VM_ARGV; returns the exit status of the lab
 vm_run_built() {
 	local dir=$RUN_DIR/vm
-	rm -rf -- "$dir"
-	mkdir -p "$dir"
-	: >"$dir/status"
-	vm_write_lab_share "$dir/lab"
+	[[ $MLX5_MACHINES == 1 || -z $VM_INTERACTIVE$VM_GDB ]] ||
+		usage_error "--mlx5 machines=2 is for run, without --gdb"
+	rm -rf -- "$dir" "$dir-1"
 	accel_choose
 	say "the machine: kernel $VM_KERNEL, device $VM_DEVICE, accelerator $ACCEL"
+	mkdir -p "$dir"
 	[[ $VM_DEVICE != mlx5 ]] || mlx5_prepare "$dir"
-	vm_command "$dir"
+	vm_prepare "$dir" 0
 	[[ -z $VM_GDB ]] || vm_gdb_hint
-	if [[ $VM_DEVICE == mlx5 ]]; then
+	if [[ $VM_DEVICE == mlx5 && $MLX5_MACHINES == 2 ]]; then
+		vm_run_two "$dir" "$dir-1" || return
+	elif [[ $VM_DEVICE == mlx5 ]]; then
 		mlx5_start "$dir"
 		vm_boot "$dir"
 		mlx5_finish "$dir" || return 71
