@@ -43,7 +43,6 @@ static const struct cap_setting caps_old[] = {
 /* Completions of version 1, pages of more than 2^31, relaxed ordering by UMR, UMRs without fences */
 static const struct cap_setting caps_new[] = {
 	GENERAL(cqe_version, 1),
-	GENERAL(uar_4k, 1),
 	GENERAL(umr_fence, 2),
 	GENERAL(relaxed_ordering_write, 1),
 	GENERAL(relaxed_ordering_write_umr, 1),

@@ -130,7 +130,7 @@ static void test_capability_by_name(void **state)
 	assert_true(caps_parse("cqe_version=0", &options.caps[0]));
 	stand_init(&b, &options);
 	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, cqe_version), 0);
-	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, uar_4k), 1);
+	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, umr_fence), 2);
 	stand_destroy(&b);
 }
 
