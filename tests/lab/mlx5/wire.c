@@ -112,10 +112,11 @@ static void open_end(struct wire *w, enum mem_kind kind, const struct mode *mode
 	mem_map(&w->mem, kind, LEN);
 	for (i = 0; i < 2; i++)
 		pattern_fill(w->shadow[i], gen + i, 0, LEN);
-	memcpy(w->mem.addr, w->shadow[w->machine], LEN);
 	w->mr = mode_reg(mode, w->rig.pd, w->mem.addr, LEN, (uintptr_t)w->mem.addr, ACCESS_ALL);
 	if (!w->mr)
 		fatal("an MR of mode %s: %s", mode->name, strerror(errno));
+	/* after the registration, which maps the memory that is present */
+	memcpy(w->mem.addr, w->shadow[w->machine], LEN);
 	pair_open_half(&w->pair, &w->rig, 4096);
 	memset(&own, 0, sizeof(own));
 	own.gid = w->rig.gid;
