@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#define MODEL_MAX_COUNTERS 256
+#define MODEL_MAX_STEERING 256
 #define MODEL_UAR_FIRST 16
 #define MODEL_DESCRIPTION "mlx5 model"
 
@@ -43,6 +43,8 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, umem_release);
 	table_clear(&dev->counters, NULL);
+	table_clear(&dev->flow_tables, NULL);
+	table_clear(&dev->flow_groups, NULL);
 	table_clear(&dev->attachments, multicast_release);
 	sa_forget(dev->fabric, dev);
 	dev->stats.mkeys = 0;
@@ -68,7 +70,9 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	model_table(dev, &dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
 	model_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
 	model_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
-	model_table(dev, &dev->counters, 1, MODEL_MAX_COUNTERS);
+	model_table(dev, &dev->counters, 1, MODEL_MAX_STEERING);
+	model_table(dev, &dev->flow_tables, 1, MODEL_MAX_STEERING);
+	model_table(dev, &dev->flow_groups, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->attachments, 1, 1 + (CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP));
 	snprintf((char *)dev->node_description, sizeof(dev->node_description),
 		 MODEL_DESCRIPTION);

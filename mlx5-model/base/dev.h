@@ -247,7 +247,7 @@ struct dev {
 
 	struct table eqs, cqs, srqs, qps, mkeys;
 	struct table pds, uars, xrcds, contexts, umems;
-	struct table counters, attachments;
+	struct table counters, flow_tables, flow_groups, attachments;
 
 	uint64_t first_token, next_token;
 	struct reported_fault *faults[DEV_FAULT_BUCKETS];

@@ -98,6 +98,10 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DESTROY_UMEM, destroy_umem, umem_destroy),
 	CMD(ALLOC_FLOW_COUNTER, alloc_flow_counter, res_alloc_counter),
 	CMD(DEALLOC_FLOW_COUNTER, dealloc_flow_counter, res_dealloc_counter),
+	CMD(CREATE_FLOW_TABLE, create_flow_table, res_create_flow_table),
+	CMD(DESTROY_FLOW_TABLE, destroy_flow_table, res_destroy_flow_table),
+	CMD(CREATE_FLOW_GROUP, create_flow_group, res_create_flow_group),
+	CMD(DESTROY_FLOW_GROUP, destroy_flow_group, res_destroy_flow_group),
 };
 
 static const struct cmd_entry *cmd_find(uint16_t opcode)
