@@ -5,7 +5,7 @@
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
 PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants packages
-	clients adopters series models)
+	clients adopters series models mutate)
 # parts whose tests can be run one by one
 PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile machines mutants)
 # run only these tests, or all if there are none
@@ -399,6 +399,22 @@ part_coverage() { coverage_test; }
 
 # Defects in the kernel side, which its lab tests must find
 part_mutants() { mutants_test; }
+
+# Mutants of what the unit tests cover, for HUGEODP_MUTATE_MINUTES or an hour: a random sample, or that of
+# HUGEODP_SEED, of HUGEODP_MUTATE_TARGETS or all. Builds and tests are in memory.
+part_mutate() {
+	local status=0 targets seed=()
+	stress_minutes HUGEODP_MUTATE_MINUTES
+	[[ -z ${HUGEODP_SEED-} ]] || seed=(--seed "$HUGEODP_SEED")
+	read -ra targets <<<"${HUGEODP_MUTATE_TARGETS-}"
+	unit_prepare
+	root_exec "$UNIT_SOURCE:src:ro" "$SOURCE/tree:kernel:ro" -- env PYTHONDONTWRITEBYTECODE=1 \
+		PYTHONPATH=/run/src/tests/mutate python3 -m mutate --kernel /run/kernel --work /run/work \
+		--minutes "${MINUTES:-60}" "${seed[@]}" "${targets[@]}" 2>&1 |
+		tee "$RUN_DIR/out" || status=$?
+	unlock unit
+	tally_tap mutate "$status" /dev/null <"$RUN_DIR/out"
+}
 
 # Models of the kernel series; needs a root of its own, too
 part_models() { models_test; }
