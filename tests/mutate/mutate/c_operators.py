@@ -85,11 +85,32 @@ class Source:
         return None
 
 
+def _is_dimension(source: Source, i: int) -> bool:
+    """In the brackets of a declaration, before the values: a larger array is the same to a test."""
+    first = i
+    opened = False
+    while not source.starts_statement(first):
+        first -= 1
+        text = source.all[first].text
+        if text in (")", "]"):
+            first = source.pairs[first]
+        elif text == "[":
+            opened = True
+        elif text == "=":
+            return False
+    word = source.all[first]
+    if not opened or word.text in CONTROL:
+        return False
+    return word.text in TYPES or source.all[first + 1].kind == "name"
+
+
 def replaced(operator: str, by: dict[str, str], spaced: bool) -> Callable[[Source], Iterator[Edit]]:
     def edits(source: Source) -> Iterator[Edit]:
         for i in source.inside():
             token = source.all[i]
             if token.kind != "mark" or token.text not in by or spaced and not source.spaced(i):
+                continue
+            if _is_dimension(source, i):
                 continue
             yield Edit(operator, token.start, token.end, by[token.text])
 
@@ -107,19 +128,6 @@ def conditions(source: Source) -> Iterator[Edit]:
         yield Edit("negate", start, end, f"!({condition})")
         if source.all[i].text == "if":
             yield Edit("unchecked", start, end, f"0 && ({condition})")
-
-
-def _is_dimension(source: Source, i: int) -> bool:
-    """A number in brackets of a declaration, whose statement starts with a type."""
-    if source.all[i - 1].text != "[" or source.all[i + 1].text != "]":
-        return False
-    first = i
-    while not source.starts_statement(first):
-        first -= 1
-    word = source.all[first]
-    if word.text in CONTROL:
-        return False
-    return word.text in TYPES or source.all[first + 1].kind == "name"
 
 
 def constants(source: Source) -> Iterator[Edit]:

@@ -116,6 +116,8 @@ def measure_coverage(tree: Tree, pattern: str, tmp: Path) -> Coverage:
     for test in unit_tests(tree.build, pattern):
         gcov.clear(tree.build)
         outcome, _ = timed(test, tmp, FIRST.limits(False))
-        require_passed(test, outcome)
+        if not outcome.passed:
+            # gcov writes files, which a test can notice; in the other builds it has to pass
+            print(f"# {test.name} fails under gcov", flush=True)
         gcov.collect(reached, test, tree.source, tree.build)
     return reached

@@ -73,6 +73,12 @@ class InC(unittest.TestCase):
                          {"return room[3] + 010;", "return room[1] + 010;", "return room[2] + 9;",
                           "return room[2] + 7;", "char text[8] = { 1 };"})
 
+    def test_dimensions(self) -> None:
+        found = c_lines("\tchar text[SIZE + 64], more[2][3];\n\tstruct s *t = &list[a + 1];\n\n\treturn text[a + b];")
+        self.assertEqual({line for operator, line in found if operator in ("arithmetic", "constant")},
+                         {"struct s *t = &list[a - 1];", "struct s *t = &list[a + 2];",
+                          "struct s *t = &list[a + 0];", "return text[a - b];"})
+
     def test_errors(self) -> None:
         self.assertIn(("errno", "return EXDEV;"), c_lines("\treturn EINVAL;"))
         self.assertEqual({line for operator, line in c_lines("\tg(EOF, ERR(a), E);")
