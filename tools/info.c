@@ -70,6 +70,9 @@ static const char *advice(const struct device *device)
 		return open_advice(device->open_error);
 	if (!device->odp)
 		return "not possible: the device does not support on-demand paging";
+	/* what the device has is not known */
+	if (device->query_error)
+		return NULL;
 	if (device->pages.source != IBV_ODP_SOURCE_KERNEL)
 		return device->side ? "not possible: the driver does not support page size requests"
 				    : "boot a kernel with the hugeodp series, or install the "
