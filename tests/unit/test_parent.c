@@ -171,7 +171,7 @@ static _Noreturn void wait_for_signal(void)
 		pause();
 }
 
-/* Letters: r, a registration; u, libibverbs opened and not seen; d, reported by the process itself. */
+/* Letters: r, a registration; u, libibverbs opened and unseen; d, reported by the process. */
 static void count(const char *letters)
 {
 	struct counts *counts = shared_claim(getenv(SHARED_PLACE));

@@ -41,6 +41,9 @@ static int query_device_ex(struct ibv_context *context,
 	if (fake.query_device_err)
 		return fake.query_device_err;
 	attr->odp_caps.general_caps = fake.general_odp_caps;
+	attr->odp_caps.per_transport_caps.rc_odp_caps = fake.transport_odp_caps[0];
+	attr->odp_caps.per_transport_caps.uc_odp_caps = fake.transport_odp_caps[1];
+	attr->odp_caps.per_transport_caps.ud_odp_caps = fake.transport_odp_caps[2];
 	return 0;
 }
 

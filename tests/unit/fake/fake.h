@@ -115,6 +115,7 @@ struct fake {
 
 	/* capabilities that every kernel reports for the device */
 	uint64_t general_odp_caps;
+	uint32_t transport_odp_caps[3]; /* RC, UC, UD */
 	int query_device_err;
 	const char *release;
 
