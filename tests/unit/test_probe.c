@@ -430,6 +430,28 @@ static void reasons(void **state)
 	write_proc("/memfd:one (deleted)", plain, "");
 	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_SHMEM, PLAIN));
 	remove_proc();
+	/* ... and nothing says why */
+	write_proc("/dev/shm/file", "THPeligible: 1\nVmFlags: rd wr sh\n", "");
+	probe(PLAIN, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, PLAIN));
+	remove_proc();
+}
+
+/* Read-only memory and holes beside the range are not those of the range. */
+static void neighbours(void **state)
+{
+	const struct fake_vma vmas[] = {
+		{ PLAIN, PLAIN + M, 4 * K, 1, 0, FAKE_PAGES_SMALL, 0 },
+		{ PLAIN + M, PLAIN + 4 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_HUGE, 0 },
+		{ PLAIN + 4 * M, PLAIN + 5 * M, 4 * K, 0, 0, FAKE_PAGES_ABSENT, 0 },
+		{ PLAIN + 5 * M, PLAIN + 7 * M, 4 * K, READ_WRITE, 0, FAKE_PAGES_HUGE, 0 },
+		{ PLAIN + 7 * M, PLAIN + 8 * M, 4 * K, 1, 0, FAKE_PAGES_SMALL, 0 },
+	};
+
+	(void)state;
+	fake.vmas = vmas;
+	fake.nvmas = 5;
+	probe(PLAIN + M, 3 * M, HUGE_AND_SMALL, BLOCKED(12, 21, START, PLAIN + M));
+	probe(PLAIN + 5 * M, 2 * M, HUGE_AND_SMALL, BLOCKED(12, 21, START, PLAIN + 5 * M));
 }
 
 /* Linux 6.11 has PAGEMAP_SCAN, but it may not be allowed. */
@@ -683,6 +705,7 @@ int main(void)
 		cmocka_unit_test_setup(series_answers, setup),
 		cmocka_unit_test_setup(device_memory, setup),
 		cmocka_unit_test_setup(reasons, setup),
+		cmocka_unit_test_setup(neighbours, setup),
 		cmocka_unit_test_setup(no_pagemap, setup),
 		cmocka_unit_test_setup(runs, setup),
 		cmocka_unit_test_setup(read_error, setup),
