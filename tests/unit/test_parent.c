@@ -605,12 +605,12 @@ static void reasons(void **state)
 
 int main(int argc, char **argv)
 {
-	static int signals[] = { SIGKILL, SIGTERM, SIGSEGV };
+	static int signals[] = { SIGKILL, SIGTERM, SIGQUIT };
 	const struct CMUnitTest tests[] = {
 		TEST(ends),
 		{ "dies: SIGKILL", dies, setup, teardown, &signals[0] },
 		{ "dies: SIGTERM", dies, setup, teardown, &signals[1] },
-		{ "dies: SIGSEGV", dies, setup, teardown, &signals[2] },
+		{ "dies: SIGQUIT", dies, setup, teardown, &signals[2] },
 		TEST(not_executed),
 		TEST(reports),
 		TEST(nothing_to_report),
