@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The requirements on the host. lab/host-packages lists a command or file for each
-# package, so a host that has the tools from another source needs no apt. A part of the
-# tests may add a list of its own to HOST_LISTS. On a host that cannot run the lab, it
-# prints one sentence with the reason and a remedy.
+# package, so a host that has the tools from another source needs no apt. On a host that
+# cannot run the lab, it prints one sentence with the reason and a remedy.
 
 HOST_RELEASE=/etc/os-release
-HOST_LISTS=("$LAB_DIR/host-packages")
 # upper limit of the largest step, a kernel's tree
 HOST_SPACE_MIB=4096
 HOST_NAMESPACE=(--user --map-root-user --map-auto)
@@ -28,7 +26,7 @@ host_missing() {
 		/*) [[ -e $probe ]] || echo "$package" ;;
 		*) command -v "$probe" >/dev/null || echo "$package" ;;
 		esac
-	done < <(cat "${HOST_LISTS[@]}")
+	done <"$LAB_DIR/host-packages"
 }
 
 host_install() {
