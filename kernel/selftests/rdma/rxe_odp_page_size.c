@@ -3,16 +3,17 @@
  * Page size requests for on-demand paging MRs, with ioctls of uverbs that
  * libibverbs does not support.
  */
+/* first: libibverbs has copies of its own, with the same include guards */
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+
 #include <errno.h>
 #include <infiniband/verbs.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-
-#include <rdma/ib_user_ioctl_cmds.h>
-#include <rdma/ib_user_ioctl_verbs.h>
-#include <rdma/rdma_user_ioctl_cmds.h>
 
 #include "../kselftest.h"
 
