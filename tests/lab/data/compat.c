@@ -49,6 +49,42 @@ static void memory_window(struct rig *rig)
 	scene_close(&s);
 }
 
+/*
+ * rxe finds an MR by its key alone, so a program can name one of another program, which is in
+ * another protection domain.
+ */
+static void foreign_window(struct rig *rig)
+{
+	struct ibv_send_wr *bad, bind = { .opcode = IBV_WR_BIND_MW };
+	enum ibv_wc_status status = IBV_WC_MW_BIND_ERR;
+	struct ibv_pd *pd = ibv_alloc_pd(rig->ctx);
+	struct ibv_mr *foreign, claimed;
+	struct ibv_mw *mw;
+	struct scene s;
+
+	scene_open_unregistered(&s, rig, MEM_HUGETLB, LEN);
+	foreign = pd ? ibv_reg_mr(pd, s.far.mem.addr, LEN, ACCESS_ALL | IBV_ACCESS_MW_BIND) : NULL;
+	mw = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_2);
+	if (!foreign || !mw)
+		fatal("another PD, its MR, and a window: %s", strerror(errno));
+	claimed = *foreign;
+	claimed.pd = rig->pd;
+	bind.bind_mw.mw = mw;
+	bind.bind_mw.rkey = ibv_inc_rkey(mw->rkey);
+	bind.bind_mw.bind_info = (struct ibv_mw_bind_info){
+		.mr = &claimed,
+		.addr = (uintptr_t)s.far.mem.addr,
+		.length = SZ_4K,
+		.mw_access_flags = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ,
+	};
+	if (!ibv_post_send(s.pair.qp[FAR], &bind, &bad))
+		status = pair_wait(&s.pair, FAR).status;
+	is_u64(status, IBV_WC_MW_BIND_ERR, "no window over an MR of another protection domain");
+	if (ibv_dealloc_mw(mw) || ibv_dereg_mr(foreign) || ibv_dealloc_pd(pd))
+		fatal("another PD, its MR, and a window: %s", strerror(errno));
+	scene_close(&s);
+}
+
 /* Eight bytes written in one piece, at both sides of block boundaries. */
 static void atomic_write(struct rig *rig)
 {
@@ -86,10 +122,12 @@ int main(void)
 	rig_open(&rig);
 	need_series(&rig);
 	memory_window(&rig);
-	if (rig.is_rxe)
+	if (rig.is_rxe) {
+		foreign_window(&rig);
 		atomic_write(&rig);
-	else
+	} else {
 		note("atomic writes: only rxe has them");
+	}
 	rig_close(&rig);
 	return tap_done();
 }
