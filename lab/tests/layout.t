@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # kernel/modules/check-layout: modules with another layout of a struct are refused. pahole is
-# replaced by a fake.
+# replaced by a fake. kernel/modules/build: other kernels are refused.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 source "$(dirname "$0")/tap.sh"
@@ -67,4 +67,35 @@ ok 'a module of the kernel that is not there' grep -q 'no module mlx5_core' <<<"
 rm "$TAP_DIR/kdir/vmlinux"
 layout
 ok 'no types of the kernel' grep -q 'vmlinux' <<<"$ERR"
+
+# build RELEASE SOURCE: sets STATUS and ERR
+build() {
+	STATUS=0
+	mkdir -p "$TAP_DIR/kdir/include/generated" "$TAP_DIR/source"/{drivers/infiniband/{sw/rxe,hw/mlx5,core},include/{,uapi/}rdma}
+	echo "#define UTS_RELEASE \"$1\"" >"$TAP_DIR/kdir/include/generated/utsrelease.h"
+	printf '%s\n' "VERSION = ${2%%.*}" "PATCHLEVEL = $(cut -d. -f2 <<<"$2")" "SUBLEVEL = ${2##*.}" >"$TAP_DIR/source/Makefile"
+	touch "$TAP_DIR/source"/{drivers/infiniband/core/umem_odp.c,include/rdma/ib_umem_odp.h,include/uapi/rdma/ib_user_ioctl_{cmds,verbs}.h}
+	"$(dirname "$CHECK")/build" "$TAP_DIR/source" "$TAP_DIR/kdir" "$TAP_DIR/modules" "$TAP_DIR/built" \
+		>/dev/null 2>"$TAP_DIR/err" || STATUS=$?
+	ERR=$(<"$TAP_DIR/err")
+}
+
+build 7.1.13+deb13-amd64 7.1.13
+is 'a kernel without modules' "$STATUS:$ERR" \
+	'1:build: there are modules for Linux 7.2 and 7.3, not for 7.1.13+deb13-amd64'
+build 7.2.12+deb13-amd64 7.2.11
+is 'the source of another release' "$STATUS:$ERR" \
+	'1:build: the source is that of Linux 7.2.11, the headers are those of 7.2.12+deb13-amd64'
+build 7.2.12+deb13-amd64 7.2.12
+ok 'a source of other content: status' test "$STATUS" != 0
+ok 'a source of other content: the patch is named' \
+	grep -q '^build: [0-9].*\.patch does not apply: this source is not the one' <<<"$ERR"
+ok 'no module is left' test ! -e "$TAP_DIR/built"
+
+exclusive=$(sed -n 's/^BUILD_EXCLUSIVE_KERNEL="\(.*\)"$/\1/p' "$(dirname "$LAB")/../packaging/debian/hugeodp-dkms.dkms")
+is 'the kernels that DKMS builds for' "$(
+	for release in 7.{1.13,2.6,2.9,2.12,3.4,20.1}+deb13{,-cloud,-rt}-amd64 7.2.12+deb14-amd64; do
+		[[ ! $release =~ $exclusive ]] || echo "$release"
+	done | paste -sd' '
+)" '7.2.9+deb13-amd64 7.2.12+deb13-amd64 7.3.4+deb13-amd64 7.2.12+deb14-amd64'
 done_testing

@@ -12,10 +12,17 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/path.h>
+#include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 #include <linux/string.h>
+#include <linux/version.h>
 
 #include "hugeodp_mm.h"
+
+/* Before 7.3, kernel threads share it with the first process. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define userspace_init_fs init_task.fs
+#endif
 
 #define HUGEODP_THP_DIR "/sys/kernel/mm/transparent_hugepage/"
 
