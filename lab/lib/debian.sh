@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The distribution's binary kernel, of the version that the kernel source has: debian-stock with the
-# distribution's own modules, debian with this project's modules beside them, in updates/. An image is
-# a directory with release, vmlinuz, initramfs and modules/, which the machine lays below its root.
+# The distribution's binary kernels, of the version that the kernel source has: debian-stock with the
+# distribution's own modules, debian with this project's modules beside them, in updates/; the same of
+# the other version that there are modules for. An image is a directory with release, vmlinuz,
+# initramfs and modules/, which the machine lays below its root.
 
-debian_names='debian debian-stock'
+debian_names='debian debian-stock debian-7.2 debian-7.2-stock'
 
 # Loaded before the machine has its root
 DEBIAN_INITRAMFS_MODULES=(9p 9pnet_virtio overlay)
@@ -17,6 +18,14 @@ DEBIAN_HEADERS_SUITE=trixie
 DEBIAN_MODULES=(hugeodp rdma_rxe mlx5_ib)
 
 debian_is() { [[ " $debian_names " == *" $1 "* ]]; }
+
+# debian_version NAME: prints the version of Linux that a kernel is
+debian_version() {
+	case $1 in
+	debian-7.2*) echo 7.2 ;;
+	*) echo "$SOURCE_VERSION" ;;
+	esac
+}
 
 # debian_release VERSION: prints the release of the kernel in the binary packages of this version
 debian_release() {
@@ -117,7 +126,7 @@ debian_stock_require() {
 		run_dir_create
 		# the source uses the same apt state
 		lock source
-		step "fetching Debian's kernel ($SOURCE_SUITE)" debian_stock_make "$RUN_DIR/new"
+		step "fetching Debian's kernel $(<"$SOURCE/version") ($SOURCE_SUITE)" debian_stock_make "$RUN_DIR/new"
 		unlock source
 		cache_add "$KERNEL"
 	fi
@@ -138,14 +147,15 @@ debian_modules_files() { tree_files | grep -zE '^(kernel|kernel-headers)/'; }
 
 # debian_modules_make STOCK NEW: the image STOCK with this project's modules
 debian_modules_make() {
-	local stock=$1 new=$2 work=$RUN_DIR/modules release module
+	local stock=$1 new=$2 work=$RUN_DIR/modules release module source=/run/source/tree
 	release=$(<"$stock/release")
+	[[ -d $SOURCE/tree ]] || source=/run/source/archive/$SOURCE_PACKAGE.tar.xz
 	rm -rf -- "$work" "$new"
 	mkdir -p "$work/tmp"
-	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE/tree:source:ro" "$stock/modules:stock:ro" \
+	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE:source:ro" "$stock/modules:stock:ro" \
 		"$TOP_DIR/kernel:project/kernel:ro" \
 		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- \
-		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build /run/source \
+		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build "$source" \
 		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
 		/run/work/out
 	# hard links, except to the files of depmod, which depmod replaces
@@ -176,7 +186,7 @@ debian_modules_require() {
 	lock kernel-debian
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create
-		step "building modules for Debian's kernel" debian_modules_make "$stock" "$RUN_DIR/new"
+		step "building modules for Debian's kernel $(<"$stock/release")" debian_modules_make "$stock" "$RUN_DIR/new"
 		cache_add "$KERNEL"
 	fi
 	unlock kernel-debian
@@ -184,7 +194,8 @@ debian_modules_require() {
 
 # debian_require NAME: sets KERNEL to the directory of the image
 debian_require() {
+	source_require "$(debian_version "$1")"
 	root_require
 	debian_stock_require
-	[[ $1 == debian-stock ]] || debian_modules_require
+	[[ $1 == *-stock ]] || debian_modules_require
 }

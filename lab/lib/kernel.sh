@@ -88,10 +88,10 @@ kernel_built_require() {
 
 # kernel_require NAME: sets KERNEL to the directory with release and the kernel itself
 kernel_require() {
-	source_require
 	if debian_is "$1"; then
 		debian_require "$1"
 	else
+		source_require
 		kernel_built_require "$1"
 	fi
 }

@@ -160,16 +160,15 @@ deb_dkms_install() {
 		"deb $(apt_mirror) $SOURCE_SUITE main" "deb [trusted=yes] copy:$debs ./"
 }
 
-# deb_dkms DEBS ROOT: the modules of the package, in the distribution's kernel
+# deb_dkms KERNEL DEBS ROOT: the modules of the package, in the distribution's kernel of this name
 deb_dkms() {
-	local debs=$1 root=$2
-	source_require
-	debian_stock_require
-	step "building the modules of the package hugeodp-dkms" deb_dkms_install "$debs" "$root"
+	local kernel=$1 debs=$2 root=$3
+	debian_require "$kernel"
+	step "building the modules of the package hugeodp-dkms for $(<"$KERNEL/release")" deb_dkms_install "$debs" "$root"
 	cp "$TOP_DIR"/packaging/tests/{check,try-dkms}.sh "$root/mnt"
-	part_vm --kernel debian-stock --device none --timeout 1800 --share "$root" -- \
+	part_vm --kernel "$kernel" --device none --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try-dkms.sh
-	tally_tap packages-dkms "$PART_STATUS" /dev/null <"$RUN_DIR/out"
+	tally_tap "packages-dkms-$kernel" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 	rm -rf -- "$root"
 }
 

@@ -4,10 +4,10 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
-PARTS_MORE=(debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants packages
-	clients adopters series models mutate)
+PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants
+	packages clients adopters series models mutate)
 # parts whose tests can be run one by one
-PARTS_NAMED=(unit lab mlx5-short stock self debug compilers mlx5 iommu hostile machines mutants)
+PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 iommu hostile machines mutants)
 # run only these tests, or all if there are none
 TEST_NAMES=()
 
@@ -158,13 +158,21 @@ part_lab() {
 	part_label lab-quick debian rxe-quick : --mem 4096
 }
 
-# The mlx5 driver in both page-fault schemes, with delayed events
-part_mlx5-short() {
+# part_mlx5_short PART KERNEL: the mlx5 driver in both page-fault schemes, with delayed events
+part_mlx5_short() {
 	local scheme
 	for scheme in transport memory; do
-		part_label "mlx5-short-$scheme" debian "mlx5-short-$scheme" : --device mlx5 \
+		part_label "$1-$scheme" "$2" "mlx5-short-$scheme" : --device mlx5 \
 			--mlx5 "scheme=$scheme,delay=1" --mem 4608 --gigapages 1
 	done
+}
+
+part_mlx5-short() { part_mlx5_short mlx5-short debian; }
+
+# The modules in the other kernel that they are made for
+part_debian-7.2() {
+	part_label debian-7.2 debian-7.2 rxe : --mem 4608 --gigapages 1
+	part_mlx5_short debian-7.2-mlx5-short debian-7.2
 }
 
 # kmemleak reports objects that two consecutive scans find; such a report fails the test
@@ -373,11 +381,13 @@ part_bench() {
 
 # Slow because of its many roots, so only on request
 part_packages() {
-	local suite
+	local suite kernel
 	for suite in "${DEB_SUITES[@]}"; do
 		deb_test "$suite"
 	done
-	deb_dkms "$RUN_DIR/deb/$DEBIAN_HEADERS_SUITE" "$RUN_DIR/deb/dkms-root"
+	for kernel in debian-stock debian-7.2-stock; do
+		deb_dkms "$kernel" "$RUN_DIR/deb/$DEBIAN_HEADERS_SUITE" "$RUN_DIR/deb/dkms-root"
+	done
 	model_test "$RUN_DIR/deb/model"
 	rpm_test "$RUN_DIR/deb/$RPM_SUITE"
 }

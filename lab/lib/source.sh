@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The kernel source: Debian's linux-source package, fetched and unpacked once. The
-# version of the first fetch is used until the cache is emptied.
+# The kernel source: Debian's linux-source package, fetched once, and unpacked for the version that the
+# series is made for. The version of the first fetch is used until the cache is emptied.
 
 SOURCE_SUITE=trixie-backports
-SOURCE_PACKAGE=linux-source-7.3
+SOURCE_VERSION=7.3
 
 source_fetch() {
 	local dir=$1 deb version
 	rm -rf -- "$dir"
-	mkdir -p "$dir/archive" "$dir/tree"
+	mkdir -p "$dir/archive"
 	apt_private "$SOURCE_SUITE"
 	apt-get -q update
 	(cd "$dir" && apt-get -q download "$SOURCE_PACKAGE")
@@ -19,7 +19,10 @@ source_fetch() {
 	dpkg-deb --fsys-tarfile "$deb" |
 		tar -xf - -C "$dir/archive" --strip-components=3 "./usr/src/$SOURCE_PACKAGE.tar.xz"
 	rm -f -- "$deb"
-	source_unpack "$dir"
+	if [[ $SOURCE_PACKAGE == *-"$SOURCE_VERSION" ]]; then
+		mkdir "$dir/tree"
+		source_unpack "$dir"
+	fi
 	echo "$version" >"$dir/version"
 }
 
@@ -39,8 +42,10 @@ source_unpack() {
 		--exclude='*/sound/*.[ch]'
 }
 
-# Sets SOURCE to the directory with archive/, tree/ and version
+# source_require [VERSION]: sets SOURCE to the directory with archive/, version and, for the version of the
+# series, tree/; SOURCE_PACKAGE to the name of the package
 source_require() {
+	SOURCE_PACKAGE=linux-source-${1:-$SOURCE_VERSION}
 	SOURCE=$CACHE_DIR/source/$SOURCE_PACKAGE-$(declare -f source_unpack | hash_text)
 	cache_use "$SOURCE" && return 0
 	host_require

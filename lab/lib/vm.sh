@@ -25,7 +25,8 @@ vm_defaults() {
 vm_usage() {
 	cat <<-END
 		options of run and shell:
-		  --kernel NAME    debian (default), debian-stock, hugeodp, stock, debug or gcov
+		  --kernel NAME    debian (default), debian-stock, debian-7.2, debian-7.2-stock,
+		                   hugeodp, stock, debug or gcov
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
 		                   scheme=memory, profile=old, profile=new, devices=2,

@@ -61,7 +61,7 @@ is 'counted instructions' "$STATUS:$OUT" 0:1
 ok 'the console' grep -q 'Linux version 7.3.*-amd64 ' "$TAP_DIR/err"
 
 lab run --kernel vanilla -- true
-ok 'an unknown kernel: the names of all' grep -q 'are stock hugeodp debug debian debian-stock ' <<<"$ERR"
+ok 'an unknown kernel: the names of all' grep -q 'are stock hugeodp debug gcov debian debian-stock debian-7.2 debian-7.2-stock ' <<<"$ERR"
 
 # The functions of debian.sh, with fake packages and builds
 LAB_DIR=$(dirname "$LAB")
@@ -82,6 +82,12 @@ apt-cache() {
 is 'the release of a version' "$(debian_release 7.3.4-1)" 7.3.4+deb13-amd64
 is 'of another one' "$(debian_release 7.3.5-1)" 7.3.5+deb13-amd64
 is 'of one that is gone' "$(debian_release 7.3.3-1)" ''
+
+# shellcheck disable=SC2034 # of source.sh
+SOURCE_VERSION=7.3
+# shellcheck disable=SC2154 # of debian.sh
+is 'the versions of the kernels' \
+	"$(for name in $debian_names; do debian_version "$name"; done | paste -sd' ')" '7.3 7.3 7.2 7.2'
 
 # the key of the modules depends on their sources and on nothing else
 mkdir -p "$TOP_DIR"/{kernel/modules,kernel-headers/rdma,lab}
@@ -115,7 +121,10 @@ SOURCE=$TAP_DIR
 root_exec() {
 	case $* in
 	*depmod*) ;;
-	*) mkdir "$RUN_DIR/modules/out" && (cd "$RUN_DIR/modules/out" && touch "${BUILT[@]}") ;;
+	*)
+		echo "$*" >"$TAP_DIR/command"
+		mkdir "$RUN_DIR/modules/out" && (cd "$RUN_DIR/modules/out" && touch "${BUILT[@]}")
+		;;
 	esac
 }
 build() {
@@ -132,6 +141,14 @@ is 'built: status' "$STATUS" 0
 is 'built: in the tree of modules' "$(cd "$TAP_DIR/new/modules/usr/lib/modules/r" && echo */*)" \
 	'updates/hugeodp.ko updates/mlx5_ib.ko updates/rdma_rxe.ko'
 ok 'built: not in that of the distribution' test ! -e "$TAP_DIR/stock/modules/usr/lib/modules/r/updates"
+ok 'built: from the unpacked source' grep -q 'modules/build /run/source/tree ' "$TAP_DIR/command"
+mv "$TOP_DIR" "$TOP_DIR-gone"
+# shellcheck disable=SC2034 # of source.sh
+SOURCE_PACKAGE=linux-source-7.2
+build hugeodp.ko rdma_rxe.ko mlx5_ib.ko
+ok 'built: from an archive' \
+	grep -q 'modules/build /run/source/archive/linux-source-7.2.tar.xz ' "$TAP_DIR/command"
+mv "$TOP_DIR-gone" "$TOP_DIR"
 build hugeodp.ko rdma_rxe.ko
 ok 'a module is missing: status' test "$STATUS" != 0
 ok 'a module is missing: named' grep -q mlx5_ib.ko "$TAP_DIR/err"
