@@ -160,6 +160,25 @@ static int run(int (*command)(const struct tool *tool, int argc, char **argv),
 	return status;
 }
 
+/*
+ * The width of a column without its heading is up to libsmartcols. Compare what was printed without
+ * the blanks before and between words.
+ */
+static void printed_words(const char *want)
+{
+	const char *from = printed[0];
+	char *to = printed[0];
+	bool blank = true;
+
+	for (; *from; from++) {
+		if (*from != ' ' || !blank)
+			*to++ = *from;
+		blank = *from == ' ' || *from == '\n';
+	}
+	*to = '\0';
+	assert_string_equal(printed[0], want);
+}
+
 static void prints(int (*command)(const struct tool *tool, int argc, char **argv),
 		   const struct tool *tool, int status, const char *out, const char *err)
 {
@@ -354,9 +373,12 @@ static void mr_table(void **state)
 	tool.sort = NULL;
 	tool.pid = 999999998;
 	tool.no_headings = true;
-	prints(mr_run, &tool, TOOL_OK, " 4  4096\n",
-	       "hugeodp: this driver does not report page sizes; a program can query them "
-	       "with ibv_query_mr_pages()\n");
+	assert_int_equal(run(mr_run, &tool, 0), TOOL_OK);
+	printed_words("4 4096\n");
+	assert_string_equal(
+		printed[1],
+		"hugeodp: this driver does not report page sizes; a program can query them "
+		"with ibv_query_mr_pages()\n");
 }
 
 static void mr_processes(void **state)
@@ -460,8 +482,8 @@ static void mr_own(void **state)
 	system_has.message = bytes;
 	system_has.len = filled;
 	assert_int_equal(run(mr_run, &tool, 0), TOOL_OK);
-	snprintf(want, sizeof(want), " 8 %d test_devices\n", getpid());
-	assert_string_equal(printed[0], want);
+	snprintf(want, sizeof(want), "8 %d test_devices\n", getpid());
+	printed_words(want);
 }
 
 static void mr_errors(void **state)
