@@ -82,7 +82,7 @@ class Run:
         python = target.name == "python"
         coverage = None if python else self.space.coverage(self.options.tests or pattern_of(self.targets))
         engine = self.space.python_engine() if python else self.space.engine(tests)
-        campaign = Campaign(engine, coverage, self.equivalent, lambda result: self.tell(target, result))
+        campaign = Campaign(engine, coverage, self.equivalent, lambda result: self.report(target, result))
         end = None
         if self.options.minutes:
             now = time.monotonic()
@@ -93,7 +93,7 @@ class Run:
             campaign.again(lambda: self.space.engine(tests, sanitized=True))
         return campaign.results
 
-    def tell(self, target: Target, result: Result) -> None:
+    def report(self, target: Target, result: Result) -> None:
         if result.state in ALIVE:
             print(f"{result.state} {result.mutant.describe()}", flush=True)
         else:

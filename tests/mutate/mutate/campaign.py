@@ -46,7 +46,7 @@ class Campaign:
     engine: Engine
     coverage: Coverage | None
     equivalent: dict[Key, str]
-    tell: Callable[[Result], None]
+    report: Callable[[Result], None]
     results: list[Result] = field(default_factory=list)
 
     def reached_by(self, mutant: Mutant) -> set[str]:
@@ -58,7 +58,7 @@ class Campaign:
     def run(self, mutants: list[Mutant], deadline: float | None) -> None:
         for result in self._tries(mutants, deadline):
             self.results.append(result)
-            self.tell(result)
+            self.report(result)
 
     def _tries(self, mutants: list[Mutant], deadline: float | None) -> Iterator[Result]:
         for mutant in mutants:
@@ -86,4 +86,4 @@ class Campaign:
             second = self.engine.try_mutant(result.mutant, names)
             if second.state == "killed":
                 self.results[self.results.index(result)] = second
-                self.tell(second)
+                self.report(second)
