@@ -26,6 +26,7 @@
 #include "../../preload/parent.h"
 #include "../../preload/shared.h"
 #include "../../preload/unreached.h"
+#include "file_holds.h"
 
 #define SELF "/proc/self/exe"
 /* parent_run() failed with the errno value that is added */
@@ -51,18 +52,6 @@ static int teardown(void **state)
 	close(ready[0]);
 	close(hidden[0]);
 	return unlink(name);
-}
-
-static void holds(const char *want)
-{
-	char text[4096];
-	int fd = open(name, O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	assert_string_equal(text, want);
 }
 
 static void note_process(const struct counts *counts, void *arg)
@@ -291,7 +280,7 @@ static void not_executed(void **state)
 		}
 		expect_exit(pid, 5);
 	}
-	holds("");
+	file_holds(name, "");
 }
 
 static void report_of(const char *mode, const char *letters, const char *pattern)
@@ -359,12 +348,12 @@ static void hooks(void **state)
 	(void)state;
 	hook.no_report = true;
 	expect_exit(start("child", "rd", &hook), 3);
-	holds("progrd: 2\nprogr: 2\n");
+	file_holds(name, "progrd: 2\nprogr: 2\n");
 	again();
 	assert_int_equal(truncate(name, 0), 0);
 	/* not for a process without registrations */
 	expect_exit(start("child", "", &hook), 3);
-	holds("progr: 2\n");
+	file_holds(name, "progr: 2\n");
 }
 
 /* A report is not worth a program that does not run. */
@@ -379,7 +368,7 @@ static void no_memory_for_counts(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	expect_exit(start("exit", "7", NULL), 7);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-	holds("");
+	file_holds(name, "");
 }
 
 static void passes_signals(void **state)

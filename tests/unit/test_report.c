@@ -16,6 +16,7 @@
 #include "../../preload/by_handle.h"
 #include "../../preload/counts.h"
 #include "../../preload/names.h"
+#include "file_holds.h"
 
 static char name[32];
 
@@ -32,24 +33,11 @@ static int teardown(void **state)
 	return unlink(name);
 }
 
-/* Compare the contents of the file. */
-static void holds(const char *want)
-{
-	static char text[1 << 16];
-	int fd = open(name, O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	assert_string_equal(text, want);
-}
-
 static void reports(const struct counts *counts, bool json, const char *want)
 {
 	assert_int_equal(truncate(name, 0), 0);
 	assert_true(counts_report(counts, name, json, true));
-	holds(want);
+	file_holds(name, want);
 }
 
 /* One of each, and each at the first and the last place */
@@ -206,7 +194,7 @@ static void files(void **state)
 	(void)state;
 	assert_true(counts_report(&counts, name, false, true));
 	assert_true(counts_report(&counts, name, false, true));
-	holds("hugeodp: b[123]: x\nhugeodp: b[123]: x\n");
+	file_holds(name, "hugeodp: b[123]: x\nhugeodp: b[123]: x\n");
 	snprintf(path, sizeof(path), "%s.%%p-%%p.%%", name);
 	snprintf(other, sizeof(other), "%s.123-123.%%", name);
 	assert_true(counts_report(&counts, path, false, true));
@@ -245,17 +233,17 @@ static void to_stderr(void **state)
 
 	(void)state;
 	to_file(&counts, "-", true, true);
-	holds("hugeodp: b[5]: x\n");
+	file_holds(name, "hugeodp: b[5]: x\n");
 	to_file(&counts, "/nowhere/%p", true, false);
 	snprintf(want, sizeof(want), "hugeodp: report to /nowhere/5: %s\n", strerror(ENOENT));
-	holds(want);
+	file_holds(name, want);
 	to_file(&counts, "/nowhere/%p", false, false);
-	holds("");
+	file_holds(name, "");
 	if (!access("/dev/full", W_OK)) {
 		to_file(&counts, "/dev/full", true, false);
 		snprintf(want, sizeof(want), "hugeodp: report to /dev/full: %s\n",
 			 strerror(ENOSPC));
-		holds(want);
+		file_holds(name, want);
 	} else {
 		puts("NOT CHECKED: a full disk, without /dev/full");
 	}
@@ -268,11 +256,11 @@ static void one_name(const char *text, const char *printed, const char *json)
 	assert_non_null(file);
 	names_print(file, text);
 	fclose(file);
-	holds(printed);
+	file_holds(name, printed);
 	file = fopen(name, "w");
 	names_json(file, text);
 	fclose(file);
-	holds(json);
+	file_holds(name, json);
 }
 
 /* The first and the last character of each length, and what is next to them. */
