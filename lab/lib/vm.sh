@@ -329,7 +329,7 @@ vm_prepare() {
 # vm_run_two DIR OTHER: runs the machine and another one at the same time. What the other one prints
 # comes at the end, on stderr. Returns its verdict; VM_STATUS is that of the first.
 vm_run_two() {
-	local dir=$1 other=$2 first=("${QEMU[@]}") peer status=0
+	local dir=$1 other=$2 first=("${QEMU[@]}") first_status peer status=0
 	mlx5_start "$dir"
 	vm_prepare "$other" 1
 	setpriv --pdeathsig KILL timeout --foreground -k 5 "$VM_TIMEOUT" \
@@ -342,11 +342,11 @@ vm_run_two() {
 	wait "$peer" || status=$?
 	mlx5_finish "$dir" || return 71
 	sed 's/^/machine 1: /' "$other/out" "$other/err" >&2
-	first=("$VM_STATUS")
+	first_status=$VM_STATUS
 	VM_STATUS=$status
 	status=0
 	vm_verdict "$other" || status=$?
-	VM_STATUS=${first[0]}
+	VM_STATUS=$first_status
 	return "$status"
 }
 
