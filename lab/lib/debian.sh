@@ -145,33 +145,54 @@ debian_headers_require() {
 # Names of the source files of the modules, NUL-separated
 debian_modules_files() { tree_files | grep -zE '^(kernel|kernel-headers)/'; }
 
-# debian_modules_make STOCK NEW: the image STOCK with this project's modules
-debian_modules_make() {
-	local stock=$1 new=$2 work=$RUN_DIR/modules release module source=/run/source/tree
-	release=$(<"$stock/release")
-	[[ -d $SOURCE/tree ]] || source=/run/source/archive/$SOURCE_PACKAGE.tar.xz
-	rm -rf -- "$work" "$new"
+# debian_modules_exec STOCK WORK COMMAND...: where the modules are built, with WORK at /run/work
+debian_modules_exec() {
+	local stock=$1 work=$2
+	shift 2
 	mkdir -p "$work/tmp"
 	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE:source:ro" "$stock/modules:stock:ro" \
 		"$TOP_DIR/kernel:project/kernel:ro" \
-		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- \
-		env TMPDIR=/run/work/tmp /run/project/kernel/modules/build "$source" \
+		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- env TMPDIR=/run/work/tmp "$@"
+}
+
+# debian_modules_build STOCK WORK [OPTION...]: the modules, in WORK/out
+debian_modules_build() {
+	local stock=$1 work=$2 release source=/run/source/tree
+	shift 2
+	release=$(<"$stock/release")
+	[[ -d $SOURCE/tree ]] || source=/run/source/archive/$SOURCE_PACKAGE.tar.xz
+	debian_modules_exec "$stock" "$work" /run/project/kernel/modules/build "$@" "$source" \
 		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
 		/run/work/out
+}
+
+# debian_modules_image STOCK NEW MODULES: the image STOCK with the modules in the directory MODULES
+debian_modules_image() {
+	local stock=$1 new=$2 modules=$3 updates module
+	rm -rf -- "$new"
 	# hard links, except to the files of depmod, which depmod replaces
 	cp -al "$stock" "$new"
-	mkdir "$new/modules/usr/lib/modules/$release/updates"
+	updates=$new/modules/usr/lib/modules/$(<"$stock/release")/updates
+	mkdir "$updates"
 	for module in "${DEBIAN_MODULES[@]}"; do
-		cp "$work/out/$module.ko" "$new/modules/usr/lib/modules/$release/updates/"
+		cp "$modules/$module.ko" "$updates/"
 	done
 	debian_depmod "$new"
+}
+
+# debian_modules_make STOCK NEW: the image STOCK with this project's modules
+debian_modules_make() {
+	local stock=$1 new=$2 work=$RUN_DIR/modules
+	rm -rf -- "$work"
+	debian_modules_build "$stock" "$work"
+	debian_modules_image "$stock" "$new" "$work/out"
 	rm -rf -- "$work"
 }
 
 debian_modules_key() {
 	{
 		echo "${KERNEL##*/} ${HEADERS_ROOT##*/} ${DEBIAN_MODULES[*]}"
-		declare -f debian_modules_make
+		declare -f debian_modules_make debian_modules_exec debian_modules_build debian_modules_image
 		debian_modules_files | hash_files "$TOP_DIR"
 	} | hash_text
 }

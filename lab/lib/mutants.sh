@@ -6,13 +6,6 @@
 
 mutants() { python3 -B "$TOP_DIR/tests/mutants/mutants.py" "$@"; }
 
-# mutants_exec COMMAND...: with the tree of the modules, below /run/work
-mutants_exec() {
-	ROOT=$HEADERS_ROOT root_exec "$MUTANTS_WORK:work" "$SOURCE/tree:source:ro" \
-		"$MUTANTS_STOCK/modules:stock:ro" "$TOP_DIR/kernel:project/kernel:ro" \
-		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- env TMPDIR=/run/work/tmp "$@"
-}
-
 # Sets MUTANTS_WORK, MUTANTS_STOCK and MUTANTS_RELEASE
 mutants_prepare() {
 	source_require
@@ -24,30 +17,22 @@ mutants_prepare() {
 	debian_headers_require "$MUTANTS_RELEASE"
 	run_dir_create
 	MUTANTS_WORK=$RUN_DIR/mutants
-	mkdir -p "$MUTANTS_WORK"/{tmp,tree}
-	step "building the modules without a defect" mutants_exec \
-		/run/project/kernel/modules/build --keep /run/work/tree /run/source \
-		"/usr/lib/modules/$MUTANTS_RELEASE/build" \
-		"/run/stock/usr/lib/modules/$MUTANTS_RELEASE/kernel" /run/work/out
+	mkdir -p "$MUTANTS_WORK/tree"
+	step "building the modules without a defect" debian_modules_build "$MUTANTS_STOCK" "$MUTANTS_WORK" \
+		--keep /run/work/tree
 	cp -r "$MUTANTS_WORK/tree" "$MUTANTS_WORK/good"
 }
 
 mutants_make() {
-	mutants_exec make -C "/usr/lib/modules/$MUTANTS_RELEASE/build" M=/run/work/tree -j"$(nproc)" modules
+	debian_modules_exec "$MUTANTS_STOCK" "$MUTANTS_WORK" \
+		make -C "/usr/lib/modules/$MUTANTS_RELEASE/build" M=/run/work/tree -j"$(nproc)" modules
 }
 
 # The image with the modules that are in the tree now
 mutants_image() {
-	local image=$MUTANTS_WORK/image updates module
-	rm -rf -- "$image"
-	cp -al "$MUTANTS_STOCK" "$image"
-	updates=$image/modules/usr/lib/modules/$MUTANTS_RELEASE/updates
-	mkdir "$updates"
-	cp "$MUTANTS_WORK"/tree/{core/hugeodp,rxe/rdma_rxe,mlx5/mlx5_ib}.ko "$updates/"
-	for module in "$updates"/*.ko; do
-		strip --strip-debug "$module"
-	done
-	debian_depmod "$image"
+	cp "$MUTANTS_WORK"/tree/{core/hugeodp,rxe/rdma_rxe,mlx5/mlx5_ib}.ko "$MUTANTS_WORK/out/"
+	strip --strip-debug "$MUTANTS_WORK"/out/*.ko
+	debian_modules_image "$MUTANTS_STOCK" "$MUTANTS_WORK/image" "$MUTANTS_WORK/out"
 }
 
 # mutants_vm DEVICE TEST...: sets PART_STATUS: 0 if all pass. Another status is that of a test, or of a
