@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Kernels by name: stock (pristine source), hugeodp (with the series), debug (with the series and
-# the checkers), gcov (with the series and counters of what runs), and those of debian.sh. One tree per name is built incrementally; finished images
-# are kept by key.
+# the checkers), gcov (with the series and counters of what runs), and those of debian.sh. One tree
+# per name is built incrementally; finished images are kept by key.
 
 # shellcheck disable=SC2154 # of debian.sh
 kernel_names="stock hugeodp debug gcov $debian_names"
