@@ -176,18 +176,22 @@ static const char *missing(const struct arena *a, const struct leg *leg, const u
 
 /*
  * Events are random, and a slow machine runs fewer of them: extend a leg that has not covered all
- * of them.
+ * of them. Sets *last to the one that it was extended for, if any.
  */
 static bool is_over(const struct arena *a, const struct leg *leg, const uint64_t *before,
-		    uint64_t from_ms, uint64_t until_ms)
+		    uint64_t from_ms, uint64_t until_ms, const char **last)
 {
 	uint64_t now = now_ms(), extra = 2 * (until_ms - from_ms);
+	const char *what;
 
 	if (atomic_load(&a->wrong))
 		return true;
 	if (now < until_ms)
 		return false;
-	return !missing(a, leg, before) || now >= until_ms + (extra > EXTRA_MS ? extra : EXTRA_MS);
+	what = missing(a, leg, before);
+	if (what)
+		*last = what;
+	return !what || now >= until_ms + (extra > EXTRA_MS ? extra : EXTRA_MS);
 }
 
 /* Test points: the leg covered what it is meant to. */
@@ -212,6 +216,7 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 	uint64_t before[VM_NUMBERS], transfers = 0, from = now_ms();
 	struct company company;
 	uint64_t next_kill = from + REPLACE_PEER_MS;
+	const char *last = NULL;
 
 	read_vm(before);
 	arena_open(&a, rig, leg->kind, -1);
@@ -225,7 +230,7 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 		inject_setup();
 	for (unsigned int i = 0; i < WORKERS; i++)
 		start_thread(&worker[i].thread, worker_run, &worker[i]);
-	while (!is_over(&a, leg, before, from, until_ms)) {
+	while (!is_over(&a, leg, before, from, until_ms, &last)) {
 		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
 		if (a.peer && now_ms() > next_kill) {
 			peer_replace(a.peer);
@@ -246,6 +251,8 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 		peer_stop(a.peer);
 	a.peer = NULL;
 	is_u64(atomic_load(&a.wrong), 0, "%s: no error during the leg", leg->name);
+	if (last)
+		note("%s: extended, at the end for: %s", leg->name, last);
 	report_leg(&a, leg, before, transfers);
 	did_happen(&a, leg, before);
 	arena_check(&a, leg->name);
