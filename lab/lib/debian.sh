@@ -137,7 +137,7 @@ debian_stock_require() {
 # belongs to them
 debian_headers_require() {
 	deb_root_cached headers "with the headers of Debian's kernel" "$DEBIAN_HEADERS_SUITE" \
-		"make,patch,xz-utils,gcc-14,libc6-dev,linux-headers-$1=$(<"$SOURCE/version")" \
+		"make,patch,xz-utils,ccache,gcc-14,libc6-dev,linux-headers-$1=$(<"$SOURCE/version")" \
 		"$SOURCE_SUITE"
 	HEADERS_ROOT=$DEB_CACHED
 }
@@ -145,23 +145,26 @@ debian_headers_require() {
 # Names of the source files of the modules, NUL-separated
 debian_modules_files() { tree_files | grep -zE '^(kernel|kernel-headers)/'; }
 
-# debian_modules_exec STOCK WORK COMMAND...: where the modules are built, with WORK at /run/work
+# debian_modules_exec STOCK WORK COMMAND...: where the modules are built, with WORK at /run/work. Debian's
+# Makefile has the variable for ccache, which compiles only what changed if the tree is always at the same
+# place.
 debian_modules_exec() {
 	local stock=$1 work=$2
 	shift 2
-	mkdir -p "$work/tmp"
+	mkdir -p "$work/tmp" "$CACHE_DIR/ccache"
 	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE:source:ro" "$stock/modules:stock:ro" \
-		"$TOP_DIR/kernel:project/kernel:ro" \
-		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- env TMPDIR=/run/work/tmp "$@"
+		"$CACHE_DIR/ccache:ccache" "$TOP_DIR/kernel:project/kernel:ro" \
+		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- env TMPDIR=/run/work/tmp \
+		DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/run/ccache CCACHE_MAXSIZE=4G CCACHE_DEPEND=1 "$@"
 }
 
-# debian_modules_build STOCK WORK [OPTION...]: the modules, in WORK/out
+# debian_modules_build STOCK WORK: the modules, in WORK/out; sources and objects in WORK/tree
 debian_modules_build() {
 	local stock=$1 work=$2 release source=/run/source/tree
-	shift 2
+	mkdir -p "$work/tree"
 	release=$(<"$stock/release")
 	[[ -d $SOURCE/tree ]] || source=/run/source/archive/$SOURCE_PACKAGE.tar.xz
-	debian_modules_exec "$stock" "$work" /run/project/kernel/modules/build "$@" "$source" \
+	debian_modules_exec "$stock" "$work" /run/project/kernel/modules/build --keep /run/work/tree "$source" \
 		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
 		/run/work/out
 }

@@ -17,9 +17,7 @@ mutants_prepare() {
 	debian_headers_require "$MUTANTS_RELEASE"
 	run_dir_create
 	MUTANTS_WORK=$RUN_DIR/mutants
-	mkdir -p "$MUTANTS_WORK/tree"
-	step "building the modules without a defect" debian_modules_build "$MUTANTS_STOCK" "$MUTANTS_WORK" \
-		--keep /run/work/tree
+	step "building the modules without a defect" debian_modules_build "$MUTANTS_STOCK" "$MUTANTS_WORK"
 	cp -r "$MUTANTS_WORK/tree" "$MUTANTS_WORK/good"
 }
 
