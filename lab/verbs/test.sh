@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 # help: all tests, or parts: shell unit lab mlx5-short stock rdma-core python kunit self torture, and debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants packages clients adopters series models mutate; or single tests of a part: test PART NAME...; --junit FILE for a report
 
-# If there are several parts, these run in parallel in a second lab; torture is shorter
-# there
-BESIDE=(torture kunit python)
+# If there are several parts, these run in parallel in a second lab, so that both take about as long;
+# torture is shorter there
+BESIDE=(torture kunit python stock rdma-core self)
 BESIDE_MINUTES=4
 
 # Uses and changes the variable parts of verb_test. The second lab writes its tally to
@@ -122,6 +122,8 @@ test_report() {
 
 verb_test() {
 	local part parts=() junit='' start=$SECONDS
+	# not for labs that a test starts
+	export -n HUGEODP_BESIDE
 	test_arguments "$@"
 	[[ -z $junit ]] || : >"$junit" || die "--junit: cannot write to '$junit'"
 	run_dir_create
