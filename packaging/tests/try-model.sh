@@ -26,18 +26,25 @@ process() {
 }
 
 # text PAGE: without the escapes of roff
-text() { zcat "/usr/share/man/man1/$1.1.gz" | sed -E 's/\\f[BIR]|\\//g'; }
+text() { zcat "/usr/share/man/man1/$1.1.gz" | sed -E 's/\\f(\[[A-Z]*]|[BIR])|\\//g'; }
 
 # Each option has its entry in the manual page
 pages() {
-	local option
+	local option program
 	text mlx5-model-counters | grep -q '^\.SH EXAMPLE' || return 1
-	for option in $(mlx5-model --help | grep -oE -e '--[a-z]+'); do
-		text mlx5-model | grep -qE -e "^(\.B )?$option( |\$)" || {
-			echo "# no $option in mlx5-model(1)"
-			return 1
-		}
+	for program in mlx5-model mlx5-model-replay; do
+		for option in $("$program" --help | grep -oE -e '--[a-z]+'); do
+			text "$program" | grep -qE -e "(^(\.B )?|, )$option( |,|\$)" || {
+				echo "# no $option in $program(1)"
+				return 1
+			}
+		done
 	done
+}
+
+replay() {
+	mlx5-model-replay --pattern kv --count 1000 --write kv
+	mlx5-model-replay --trace kv --pages 2M | grep -q '"accesses": 1000,'
 }
 
 removed() {
@@ -50,6 +57,7 @@ check "a counter that does not exist is named" refuses "no counter 'none'" mlx5-
 check "the process" process
 check "a wrong option" refuses '^usage: ' mlx5-model --none
 check "manual pages" pages
+check "a replay" replay
 check "the README" zgrep -q 'software mlx5 device' /usr/share/doc/mlx5-model/README.md.gz
 check "removed without a trace" removed
 checked
