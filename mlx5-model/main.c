@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "base/caps.h"
+#include "cache/params.h"
 #include "cmd/cmd.h"
+#include "data/account.h"
 #include "model.h"
 #include "vfio/vfu.h"
 
@@ -31,6 +33,7 @@ static void usage(FILE *file)
 	      "                  [--profile default|old|new] [--scheme transport|memory]\n"
 	      "                  [--delay SEED] [--faults SEED]\n"
 	      "                  [--cap NAME=VALUE]... [--fail [COMMAND:]N]...\n"
+	      "                  [--cache default|NAME=VALUE:...] [--record FILE]\n"
 	      "                  [--strict] [--trace]\n"
 	      "Each socket is a device, in the order of their LIDs. A line \"ready\" on standard\n"
 	      "output means that all of them can be connected to.\n",
@@ -162,6 +165,7 @@ static int write_stats(const struct function *functions, unsigned int count, con
 
 struct settings {
 	struct dev_options device;
+	struct cache_params cache;
 	const char *sockets[FABRIC_DEVICES];
 	unsigned int count;
 	const char *stats;
@@ -197,6 +201,17 @@ static bool parse_fail(const char *text, struct dev_options *options)
 	return parse_number(colon ? colon + 1 : text, &fail->count);
 }
 
+static bool parse_cache(const char *text, struct settings *settings)
+{
+	char error[160];
+
+	settings->device.cache = &settings->cache;
+	if (cache_params_parse(text, &settings->cache, error, sizeof(error)))
+		return true;
+	fprintf(stderr, "mlx5: --cache %s\n", error);
+	return false;
+}
+
 static bool parse(int argc, char **argv, struct settings *settings)
 {
 	static const struct option options[] = {
@@ -208,6 +223,8 @@ static bool parse(int argc, char **argv, struct settings *settings)
 		{ "faults", required_argument, NULL, 'f' },
 		{ "cap", required_argument, NULL, 'a' },
 		{ "fail", required_argument, NULL, 'e' },
+		{ "cache", required_argument, NULL, 'm' },
+		{ "record", required_argument, NULL, 'o' },
 		{ "strict", no_argument, NULL, 'x' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
@@ -251,6 +268,13 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			if (!parse_fail(optarg, &settings->device))
 				return false;
 			break;
+		case 'm':
+			if (!parse_cache(optarg, settings))
+				return false;
+			break;
+		case 'o':
+			settings->device.record = optarg;
+			break;
 		case 'x':
 			settings->device.strict = true;
 			break;
@@ -285,7 +309,8 @@ static int functions_start(struct fabric *fabric, struct function *functions,
 	unsigned int i;
 
 	for (i = 0; i < settings->count; i++) {
-		model_init(&functions[i].dev, fabric, &settings->device);
+		if (!model_init(&functions[i].dev, fabric, &settings->device))
+			return -1;
 		vfu_init(&functions[i].vfu, &functions[i].dev, -1);
 		functions[i].listener = listen_at(settings->sockets[i]);
 		if (functions[i].listener < 0)
@@ -319,8 +344,12 @@ int main(int argc, char **argv)
 		return 1;
 	if (settings.stats && write_stats(functions, settings.count, settings.stats))
 		status = 1;
-	for (i = 0; i < settings.count; i++)
+	for (i = 0; i < settings.count; i++) {
 		if (functions[i].vfu.socket >= 0)
 			function_end(&functions[i]);
+		account_end(&functions[i].dev);
+		if (functions[i].dev.record_lost)
+			status = 1;
+	}
 	return status;
 }

@@ -8,6 +8,7 @@
 #include "cmd/qp.h"
 #include "cmd/srq.h"
 #include "cmd/umem.h"
+#include "data/account.h"
 #include "data/engine.h"
 #include "data/fault.h"
 #include "vfio/pci.h"
@@ -37,6 +38,7 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->cqs, cq_release);
 	table_clear(&dev->eqs, eq_release);
 	table_clear(&dev->mkeys, mkey_release);
+	account_reset(dev);
 	table_clear(&dev->pds, NULL);
 	table_clear(&dev->uars, NULL);
 	table_clear(&dev->xrcds, NULL);
@@ -57,6 +59,11 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	if (!fabric_add(fabric, dev))
 		return false;
 	dev->options = *options;
+	if (!account_start(dev)) {
+		account_end(dev);
+		fabric_remove(fabric, dev);
+		return false;
+	}
 	dev->random = options->delay_seed;
 	dev->fault_random = options->fault_seed;
 	model_table(dev, &dev->eqs, 1, 1 << CAPS_LOG_MAX_EQ);
@@ -97,6 +104,7 @@ void model_reset(struct dev *dev)
 void model_destroy(struct dev *dev)
 {
 	model_clear(dev);
+	account_end(dev);
 	guest_unmap_all(&dev->guest);
 	fabric_remove(dev->fabric, dev);
 }

@@ -5,7 +5,7 @@
 
 #include "fabric/fabric.h"
 
-/* Returns false if the fabric has no free port */
+/* Returns false if the fabric has no free port, or the options of cache and trace fail */
 bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options *options);
 /* Resets the device to its state after power-on; the guest's memory stays mapped */
 void model_reset(struct dev *dev);

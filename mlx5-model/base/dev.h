@@ -33,6 +33,8 @@ enum dev_profile { PROFILE_DEFAULT, PROFILE_OLD, PROFILE_NEW };
 enum dev_state { DEV_DISABLED, DEV_ENABLED, DEV_RUNNING };
 
 struct fabric;
+struct account;
+struct cache_params;
 
 /* A capability with another value than by default */
 enum caps_group { CAPS_GENERAL, CAPS_GENERAL_2, CAPS_ATOMIC, CAPS_ODP };
@@ -66,6 +68,8 @@ struct dev_options {
 	bool trace;
 	uint64_t delay_seed; /* 0: events are not delayed */
 	uint64_t fault_seed; /* 0: page faults are of the simplest kind */
+	const struct cache_params *cache; /* the card's caches; NULL: none are modelled */
+	const char *record; /* the file of the trace of translations; NULL: none */
 };
 
 /* A queue in the guest's memory: pages of equal size that need not be contiguous */
@@ -257,6 +261,8 @@ struct dev {
 	uint64_t fails_seen[DEV_SETTINGS]; /* commands that each of options.fails has counted */
 	uint64_t random, fault_random;
 	struct delayed_event *delayed;
+	struct account *account; /* NULL: translations are neither cached nor recorded */
+	bool record_lost;	 /* the file of the trace could not be written */
 };
 
 uint64_t dev_now(void);

@@ -53,7 +53,17 @@
 	S(dma_maps)		  /* regions of memory that QEMU has mapped */ \
 	S(dma_unmaps)		  /* of these, unmapped again */           \
 	S(strict_reports)	  /* errors that hardware would mask */    \
-	S(bad_dma)		  /* addresses outside of the guest's memory */
+	S(bad_dma)		  /* addresses outside of the guest's memory */ \
+	S(cache_mpt_hits)	  /* with the option cache: keys that a card would have found */ \
+	S(cache_mpt_misses)	  /* */                                    \
+	S(cache_mpt_evictions)	  /* keys that made room for others */     \
+	S(cache_mpt_invalidated)  /* keys that were changed or destroyed */ \
+	S(cache_mtt_hits)	  /* the same of entries of tables */      \
+	S(cache_mtt_misses)	  /* */                                    \
+	S(cache_mtt_evictions)	  /* lines of entries */                   \
+	S(cache_mtt_invalidated)  /* lines of entries */                   \
+	S(cache_fetches)	  /* for all misses; deep tables need two */ \
+	S(cache_wait_ns)	  /* that they would take, by the parameters */
 
 struct stats {
 #define STATS_FIELD(name) uint64_t name;

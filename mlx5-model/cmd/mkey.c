@@ -2,6 +2,7 @@
 #include "cmd/mkey.h"
 
 #include "cmd/handler.h"
+#include "data/account.h"
 #include "data/xlate.h"
 
 #include <stdlib.h>
@@ -134,6 +135,7 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 	}
 	mkey_refresh(mkey);
 	mkey_check(dev, mkey, NULL);
+	account_key(dev, mkey);
 	dev->stats.mkeys++;
 	dev->stats.mkey_xlt_bytes += mkey->xlt_size;
 	if (dev->stats.mkey_xlt_bytes > dev->stats.mkey_xlt_bytes_peak)
@@ -163,6 +165,7 @@ enum cmd_status mkey_destroy(struct dev *dev, const struct cmd *cmd)
 
 	if (!mkey)
 		return CMD_BAD_RESOURCE;
+	account_dropped(dev, mkey);
 	dev->stats.mkeys--;
 	dev->stats.mkey_xlt_bytes -= mkey->xlt_size;
 	mkey_release(mkey);

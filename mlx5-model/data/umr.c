@@ -3,6 +3,7 @@
 
 #include "base/reserved.h"
 #include "cmd/mkey.h"
+#include "data/account.h"
 #include "reserved_fields.h"
 
 #include <inttypes.h>
@@ -248,8 +249,10 @@ enum xlate_result umr_execute(struct dev *dev, const struct xlate_origin *origin
 		if (umr.length) {
 			mkey->always_present = false;
 			mkey_write(dev, mkey, umr.offset, umr.list, umr.length);
+			account_written(dev, mkey, umr.offset, umr.length);
 		}
 		umr_update_context(mkey, &umr);
+		account_key(dev, mkey);
 		if (umr.mask & UMR_MASK_PLACE)
 			mkey_check(dev, mkey, &before);
 		dev->stats.umr_posts++;
@@ -268,5 +271,6 @@ bool umr_invalidate(struct dev *dev, const struct xlate_origin *origin, uint32_t
 		return false;
 	IFC_SET(mkc, mkey->context, free, 1);
 	mkey_refresh(mkey);
+	account_key(dev, mkey);
 	return true;
 }

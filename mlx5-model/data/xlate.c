@@ -3,6 +3,7 @@
 
 #include "base/caps.h"
 #include "cmd/mkey.h"
+#include "data/account.h"
 
 #include <inttypes.h>
 
@@ -70,8 +71,9 @@ static uint64_t walk_block(const struct mkey *mkey, uint64_t address, uint64_t *
 	return size - (address & (size - 1));
 }
 
-static enum xlate_result walk_mtt(const struct walk *walk, const struct mkey *mkey,
-				  uint64_t address, uint64_t length)
+/* Adds the bytes of which the entries were read, also of one that is not present, to *read */
+static enum xlate_result walk_entries(const struct walk *walk, const struct mkey *mkey,
+				      uint64_t address, uint64_t length, uint64_t *read)
 {
 	struct dev *dev = walk->dev;
 	uint64_t mask = (1ull << mkey->page_shift) - 1;
@@ -85,6 +87,7 @@ static enum xlate_result walk_mtt(const struct walk *walk, const struct mkey *mk
 		if (n > length)
 			n = length;
 		entry = get_be64(mkey->xlt + index * sizeof(entry));
+		*read += n;
 		if (!mkey->always_present && !(entry & needed))
 			return walk_miss(walk, mkey->key, address, length);
 		entry &= ~MTT_FLAGS;
@@ -103,6 +106,21 @@ static enum xlate_result walk_mtt(const struct walk *walk, const struct mkey *mk
 	return XLATE_OK;
 }
 
+static uint64_t walk_offset(const struct mkey *mkey, uint64_t address)
+{
+	return address - (mkey->start & ~((1ull << mkey->page_shift) - 1));
+}
+
+static enum xlate_result walk_mtt(const struct walk *walk, const struct mkey *mkey,
+				  uint64_t address, uint64_t length)
+{
+	uint64_t read = 0;
+	enum xlate_result result = walk_entries(walk, mkey, address, length, &read);
+
+	account_access(walk->dev, mkey, walk_offset(mkey, address), read);
+	return result;
+}
+
 static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mkey,
 				  uint64_t address, uint64_t length, unsigned int depth)
 {
@@ -118,6 +136,7 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 		entry = mkey->xlt + index * MKEY_OCTWORD;
 		if (n > length)
 			n = length;
+		account_access(walk->dev, mkey, walk_offset(mkey, address), n);
 		result = walk_key(walk, mkey, get_be32(entry + KSM_KEY),
 				  get_be64(entry + KSM_ADDRESS) + (address & mask), n, depth + 1);
 		if (result != XLATE_OK)
@@ -184,6 +203,8 @@ static enum xlate_result walk_klm(const struct walk *walk, const struct mkey *mk
 
 			if (!walk_spend(walk))
 				return XLATE_DENIED;
+			account_access(walk->dev, mkey,
+				       (entry - mkey->xlt) / MKEY_OCTWORD, 1);
 			if (offset >= n) {
 				offset -= n;
 				continue;
@@ -212,6 +233,7 @@ static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *m
 		return XLATE_DENIED;
 	switch (mkey->mode) {
 	case MKEY_PA:
+		account_access(walk->dev, mkey, address, length);
 		return sg_add_guest(walk->dev, walk->sg, address, length, walk->write) ?
 			       XLATE_OK :
 			       XLATE_DENIED;

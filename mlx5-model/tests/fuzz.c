@@ -8,6 +8,7 @@
  * from libFuzzer instead. Errors are found by the sanitizers, so build with them; the pages next to
  * the guest's memory are not mapped, so an access outside of it ends the program.
  */
+#include "cache/params.h"
 #include "cmd/port.h"
 #include "stand.h"
 #include "vfio/pci.h"
@@ -109,9 +110,14 @@ static void world_init(struct world *w, unsigned int kind)
 	struct stand_mkey indirect = {
 		.page_shift = 14, .list = list, .list_length = sizeof(list),
 	};
+	static const struct cache_params cache = {
+		.mpt_sets = 4, .mpt_ways = 2, .mtt_sets = 8, .mtt_ways = 2, .line = 64,
+		.packet = 65536, .miss = 1, .outstanding = 1, .base = 1, .link = 1, .deep = 4,
+	};
 	unsigned int i;
 
 	const struct dev_options options = {
+		.cache = kind & 2 ? &cache : NULL,
 		.scheme = kind & 1 ? SCHEME_MEMORY : SCHEME_TRANSPORT,
 		.fault_seed = kind & 2 ? kind : 0,
 		.strict = kind & 4,

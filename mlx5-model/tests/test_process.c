@@ -6,10 +6,12 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,11 +23,11 @@ static const char *program;
 
 struct process {
 	char dir[64];
-	char paths[3][96]; /* two sockets, the counters */
+	char paths[5][96]; /* two sockets, the counters, traces of both devices */
 	pid_t pid;
 };
 
-static int setup(void **state)
+static int start(void **state, bool cache)
 {
 	static struct process p;
 	struct pollfd wait;
@@ -35,15 +37,17 @@ static int setup(void **state)
 
 	snprintf(p.dir, sizeof(p.dir), "/tmp/mlx5-process.XXXXXX");
 	assert_non_null(mkdtemp(p.dir));
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 4; i++)
 		snprintf(p.paths[i], sizeof(p.paths[i]), "%s/%u", p.dir, i);
+	snprintf(p.paths[4], sizeof(p.paths[4]), "%s/3.1", p.dir);
 	assert_int_equal(pipe(ready), 0);
 	p.pid = fork();
 	assert_true(p.pid >= 0);
 	if (!p.pid) {
 		dup2(ready[1], STDOUT_FILENO);
 		execl(program, program, "--socket", p.paths[0], "--socket", p.paths[1], "--stats",
-		      p.paths[2], NULL);
+		      p.paths[2], cache ? "--cache" : NULL, "mtt=16x2", "--record", p.paths[3],
+		      NULL);
 		_exit(127);
 	}
 	close(ready[1]);
@@ -56,6 +60,16 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup(void **state)
+{
+	return start(state, false);
+}
+
+static int setup_cache(void **state)
+{
+	return start(state, true);
+}
+
 static int teardown(void **state)
 {
 	struct process *p = *state;
@@ -65,7 +79,7 @@ static int teardown(void **state)
 		kill(p->pid, SIGKILL);
 		waitpid(p->pid, NULL, 0);
 	}
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 5; i++)
 		unlink(p->paths[i]);
 	return rmdir(p->dir);
 }
@@ -167,6 +181,48 @@ static void test_nonsense(void **state)
 	close(second);
 }
 
+/* Both devices have recorded at least that they were removed */
+static void test_traces(void **state)
+{
+	struct process *p = *state;
+	struct stat status;
+	unsigned int i;
+
+	close(come(p, 0));
+	assert_ends(p);
+	assert_counters(p);
+	for (i = 3; i < 5; i++) {
+		assert_int_equal(stat(p->paths[i], &status), 0);
+		assert_int_equal(status.st_size, i == 3 ? 32 : 16);
+	}
+}
+
+/* The status of the program with these options */
+static int refused(const char *option, const char *value)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		execl(program, program, "--socket", "/nonexistent/socket", option, value, NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_options(void **state)
+{
+	(void)state;
+	assert_int_equal(refused("--cache", "mtt=3x3"), 2);
+	assert_int_equal(refused("--cache", ""), 2);
+	assert_int_equal(refused("--record", "/nonexistent/trace"), 1);
+	/* these are valid, and the socket is not */
+	assert_int_equal(refused("--cache", "default"), 1);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -174,6 +230,8 @@ int main(int argc, char **argv)
 		TEST(test_one_after_the_other),
 		TEST(test_second_alone),
 		TEST(test_nonsense),
+		cmocka_unit_test_setup_teardown(test_traces, setup_cache, teardown),
+		cmocka_unit_test(test_options),
 	};
 
 	if (argc != 2)
