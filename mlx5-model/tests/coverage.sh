@@ -7,11 +7,11 @@
 set -euo pipefail
 
 build=$1 source=$2 gcov=$3
-objects=$build/CMakeFiles/mlx5_model.dir
+objects=("$build"/CMakeFiles/mlx5{_model,_cache,-model,-model-replay}.dir)
 
 find "$build" -name '*.gcda' -delete
 ctest --test-dir "$build" -E '^mlx5-fuzz' --output-on-failure >&2
-find "$objects" "$build/CMakeFiles/mlx5-model.dir" -name '*.gcno' -print0 | sort -z |
+find "${objects[@]}" -name '*.gcno' -print0 | sort -z |
 	xargs -0 "$gcov" --no-output 2>/dev/null | awk -v source="$source/" '
 		/^File / {
 			file = substr($0, 7, length($0) - 7)
