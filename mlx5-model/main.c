@@ -166,6 +166,7 @@ static int write_stats(const struct function *functions, unsigned int count, con
 struct settings {
 	struct dev_options device;
 	struct cache_params cache;
+	char cache_error[160];
 	const char *sockets[FABRIC_DEVICES];
 	unsigned int count;
 	const char *stats;
@@ -203,13 +204,9 @@ static bool parse_fail(const char *text, struct dev_options *options)
 
 static bool parse_cache(const char *text, struct settings *settings)
 {
-	char error[160];
-
 	settings->device.cache = &settings->cache;
-	if (cache_params_parse(text, &settings->cache, error, sizeof(error)))
-		return true;
-	fprintf(stderr, "mlx5: --cache %s\n", error);
-	return false;
+	return cache_params_parse(text, &settings->cache, settings->cache_error,
+				  sizeof(settings->cache_error));
 }
 
 static bool parse(int argc, char **argv, struct settings *settings)
@@ -330,6 +327,8 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv, &settings)) {
 		usage(stderr);
+		if (settings.cache_error[0])
+			fprintf(stderr, "mlx5: --cache %s\n", settings.cache_error);
 		return 2;
 	}
 	print_seeds(&settings.device);
