@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""A log-log plot as SVG: lines with markers, a grid of decades, a legend."""
+"""A log-log plot as SVG, or one with a linear y axis: lines with markers, a grid, a legend."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Plot:
     x_label: Callable[[float], str]
     y_label: Callable[[float], str]
     lines: list[Line] = field(default_factory=list)
+    y_linear: bool = False  # from 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,19 @@ class Scale:
     def at(self, value: float) -> float:
         part = (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return self.first + part * (self.last - self.first)
+
+
+@dataclass(frozen=True)
+class LinearScale:
+    """A value to pixels."""
+
+    low: float
+    high: float
+    first: float
+    last: float
+
+    def at(self, value: float) -> float:
+        return self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first)
 
 
 def _text(x: float, y: float, text: str, **attributes: str) -> str:
@@ -80,7 +94,16 @@ def quadruples(low: float, high: float) -> list[float]:
     return [4.0**power for power in range(first, last + 1, step)]
 
 
-def _y_axis(plot: Plot, y: Scale, ticks: list[float]) -> list[str]:
+def steps(high: float) -> list[float]:
+    """From 0 to the value or a bit more, in four to ten steps of 1, 2 or 5 times a power of ten."""
+    if high <= 0:
+        return [0.0, 1.0]
+    power = 10.0 ** math.floor(math.log10(high) - 1)
+    step = next(size * power for size in (1, 2, 5, 10, 20, 50) if high <= 10 * size * power * (1 + 1e-9))
+    return [step * index for index in range(math.ceil(high / step - 1e-9) + 1)]
+
+
+def _y_axis(plot: Plot, y: Scale | LinearScale, ticks: list[float]) -> list[str]:
     out = []
     for tick in ticks:
         at = y.at(tick)
@@ -101,7 +124,7 @@ def _x_axis(plot: Plot, x: Scale, ticks: list[float]) -> list[str]:
     return out
 
 
-def _series(line: Line, x: Scale, y: Scale) -> list[str]:
+def _series(line: Line, x: Scale, y: Scale | LinearScale) -> list[str]:
     places = [(x.at(px), y.at(py)) for px, py in line.points]
     dash = ' stroke-dasharray="6 4"' if line.dashed else ""
     path = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
@@ -137,12 +160,14 @@ def render(plot: Plot) -> str:
         raise ValueError(f"{plot.title}: nothing to plot")
     xs = [px for line in lines for px, _ in line.points]
     ys = [py for line in lines for _, py in line.points]
-    if min(xs + ys) <= 0:
+    if min(xs if plot.y_linear else xs + ys) <= 0:
         raise ValueError(f"{plot.title}: no logarithm of 0")
-    y_ticks = decades(min(ys), max(ys))
+    if min(ys) < 0:
+        raise ValueError(f"{plot.title}: a value below 0")
+    y_ticks = steps(max(ys)) if plot.y_linear else decades(min(ys), max(ys))
     wide = max(xs) if max(xs) > min(xs) else 4 * min(xs)
     x = Scale(min(xs) / 1.3, wide * 1.3, LEFT, WIDTH - RIGHT)
-    y = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
+    y = (LinearScale if plot.y_linear else Scale)(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" font-family="{FONT}" font-size="13" role="img">',
