@@ -20,7 +20,7 @@ cross_variant() {
 	[[ ${#all[@]} != 0 ]] || all=('test_[^bm].*')
 	for test in "${all[@]}"; do
 		case $test in
-		test_memory | test_bench_report) ;;
+		test_memory | test_bench_report | test_bench_cache) ;;
 		test_*) TEST_NAMES+=("$test") ;;
 		esac
 	done
