@@ -20,6 +20,8 @@ static const char *list_advice(int err)
 	case EINVAL:
 	case EOPNOTSUPP:
 		return "; this kernel does not list memory regions";
+	case EBUSY:
+		return "; its memory regions change too fast for a list: try again";
 	case ENODEV:
 		return "; the device has been removed, or belongs to another network namespace";
 	default:

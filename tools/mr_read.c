@@ -28,6 +28,7 @@ struct reader {
 	struct mr_list *list;
 	const char *device;
 	const struct tool *tool;
+	size_t before; /* the MRs of other devices */
 };
 
 static void copy_text(char *to, size_t room, const struct nl_attrs *value)
@@ -149,11 +150,23 @@ static int take_message(const struct nl_attrs *attrs, void *arg)
 	return 0;
 }
 
+static void restart(void *arg)
+{
+	const struct reader *reader = arg;
+
+	reader->list->count = reader->before;
+}
+
 int mr_list_read(struct mr_list *list, const char *device, const struct tool *tool)
 {
-	struct reader reader = { .list = list, .device = device, .tool = tool };
+	struct reader reader = {
+		.list = list,
+		.device = device,
+		.tool = tool,
+		.before = list->count,
+	};
 
-	return rdma_netlink_mrs(device, take_message, &reader);
+	return rdma_netlink_mrs(device, take_message, restart, &reader);
 }
 
 void mr_list_free(struct mr_list *list)

@@ -9,14 +9,26 @@
 #include <linux/netlink.h>
 #include <rdma/rdma_netlink.h>
 
+#include "log.h"
 #include "rdma_netlink.h"
 
 /* Large enough for any part of a dump; too large for a small stack. */
 #define DATAGRAM 16384
 
+/* Attempts at a dump that changes of its objects interrupt. */
+#define DUMPS 8
+
 struct request {
 	struct nlmsghdr hdr;
 	unsigned char attrs[64];
+};
+
+/* What becomes of an answer. */
+struct answer {
+	nl_message_fn message;
+	nl_restart_fn restart; /* before a dump is made again */
+	void *arg;
+	bool interrupted; /* the kernel has marked the dump as inconsistent */
 };
 
 static void request_init(struct request *req, uint32_t seq, uint16_t op, uint16_t flags)
@@ -120,6 +132,35 @@ static int receive(int fd, void *buf, size_t size, size_t *len)
 	return 0;
 }
 
+/*
+ * Log the kernel's own text about an error, which follows the errno value; in an NLMSG_ERROR, also the
+ * header of the request, and all of it unless the message is marked as capped.
+ */
+static void log_text(const struct nlmsghdr *hdr, struct nl_attrs rest)
+{
+	struct nlmsghdr request;
+	struct nl_attrs text;
+	size_t skip = sizeof(int32_t);
+
+	if (!(hdr->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (hdr->nlmsg_type == NLMSG_ERROR) {
+		if (rest.len < skip + sizeof(request))
+			return;
+		memcpy(&request, rest.data + skip, sizeof(request));
+		if (hdr->nlmsg_flags & NLM_F_CAPPED)
+			skip += sizeof(request);
+		else if (request.nlmsg_len <= rest.len)
+			skip += NLMSG_ALIGN(request.nlmsg_len);
+	}
+	if (rest.len < skip)
+		return;
+	rest.data += skip;
+	rest.len -= skip;
+	if (nl_find(&rest, NLMSGERR_ATTR_MSG, &text))
+		log_line("RDMA netlink: %.*s", (int)text.len, (const char *)text.data);
+}
+
 /* The errno value at the start of a message, or 0. */
 static int read_error(const struct nl_attrs *attrs)
 {
@@ -131,12 +172,16 @@ static int read_error(const struct nl_attrs *attrs)
 	return error < 0 && error > INT32_MIN ? -error : 0;
 }
 
+static bool is_dump(const struct request *req)
+{
+	return (req->hdr.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+}
+
 /*
  * Process one message. Returns 0 to continue, -1 at the end of the answer, or an
  * errno value.
  */
-static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_message_fn fn,
-		  void *arg)
+static int handle(const struct request *req, const struct nlmsghdr *hdr, struct answer *answer)
 {
 	struct nl_attrs attrs = {
 		.data = (const unsigned char *)hdr + NLMSG_HDRLEN,
@@ -146,24 +191,26 @@ static int handle(const struct request *req, const struct nlmsghdr *hdr, nl_mess
 
 	if (hdr->nlmsg_seq != req->hdr.nlmsg_seq)
 		return 0;
+	if (is_dump(req) && hdr->nlmsg_flags & NLM_F_DUMP_INTR)
+		answer->interrupted = true;
 	/* a failed dump reports its error in the final message */
-	if (hdr->nlmsg_type == NLMSG_DONE) {
+	if (hdr->nlmsg_type == NLMSG_DONE || hdr->nlmsg_type == NLMSG_ERROR) {
 		err = read_error(&attrs);
-		return err > 0 ? err : -1;
-	}
-	if (hdr->nlmsg_type == NLMSG_ERROR) {
-		err = read_error(&attrs);
-		return err > 0 ? err : EBADMSG;
+		if (err > 0) {
+			log_text(hdr, attrs);
+			return err;
+		}
+		return hdr->nlmsg_type == NLMSG_DONE ? -1 : EBADMSG;
 	}
 	if (hdr->nlmsg_type != req->hdr.nlmsg_type)
 		return EBADMSG;
-	err = fn(&attrs, arg);
+	err = answer->message(&attrs, answer->arg);
 	if (err)
 		return err;
-	return req->hdr.nlmsg_flags & NLM_F_DUMP ? 0 : -1;
+	return is_dump(req) ? 0 : -1;
 }
 
-static int exchange(int fd, const struct request *req, void *buf, nl_message_fn fn, void *arg)
+static int exchange_once(int fd, const struct request *req, void *buf, struct answer *answer)
 {
 	const struct nlmsghdr *hdr;
 	size_t left = 0;
@@ -180,7 +227,7 @@ static int exchange(int fd, const struct request *req, void *buf, nl_message_fn 
 			if (left < sizeof(*hdr) || hdr->nlmsg_len < sizeof(*hdr) ||
 			    hdr->nlmsg_len > left)
 				return EBADMSG;
-			err = handle(req, hdr, fn, arg);
+			err = handle(req, hdr, answer);
 			if (err)
 				return err < 0 ? 0 : err;
 			step = NLMSG_ALIGN(hdr->nlmsg_len);
@@ -189,6 +236,23 @@ static int exchange(int fd, const struct request *req, void *buf, nl_message_fn 
 			hdr = (const void *)((const unsigned char *)hdr + step);
 		}
 	}
+}
+
+/* A dump during which objects came or went may lack others, or have them twice: make it again. */
+static int exchange(int fd, const struct request *req, void *buf, struct answer *answer)
+{
+	int err;
+	int i;
+
+	for (i = 0; i < DUMPS; i++) {
+		if (i)
+			answer->restart(answer->arg);
+		answer->interrupted = false;
+		err = exchange_once(fd, req, buf, answer);
+		if (err || !answer->interrupted)
+			return err;
+	}
+	return EBUSY;
 }
 
 struct find_index {
@@ -211,6 +275,13 @@ static int find_index(const struct nl_attrs *attrs, void *arg)
 		find->found = true;
 	}
 	return 0;
+}
+
+static void find_index_restart(void *arg)
+{
+	struct find_index *find = arg;
+
+	find->found = false;
 }
 
 struct find_driver {
@@ -238,14 +309,19 @@ static int find_driver(const struct nl_attrs *attrs, void *arg)
 
 /* Find the device's index, then send the request. @client: type of character device, or NULL. */
 static int ask_by(int fd, void *buf, const char *ibdev, uint16_t op, uint16_t flags,
-		  const char *client, nl_message_fn fn, void *arg)
+		  const char *client, struct answer *answer)
 {
 	struct find_index index = { .name = ibdev };
+	struct answer indices = {
+		.message = find_index,
+		.restart = find_index_restart,
+		.arg = &index,
+	};
 	struct request req;
 	int err;
 
 	request_init(&req, 1, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
-	err = exchange(fd, &req, buf, find_index, &index);
+	err = exchange(fd, &req, buf, &indices);
 	if (!err && !index.found)
 		err = ENODEV;
 	if (!err) {
@@ -254,13 +330,22 @@ static int ask_by(int fd, void *buf, const char *ibdev, uint16_t op, uint16_t fl
 		if (client)
 			request_add(&req, RDMA_NLDEV_ATTR_CHARDEV_TYPE, client,
 				    (uint16_t)(strlen(client) + 1));
-		err = exchange(fd, &req, buf, fn, arg);
+		err = exchange(fd, &req, buf, answer);
 	}
 	return err;
 }
 
-static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *client, nl_message_fn fn,
-	       void *arg)
+/* Have the kernel add text to errors. Kernels before 4.12 do not have it; then there is none. */
+static void want_text(int fd)
+{
+	const int on = 1;
+
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+}
+
+static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *client,
+	       struct answer *answer)
 {
 	void *buf;
 	int fd;
@@ -269,8 +354,10 @@ static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *clien
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
 	if (fd < 0)
 		return errno;
+	if (log_wanted())
+		want_text(fd);
 	buf = malloc(DATAGRAM);
-	err = buf ? ask_by(fd, buf, ibdev, op, flags, client, fn, arg) : ENOMEM;
+	err = buf ? ask_by(fd, buf, ibdev, op, flags, client, answer) : ENOMEM;
 	free(buf);
 	close(fd);
 	return err;
@@ -279,17 +366,20 @@ static int ask(const char *ibdev, uint16_t op, uint16_t flags, const char *clien
 int rdma_netlink_driver_id(const char *ibdev, dev_t rdev, uint32_t *driver_id)
 {
 	struct find_driver driver = { .rdev = rdev };
+	struct answer answer = { .message = find_driver, .arg = &driver };
 	int err;
 
-	err = ask(ibdev, RDMA_NLDEV_CMD_GET_CHARDEV, 0, "uverbs", find_driver, &driver);
+	err = ask(ibdev, RDMA_NLDEV_CMD_GET_CHARDEV, 0, "uverbs", &answer);
 	if (!err)
 		*driver_id = driver.driver_id;
 	return err;
 }
 
-int rdma_netlink_mrs(const char *ibdev, nl_message_fn fn, void *arg)
+int rdma_netlink_mrs(const char *ibdev, nl_message_fn message, nl_restart_fn restart, void *arg)
 {
-	return ask(ibdev, RDMA_NLDEV_CMD_RES_MR_GET, NLM_F_DUMP, NULL, fn, arg);
+	struct answer answer = { .message = message, .restart = restart, .arg = arg };
+
+	return ask(ibdev, RDMA_NLDEV_CMD_RES_MR_GET, NLM_F_DUMP, NULL, &answer);
 }
 
 uint32_t rdma_netlink_dev(dev_t rdev)

@@ -25,17 +25,24 @@ bool nl_find_uint(const struct nl_attrs *attrs, uint16_t type, uint64_t *number)
 /* Called for each message of an answer. Returns 0 to continue, or an errno value. */
 typedef int (*nl_message_fn)(const struct nl_attrs *attrs, void *arg);
 
+/* Called before a dump is made again: the messages of the answer until now do not count. */
+typedef void (*nl_restart_fn)(void *arg);
+
 /*
  * Query the driver_id of a device by RDMA netlink, given its name and the number
  * of its uverbs character device. Returns 0 or an errno value: ENODEV if no such
  * device exists or its character device has another number; ENODATA if its driver
- * does not publish a driver_id; EBADMSG for a malformed answer; or any error of
- * the socket calls.
+ * does not publish a driver_id; EBADMSG for a malformed answer; EBUSY if devices come
+ * and go all the time; or any error of the socket calls or of the kernel, whose text
+ * about it goes to the log.
  */
 int rdma_netlink_driver_id(const char *ibdev, dev_t rdev, uint32_t *driver_id);
 
-/* Dump the memory regions of a device. Returns 0 or an errno value. */
-int rdma_netlink_mrs(const char *ibdev, nl_message_fn fn, void *arg);
+/*
+ * Dump the memory regions of a device, again if the kernel says that they changed meanwhile.
+ * Returns 0 or an errno value as above.
+ */
+int rdma_netlink_mrs(const char *ibdev, nl_message_fn message, nl_restart_fn restart, void *arg);
 
 /* Encode a device number as the kernel passes it to user space. */
 uint32_t rdma_netlink_dev(dev_t rdev);

@@ -3,6 +3,7 @@
 #include "fake.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <linux/netlink.h>
@@ -16,6 +17,7 @@ static int ask(uint32_t *id)
 
 	fake.next_datagram = 0;
 	fake.nsent = 0;
+	fake.socket_options = 0;
 	*id = 0xdead;
 	err = rdma_netlink_driver_id("fake0", fake.rdev, id);
 	assert_int_equal(fake.open_sockets, 0);
@@ -261,6 +263,166 @@ static void dump_errors(void **state)
 	assert_int_equal(fake.nsent, 1);
 }
 
+/* One datagram: the device "fake0" with this number, and the end of the dump. */
+static void dump_with(struct fake_msg *dump, uint32_t index, uint16_t flags, uint16_t done_flags)
+{
+	struct nlmsghdr done = {
+		.nlmsg_len = sizeof(done),
+		.nlmsg_type = NLMSG_DONE,
+		.nlmsg_flags = done_flags,
+		.nlmsg_seq = 1,
+	};
+
+	fake_msg_start(dump, 5 << 10 | 1, 1);
+	fake_msg_attr(dump, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
+	fake_msg_attr(dump, RDMA_NLDEV_ATTR_DEV_NAME, "fake0", 6);
+	fake_msg_end(dump);
+	memcpy(dump->data + offsetof(struct nlmsghdr, nlmsg_flags), &flags, sizeof(flags));
+	memcpy(dump->data + dump->len, &done, sizeof(done));
+	dump->len += sizeof(done);
+	fake_queue(dump->data, dump->len);
+}
+
+/* A dump that the kernel marks as inconsistent, at its start or at its end, is made again. */
+static void interrupted_dump(void **state)
+{
+	struct fake_msg first, second, gone;
+	struct fake_answer answer;
+	uint32_t index;
+	uint32_t id;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+		fake.ndatagrams = 0;
+		dump_with(&first, 5, i ? 0 : NLM_F_DUMP_INTR, i ? NLM_F_DUMP_INTR : 0);
+		dump_with(&second, 6, 0, 0);
+		fake_queue(answer.chardev.data, answer.chardev.len);
+		assert_int_equal(ask(&id), 0);
+		assert_int_equal(id, FAKE_DRIVER_ID);
+		assert_int_equal(fake.nsent, 3);
+		assert_int_equal(fake.sent_len[1], fake.sent_len[0]);
+		assert_memory_equal(fake.sent[1], fake.sent[0], fake.sent_len[0]);
+		/* the number that the second dump has */
+		memcpy(&index, fake.sent[2] + NLMSG_HDRLEN + NLA_HDRLEN, sizeof(index));
+		assert_int_equal(index, 6);
+	}
+
+	/* a device that only the first dump has */
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	fake.ndatagrams = 0;
+	dump_with(&first, 5, 0, NLM_F_DUMP_INTR);
+	fake_msg_start(&gone, NLMSG_DONE, 1);
+	fake_msg_end(&gone);
+	fake_queue(gone.data, gone.len);
+	assert_int_equal(ask(&id), ENODEV);
+
+	/* and no end of it */
+	fake.ndatagrams = 0;
+	for (i = 0; i < 8; i++)
+		dump_with(&first, 5, NLM_F_DUMP_INTR, NLM_F_DUMP_INTR);
+	assert_int_equal(ask(&id), EBUSY);
+	assert_int_equal(fake.nsent, 8);
+}
+
+static char logged[256];
+
+static void keep(void *arg, const char *line)
+{
+	(void)arg;
+	snprintf(logged, sizeof(logged), "%s", line);
+}
+
+/* With @error as the answer to the second request, or as the end of the dump. */
+static int ask_logged(const struct fake_msg *error, bool dump)
+{
+	uint32_t id;
+	int err;
+
+	fake.datagrams[dump ? 1 : 2].data = error->data;
+	fake.datagrams[dump ? 1 : 2].len = error->len;
+	logged[0] = '\0';
+	err = ask(&id);
+	assert_int_equal(fake.socket_options, 1u << NETLINK_EXT_ACK | 1u << NETLINK_CAP_ACK);
+	return err;
+}
+
+/*
+ * An error with the kernel's text.
+ * @copied: bytes of the request's copy in it; those of its header if it is capped
+ */
+static void error_with_text(struct fake_msg *error, uint16_t type, uint32_t seq, uint16_t flags,
+			    uint32_t copied)
+{
+	const uint32_t offset = 4;
+	const int32_t value = -EPERM;
+
+	fake_msg_start(error, type, seq);
+	flags |= NLM_F_ACK_TLVS;
+	memcpy(error->data + offsetof(struct nlmsghdr, nlmsg_flags), &flags, sizeof(flags));
+	memcpy(error->data + error->len, &value, sizeof(value));
+	error->len += sizeof(value);
+	if (type == NLMSG_ERROR) {
+		/* the length of the request, also where its copy ends with the header */
+		const uint32_t whole = flags & NLM_F_CAPPED ? 36 : copied;
+
+		memcpy(error->data + error->len, &whole, sizeof(whole));
+		error->len += NLMSG_ALIGN(copied);
+	}
+	fake_msg_attr(error, NLMSGERR_ATTR_OFFS, &offset, sizeof(offset));
+	fake_msg_attr(error, NLMSGERR_ATTR_MSG, "not today", 10);
+	fake_msg_end(error);
+}
+
+/* The kernel's own text about an error goes to the log, if there is one. */
+static void error_text(void **state)
+{
+	static const char want[] = "RDMA netlink: not today";
+	struct fake_answer answer;
+	struct fake_msg error;
+	uint32_t id;
+	size_t full;
+
+	(void)state;
+	fake_queue_answer(&answer, "fake0", FAKE_DRIVER_ID);
+	assert_int_equal(ask(&id), 0);
+	assert_int_equal(fake.socket_options, 0);
+
+	hugeodp_set_log(keep, NULL);
+	error_with_text(&error, NLMSG_ERROR, 2, NLM_F_CAPPED, sizeof(struct nlmsghdr));
+	assert_int_equal(ask_logged(&error, false), EPERM);
+	assert_string_equal(logged, want);
+	error_with_text(&error, NLMSG_ERROR, 2, 0, 35);
+	assert_int_equal(ask_logged(&error, false), EPERM);
+	assert_string_equal(logged, want);
+	/* a copy that is longer than the message */
+	error_with_text(&error, NLMSG_ERROR, 2, 0, 35);
+	memset(error.data + NLMSG_HDRLEN + sizeof(int32_t), 0xff, sizeof(uint32_t));
+	assert_int_equal(ask_logged(&error, false), EPERM);
+	assert_string_equal(logged, "");
+	error_with_text(&error, NLMSG_DONE, 1, 0, 0);
+	assert_int_equal(ask_logged(&error, true), EPERM);
+	assert_string_equal(logged, want);
+
+	/* cut off anywhere, in memory of that size */
+	error_with_text(&error, NLMSG_ERROR, 2, NLM_F_CAPPED, sizeof(struct nlmsghdr));
+	fake.datagrams[1].data = answer.done.data;
+	fake.datagrams[1].len = answer.done.len;
+	full = error.len;
+	for (error.len = NLMSG_HDRLEN + sizeof(int32_t); error.len < full; error.len++) {
+		unsigned char *cut = test_malloc(error.len);
+
+		fake_msg_end(&error);
+		memcpy(cut, error.data, error.len);
+		fake.datagrams[2].data = cut;
+		fake.datagrams[2].len = error.len;
+		assert_int_equal(ask(&id), EPERM);
+		test_free(cut);
+	}
+	hugeodp_set_log(NULL, NULL);
+}
+
 static void message_seq(struct fake_msg *message, uint32_t seq)
 {
 	memcpy(message->data + offsetof(struct nlmsghdr, nlmsg_seq), &seq, sizeof(seq));
@@ -416,6 +578,8 @@ int main(void)
 		cmocka_unit_test_setup(socket_errors, fake_setup),
 		cmocka_unit_test_setup(kernel_errors, fake_setup),
 		cmocka_unit_test_setup(dump_errors, fake_setup),
+		cmocka_unit_test_setup(interrupted_dump, fake_setup),
+		cmocka_unit_test_setup(error_text, fake_setup),
 		cmocka_unit_test_setup(leftovers, fake_setup),
 		cmocka_unit_test_setup(truncated, fake_setup),
 		cmocka_unit_test_setup(damaged, fake_setup),

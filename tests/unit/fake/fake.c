@@ -854,6 +854,20 @@ int __wrap_socket(int domain, int type, int protocol)
 	return FAKE_SOCKET;
 }
 
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int on;
+
+	assert_int_equal(fd, FAKE_SOCKET);
+	assert_int_equal(level, SOL_NETLINK);
+	assert_int_equal(len, sizeof(on));
+	memcpy(&on, value, sizeof(on));
+	assert_int_equal(on, 1);
+	fake.socket_options |= 1u << name;
+	return 0;
+}
+
 int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd)
@@ -875,7 +889,7 @@ ssize_t __wrap_send(int fd, const void *data, size_t len, int flags)
 		errno = fake.send_err;
 		return -1;
 	}
-	if (fake.nsent < 2) {
+	if (fake.nsent < sizeof(fake.sent) / sizeof(fake.sent[0])) {
 		assert_true(len <= sizeof(fake.sent[0]));
 		memcpy(fake.sent[fake.nsent], data, len);
 		fake.sent_len[fake.nsent] = len;

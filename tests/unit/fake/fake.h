@@ -126,10 +126,12 @@ struct fake {
 	unsigned int ndatagrams;
 	unsigned int next_datagram;
 	unsigned int interrupt_recv;
-	unsigned char sent[2][256];
-	size_t sent_len[2];
+	unsigned char sent[3][256];
+	size_t sent_len[3];
 	unsigned int nsent;
 	unsigned int open_sockets;
+	/* of NETLINK_EXT_ACK and NETLINK_CAP_ACK, those that are on */
+	unsigned int socket_options;
 
 	/* libibverbs */
 	int reg_err;
