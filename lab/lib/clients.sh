@@ -5,6 +5,9 @@
 # project and the compiled programs of tests/clients.
 
 CLIENTS_SUITE=trixie
+# The tests on each device
+CLIENTS_MLX5=(ucx openmpi libfabric)
+CLIENTS_RXE=("${CLIENTS_MLX5[@]}")
 
 clients_packages() {
 	root_packages "$TOP_DIR/tests/clients/packages" | paste -sd,
@@ -42,25 +45,44 @@ client_root() {
 clients_make() {
 	local work=$1
 	client_project "$CLIENTS_ROOT" "$work"
+	# shellcheck disable=SC2016 # expanded inside the root
 	ROOT=$CLIENTS_ROOT root_exec "$work/src:src:ro" "$work/out:out" -- /bin/bash -euc '
+		options="-D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror"
+		clients=/run/src/tests/clients
 		mkdir -p /run/out/opt/clients
-		cp /run/src/tests/clients/run.sh /run/src/tests/lib/tap.sh /run/out/opt/clients
-		mpicc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror \
-			-o /run/out/opt/clients/mpi-transfer /run/src/tests/clients/mpi-transfer.c
-		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Werror \
-			-o /run/out/usr/bin/mlx5-model-counters /run/src/mlx5-model/tools/counters.c
+		cp $clients/*.sh /run/src/tests/lib/tap.sh /run/out/opt/clients
+		mpicc $options -o /run/out/opt/clients/mpi-transfer $clients/mpi-transfer.c
+		cc $options -o /run/out/usr/bin/mlx5-model-counters /run/src/mlx5-model/tools/counters.c
 	'
 	client_root "$CLIENTS_ROOT" "$work"
 }
 
-clients_test() {
-	local work=$RUN_DIR/clients device
-	clients_root_require
-	step "building the project for Debian $CLIENTS_SUITE" clients_make "$work"
-	for device in rxe mlx5; do
-		part_vm --device "$device" --timeout 3600 --share "$work/root" -- \
-			/bin/bash /run/lab/chroot.sh /mnt/share /opt/clients/run.sh
-		tally_tap "clients-$device" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
+# clients_device DEVICE: the tests for it, restricted to the tests named, if any
+clients_device() {
+	local device=$1 name names=()
+	local -n all=CLIENTS_${device^^}
+	for name in "${all[@]}"; do
+		[[ ${#TEST_NAMES[@]} != 0 && " ${TEST_NAMES[*]} " != *" $name "* ]] || names+=("$name")
 	done
-	rm -rf -- "$work"
+	[[ ${#names[@]} != 0 ]] || return 0
+	# shellcheck disable=SC2016 # expanded in the machine
+	part_vm --device "$device" --timeout 3600 --share "$CLIENTS_WORK/root" -- \
+		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash -c '
+		for name; do
+			SECONDS=0
+			echo "$name.t .."
+			/bin/bash "/opt/clients/$name.sh" || status=1
+			echo "# $name: $SECONDS s"
+		done
+		exit "${status-0}"' bash "${names[@]}"
+	tally_tap "clients-$device" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
+}
+
+clients_test() {
+	CLIENTS_WORK=$RUN_DIR/clients
+	clients_root_require
+	step "building the project for Debian $CLIENTS_SUITE" clients_make "$CLIENTS_WORK"
+	clients_device rxe
+	clients_device mlx5
+	rm -rf -- "$CLIENTS_WORK"
 }
