@@ -5,9 +5,9 @@
 # project and the compiled programs of tests/clients.
 
 CLIENTS_SUITE=trixie
-# The tests on each device
+# The tests on each device. Those that know nothing of on-demand paging run on rxe only.
 CLIENTS_MLX5=(ucx openmpi libfabric)
-CLIENTS_RXE=("${CLIENTS_MLX5[@]}")
+CLIENTS_RXE=("${CLIENTS_MLX5[@]}" qperf)
 
 clients_packages() {
 	root_packages "$TOP_DIR/tests/clients/packages" | paste -sd,

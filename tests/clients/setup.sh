@@ -38,6 +38,15 @@ AS_IT_IS=(env LD_PRELOAD="$(echo /usr/lib/*/hugeodp/libhugeodp-preload.so)" HUGE
 # With huge pages in its on-demand MRs
 HUGEODP_RUN=(hugeodp run --report="$dir/report" --json --)
 
+# run_all NAME COMMAND...: with on-demand paging of all its MRs; the report is report.NAME. In the
+# background it replaces the shell, so that a signal to that reaches the command.
+run_all() {
+	local wrapper=(timeout -k 5 300 hugeodp run --all --report="$dir/report.$1" --json --)
+	shift
+	((BASHPID == $$)) || exec "${wrapper[@]}" "$@"
+	"${wrapper[@]}" "$@"
+}
+
 # listening PORT: a server listens on this port of TCP
 listening() { ss -Htln "sport = :$1" | grep -q .; }
 
@@ -111,4 +120,10 @@ ucx_settings() {
 	# with DevX, UCX requires the second version of on-demand paging
 	mlx5) export UCX_IB_MLX5_DEVX=n ;;
 	esac
+}
+
+# all_on_demand FILE PROCESSES: so many or more made a report there, and all of their MRs are on demand
+all_on_demand() {
+	json "$1" "len(v) >= $2 and all(r['registrations'] and not r['declined'].get('not on demand')
+		for r in v)"
 }
