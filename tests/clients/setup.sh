@@ -11,7 +11,9 @@ here=$(dirname "${BASH_SOURCE[0]}")
 source "$here/tap.sh"
 
 dir=$(mktemp -d)
-trap 'jobs -p | xargs -r kill 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+huge=$(mktemp -d)
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; wait; umount "$huge" 2>/dev/null || true
+	rm -rf "$dir" "$huge"' EXIT
 export HOME=/tmp
 
 # moved: MiB that went through the device
@@ -49,6 +51,9 @@ run_all() {
 
 # listening PORT: a server listens on this port of TCP
 listening() { ss -Htln "sport = :$1" | grep -q .; }
+
+# cm_listening PORT: and on this one of the RDMA connection manager
+cm_listening() { rdma resource show cm_id | grep -q "state LISTEN.*:$1 "; }
 
 # alive_until PID COMMAND...: waits until the command succeeds, or the process ends
 alive_until() {
@@ -120,6 +125,26 @@ ucx_settings() {
 	# with DevX, UCX requires the second version of on-demand paging
 	mlx5) export UCX_IB_MLX5_DEVX=n ;;
 	esac
+}
+
+# hugetlbfs: mounts one at $huge
+hugetlbfs() { mount -t hugetlbfs none "$huge"; }
+
+# random_file FILE MIB: also in hugetlbfs, whose files cannot be written
+random_file() {
+	python3 -c '
+import mmap, os, sys
+length = int(sys.argv[2]) << 20
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(file, length)
+mmap.mmap(file, length)[:] = os.urandom(length)' "$1" "$2"
+}
+
+# mapped_huge FILE MINIMUM LENGTH: in a list of "hugeodp mr --json", on-demand MRs of at least this length
+# have blocks of 2 MiB, and at least this many blocks are mapped in them
+mapped_huge() {
+	json "$1" "any(sum(m.get('odp_blocks_mapped', 0) for m in mrs if m.get('kind') == 'odp' and
+		m['length'] >= $3 and m.get('page_shift') == 21) >= $2 for mrs in v)"
 }
 
 # all_on_demand FILE PROCESSES: so many or more made a report there, and all of their MRs are on demand
