@@ -7,7 +7,7 @@
 CLIENTS_SUITE=trixie
 # The tests on each device. Those that know nothing of on-demand paging run on rxe only.
 CLIENTS_MLX5=(ucx openmpi libfabric)
-CLIENTS_RXE=("${CLIENTS_MLX5[@]}" qperf fio librpma)
+CLIENTS_RXE=("${CLIENTS_MLX5[@]}" qperf fio librpma qemu)
 
 clients_packages() {
 	root_packages "$TOP_DIR/tests/clients/packages" | paste -sd,
@@ -50,7 +50,7 @@ clients_make() {
 		options="-D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Werror"
 		clients=/run/src/tests/clients
 		mkdir -p /run/out/opt/clients
-		cp $clients/*.sh /run/src/tests/lib/tap.sh /run/out/opt/clients
+		cp $clients/*.sh $clients/*.py /run/src/tests/lib/tap.sh /run/out/opt/clients
 		mpicc $options -o /run/out/opt/clients/mpi-transfer $clients/mpi-transfer.c
 		cc $options -o /run/out/opt/clients/rpma-transfer $clients/rpma-transfer.c -lrpma -libverbs
 		cc $options -o /run/out/usr/bin/mlx5-model-counters /run/src/mlx5-model/tools/counters.c
