@@ -17,14 +17,22 @@
 
 #define WARM 3
 
+enum what {
+	REGISTER,
+	PROBE_FIRST,
+	SECOND_CALL, /* of the two that a registration with a request takes */
+};
+
 static const struct call {
 	struct subject subject; /* @subject.name: the call */
-	bool probe;
+	enum what what;
 } calls[] = {
-	{ { "ibv_reg_mr", &mode_odp, SPACE_HUGE, SZ_2M, false }, false },
-	{ { "ibv_reg_mr_ex 4K", &mode_strict_4k, SPACE_HUGE, SZ_2M, true }, false },
-	{ { "ibv_reg_mr_ex 2M", &mode_strict_2m, SPACE_HUGE, SZ_2M, true }, false },
-	{ { "probe + ibv_reg_mr_ex 2M", &mode_strict_2m, SPACE_HUGE, SZ_2M, true }, true },
+	{ { "ibv_reg_mr", &mode_odp, SPACE_HUGE, SZ_2M, false }, REGISTER },
+	{ { "ibv_reg_mr_ex 4K", &mode_strict_4k, SPACE_HUGE, SZ_2M, true }, REGISTER },
+	{ { "ibv_reg_mr_ex 2M", &mode_strict_2m, SPACE_HUGE, SZ_2M, true }, REGISTER },
+	{ { "second call of ibv_reg_mr_ex 2M", &mode_strict_2m, SPACE_HUGE, SZ_2M, true },
+	  SECOND_CALL },
+	{ { "probe + ibv_reg_mr_ex 2M", &mode_strict_2m, SPACE_HUGE, SZ_2M, true }, PROBE_FIRST },
 };
 
 struct count {
@@ -32,36 +40,105 @@ struct count {
 	uint64_t syscalls;
 };
 
-static struct ibv_mr *call(const struct bench *b, const struct call *c, const struct space *space)
+/* State of a call between its parts. */
+struct run {
+	const struct bench *b;
+	const struct call *call;
+	struct space space;
+	struct ibv_mr *mr;
+	uint32_t handle;
+};
+
+static void run_open(struct run *run, const struct bench *b, const struct call *c)
+{
+	*run = (struct run){ .b = b, .call = c };
+	space_map(&run->space, c->subject.kind, SZ_2M);
+	space_populate(&run->space);
+	space_check(&run->space);
+}
+
+/* The first call: rxe registers an MR to modify, other drivers create one to import. */
+static void first_call(struct run *run)
+{
+	const struct mode *mode = run->call->subject.mode;
+	const struct rig *rig = &run->b->rig;
+	const struct ibv_mr_init_attr_pages attr = {
+		.base = {
+			.length = run->space.len,
+			.access = ACCESS_ALL | mode->access,
+			.addr = run->space.addr,
+		},
+		.page_sizes = mode->page_sizes,
+		.flags = mode->flags,
+	};
+
+	if (rig->is_rxe)
+		run->mr = mode_reg(&mode_hugetlb_flag, rig->pd, run->space.addr, run->space.len,
+				   (uintptr_t)run->space.addr, ACCESS_ALL);
+	else
+		errno = hugeodp_create_mr_fd(rig->ctx->cmd_fd, rig->pd->handle, &attr, sizeof(attr),
+					     &run->handle);
+	if (rig->is_rxe ? !run->mr : errno)
+		fatal("the first call of a registration: %s", strerror(errno));
+}
+
+static void second_call(struct run *run)
+{
+	const struct mode *mode = run->call->subject.mode;
+	const struct rig *rig = &run->b->rig;
+
+	if (!rig->is_rxe)
+		run->mr = ibv_import_mr(rig->pd, run->handle);
+	else
+		errno = ibv_modify_mr_odp(run->mr, mode->page_sizes, mode->flags);
+	if (rig->is_rxe ? errno : !run->mr)
+		fatal("the second call of a registration: %s", strerror(errno));
+}
+
+/* What is not measured. */
+static void run_before(struct run *run)
+{
+	if (run->call->what == SECOND_CALL)
+		first_call(run);
+}
+
+/* What is measured. */
+static void run_call(struct run *run)
 {
 	struct ibv_odp_report report;
 
-	if (c->probe && ibv_probe_odp_range(b->rig.ctx, space->addr, space->len,
-					    c->subject.mode->page_sizes, &report, sizeof(report)))
+	if (run->call->what == SECOND_CALL) {
+		second_call(run);
+		return;
+	}
+	if (run->call->what == PROBE_FIRST &&
+	    ibv_probe_odp_range(run->b->rig.ctx, run->space.addr, run->space.len,
+				run->call->subject.mode->page_sizes, &report, sizeof(report)))
 		fatal("ibv_probe_odp_range: %s", strerror(errno));
-	return subject_reg(b, &c->subject, space->addr, space->len);
+	run->mr = subject_reg(run->b, &run->call->subject, run->space.addr, run->space.len);
 }
 
 /* In the child: the call between two marks, then two marks with nothing between them. */
 static _Noreturn void run_marked(const struct call *c)
 {
 	struct bench b = {};
-	struct space space;
-	struct ibv_mr *mr;
+	struct run run;
 
 	rig_open(&b.rig);
-	space_map(&space, c->subject.kind, SZ_2M);
-	space_populate(&space);
-	space_check(&space);
-	for (int i = 0; i < WARM; i++)
-		subject_dereg(call(&b, c, &space));
+	run_open(&run, &b, c);
+	for (int i = 0; i < WARM; i++) {
+		run_before(&run);
+		run_call(&run);
+		subject_dereg(run.mr);
+	}
+	run_before(&run);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 		_exit(1);
 	raise(SIGUSR1);
-	mr = call(&b, c, &space);
+	run_call(&run);
 	raise(SIGUSR1);
 	raise(SIGUSR1);
-	subject_dereg(mr);
+	subject_dereg(run.mr);
 	_exit(0);
 }
 
@@ -146,20 +223,20 @@ static void user_space(const struct call *c)
 static void with_kernel(const struct bench *b, const struct call *c)
 {
 	struct figure f = figure_for(c, work_unit());
-	struct space space;
+	struct run run;
 
-	space_map(&space, c->subject.kind, SZ_2M);
-	space_populate(&space);
-	space_check(&space);
+	run_open(&run, b, c);
 	for (int i = 0; i < WARM + REPEATS; i++) {
-		uint64_t start = work_done();
-		struct ibv_mr *mr = call(b, c, &space);
+		uint64_t start;
 
+		run_before(&run);
+		start = work_done();
+		run_call(&run);
 		if (i >= WARM)
 			figure_add(&f, work_done() - start);
-		subject_dereg(mr);
+		subject_dereg(run.mr);
 	}
-	space_unmap(&space);
+	space_unmap(&run.space);
 	figure_print(&f);
 }
 

@@ -14,7 +14,8 @@ INVALIDATION = ("dontneed", "munmap", "mprotect")
 ADDED = ("dontneed-added", "munmap-added", "mprotect-added")
 STREAM = ("stream-write", "stream-read", "message-write", "message-read")
 PERFTEST = ("perftest-bandwidth", "perftest-latency")
-CALLS = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "probe + ibv_reg_mr_ex 2M")
+CALLS = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "second call of ibv_reg_mr_ex 2M",
+         "probe + ibv_reg_mr_ex 2M")
 
 # name and states
 Names = dict[str, tuple[str, ...]]
