@@ -87,6 +87,8 @@ void figure_add(struct figure *f, uint64_t sample);
 /* A line of JSON on stdout, written at the end: output costs instructions, too. */
 void figure_print(const struct figure *f);
 void figures_flush(void);
+/* A line of JSON about the kernel that runs. */
+void kernel_print(void);
 
 /* Instructions that this machine has executed so far, with --icount; else nanoseconds. */
 uint64_t work_done(void);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "bench.h"
@@ -78,6 +79,16 @@ void figure_print(const struct figure *f)
 	for (unsigned int i = 0; i < f->repeats; i++)
 		fprintf(lines, "%s%" PRIu64, i ? ", " : "", f->samples[i]);
 	fprintf(lines, "], \"median\": %" PRIu64 "}\n", median(f));
+}
+
+void kernel_print(void)
+{
+	struct utsname uts;
+
+	if (uname(&uts))
+		fatal("uname");
+	printf("{\"about\": \"kernel “%s”\", \"value\": \"%s %s\"}\n", setting("HUGEODP_KERNEL"),
+	       uts.sysname, uts.release);
 }
 
 void figures_flush(void)

@@ -88,6 +88,7 @@ int main(int argc, char **argv)
 	for (int i = optind; i < argc; i++)
 		if (!find(argv[i]))
 			return usage(stderr);
+	kernel_print();
 	b.exact = work_is_exact();
 	b.gigapages = has_gigapages();
 	rig_open(&b.rig);

@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gate
 from figures import Figure, Figures, figure_of
 
 # not the seconds, and not the decrease of free memory, which other programs change, too
-EXACT = ("instructions", "user instructions", "system calls", "fault events", "translation bytes",
-         "UMR posts")
+EXACT = ("instructions", "user instructions", *gate.UNITS)
 
 
 def read_results(path: Path) -> Figures:

@@ -76,20 +76,38 @@ def figure_of(value: Any) -> Figure:
         raise BadFigure(f"{value}: {error!r}") from error
 
 
-def parse_lines(lines: Iterable[str]) -> Iterator[Figure]:
+@dataclass(frozen=True)
+class Note:
+    """A fact about the run: a version, a host."""
+
+    about: str
+    value: str
+
+
+def parse_lines(lines: Iterable[str]) -> Iterator[Figure | Note]:
     for line in lines:
         try:
-            yield figure_of(json.loads(line))
+            value = json.loads(line)
         except json.JSONDecodeError as error:
             raise BadFigure(f"{line.rstrip()}: {error}") from error
+        if isinstance(value, dict) and set(value) == {"about", "value"}:
+            yield Note(str(value["about"]), str(value["value"]))
+        else:
+            yield figure_of(value)
 
 
 class Figures:
-    """All figures of a run."""
+    """All figures of a run, and what is noted about it."""
 
-    def __init__(self, figures: Iterable[Figure]) -> None:
+    def __init__(self, figures: Iterable[Figure | Note]) -> None:
         self._by_key: dict[tuple[Subject, str, str, int, int, str], Figure] = {}
+        self.about: dict[str, str] = {}
         for figure in figures:
+            if isinstance(figure, Note):
+                if self.about.setdefault(figure.about, figure.value) != figure.value:
+                    raise BadFigure(f"{figure.about}: {figure.value}, and "
+                                    f"{self.about[figure.about]} in the same run")
+                continue
             if figure.key in self._by_key:
                 raise BadFigure(f"{figure.as_json()}: twice")
             self._by_key[figure.key] = figure
@@ -135,10 +153,7 @@ class Figures:
         return next(figure for figure in found if figure.length == longest)
 
 
-def read_files(paths: Iterable[Path]) -> Figures:
-    def lines() -> Iterator[str]:
-        for path in paths:
-            with path.open(encoding="utf-8") as file:
-                yield from file
-
-    return Figures(parse_lines(lines()))
+def read_lines(paths: Iterable[Path]) -> Iterator[Figure | Note]:
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            yield from parse_lines(file)

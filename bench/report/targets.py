@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""The targets, and a check whether a run meets them."""
+"""
+The targets, and a check whether a run meets them: of instructions and exact counts alone. Seconds are
+those of an emulator on a shared host, and decide nothing.
+"""
 
 from __future__ import annotations
 
@@ -103,10 +106,6 @@ def _against_pinned(figures: Figures) -> Iterator[Target]:
         _speed(figures, PINNED),
         0.98,
     )
-    huge, pinned = (
-        _median(figures, peer, "perftest-bandwidth", "mapped") for peer in (HUGE, PINNED)
-    )
-    yield Target("bandwidth of ib_write_bw, MiB/s", "ODP 2 MiB : pinned", huge, pinned, 0.98)
 
 
 def _library(figures: Figures) -> Iterator[Target]:
@@ -137,7 +136,7 @@ def _probe(figures: Figures) -> Iterator[Target]:
                 "with a probe before it : without",
                 probed,
                 plain,
-                3,
+                1.3,
                 at_least=False,
             )
 

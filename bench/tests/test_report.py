@@ -18,13 +18,14 @@ sys.path.insert(0, str(REPORT))
 
 import agree  # noqa: E402
 import expected  # noqa: E402
+import gate  # noqa: E402
 import plots  # noqa: E402
 import short  # noqa: E402
 import svg  # noqa: E402
 import tables  # noqa: E402
 import targets  # noqa: E402
 import words  # noqa: E402
-from figures import BadFigure, Figure, Figures, Subject, figure_of, parse_lines  # noqa: E402
+from figures import BadFigure, Figure, Figures, Note, Subject, figure_of, parse_lines  # noqa: E402
 from subjects import HUGE, NO_MR, ODP  # noqa: E402
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -73,6 +74,15 @@ class Parsing(unittest.TestCase):
             figure_of(value | {"repeats": 2})
         with self.assertRaises(BadFigure):
             figure_of(value | {"repeats": 0, "samples": []})
+
+    def test_notes(self) -> None:
+        one = figure(HUGE.subject, "prefetch", "populated", 42)
+        line = '{"about": "kernel “hugeodp”", "value": "Linux 7.3"}'
+        figures = Figures([*parse_lines([line, json.dumps(one.as_json()), line])])
+        self.assertEqual(list(figures), [one])
+        self.assertEqual(figures.about, {"kernel “hugeodp”": "Linux 7.3"})
+        with self.assertRaises(BadFigure):
+            Figures([Note("host", "a"), Note("host", "b")])
 
     def test_twice(self) -> None:
         one = figure(HUGE.subject, "prefetch", "populated", 42)
@@ -137,6 +147,18 @@ class Targets(unittest.TestCase):
                 figure(HUGE.subject, "dontneed-added", "all", added),
             )
             self.assertEqual(one.reached, reached)
+
+    def test_no_seconds(self) -> None:
+        """What is measured in seconds decides nothing."""
+        found = targets.targets(Figures(complete()))
+        slower = [
+            dataclasses.replace(one, median=one.median * 1000, samples=(one.median * 1000,))
+            if one.name.startswith("perftest") else one
+            for one in complete()
+        ]
+        self.assertEqual([one.ratio for one in targets.targets(Figures(slower))],
+                         [one.ratio for one in found])
+        self.assertNotEqual(slower, complete())
 
     def test_table(self) -> None:
         text = targets.table([self.prefetch(4999, 100), self.prefetch(5001, 100)])
@@ -243,12 +265,59 @@ class Agreement(unittest.TestCase):
         self.assertEqual(self.compare(1, 2, "MiB/s"), (0, []))
 
 
+class Gate(unittest.TestCase):
+    def grown(self, old: float, new: float, unit: str, name: str = "library") -> tuple[int, list[str]]:
+        first, second = (
+            Figures([figure(HUGE.subject, name, "populated", value, unit=unit)])
+            for value in (old, new)
+        )
+        return gate.grown(first, second)
+
+    def test_counts(self) -> None:
+        for unit in gate.UNITS:
+            with self.subTest(unit):
+                self.assertEqual(self.grown(4, 4, unit), (1, []))
+                self.assertEqual(self.grown(4, 3, unit), (1, []))
+                count, larger = self.grown(4, 5, unit)
+                self.assertEqual(count, 1)
+                self.assertIn("4, now 5", larger[0])
+        self.assertEqual(len(self.grown(4096, 4104, "bytes", "table")[1]), 1)
+
+    def test_others(self) -> None:
+        self.assertEqual(self.grown(4, 5, "instructions"), (0, []))
+        self.assertEqual(self.grown(4, 5, "bytes", "kernel-memory"), (0, []))
+
+    def test_other_figures(self) -> None:
+        one = figure(HUGE.subject, "library", "populated", 1, unit="system calls")
+        other = dataclasses.replace(one, length=MIB, median=2)
+        self.assertEqual(gate.grown(Figures([one]), Figures([other])), (0, []))
+
+
 class Program(unittest.TestCase):
     def run_report(self, figures: list[Figure], output: Path) -> subprocess.CompletedProcess[str]:
         lines = output.with_suffix(".lines")
         lines.write_text("".join(json.dumps(one.as_json()) + "\n" for one in figures))
-        return subprocess.run([sys.executable, str(REPORT), "--output", str(output), str(lines)],
+        return self.run_program("--about", "commit=abc", "--output", str(output), str(lines))
+
+    def run_program(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, str(REPORT), *arguments],
                               capture_output=True, text=True, check=False)
+
+    def test_gate(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            whole = complete()
+            worse = [dataclasses.replace(one, median=one.median + 1)
+                     if (one.subject, one.name) == (HUGE.subject, "fault-events") else one
+                     for one in whole]
+            for figures, output in ((whole, "old"), (worse, "new")):
+                self.assertEqual(self.run_report(figures, Path(name) / output).returncode, 0)
+            old, new = (str(Path(name) / output / "results.json") for output in ("old", "new"))
+            self.assertEqual(self.run_program("--gate", old, old).returncode, 0)
+            bad = self.run_program("--gate", old, new)
+            self.assertEqual(bad.returncode, 1)
+            self.assertIn("2 larger", bad.stdout)
+            self.assertIn("fault-events", bad.stdout)
+            self.assertEqual(self.run_program("--gate", old).returncode, 2)
 
     def test_complete_and_not(self) -> None:
         with tempfile.TemporaryDirectory() as name:
@@ -257,6 +326,8 @@ class Program(unittest.TestCase):
             self.assertEqual(good.returncode, 0, good.stderr)
             results = Path(name) / "good" / "results.json"
             self.assertEqual(len(json.loads(results.read_text())["figures"]), len(whole))
+            self.assertEqual(json.loads(results.read_text())["about"], {"commit": "abc"})
+            self.assertIn("| commit | abc |", (results.parent / "results.md").read_text())
             again = agree.read_results(results)
             self.assertEqual(agree.compare(again, again, 0.02)[1], [])
             gone = whole[0]

@@ -42,6 +42,22 @@ bench_rxe() {
 		--gigapages 1 --timeout 7200 -- "${BENCH_AS[@]}" "$BENCH/hugeodp-bench" $quick "$@"
 }
 
+# bench_about: sets BENCH_ABOUT to options of the report that note what ran where
+bench_about() {
+	local commit=unknown cpu package version
+	if commit=$(git -C "$TOP_DIR" rev-parse HEAD 2>/dev/null); then
+		[[ -z $(git -C "$TOP_DIR" status --porcelain) ]] || commit+=', changed'
+	fi
+	cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | sort -u | paste -sd, -)
+	BENCH_ABOUT=(--about "commit=${commit:-unknown}" --about "date=$(date -u +%F)"
+		--about "host=$(uname -srm), $(nproc) processors, ${cpu:-unknown}"
+		--about "kernel source=$(cat "$SOURCE/version")")
+	while read -r package version; do
+		BENCH_ABOUT+=(--about "$package=$version")
+	done < <(dpkg-query --admindir="$ROOT/var/lib/dpkg" -W -f '${Package} ${Version}\n' \
+		libibverbs1 perftest qemu-system-x86)
+}
+
 verb_bench() {
 	local quick='' dir='' rounds=5 kernel kernels=(hugeodp stock)
 	local both=(registration prefetch invalidation fault stream memory library)
@@ -70,5 +86,6 @@ verb_bench() {
 		bench_boot "mlx5-$kernel" --accel tcg --device mlx5 --kernel "$kernel" --mem 4608 --hugepages 0 \
 			--gigapages 1 -- "${BENCH_AS[@]}" "$BENCH/hugeodp-bench" $quick device library
 	done
-	python3 -B "$TOP_DIR/bench/report" $quick --output "$dir" "$RUN_DIR"/bench/*
+	bench_about
+	python3 -B "$TOP_DIR/bench/report" $quick "${BENCH_ABOUT[@]}" --output "$dir" "$RUN_DIR"/bench/*
 }
