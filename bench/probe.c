@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Registration and deregistration with and without a probe before it, in a process of 10,000
- * mappings: the cost of a probe must not depend on their number.
+ * mappings, half of which are below the memory: the cost of a probe must not depend on their
+ * number.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 
 #define LEN (SZ_2M * 4)
 #define MAPPINGS 10000
+/* below and above the place of a space */
+#define BELOW ((void *)0x200000000000)
+#define ABOVE ((void *)0x400000000000)
 #define WARM 3
 
 static const struct subject about[] = {
@@ -20,16 +24,14 @@ static const struct subject about[] = {
 };
 
 /* Adjacent mappings of different protection, so that the kernel does not merge them. */
-static uint8_t *map_many(void)
+static void map_half(uint8_t *at)
 {
-	uint8_t *many = mmap(NULL, MAPPINGS * SZ_4K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (many == MAP_FAILED)
+	if (mmap(at, MAPPINGS / 2 * SZ_4K, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
-	for (size_t i = 0; i < MAPPINGS; i += 2)
-		if (mprotect(many + i * SZ_4K, SZ_4K, PROT_READ | PROT_WRITE))
+	for (size_t i = 0; i < MAPPINGS / 2; i += 2)
+		if (mprotect(at + i * SZ_4K, SZ_4K, PROT_READ | PROT_WRITE))
 			fatal("mprotect: %s", strerror(errno));
-	return many;
 }
 
 static uint64_t once(const struct bench *b, const struct subject *s, const struct space *space,
@@ -78,13 +80,14 @@ static void one_state(const struct bench *b, const struct subject *s, bool popul
 
 void measure_probe(const struct bench *b)
 {
-	uint8_t *many = map_many();
-
+	map_half(BELOW);
+	map_half(ABOVE);
 	for (size_t i = 0; i < sizeof(about) / sizeof(*about); i++) {
 		if (!subject_fits(b, &about[i], LEN))
 			continue;
 		one_state(b, &about[i], false);
 		one_state(b, &about[i], true);
 	}
-	munmap(many, MAPPINGS * SZ_4K);
+	munmap(BELOW, MAPPINGS / 2 * SZ_4K);
+	munmap(ABOVE, MAPPINGS / 2 * SZ_4K);
 }

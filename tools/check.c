@@ -98,7 +98,7 @@ static struct memory query_memory(void)
 	struct memory memory = { .thp_size = thp_pmd_size(), .pool = pool_has_pages() };
 
 	if (memory.thp_size)
-		memory.thp = thp_anon_level(memory.thp_size, memory.thp_size);
+		memory.thp = thp_anon_level(memory.thp_size, memory.thp_size, false);
 	return memory;
 }
 

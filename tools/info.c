@@ -155,7 +155,7 @@ static void print_transparent(void)
 							     : "none in this kernel");
 		return;
 	}
-	level = thp_anon_level(pmd, pmd);
+	level = thp_anon_level(pmd, pmd, false);
 	printf("  transparent         %s, %s\n", sizes_text(pmd, text, sizeof(text)),
 	       levels[level]);
 	if (level == THP_NEVER)
@@ -197,7 +197,7 @@ static void json_system(struct json *json, const struct utsname *uts)
 	json_string(json, "kernel", uts->release);
 	json_number(json, "base_page_size", (uint64_t)sysconf(_SC_PAGESIZE));
 	json_number(json, "thp_size", pmd);
-	json_string(json, "thp_enabled", levels[pmd ? thp_anon_level(pmd, pmd) : THP_NEVER]);
+	json_string(json, "thp_enabled", levels[pmd ? thp_anon_level(pmd, pmd, false) : THP_NEVER]);
 	json_bool(json, "thp_shmem", thp_shmem_possible());
 	json_open(json, "hugetlb", '[');
 	n = pools_read(pools, sizeof(pools) / sizeof(pools[0]));

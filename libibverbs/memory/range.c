@@ -6,6 +6,7 @@
  * because the device would find these small pages.
  */
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "uverbs/ioctl.h"
@@ -115,14 +116,19 @@ static uint32_t why_no_file(struct walk *walk, const struct vma *vma)
 	}
 }
 
+static enum thp_level level_for(const struct walk *walk, const struct vma *vma)
+{
+	return vma->flags & VMA_FILE ? THP_ALWAYS
+				     : thp_anon_level(walk->size, walk->pmd_size, walk->vmas->kept);
+}
+
 /*
  * Why a fault would not allocate transparent huge pages of the size, by the system's settings and
  * the properties of the mapping. The reason is NONE if it would.
  */
-static int why_no_thp(struct walk *walk, struct vma *vma, uint32_t *reason)
+static int why_no_thp(struct walk *walk, struct vma *vma, enum thp_level level, uint32_t *reason)
 {
 	bool file = vma->flags & VMA_FILE;
-	enum thp_level level = file ? THP_ALWAYS : thp_anon_level(walk->size, walk->pmd_size);
 	int err;
 
 	*reason = IBV_ODP_REASON_THP_OFF;
@@ -145,20 +151,39 @@ static int why_no_thp(struct walk *walk, struct vma *vma, uint32_t *reason)
 	return 0;
 }
 
-/* Ask the kernel if possible: checking the settings needs a scan of all mappings. */
+/*
+ * The reason of a kernel that refuses, found without reading smaps: private memory that can be
+ * written has huge pages if the system's setting is "always", unless the process or the mapping has
+ * none. In all other cases the reason is left as it is.
+ */
+static void why_kernel_refuses(const struct vma *vma, enum thp_level level, uint32_t *reason)
+{
+	const uint32_t kind = VMA_READ | VMA_WRITE | VMA_FILE | VMA_SHARED;
+
+	if (level == THP_ALWAYS && (vma->flags & kind) == (VMA_READ | VMA_WRITE))
+		*reason = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) > 0 ? IBV_ODP_REASON_THP_PROCESS
+								    : IBV_ODP_REASON_THP_REFUSED;
+}
+
+/* Ask the kernel if possible: checking the mapping's properties needs a scan of all mappings. */
 static int thp_obstacle(struct walk *walk, struct vma *vma, uint64_t start, uint64_t end,
 			uint32_t *reason)
 {
+	enum thp_level level;
 	uint32_t shift;
 	int err;
 
 	if (!walk->range->context || range_kernel_shift(walk->range->context, start, end - start,
 							walk->size | walk->base, &shift))
-		return why_no_thp(walk, vma, reason);
+		return why_no_thp(walk, vma, level_for(walk, vma), reason);
 	*reason = IBV_ODP_REASON_NONE;
 	if (1ULL << shift == walk->size)
 		return 0;
-	err = why_no_thp(walk, vma, reason);
+	level = level_for(walk, vma);
+	why_kernel_refuses(vma, level, reason);
+	if (*reason)
+		return 0;
+	err = why_no_thp(walk, vma, level, reason);
 	/* the kernel knows better */
 	if (err || !*reason)
 		*reason = IBV_ODP_REASON_NO_THP;

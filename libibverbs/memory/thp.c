@@ -6,27 +6,51 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory/kept.h"
 #include "memory/thp.h"
 
 static const char system_dir[] = "/sys/kernel/mm/transparent_hugepage";
 const char *thp_dir = system_dir;
 
-static bool read_setting(const char *name, char *text, size_t room)
+static bool read_fd(int fd, char *text, size_t room)
 {
-	char path[256];
-	ssize_t len;
-	int fd;
+	ssize_t len = pread(fd, text, room - 1, 0);
 
-	snprintf(path, sizeof(path), "%s/%s", thp_dir, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	len = read(fd, text, room - 1);
-	close(fd);
 	if (len < 0)
 		return false;
 	text[len] = '\0';
 	return true;
+}
+
+/* Open a setting, to be kept as @file unless that is KEPT_FILES, and read it. */
+static bool open_and_read(const char *name, enum kept_file file, char *text, size_t room)
+{
+	char path[256];
+	bool done;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", thp_dir, name);
+	fd = file == KEPT_FILES ? -1 : kept_open(file, path);
+	if (fd >= 0)
+		return read_fd(fd, text, room);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	done = read_fd(fd, text, room);
+	close(fd);
+	return done;
+}
+
+static bool read_setting(const char *name, char *text, size_t room)
+{
+	return open_and_read(name, KEPT_FILES, text, room);
+}
+
+static bool read_kept(enum kept_file file, char *text, size_t room)
+{
+	const int fd = file == KEPT_FILES ? -1 : kept_find(file);
+
+	return fd >= 0 && read_fd(fd, text, room);
 }
 
 /* The word in brackets. */
@@ -58,11 +82,15 @@ uint64_t thp_pmd_size(void)
 	return size;
 }
 
-static enum thp_level system_level(void)
+static enum thp_level system_level(bool kept)
 {
+	const enum kept_file file = kept ? KEPT_THP_ENABLED : KEPT_FILES;
 	char text[80];
 
-	return read_setting("enabled", text, sizeof(text)) ? level(text) : THP_NEVER;
+	if (read_kept(file, text, sizeof(text)) ||
+	    open_and_read("enabled", file, text, sizeof(text)))
+		return level(text);
+	return THP_NEVER;
 }
 
 static void name_of_size(uint64_t size, char *name, size_t room)
@@ -71,27 +99,32 @@ static void name_of_size(uint64_t size, char *name, size_t room)
 }
 
 /* The setting for exactly this size. */
-static enum thp_level size_level(uint64_t size, uint64_t pmd_size, enum thp_level system)
+static enum thp_level size_level(uint64_t size, uint64_t pmd_size, bool kept)
 {
+	const enum kept_file file = kept && size == pmd_size ? KEPT_THP_PMD_ENABLED : KEPT_FILES;
 	char text[80];
 	char name[48];
+	bool done = read_kept(file, text, sizeof(text));
 
-	name_of_size(size, name, sizeof(name));
-	if (read_setting(name, text, sizeof(text)))
-		return chosen(text, "inherit") ? system : level(text);
+	if (!done) {
+		name_of_size(size, name, sizeof(name));
+		done = open_and_read(name, file, text, sizeof(text));
+	}
+	if (done)
+		return chosen(text, "inherit") ? system_level(kept) : level(text);
 	/* before Linux 6.8 there was only one size, with a single setting */
-	return size == pmd_size ? system : THP_NEVER;
+	return size == pmd_size ? system_level(kept) : THP_NEVER;
 }
 
-enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size)
+enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size, bool kept)
 {
-	enum thp_level system = system_level();
 	enum thp_level best = THP_NEVER;
 	enum thp_level now;
 	uint64_t at;
 
+	kept = kept && thp_dir == system_dir;
 	for (at = pmd_size; at >= size && best != THP_ALWAYS; at >>= 1) {
-		now = size_level(at, pmd_size, system);
+		now = size_level(at, pmd_size, kept);
 		best = now > best ? now : best;
 	}
 	return best;
@@ -101,7 +134,7 @@ bool thp_anon_has(uint64_t size)
 {
 	const uint64_t pmd_size = thp_pmd_size();
 
-	return size <= pmd_size && size_level(size, pmd_size, system_level()) != THP_NEVER;
+	return size <= pmd_size && size_level(size, pmd_size, false) != THP_NEVER;
 }
 
 void thp_anon_setting(uint64_t size, char *path, size_t room)

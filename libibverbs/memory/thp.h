@@ -19,8 +19,11 @@ extern const char *thp_dir;
 /* Size of a PMD-mapped huge page; 0 without THP. */
 uint64_t thp_pmd_size(void);
 
-/* The setting for anonymous memory and THP sizes of at least @size. */
-enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size);
+/*
+ * The setting for anonymous memory and THP sizes of at least @size. With @kept, which is between
+ * kept_begin() and kept_end(): the files stay open, and their content is read each time.
+ */
+enum thp_level thp_anon_level(uint64_t size, uint64_t pmd_size, bool kept);
 
 /* Whether anonymous memory with MADV_HUGEPAGE can have huge pages of exactly @size. */
 bool thp_anon_has(uint64_t size);

@@ -40,6 +40,7 @@ struct procmap_request {
 #define PROCMAP_IOCTL _IOWR('f', 17, struct procmap_request)
 #define PROCMAP_READABLE 0x01
 #define PROCMAP_WRITABLE 0x02
+#define PROCMAP_SHARED 0x08
 #define PROCMAP_OR_NEXT 0x10
 
 struct pagemap_request {
@@ -65,12 +66,33 @@ struct pagemap_region {
 #define PAGEMAP_PRESENT (1 << 3)
 #define PAGEMAP_HUGE (1 << 6)
 
-static int open_below(const char *proc, const char *name)
+/* Open a file below the directory of the process, unless that has been done. Returns -1 on errors. */
+static int file_fd(struct vmas *vmas, enum kept_file file, const char *name)
 {
 	char path[256];
+	int fd = vmas->fds[file];
 
-	snprintf(path, sizeof(path), "%s/%s", proc, name);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (vmas->kept)
+		fd = kept_find(file);
+	if (fd < 0) {
+		snprintf(path, sizeof(path), "%s/%s", vmas->proc, name);
+		if (vmas->kept)
+			fd = kept_open(file, path);
+	}
+	vmas->own[file] = fd < 0;
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	vmas->fds[file] = fd;
+	return fd;
+}
+
+static void file_close(struct vmas *vmas, enum kept_file file)
+{
+	if (vmas->fds[file] >= 0 && vmas->own[file])
+		close(vmas->fds[file]);
+	vmas->fds[file] = -1;
 }
 
 static int text_open(struct vma_text *text, const char *proc)
@@ -95,25 +117,43 @@ static void text_close(struct vma_text *text)
 	memset(text, 0, sizeof(*text));
 }
 
+static void init(struct vmas *vmas, const char *proc)
+{
+	size_t i;
+
+	*vmas = (struct vmas){ .proc = proc };
+	for (i = 0; i < KEPT_FILES; i++)
+		vmas->fds[i] = -1;
+}
+
 int vmas_open_text(struct vmas *vmas, const char *proc)
 {
-	*vmas = (struct vmas){ .proc = proc, .maps = -1, .pagemap = -1 };
+	init(vmas, proc);
 	return text_open(&vmas->text, proc);
 }
 
 int vmas_open(struct vmas *vmas, const char *proc)
 {
-	*vmas = (struct vmas){ .proc = proc, .pagemap = -1 };
-	vmas->maps = open_below(proc, "maps");
-	return vmas->maps < 0 ? text_open(&vmas->text, proc) : 0;
+	int err = 0;
+
+	init(vmas, proc);
+	vmas->kept = !strcmp(proc, "/proc/self") && kept_begin();
+	if (file_fd(vmas, KEPT_MAPS, "maps") < 0)
+		err = text_open(&vmas->text, proc);
+	if (err)
+		vmas_close(vmas);
+	return err;
 }
 
 void vmas_close(struct vmas *vmas)
 {
-	if (vmas->maps >= 0)
-		close(vmas->maps);
-	if (vmas->pagemap >= 0)
-		close(vmas->pagemap);
+	size_t i;
+
+	for (i = 0; i < KEPT_FILES; i++)
+		file_close(vmas, i);
+	if (vmas->kept)
+		kept_end();
+	vmas->kept = false;
 	text_close(&vmas->text);
 }
 
@@ -139,6 +179,8 @@ static bool parse_header(const char *line, struct vma *vma)
 		vma->flags |= VMA_READ;
 	if (perms[1] == 'w')
 		vma->flags |= VMA_WRITE;
+	if (perms[3] == 's')
+		vma->flags |= VMA_SHARED;
 	if (inode)
 		vma->flags |= VMA_FILE;
 	len = strcspn(line + name, "\n");
@@ -282,6 +324,8 @@ static int procmap_find(int fd, uint64_t addr, struct vma *vma)
 		vma->flags |= VMA_READ;
 	if (req.vma_flags & PROCMAP_WRITABLE)
 		vma->flags |= VMA_WRITE;
+	if (req.vma_flags & PROCMAP_SHARED)
+		vma->flags |= VMA_SHARED;
 	if (req.inode)
 		vma->flags |= VMA_FILE;
 	return 0;
@@ -291,13 +335,18 @@ int vmas_find(struct vmas *vmas, uint64_t addr, struct vma *vma)
 {
 	int err;
 
-	if (vmas->maps >= 0) {
-		err = procmap_find(vmas->maps, addr, vma);
+	if (addr >= vmas->last.start && addr < vmas->last.end) {
+		*vma = vmas->last;
+		return 0;
+	}
+	if (vmas->fds[KEPT_MAPS] >= 0) {
+		err = procmap_find(vmas->fds[KEPT_MAPS], addr, vma);
+		if (!err)
+			vmas->last = *vma;
 		if (!err || err == ENOENT)
 			return err;
 		/* the kernel is too old for this ioctl */
-		close(vmas->maps);
-		vmas->maps = -1;
+		file_close(vmas, KEPT_MAPS);
 	}
 	return text_find(vmas, addr, vma);
 }
@@ -380,30 +429,34 @@ static int scan(int fd, uint64_t start, uint64_t end, uint64_t mask, uint64_t in
 	return ioctl(fd, PAGEMAP_IOCTL, &req);
 }
 
-static bool has_pagemap(struct vmas *vmas)
+static int pagemap_fd(struct vmas *vmas)
 {
-	if (vmas->pagemap < 0)
-		vmas->pagemap = open_below(vmas->proc, "pagemap");
-	return vmas->pagemap >= 0;
+	return file_fd(vmas, KEPT_PAGEMAP, "pagemap");
 }
 
-enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *first)
+/* The first page that is present or, with @small, the first one that is but not as a huge page. */
+static int scan_present(int fd, uint64_t start, uint64_t end, bool small,
+			struct pagemap_region *region)
 {
-	const uint64_t mask = PAGEMAP_PRESENT | PAGEMAP_HUGE;
+	const uint64_t huge = small ? PAGEMAP_HUGE : 0;
+
+	return scan(fd, start, end, PAGEMAP_PRESENT | huge, huge, 1, region);
+}
+
+/* The same outcomes as those of vmas_scan(). */
+static enum vmas_scan scan_all(int fd, uint64_t start, uint64_t end, uint64_t *first)
+{
 	struct pagemap_region region = { 0 };
 	int found;
 
-	if (!has_pagemap(vmas))
-		return VMAS_SCAN_UNKNOWN;
-
-	found = scan(vmas->pagemap, start, end, PAGEMAP_HUGE, PAGEMAP_HUGE, 1, &region);
+	found = scan(fd, start, end, PAGEMAP_HUGE, PAGEMAP_HUGE, 1, &region);
 	if (found < 0)
 		return VMAS_SCAN_UNKNOWN;
 	if (!found)
 		return VMAS_SCAN_HUGE;
 	*first = region.start;
 	if (!(region.categories & PAGEMAP_PRESENT)) {
-		found = scan(vmas->pagemap, region.start, end, mask, PAGEMAP_HUGE, 1, &region);
+		found = scan_present(fd, region.start, end, true, &region);
 		if (found < 0)
 			return VMAS_SCAN_UNKNOWN;
 		if (!found)
@@ -413,15 +466,42 @@ enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64
 	return VMAS_SCAN_SMALL;
 }
 
+/* If nothing at all is present, which one scan finds. */
+static bool nothing_present(int fd, uint64_t start, uint64_t end)
+{
+	struct pagemap_region region;
+
+	return !scan_present(fd, start, end, false, &region);
+}
+
+enum vmas_scan vmas_scan(struct vmas *vmas, uint64_t start, uint64_t end, uint64_t *first)
+{
+	/* the memory of a program is often alike: expect what the last range was */
+	static _Atomic bool was_absent;
+	const int fd = pagemap_fd(vmas);
+	enum vmas_scan found;
+
+	if (fd < 0)
+		return VMAS_SCAN_UNKNOWN;
+	if (was_absent && nothing_present(fd, start, end)) {
+		*first = start;
+		return VMAS_SCAN_ABSENT;
+	}
+	found = scan_all(fd, start, end, first);
+	was_absent = found == VMAS_SCAN_ABSENT;
+	return found;
+}
+
 bool vmas_run(struct vmas *vmas, uint64_t start, uint64_t end, enum vmas_pages *pages,
 	      uint64_t *until)
 {
 	struct pagemap_region region = { 0 };
+	const int fd = pagemap_fd(vmas);
 	int found;
 
-	if (!has_pagemap(vmas))
+	if (fd < 0)
 		return false;
-	found = scan(vmas->pagemap, start, end, 0, 0, 0, &region);
+	found = scan(fd, start, end, 0, 0, 0, &region);
 	if (found < 0)
 		return false;
 	*pages = VMAS_PAGES_ABSENT;

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "kept.h"
+
 enum vma_flags {
 	VMA_READ = 1 << 0,
 	VMA_WRITE = 1 << 1,
@@ -17,6 +19,7 @@ enum vma_flags {
 	VMA_THP_WANTED = 1 << 5,   /* MADV_HUGEPAGE */
 	VMA_THP_REFUSED = 1 << 6,  /* MADV_NOHUGEPAGE */
 	VMA_SPECIAL = 1 << 7,	   /* device memory; only smaps reports it */
+	VMA_SHARED = 1 << 8,
 };
 
 struct vma {
@@ -42,9 +45,11 @@ struct vma_text {
 };
 
 struct vmas {
-	const char *proc; /* "/proc/self" */
-	int maps;	  /* for PROCMAP_QUERY, or -1 */
-	int pagemap;	  /* for PAGEMAP_SCAN, or -1 */
+	const char *proc;     /* "/proc/self" */
+	bool kept;	      /* this is between kept_begin() and kept_end() */
+	int fds[KEPT_FILES];  /* maps for PROCMAP_QUERY, pagemap for PAGEMAP_SCAN, or -1 */
+	bool own[KEPT_FILES]; /* to be closed */
+	struct vma last;      /* that PROCMAP_QUERY has returned; empty at first */
 	struct vma_text text;
 };
 

@@ -304,7 +304,13 @@ static void series_answers(void **state)
 	assert_int_equal(call->in_len, sizeof(range));
 	assert_memory_equal(call->in, &range, sizeof(range));
 	fake.range_shift = 12;
+	/* what is left if the setting of the system is "always" */
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_ASKED));
+	thp_dir = RECORDED "/thp-madvise";
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, NO_THP, THP_ASKED));
+	thp_dir = RECORDED "/thp-never";
+	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_OFF, THP_ASKED));
+	thp_dir = RECORDED "/thp-always";
 	/* for small pages that are present, the kernel is not asked */
 	range_proc_self = RECORDED "/linux-7.3";
 	fake.range_shift = 21;
@@ -313,6 +319,37 @@ static void series_answers(void **state)
 	fake.method_err[FAKE_QUERY_PAGES] = ENOMEM;
 	probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
 	probe(THP_REFUSED, 8 * M, HUGE_AND_SMALL, BLOCKED(12, 21, THP_REFUSED, THP_REFUSED));
+}
+
+/* The number that the next file gets. */
+static int next_fd(void)
+{
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+/* In this process's own /proc, files stay open, and the answers are the same. */
+static void files_kept(void **state)
+{
+	int before, i;
+
+	(void)state;
+	use_kernel();
+	range_proc_self = "/proc/self";
+	for (i = 0; i < 3; i++) {
+		probe(PLAIN, 4 * M, HUGE_AND_SMALL, GRANTED(21));
+		if (!i)
+			before = next_fd();
+		assert_int_equal(next_fd(), before);
+		fake.range_shift = 21;
+		probe(THP_ASKED, 8 * M, HUGE_AND_SMALL, GRANTED(21));
+		fake.range_shift = 12;
+		probe(THP_ASKED, 8 * M, HUGE_AND_SMALL,
+		      BLOCKED(12, 21, THP_REFUSED, THP_ASKED));
+	}
 }
 
 /* A directory like /proc/PID with one mapping of 8 MiB at PLAIN. */
@@ -707,6 +744,7 @@ int main(void)
 		cmocka_unit_test_setup(reasons, setup),
 		cmocka_unit_test_setup(neighbours, setup),
 		cmocka_unit_test_setup(no_pagemap, setup),
+		cmocka_unit_test_setup(files_kept, setup),
 		cmocka_unit_test_setup(runs, setup),
 		cmocka_unit_test_setup(read_error, setup),
 		cmocka_unit_test_setup(setting_files, setup),

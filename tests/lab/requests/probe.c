@@ -4,11 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "region.h"
+#include "sysfile.h"
 #include "tap.h"
+
+#define THP_ENABLED THP_DIR "enabled"
 
 #define LEN (SZ_2M * 4)
 #define MANY 10000
@@ -118,6 +126,89 @@ static void obstacles(struct rig *rig)
 	mem_unmap(&mem);
 }
 
+static void setting(struct rig *rig, const char *value, void *addr, uint32_t reason)
+{
+	uint32_t found;
+
+	put_file(THP_ENABLED, value);
+	found = probe(rig, addr, LEN, SZ_2M | SZ_4K).reason;
+	is_u64(found, reason, "%s: reason (%s)", value, ibv_odp_reason_str(found));
+}
+
+/* Reasons that are not those of the memory change with the system and the process at once. */
+static void reasons(struct rig *rig)
+{
+	const uint64_t sizes = SZ_2M | SZ_4K;
+	char enabled[16];
+	uint8_t *addr;
+
+	get_choice(THP_ENABLED, enabled, sizeof(enabled));
+	addr = mmap((void *)(1ULL << 40), LEN, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (addr == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
+	for (int i = 0; i < 2; i++) {
+		setting(rig, "always", addr, IBV_ODP_REASON_NONE);
+		setting(rig, "never", addr, IBV_ODP_REASON_THP_OFF);
+		setting(rig, "madvise", addr, IBV_ODP_REASON_THP_NOT_ADVISED);
+	}
+	if (madvise(addr, LEN, MADV_NOHUGEPAGE))
+		fatal("madvise: %s", strerror(errno));
+	setting(rig, "madvise", addr, IBV_ODP_REASON_THP_REFUSED);
+	setting(rig, "always", addr, IBV_ODP_REASON_THP_REFUSED);
+	if (madvise(addr, LEN, MADV_HUGEPAGE))
+		fatal("madvise: %s", strerror(errno));
+	setting(rig, "madvise", addr, IBV_ODP_REASON_NONE);
+	setting(rig, "always", addr, IBV_ODP_REASON_NONE);
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		fatal("PR_SET_THP_DISABLE: %s", strerror(errno));
+	is_u64(probe(rig, addr, LEN, sizes).reason, IBV_ODP_REASON_THP_PROCESS,
+	       "PR_SET_THP_DISABLE");
+	if (prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0))
+		fatal("PR_SET_THP_DISABLE: %s", strerror(errno));
+	is_u64(probe(rig, addr, LEN, sizes).reason, IBV_ODP_REASON_NONE, "... and not any more");
+	put_file(THP_ENABLED, enabled);
+	munmap(addr, LEN);
+}
+
+/* In a child, which has small pages where its parent has huge ones: 0 if the probe finds these. */
+static int child_probes(struct rig *rig, struct mem *mem)
+{
+	if (madvise(mem->addr, LEN, MADV_DONTNEED) || madvise(mem->addr, LEN, MADV_NOHUGEPAGE))
+		return 1;
+	memset(mem->addr, 1, LEN);
+	if (probe(rig, mem->addr, LEN, SZ_2M | SZ_4K).reason != IBV_ODP_REASON_SMALL_PAGES)
+		return 2;
+	return probe(rig, mem->addr, LEN, SZ_2M | SZ_4K).page_shift == 12 ? 0 : 3;
+}
+
+/* The probe of a process is about its own memory. */
+static void children(struct rig *rig)
+{
+	struct mem mem;
+
+	mem_map(&mem, MEM_THP, LEN);
+	memset(mem.addr, 1, LEN);
+	for (int by_clone = 0; by_clone < 2; by_clone++) {
+		pid_t child;
+		int status;
+
+		is_u64(probe(rig, mem.addr, LEN, SZ_2M | SZ_4K).page_shift, 21, "the parent's");
+		child = by_clone ? (pid_t)syscall(SYS_clone, (unsigned long)SIGCHLD, NULL, NULL,
+						  NULL, 0L)
+				 : fork();
+		if (!child)
+			_exit(child_probes(rig, &mem));
+		if (child < 0 || waitpid(child, &status, 0) != child)
+			fatal("child: %s", strerror(errno));
+		ok(WIFEXITED(status) && !WEXITSTATUS(status), "%s: the child's, status %#x",
+		   by_clone ? "clone()" : "fork()", (unsigned int)status);
+		is_u64(probe(rig, mem.addr, LEN, SZ_2M | SZ_4K).page_shift, 21,
+		       "the parent's, afterwards");
+	}
+	mem_unmap(&mem);
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec ts;
@@ -201,6 +292,8 @@ int main(void)
 	need_series(&rig);
 	kinds(&rig);
 	obstacles(&rig);
+	reasons(&rig);
+	children(&rig);
 	many_mappings(&rig);
 	rig_close(&rig);
 	return tap_done();
