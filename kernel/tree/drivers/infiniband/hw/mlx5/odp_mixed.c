@@ -33,6 +33,8 @@
 
 /* The smallest size, PMD_SIZE, and the largest. */
 #define MLX5R_MIXED_SIZES 3
+/* The most entries whose memory is mapped by one update of a child. */
+#define MLX5R_MIXED_SPAN 512
 
 struct mlx5r_odp_mixed {
 	/* the largest first; unused elements are 0 */
@@ -350,6 +352,64 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 	return fault ? ret : 0;
 }
 
+/*
+ * Map the wanted part of several entries with child @i. Returns -ERANGE if not all of
+ * their memory has its size.
+ */
+static int mlx5r_mixed_fault_child(struct mlx5_ib_mr *mr, unsigned int i, u64 va,
+				   u64 end, u32 flags)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	struct mlx5_ib_mr *child = mlx5r_mixed_child(mr, i);
+	u64 block = BIT_ULL(mixed->shift[i]);
+	int ret;
+
+	if (IS_ERR(child))
+		return PTR_ERR(child);
+	ret = mlx5r_odp_fault(child, va, end - va, flags);
+	if (ret)
+		return ret;
+	return mlx5r_mixed_own(mr, max(ALIGN_DOWN(va, block), mixed->first),
+			       ALIGN(end, block), i);
+}
+
+/*
+ * Map as many entries as have memory of one size that is not smaller than an entry,
+ * so that the device's table is updated once. @pace: how many to try; it is halved
+ * when they have not. @next: where to continue, @va if there is only one.
+ */
+static int mlx5r_mixed_fault_span(struct mlx5_ib_mr *mr, u64 va, u64 end,
+				  u32 flags, size_t *pace, u64 *next)
+{
+	const struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	u64 size = BIT_ULL(mixed->entry_shift);
+	u64 start = ALIGN_DOWN(va, size);
+	unsigned int i;
+
+	*next = va;
+	for (; *pace > 1 && end - start > size; *pace /= 2) {
+		u64 stop = min(end, start + *pace * size);
+
+		for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
+			int ret;
+
+			if (mixed->shift[i] < mixed->entry_shift)
+				break;
+			ret = mlx5r_mixed_fault_child(mr, i, va, stop, flags);
+			if (ret == -ERANGE)
+				continue;
+			*next = ret ? va : stop;
+			*pace = min_t(size_t, *pace * 2, MLX5R_MIXED_SPAN);
+			return ret;
+		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	/* After a single entry, try more of them again. */
+	*pace = 2;
+	return 0;
+}
+
 /**
  * mlx5r_mixed_fault - map memory of an MR with blocks of several sizes
  * @mr: the MR
@@ -364,6 +424,7 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		      bool fault)
 {
 	struct mm_struct *mm = mr->umem->owning_mm;
+	size_t pace = MLX5R_MIXED_SPAN;
 	int ret = 0;
 	u64 end;
 
@@ -372,14 +433,19 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 	while (!ret && va < end) {
-		u64 next;
+		u64 next = va;
 
-		if (!fault)
+		if (fault)
+			ret = mlx5r_mixed_fault_span(mr, va, end, flags, &pace,
+						     &next);
+		else
 			va = ib_umem_odp_next_mapped(mlx5r_mixed_umem(mr), va,
 						     end);
-		if (va >= end)
+		if (ret || va >= end)
 			break;
-		ret = mlx5r_mixed_fault_entry(mr, va, end, flags, fault, &next);
+		if (next <= va)
+			ret = mlx5r_mixed_fault_entry(mr, va, end, flags, fault,
+						      &next);
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
 		va = next;
