@@ -34,13 +34,9 @@ static int odp_look_small(struct ib_odp_look *look)
 	unsigned long *out = look->pfns;
 	int ret;
 
-	if (!order) {
-		ret = ib_odp_snapshot(look, addr, addr + (nr << PAGE_SHIFT),
-				      out);
-		for (; !ret && nr; nr--, out++)
-			*out &= ODP_PFN_KEEP | HMM_PFN_ERROR;
-		return ret;
-	}
+	if (!order)
+		return ib_odp_snapshot(look, addr, addr + (nr << PAGE_SHIFT),
+				       out);
 	ret = ib_odp_look_get_pages(look);
 	while (!ret && nr) {
 		unsigned long n = min(nr, ODP_LOOK_BATCH >> order);
@@ -117,7 +113,8 @@ static int odp_look_large(struct ib_odp_look *look, u64 addr,
 		return 0;
 	}
 	/* No folio is larger than a leaf of this level. */
-	if (look->shift > PMD_SHIFT)
+	if (look->shift > PMD_SHIFT ||
+	    ib_odp_folio_order(pfn & ~HMM_PFN_FLAGS) < order)
 		return 0;
 	ret = ib_odp_look_get_pages(look);
 	return ret ?: odp_look_scan(look, addr, out);

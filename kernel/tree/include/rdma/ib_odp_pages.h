@@ -123,6 +123,7 @@ struct ib_odp_pages {
  * @sizes: sizes of the blocks
  * @start: start of the first block
  * @end: end of the last one
+ * @run_shift: see struct ib_odp_table
  * @smallest: no smaller size is accepted
  */
 struct ib_odp_geometry {
@@ -131,6 +132,7 @@ struct ib_odp_geometry {
 	u64 sizes;
 	u64 start;
 	u64 end;
+	unsigned int run_shift;
 	bool smallest;
 };
 

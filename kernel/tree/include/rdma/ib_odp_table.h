@@ -41,6 +41,8 @@ struct ib_odp_spare {
  * @start: first address
  * @end: address after the last one
  * @drop: called for blocks that are removed, or NULL
+ * @run_shift: log2 of the size of a run of base pages, that is stored as one
+ *	       entry and counts as its pages; 0: the table has none
  * @nr_levels: levels in use
  * @shift: log2 of the bytes that an entry of each level stands for
  * @root: entries of the first level
@@ -53,6 +55,7 @@ struct ib_odp_table {
 	unsigned long start;
 	unsigned long end;
 	void (*drop)(const struct ib_odp_block *block, unsigned long nr);
+	unsigned int run_shift;
 	unsigned int nr_levels;
 	u8 shift[IB_ODP_TABLE_LEVELS];
 	unsigned long *root;

@@ -27,6 +27,8 @@
 
 /* The most blocks that an access of IB_ODP_MAP_MAX bytes can touch. */
 #define ODP_FEW		(DIV_ROUND_UP(IB_ODP_MAP_MAX, PAGE_SIZE) + 1)
+/* Blocks of several sizes that one walk finds. */
+#define ODP_MANY	128U
 /* Attempts at larger blocks before an access maps only the smallest ones. */
 #define ODP_PATIENCE	8
 
@@ -39,6 +41,10 @@ struct odp_fill {
 	/* invalidations keep interfering: map only the smallest blocks */
 	bool hurry;
 	struct ib_odp_look look;
+	/* room for ODP_MANY blocks, allocated when it is needed */
+	struct ib_odp_block *blocks;
+	/* blocks of the next walk of odp_map_wide(), 0 after base pages */
+	unsigned long pace;
 	/* the range that was last faulted in */
 	u64 faulted_from;
 	u64 faulted;
@@ -83,12 +89,6 @@ static bool odp_block(unsigned long pfn, u64 addr, unsigned int shift,
 		.write = pfn & HMM_PFN_WRITE,
 	};
 	return true;
-}
-
-/* Is the block present and, for a write, writable? */
-static bool odp_wanted(const struct odp_fill *fill, unsigned long pfn)
-{
-	return (pfn & HMM_PFN_VALID) && (!fill->write || (pfn & HMM_PFN_WRITE));
 }
 
 /* Is the result of the last walk still valid for the present table? */
@@ -179,16 +179,12 @@ static int odp_look_few(struct odp_fill *fill, u64 start, u64 end)
 {
 	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
 	struct ib_odp_look *look = odp_look_for(fill, start, end, shift);
-	unsigned long i;
 	int ret;
 
 	if (WARN_ON_ONCE(ib_odp_look_nr(look) > ODP_LOOK_BATCH))
 		return -EINVAL;
 	ret = ib_odp_look(look);
-	for (i = 0; !ret && fill->fault && i < ib_odp_look_nr(look); i++)
-		if (!odp_wanted(fill, look->pfns[i]))
-			ret = -ERANGE;
-	return ret;
+	return !ret && fill->fault && !look->good ? -ERANGE : ret;
 }
 
 /*
@@ -226,23 +222,90 @@ static int odp_map_few_and_lock(struct odp_fill *fill, u64 start, u64 end)
 	return ret;
 }
 
+/* Has the last walk found the base pages of one run? */
+static bool odp_is_run(const struct odp_fill *fill)
+{
+	const struct ib_odp_look *look = &fill->look;
+	u64 size = BIT_ULL(fill->geo.run_shift);
+
+	return fill->geo.run_shift && IS_ALIGNED(look->start, size) &&
+	       look->end - look->start == size &&
+	       (look->pfns[0] & HMM_PFN_VALID) &&
+	       hmm_pfn_to_map_order(look->pfns[0]) + PAGE_SHIFT >=
+		       fill->geo.run_shift;
+}
+
 /* Map blocks of the only size, at most ODP_LOOK_BATCH. */
 static int odp_map_batch(struct odp_fill *fill, u64 start, u64 end)
 {
-	unsigned long i;
 	int ret;
 
 	ret = odp_look_few(fill, start, end);
 	if (ret)
 		return ret;
-	for (i = 0; i < ib_odp_look_nr(&fill->look); i++)
-		if (!(fill->look.pfns[i] & HMM_PFN_VALID))
-			fill->look.pfns[i] = 0;
+	if (odp_is_run(fill)) {
+		fill->look.shift = fill->geo.run_shift;
+		/* There are probably more of them. */
+		fill->pace = 1;
+	}
 	ret = odp_lock(fill);
 	if (ret)
 		return ret;
 	ret = odp_install_batch(fill);
 	mutex_unlock(&fill->umem_odp->umem_mutex);
+	return ret;
+}
+
+/* Count the blocks at the start of a walk that are writable. */
+static int odp_look_writable(struct ib_odp_look *look, unsigned long *nr)
+{
+	const unsigned long want = HMM_PFN_VALID | HMM_PFN_WRITE;
+	unsigned long max = ib_odp_look_nr(look);
+	int ret = ib_odp_look_again(look);
+
+	for (*nr = 0; !ret && *nr < max; ++*nr)
+		if ((look->pfns[*nr] & want) != want)
+			break;
+	return ret;
+}
+
+/*
+ * Map what is present at @start in large pieces: runs of base pages, or blocks of
+ * the largest size of a mixed umem. Of those that are not writable, a part of the
+ * pages may be, which is for odp_map_mixed() to find out. @next: where to continue;
+ * @start if there is no such piece.
+ */
+static int odp_map_wide(struct odp_fill *fill, u64 start, u64 end, u64 *next)
+{
+	bool mixed = !is_power_of_2(fill->geo.sizes);
+	unsigned int shift = mixed ? fill->geo.shift : fill->geo.run_shift;
+	struct ib_odp_look *look;
+	unsigned long nr, found;
+	int ret;
+
+	*next = start;
+	if (!fill->pace || shift < PMD_SHIFT ||
+	    !IS_ALIGNED(start, BIT_ULL(shift)) || end - start < BIT_ULL(shift))
+		return 0;
+	nr = min_t(u64, fill->pace, (end - start) >> shift);
+	look = odp_look_for(fill, start, start + ((u64)nr << shift), shift);
+	look->write = fill->write && fill->fault;
+	look->seq = mmu_interval_read_begin(look->notifier);
+	ret = mixed ? odp_look_writable(look, &found) :
+		      ib_odp_look_leaves(look, &found);
+	/* Memory that is being invalidated is for the caller to wait for. */
+	if (ret)
+		return ret == -EBUSY ? 0 : ret;
+	fill->pace = found == nr ? min(2 * nr, ODP_LOOK_BATCH) : mixed;
+	if (!found)
+		return 0;
+	look->end = start + ((u64)found << shift);
+	ret = odp_lock(fill);
+	if (ret)
+		return ret;
+	ret = odp_install_batch(fill);
+	mutex_unlock(&fill->umem_odp->umem_mutex);
+	*next = look->end;
 	return ret;
 }
 
@@ -269,21 +332,18 @@ static int odp_fault_next(struct odp_fill *fill, u64 start, u64 end)
 static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 {
 	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
-	u64 span = ODP_LOOK_BATCH << shift;
-	struct ib_odp_block blocks[ODP_FEW];
-	unsigned int nr = ODP_FEW;
 	struct ib_odp_look *look;
+	unsigned int nr = ODP_MANY;
 	int ret;
 
-	/*
-	 * Without faults a walk does not stop at missing memory. It holds
-	 * mmap_lock and ignores signals, so limit it to one window.
-	 */
-	if (!fill->fault)
-		end = min(end, ALIGN_DOWN(start, span) + span);
+	if (!fill->blocks)
+		fill->blocks = kmalloc_array(ODP_MANY, sizeof(*fill->blocks),
+					     GFP_KERNEL);
+	if (!fill->blocks)
+		return -ENOMEM;
 	look = odp_look_for(fill, start, end, shift);
 	look->seq = mmu_interval_read_begin(look->notifier);
-	ret = ib_odp_look_mixed(look, fill->geo.sizes, blocks, &nr, next);
+	ret = ib_odp_look_mixed(look, fill->geo.sizes, fill->blocks, &nr, next);
 	if (ret == -EBUSY)
 		return -EAGAIN;
 	if (ret)
@@ -297,10 +357,10 @@ static int odp_map_mixed(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 		ret = odp_lock(fill);
 		if (ret)
 			return ret;
-		ret = odp_install(fill, blocks, nr);
+		ret = odp_install(fill, fill->blocks, nr);
 		mutex_unlock(&fill->umem_odp->umem_mutex);
 	}
-	if (!ret && fill->fault && *next < end && nr < ODP_FEW)
+	if (!ret && fill->fault && *next < end && nr < ODP_MANY)
 		ret = odp_fault_next(fill, *next, end);
 	return ret;
 }
@@ -313,8 +373,10 @@ static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
 {
 	struct ib_umem_odp *umem_odp = fill->umem_odp;
 	unsigned int shift = (unsigned int)__ffs64(fill->geo.sizes);
+	u64 span = ODP_LOOK_BATCH << shift;
 	int ret = 0;
 
+	fill->pace = !is_power_of_2(fill->geo.sizes);
 	while (start < end) {
 		u64 next;
 
@@ -324,12 +386,14 @@ static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
 			if (start >= end)
 				break;
 		}
-		if (is_power_of_2(fill->geo.sizes)) {
-			next = min(end, ALIGN_DOWN(start, BIT_ULL(shift)) +
-						(ODP_LOOK_BATCH << shift));
-			ret = odp_map_batch(fill, start, next);
-		} else {
-			ret = odp_map_mixed(fill, start, end, &next);
+		ret = odp_map_wide(fill, start, end, &next);
+		if (!ret && next == start) {
+			if (is_power_of_2(fill->geo.sizes)) {
+				next = min(end, ALIGN_DOWN(start, span) + span);
+				ret = odp_map_batch(fill, start, next);
+			} else {
+				ret = odp_map_mixed(fill, start, end, &next);
+			}
 		}
 		/* A snapshot may leave out memory that is being invalidated. */
 		if (ret == -EBUSY && !fill->fault) {
@@ -407,6 +471,7 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 	ib_umem_odp_uncharge(charge);
 
 	ib_odp_look_free(&fill.look);
+	kfree(fill.blocks);
 	kfree(fill.look.pfns);
 	kfree(fill.spare.mem);
 	mmput_async(mm);

@@ -333,7 +333,7 @@ static void odp_dma_set(struct ib_umem_odp *umem_odp, size_t idx,
 
 	if (!(*entry & HMM_PFN_VALID))
 		umem_odp->pages.blocks_mapped++;
-	*entry = (*entry & sticky) | pfn;
+	*entry = (*entry & sticky) | (pfn & ODP_PFN_KEEP);
 }
 
 /* The state of a call of ib_umem_odp_map_dma_and_lock(). */
@@ -417,7 +417,7 @@ static int odp_dma_check(struct odp_dma_map *map, size_t nr)
 {
 	size_t i;
 
-	for (i = 0; map->look.fault && i < nr; i++)
+	for (i = 0; map->look.fault && !map->look.good && i < nr; i++)
 		if (!(map->look.pfns[i] & HMM_PFN_VALID) ||
 		    (map->look.write && !(map->look.pfns[i] & HMM_PFN_WRITE))) {
 			map->bad = max(map->look.start,

@@ -276,6 +276,18 @@ static int odp_fault_blocks(struct ib_odp_look *look, enum odp_effort effort)
 	return done;
 }
 
+/* Are all blocks valid and, for a write, writable? */
+static bool odp_all_ok(const struct ib_odp_look *look)
+{
+	unsigned long common = HMM_PFN_VALID | HMM_PFN_WRITE;
+	unsigned long nr = ib_odp_look_nr(look);
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		common &= look->pfns[i];
+	return odp_block_ok(look, common);
+}
+
 /**
  * ib_odp_look - take a snapshot of blocks, and fault in the requested bytes
  * @look: the range; at most ODP_LOOK_BATCH blocks
@@ -305,6 +317,9 @@ int ib_odp_look(struct ib_odp_look *look)
 			continue;
 		if (ret || !look->fault)
 			return ret;
+		look->good = odp_all_ok(look);
+		if (look->good)
+			return 0;
 		/*
 		 * What was faulted in since the last look may be gone again, and
 		 * a look does not notice what goes while it is under way.

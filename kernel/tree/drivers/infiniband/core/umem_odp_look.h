@@ -32,9 +32,12 @@ struct mmu_interval_notifier;
  * @low: first byte that @complete may access
  * @high: end of the bytes that @complete may access
  * @seq: (out) the notifier's sequence: @pfns are valid as long as it is the same
+ * @good: (out) after ib_odp_look() with @fault: all blocks are valid, and writable if
+ *	  @write is set
  * @pfns: (out) for each block, starting with that of @start: its first page frame
  *	  with HMM_PFN_VALID and possibly HMM_PFN_WRITE; or ODP_PFN_FINER; or 0 if
- *	  nothing is mapped; room for ODP_LOOK_BATCH entries
+ *	  nothing is mapped; of pages also the map order of HMM. Room for
+ *	  ODP_LOOK_BATCH entries
  * @pages: scratch, freed by ib_odp_look_free()
  */
 struct ib_odp_look {
@@ -49,6 +52,7 @@ struct ib_odp_look {
 	u64 low;
 	u64 high;
 	unsigned long seq;
+	bool good;
 	unsigned long *pfns;
 	unsigned long *pages;
 };
@@ -76,6 +80,7 @@ static inline unsigned long ib_odp_look_nr(const struct ib_odp_look *look)
 
 int ib_odp_look(struct ib_odp_look *look);
 int ib_odp_look_again(struct ib_odp_look *look);
+int ib_odp_look_leaves(struct ib_odp_look *look, unsigned long *nr);
 int ib_odp_look_mixed(struct ib_odp_look *look, u64 sizes,
 		      struct ib_odp_block *blocks, unsigned int *nr,
 		      u64 *next);

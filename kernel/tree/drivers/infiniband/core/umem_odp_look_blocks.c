@@ -13,8 +13,6 @@
 static unsigned long odp_block_entry(const struct hmm_range *range,
 				     unsigned long hmm_pfn)
 {
-	if (!range->order)
-		return hmm_pfn & (ODP_PFN_KEEP | HMM_PFN_ERROR);
 	if (hmm_pfn_is_block(range, hmm_pfn) &&
 	    IS_ALIGNED(hmm_pfn & ~HMM_PFN_FLAGS, BIT(range->order)))
 		return hmm_pfn & ODP_PFN_KEEP;
@@ -54,7 +52,7 @@ int ib_odp_look_blocks(struct ib_odp_look *look)
 	}
 	memset(look->pfns, 0, nr * sizeof(*look->pfns));
 	ret = hmm_range_fault(&range);
-	for (i = 0; !ret && i < nr; i++)
+	for (i = 0; range.order && !ret && i < nr; i++)
 		look->pfns[i] = odp_block_entry(&range, look->pfns[i]);
 	return ret;
 }

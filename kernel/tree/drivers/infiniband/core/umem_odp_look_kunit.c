@@ -170,6 +170,36 @@ static unsigned long block_of(const unsigned long *pages, unsigned long nr)
 	return pfn | flags;
 }
 
+/* Compare a walk of the leaves of the page tables with the snapshot of the pages. */
+static void agree_leaves(struct kunit *test, const char *what)
+{
+	struct odp_look_test *t = test->priv;
+	unsigned int order = PMD_SHIFT - PAGE_SHIFT;
+	unsigned long i;
+
+	for (i = 0; i < TEST_PAGES; i += BIT(order)) {
+		unsigned long page = t->pages[i];
+		unsigned long pfn, nr;
+		struct ib_odp_look l = {
+			.notifier = &t->notifier,
+			.start = TEST_BASE + i * PAGE_SIZE,
+			.end = TEST_BASE + i * PAGE_SIZE + PMD_SIZE,
+			.shift = PMD_SHIFT,
+			.seq = mmu_interval_read_begin(&t->notifier),
+			.pfns = &pfn,
+		};
+
+		KUNIT_ASSERT_EQ(test, ib_odp_look_leaves(&l, &nr), 0);
+		KUNIT_EXPECT_EQ_MSG(test, nr,
+				    (page & HMM_PFN_VALID) &&
+					    hmm_pfn_to_map_order(page) >= order,
+				    "%s: leaf of page %lu", what, i);
+		if (nr)
+			KUNIT_EXPECT_EQ_MSG(test, pfn, page & ODP_PFN_KEEP,
+					    "%s: leaf of page %lu", what, i);
+	}
+}
+
 /* Compare the walks of every block size with the snapshot of the pages. */
 static void agree(struct kunit *test, const char *what)
 {
@@ -177,6 +207,7 @@ static void agree(struct kunit *test, const char *what)
 	unsigned int shift;
 
 	look_at_pages(test);
+	agree_leaves(test, what);
 	for (shift = TEST_MIN_SHIFT; shift <= TEST_MAX_SHIFT; shift++) {
 		struct ib_odp_look l = { .shift = shift };
 		unsigned long nr = 1UL << (shift - PAGE_SHIFT);
@@ -188,7 +219,9 @@ static void agree(struct kunit *test, const char *what)
 			unsigned long got = t->blocks[i];
 
 			KUNIT_EXPECT_EQ_MSG(test,
-					    got & HMM_PFN_VALID ? got : 0, want,
+					    got & HMM_PFN_VALID ?
+						    got & ODP_PFN_KEEP : 0,
+					    want,
 					    "%s: block %lu of shift %u", what,
 					    i, shift);
 			t->seen_valid += !!want;
@@ -221,14 +254,19 @@ static void agree_mixed(struct kunit *test, u64 sizes, const char *what)
 		.start = TEST_BASE,
 		.end = TEST_BASE + TEST_LEN,
 	};
-	u64 at = TEST_BASE, next, larger;
-	unsigned int nr = TEST_PAGES;
-	unsigned int i;
+	u64 at = TEST_BASE, next = TEST_BASE, larger;
+	unsigned int i, found, nr = 0;
 
 	look_at_pages(test);
 	l.seq = mmu_interval_read_begin(&t->notifier);
-	KUNIT_ASSERT_EQ(test, ib_odp_look_mixed(&l, sizes, t->mixed, &nr, &next),
-			0);
+	/* A walk ends after much that is missing. */
+	for (; next < TEST_BASE + TEST_LEN; l.start = next) {
+		found = TEST_PAGES - nr;
+		KUNIT_ASSERT_EQ(test, ib_odp_look_mixed(&l, sizes, t->mixed + nr,
+							&found, &next), 0);
+		KUNIT_ASSERT_GT(test, next, l.start);
+		nr += found;
+	}
 	ib_odp_look_free(&l);
 	KUNIT_EXPECT_EQ(test, next, TEST_BASE + TEST_LEN);
 	for (i = 0; i < nr; i++) {
@@ -276,7 +314,8 @@ static void fault(struct kunit *test, unsigned int shift, bool write, int want,
 		unsigned long block = block_of(&t->pages[i * nr], nr);
 		unsigned long got = t->blocks[i];
 
-		KUNIT_EXPECT_EQ_MSG(test, got & HMM_PFN_VALID ? got : 0, block,
+		KUNIT_EXPECT_EQ_MSG(test, got & HMM_PFN_VALID ?
+						  got & ODP_PFN_KEEP : 0, block,
 				    "%s: block %lu", what, i);
 		if (!all)
 			continue;

@@ -130,6 +130,43 @@ static bool odp_good(const struct ib_odp_look *look, unsigned long pfn,
 	return (pfn & want) == want;
 }
 
+/**
+ * ib_odp_look_leaves - take a snapshot of leaves of the page tables, without faults
+ * @look: a range of whole blocks; @seq is an input, and @pfns has no map orders
+ * @nr: (out) number of blocks before the first one that is not part of one leaf, or not
+ *	writable although @look->write is set
+ *
+ * One page of each block is enough to know it.
+ *
+ * Return: as ib_odp_look_again()
+ */
+int ib_odp_look_leaves(struct ib_odp_look *look, unsigned long *nr)
+{
+	unsigned int order = look->shift - PAGE_SHIFT;
+	struct mm_struct *mm = look->notifier->mm;
+	u64 addr = look->start;
+	unsigned long n = 0;
+	int ret;
+
+	ret = mmap_read_lock_killable(mm);
+	if (ret)
+		return ret;
+	if (check_stable_address_space(mm))
+		ret = -EFAULT;
+	for (; !ret && addr < look->end; addr += ib_odp_look_size(look)) {
+		unsigned long page;
+
+		ret = ib_odp_snapshot(look, addr, addr + PAGE_SIZE, &page);
+		if (ret || !odp_good(look, page, 0) ||
+		    hmm_pfn_to_map_order(page) < order)
+			break;
+		look->pfns[n++] = page & ODP_PFN_KEEP;
+	}
+	mmap_read_unlock(mm);
+	*nr = n;
+	return ret;
+}
+
 /* The largest of @sizes that is not larger than 1 << @shift, or 0. */
 static u64 odp_size_within(u64 sizes, unsigned int shift)
 {
@@ -220,8 +257,8 @@ static int odp_find(struct ib_odp_look *look, struct odp_window *window,
  * @blocks: filled in: for each address the largest block that it is in
  * @nr: (in) room in @blocks, (out) blocks found
  * @next: (out) where the walk ended: at the end, at the first block that did not fit
- *	  into @blocks, or, if @look->fault is set, at the first address that is
- *	  missing or not writable
+ *	  into @blocks, after ODP_LOOK_BATCH blocks that are missing, or, if
+ *	  @look->fault is set, at the first address that is missing or not writable
  *
  * Return: as ib_odp_look_again()
  */
@@ -231,6 +268,7 @@ int ib_odp_look_mixed(struct ib_odp_look *look, u64 sizes,
 	struct mm_struct *mm = look->notifier->mm;
 	struct odp_window window = {};
 	u64 smallest = sizes & -sizes;
+	unsigned long missing = 0;
 	u64 addr = look->start;
 	unsigned int n = 0;
 	int ret;
@@ -242,13 +280,14 @@ int ib_odp_look_mixed(struct ib_odp_look *look, u64 sizes,
 		return ret;
 	if (check_stable_address_space(mm))
 		ret = -EFAULT;
-	while (!ret && addr < look->end && n < *nr) {
+	while (!ret && addr < look->end && n < *nr && missing < ODP_LOOK_BATCH) {
 		ret = odp_find(look, &window, addr, sizes, &blocks[n]);
 		if (!ret) {
 			addr = blocks[n].addr + BIT_ULL(blocks[n].shift);
 			n++;
 		} else if (ret == -ENOENT && !look->fault) {
 			addr = ALIGN_DOWN(addr, smallest) + smallest;
+			missing++;
 			ret = 0;
 		}
 	}

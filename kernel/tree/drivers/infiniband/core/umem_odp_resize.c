@@ -141,6 +141,7 @@ void ib_umem_odp_get_geometry(struct ib_umem_odp *umem_odp,
 		.sizes = pages->sizes,
 		.start = ib_umem_start(umem_odp),
 		.end = ib_umem_end(umem_odp),
+		.run_shift = umem_odp->table ? umem_odp->table->run_shift : 0,
 		.smallest = !(pages->flags & IB_UVERBS_ODP_MIXED) &&
 			    !(pages->accepted & ((pages->sizes & -pages->sizes) - 1)),
 	};

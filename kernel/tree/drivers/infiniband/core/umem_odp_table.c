@@ -9,6 +9,12 @@
  * with blocks use memory. A block that is larger than an entry, but smaller
  * than one of the level above, is stored in each entry that it covers.
  *
+ * Where a leaf of the CPU's page tables maps all of an entry of the level above
+ * the base pages, that entry is a run of base pages: a leaf whose size is not one
+ * of the table's. It counts as the pages that it consists of, but is stored,
+ * found and removed at once. It is also removed as a whole: what invalidates a
+ * part of such memory splits the CPU's leaf, which invalidates all of it.
+ *
  * An XArray would store a block of 2 MiB in 8 of the 64 entries of a node, and
  * cannot report how much memory it uses.
  *
@@ -22,6 +28,7 @@
 #include <linux/hmm.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -47,10 +54,22 @@ static unsigned long odp_leaf(unsigned long pfn, unsigned int shift, bool write)
 	       (write ? ODP_WRITE : 0) | ODP_LEAF;
 }
 
+/* From an entry of HMM that is valid; @kind: a leaf without page frame. */
+static unsigned long odp_make_leaf(unsigned long pfn, unsigned long kind)
+{
+	return (pfn & ~HMM_PFN_FLAGS) << ODP_PFN_SHIFT | kind |
+	       (pfn & HMM_PFN_WRITE ? ODP_WRITE : 0);
+}
+
+static unsigned int odp_leaf_shift(unsigned long leaf)
+{
+	return PAGE_SHIFT + ((leaf & ODP_ORDER) >> ODP_ORDER_SHIFT);
+}
+
 static void odp_leaf_block(unsigned long leaf, unsigned long addr,
 			   struct ib_odp_block *block)
 {
-	block->shift = PAGE_SHIFT + ((leaf & ODP_ORDER) >> ODP_ORDER_SHIFT);
+	block->shift = odp_leaf_shift(leaf);
 	block->addr = ALIGN_DOWN(addr, BIT(block->shift));
 	block->pfn = leaf >> ODP_PFN_SHIFT;
 	block->write = leaf & ODP_WRITE;
@@ -134,6 +153,33 @@ static unsigned int odp_next_shift(u64 sizes, unsigned int shift)
 				ODP_CHUNK_SHIFT);
 }
 
+/* log2 of the size of the blocks that a leaf of 1 << @shift consists of. */
+static unsigned int odp_unit(const struct ib_odp_table *table,
+			     unsigned int shift)
+{
+	return shift == table->run_shift ? PAGE_SHIFT : shift;
+}
+
+static void odp_count(struct ib_odp_table *table, unsigned int shift,
+		      unsigned long nr)
+{
+	table->mapped += nr;
+	table->mapped_by_shift[shift] += nr;
+}
+
+/*
+ * Can an entry of 1 << @shift be a run? A table of base pages alone has a level for
+ * that if there is an address for it.
+ */
+static bool odp_has_runs(const struct ib_odp_table *table, unsigned int shift)
+{
+	unsigned long first = ALIGN(table->start, PMD_SIZE);
+
+	return table->sizes == PAGE_SIZE && shift == PMD_SHIFT &&
+	       first >= table->start && first < table->end &&
+	       table->end - first >= PMD_SIZE;
+}
+
 /* Compute the shift of each level, from the smallest size upwards. */
 static int odp_set_levels(struct ib_odp_table *table)
 {
@@ -143,12 +189,16 @@ static int odp_set_levels(struct ib_odp_table *table)
 	unsigned int i;
 
 	shift[n++] = (u8)__ffs64(table->sizes);
-	while (shift[n - 1] < largest ||
-	       ((table->end - 1) >> shift[n - 1]) -
-			       (table->start >> shift[n - 1]) >=
-		       ODP_CHUNK_ENTRIES) {
+	for (;;) {
 		unsigned int next = odp_next_shift(table->sizes, shift[n - 1]);
 
+		if (odp_has_runs(table, next))
+			table->run_shift = next;
+		else if (shift[n - 1] >= largest &&
+			 ((table->end - 1) >> shift[n - 1]) -
+					 (table->start >> shift[n - 1]) <
+				 ODP_CHUNK_ENTRIES)
+			break;
 		if (next >= BITS_PER_LONG)
 			break;
 		if (WARN_ON_ONCE(n == IB_ODP_TABLE_LEVELS))
@@ -204,71 +254,141 @@ ib_odp_table_create(unsigned long start, unsigned long end, u64 sizes,
 }
 
 /*
- * Remove the block at @addr, and the blocks up to @end that follow it in
- * addresses and in physical memory. All are in @chunk. Returns the address
- * after them.
+ * Remove the leaf in @slot, the first one of its block at @addr, and the leaves
+ * before @stop that follow it in addresses and in physical memory. Returns the
+ * number of entries.
  */
-static unsigned long odp_drop(struct ib_odp_table *table,
-			      const struct odp_chunk *chunk, unsigned long addr,
-			      unsigned long end)
+static unsigned long odp_drop(struct ib_odp_table *table, unsigned int level,
+			      unsigned long *slot, const unsigned long *stop,
+			      unsigned long addr)
 {
-	unsigned long leaf = *odp_slot(table, chunk, addr);
-	struct ib_odp_block block;
-	unsigned long *slot;
-	unsigned long size;
+	const unsigned long *first = slot;
+	unsigned long leaf = *slot;
+	struct ib_odp_block block = {
+		.addr = addr,
+		.pfn = leaf >> ODP_PFN_SHIFT,
+		.shift = odp_unit(table, odp_leaf_shift(leaf)),
+		.write = leaf & ODP_WRITE,
+	};
+	unsigned int shift = odp_leaf_shift(leaf);
+	unsigned long width = BIT(shift - table->shift[level]);
+	unsigned long step = BIT(shift - PAGE_SHIFT) << ODP_PFN_SHIFT;
 	unsigned long nr = 0;
 	unsigned long i;
 
-	odp_leaf_block(leaf, addr, &block);
-	size = BIT(block.shift);
-	addr = block.addr;
-	slot = odp_slot(table, chunk, addr);
 	do {
-		for (i = size >> table->shift[chunk->level]; i; i--)
+		*slot++ = 0;
+		for (i = 1; i < width; i++)
 			*slot++ = 0;
-		leaf += size >> PAGE_SHIFT << ODP_PFN_SHIFT;
-		addr += size;
+		leaf += step;
 		nr++;
-	} while (addr < end && *slot == leaf);
+	} while (slot < stop && *slot == leaf);
 
-	table->mapped -= nr;
-	table->mapped_by_shift[block.shift] -= nr;
+	nr <<= shift - block.shift;
+	odp_count(table, block.shift, -nr);
 	if (table->drop)
 		table->drop(&block, nr);
-	return addr;
+	return slot - first;
+}
+
+/*
+ * The same for all entries from @slot on, if each is empty or a block of its own. This
+ * is the loop of a table of base pages.
+ */
+static void odp_drop_all(struct ib_odp_table *table, unsigned int shift,
+			 unsigned long *slot, const unsigned long *stop,
+			 unsigned long addr)
+{
+	const unsigned long step = BIT(shift - PAGE_SHIFT) << ODP_PFN_SHIFT;
+	struct ib_odp_block block = { .shift = shift };
+	const unsigned long size = BIT(shift);
+	unsigned long dropped = 0;
+
+	while (slot < stop) {
+		const unsigned long *first = slot;
+		unsigned long leaf = *slot;
+
+		if (!leaf) {
+			slot++;
+			addr += size;
+			continue;
+		}
+		block.addr = addr;
+		block.pfn = leaf >> ODP_PFN_SHIFT;
+		block.write = leaf & ODP_WRITE;
+		do {
+			*slot++ = 0;
+			addr += size;
+			leaf += step;
+		} while (slot < stop && *slot == leaf);
+		dropped += slot - first;
+		if (table->drop)
+			table->drop(&block, slot - first);
+	}
+	odp_count(table, shift, -dropped);
+}
+
+/* Is each entry of the last level that is not empty a block of its own? */
+static bool odp_is_simple(const struct ib_odp_table *table, unsigned int level)
+{
+	u64 sizes = table->sizes;
+
+	if (level < table->nr_levels - 1)
+		return false;
+	if (level)
+		sizes &= BIT_ULL(table->shift[level - 1]) - 1;
+	return is_power_of_2(sizes);
+}
+
+static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
+		      unsigned long start, unsigned long end);
+
+/* Remove the blocks in [@start, @end), a range that is inside of one entry. */
+static void odp_clear_child(struct ib_odp_table *table,
+			    const struct odp_chunk *chunk, unsigned long *slot,
+			    unsigned long start, unsigned long end)
+{
+	struct odp_chunk child = odp_child(table, chunk, *slot, start);
+	size_t bytes = odp_chunk_bytes(table, child.level);
+
+	odp_clear(table, &child, start, end);
+	if (!memchr_inv(child.entries, 0, bytes)) {
+		kfree(child.entries);
+		*slot = 0;
+		table->bytes -= bytes;
+	}
 }
 
 /* Remove the blocks in [@start, @end), a range that is inside of @chunk. */
 static void odp_clear(struct ib_odp_table *table, const struct odp_chunk *chunk,
 		      unsigned long start, unsigned long end)
 {
-	unsigned long size = BIT(table->shift[chunk->level]);
-	unsigned long next;
+	unsigned int shift = table->shift[chunk->level];
+	unsigned long *slot = odp_slot(table, chunk, start);
+	unsigned long *stop = odp_slot(table, chunk, end - 1) + 1;
+	unsigned long addr = ALIGN_DOWN(start, BIT(shift));
 
-	for (; start < end; start = next) {
-		unsigned long *slot = odp_slot(table, chunk, start);
-		struct odp_chunk child;
-		size_t bytes;
+	if (odp_is_simple(table, chunk->level)) {
+		odp_drop_all(table, shift, slot, stop, addr);
+		return;
+	}
+	/* The first block may start before the range. */
+	if (*slot & ODP_LEAF) {
+		unsigned long size = BIT(odp_leaf_shift(*slot));
 
-		/* The end of the last entry of the address space wraps to 0. */
-		next = ALIGN_DOWN(start, size) + size;
-		if (next > end || next < start)
-			next = end;
-		if (!*slot)
-			continue;
-		if (*slot & ODP_LEAF) {
-			next = odp_drop(table, chunk, start, end);
-			continue;
-		}
+		slot -= (addr & (size - 1)) >> shift;
+		addr = ALIGN_DOWN(addr, size);
+	}
+	while (slot < stop) {
+		unsigned long nr = 1;
 
-		child = odp_child(table, chunk, *slot, start);
-		odp_clear(table, &child, start, next);
-		bytes = odp_chunk_bytes(table, child.level);
-		if (!memchr_inv(child.entries, 0, bytes)) {
-			kfree(child.entries);
-			*slot = 0;
-			table->bytes -= bytes;
-		}
+		if (*slot & ODP_LEAF)
+			nr = odp_drop(table, chunk->level, slot, stop, addr);
+		else if (*slot)
+			odp_clear_child(table, chunk, slot, max(start, addr),
+					min(end - 1, addr + BIT(shift) - 1) + 1);
+		slot += nr;
+		addr += nr << shift;
 	}
 }
 
@@ -309,7 +429,7 @@ void ib_odp_table_destroy(struct ib_odp_table *table)
  * ib_odp_table_get - look up the block at an address
  * @table: the table
  * @addr: any address
- * @block: filled in with the block that contains it
+ * @block: filled in with the block, or the run of blocks, that contains it
  *
  * Return: whether there is one
  */
@@ -333,6 +453,17 @@ bool ib_odp_table_get(const struct ib_odp_table *table, unsigned long addr,
 	return true;
 }
 
+/* Write the pages of a run to @entries. */
+static void odp_split(unsigned long run, unsigned long *entries)
+{
+	unsigned long leaf = odp_leaf(run >> ODP_PFN_SHIFT, PAGE_SHIFT,
+				      run & ODP_WRITE);
+	unsigned long i;
+
+	for (i = 0; i < ODP_CHUNK_ENTRIES; i++)
+		entries[i] = leaf + (i << ODP_PFN_SHIFT);
+}
+
 /*
  * Find the chunk with the entries for blocks of 1 << @shift at @addr, and
  * create it if it is missing.
@@ -344,16 +475,20 @@ static int odp_reach(struct ib_odp_table *table, unsigned long addr,
 	*chunk = odp_root(table);
 	while (shift < table->shift[chunk->level]) {
 		unsigned long *slot = odp_slot(table, chunk, addr);
+		bool run = (*slot & ODP_LEAF) &&
+			   odp_leaf_shift(*slot) == table->run_shift;
 
-		if (*slot & ODP_LEAF)
-			odp_drop(table, chunk, addr, addr + 1);
-		if (!*slot) {
+		if ((*slot & ODP_LEAF) && !run)
+			odp_clear(table, chunk, addr, addr + 1);
+		if (!*slot || run) {
 			size_t bytes = odp_chunk_bytes(table, chunk->level + 1);
 
 			if (!spare->mem || spare->bytes != bytes) {
 				spare->bytes = bytes;
 				return -ENOMEM;
 			}
+			if (run)
+				odp_split(*slot, spare->mem);
 			*slot = (unsigned long)spare->mem;
 			spare->mem = NULL;
 			table->bytes += bytes;
@@ -364,6 +499,34 @@ static int odp_reach(struct ib_odp_table *table, unsigned long addr,
 }
 
 /*
+ * Store the valid ones of @pfns, one in each of the entries from @slot on, as long as
+ * these are empty. @kind: a leaf without page frame. Returns the number of @pfns that
+ * are done, and adds to @put. This is the loop of a table of base pages.
+ */
+static noinline unsigned long odp_put_new(unsigned long *slot,
+					  const unsigned long *pfns,
+					  unsigned long nr, unsigned long kind,
+					  unsigned long *put)
+{
+	unsigned long missing = 0;
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		unsigned long pfn = pfns[i];
+
+		if (!(pfn & HMM_PFN_VALID)) {
+			missing++;
+			continue;
+		}
+		if (slot[i])
+			break;
+		slot[i] = odp_make_leaf(pfn, kind);
+	}
+	*put += i - missing;
+	return i;
+}
+
+/*
  * Store the valid ones of @pfns in @chunk, as blocks of 1 << @shift from @addr
  * on.
  */
@@ -371,35 +534,62 @@ static void odp_put(struct ib_odp_table *table, const struct odp_chunk *chunk,
 		    unsigned long addr, unsigned int shift,
 		    const unsigned long *pfns, unsigned long nr)
 {
-	unsigned int width = BIT(shift - table->shift[chunk->level]);
+	unsigned long width = BIT(shift - table->shift[chunk->level]);
+	unsigned long kind = odp_leaf(0, shift, false);
+	unsigned int unit = odp_unit(table, shift);
 	unsigned long *slot = odp_slot(table, chunk, addr);
 	unsigned long put = 0;
-	unsigned int i;
+	unsigned long i, j;
 
-	for (; nr--; pfns++, slot += width, addr += BIT(shift)) {
-		unsigned long leaf;
+	for (i = 0; i < nr; i++) {
+		unsigned long *first, leaf;
 
-		if (!(*pfns & HMM_PFN_VALID))
+		if (width == 1)
+			i += odp_put_new(slot + i, pfns + i, nr - i, kind, &put);
+		if (i == nr)
+			break;
+		leaf = odp_make_leaf(pfns[i], kind);
+		first = slot + i * width;
+		if (!(pfns[i] & HMM_PFN_VALID) || *first == leaf)
 			continue;
-		leaf = odp_leaf(*pfns & ~HMM_PFN_FLAGS, shift,
-				*pfns & HMM_PFN_WRITE);
-		if (*slot == leaf)
-			continue;
-		if (*slot || width > 1)
-			odp_clear(table, chunk, addr, addr + BIT(shift));
-		for (i = 0; i < width; i++)
-			slot[i] = leaf;
+		odp_clear(table, chunk, addr + (i << shift),
+			  addr + ((i + 1) << shift));
+		for (j = 0; j < width; j++)
+			first[j] = leaf;
 		put++;
 	}
-	table->mapped += put;
-	table->mapped_by_shift[shift] += put;
+	odp_count(table, unit, put << (shift - unit));
+}
+
+/*
+ * Count the pages from @addr on that a run holds already, up to @nr: all that are in
+ * the run, or none. They need not be stored, which would split the run.
+ */
+static unsigned long odp_in_run(const struct ib_odp_table *table,
+				unsigned long addr, unsigned int shift,
+				const unsigned long *pfns, unsigned long nr)
+{
+	const unsigned long mask = ~HMM_PFN_FLAGS | HMM_PFN_VALID | HMM_PFN_WRITE;
+	struct ib_odp_block run;
+	unsigned long pfn, i;
+
+	if (shift >= table->run_shift || !ib_odp_table_get(table, addr, &run) ||
+	    run.shift != table->run_shift)
+		return 0;
+	nr = min(nr, (run.addr + BIT(run.shift) - addr) >> PAGE_SHIFT);
+	pfn = run.pfn + ((addr - run.addr) >> PAGE_SHIFT);
+	pfn |= HMM_PFN_VALID | (run.write ? HMM_PFN_WRITE : 0);
+	for (i = 0; i < nr; i++)
+		if ((pfns[i] & HMM_PFN_VALID) && (pfns[i] & mask) != pfn + i)
+			return 0;
+	return nr;
 }
 
 /**
  * ib_odp_table_set_pfns - store the blocks of a range that HMM has walked
  * @table: the table
  * @addr: the first address, aligned to the blocks
- * @shift: log2 of the size of the blocks, one of the table's
+ * @shift: log2 of the size of the blocks: one of the table's, or @table->run_shift
  * @pfns: the entry of HMM for each block
  * @nr: number of blocks, all inside of the table
  * @spare: memory for a chunk
@@ -420,14 +610,19 @@ int ib_odp_table_set_pfns(struct ib_odp_table *table, unsigned long addr,
 		unsigned long n = 1;
 
 		if (*pfns & HMM_PFN_VALID) {
-			int ret = odp_reach(table, addr, shift, spare, &chunk);
+			int ret;
 
+			n = odp_in_run(table, addr, shift, pfns, nr);
+			if (n)
+				goto next;
+			ret = odp_reach(table, addr, shift, spare, &chunk);
 			if (ret)
 				return ret;
 			n = min(nr, (odp_chunk_end(table, &chunk) - addr) >>
 					    shift);
 			odp_put(table, &chunk, addr, shift, pfns, n);
 		}
+next:
 		pfns += n;
 		nr -= n;
 		addr += n << shift;

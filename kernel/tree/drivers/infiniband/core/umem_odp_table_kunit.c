@@ -49,6 +49,7 @@ struct model_page {
 	unsigned long pfn;
 	unsigned int shift; /* of the block, 0: none */
 	bool write;
+	bool run; /* a part of a run */
 };
 
 /* Blocks that the table has dropped, and the sum of their page frames. */
@@ -78,10 +79,11 @@ static void model_clear(struct model_page *model, unsigned long base,
 			i++;
 			continue;
 		}
-		/* a block is dropped as a whole */
-		pages = BIT(model[i].shift) / PAGE_SIZE;
-		first = (ALIGN_DOWN(base + i * PAGE_SIZE,
-				    BIT(model[i].shift)) - base) / PAGE_SIZE;
+		/* a block, or a run of blocks, is dropped as a whole */
+		pages = (model[i].run ? PMD_SIZE : BIT(model[i].shift)) /
+			PAGE_SIZE;
+		first = (ALIGN_DOWN(base + i * PAGE_SIZE, pages * PAGE_SIZE) -
+			 base) / PAGE_SIZE;
 		i = first + pages;
 		for (; first < i; first++) {
 			expected_pfns += model[first].pfn;
@@ -102,10 +104,34 @@ static void model_set(struct model_page *model, unsigned long base,
 	    old->write == b->write)
 		return;
 	sets++;
+	/* another page ends the run, but not its other pages */
+	if (old->run) {
+		unsigned long run = (ALIGN_DOWN(b->addr, PMD_SIZE) - base) /
+				    PAGE_SIZE;
+
+		for (i = 0; i < PMD_SIZE / PAGE_SIZE; i++)
+			model[run + i].run = false;
+	}
 	model_clear(model, base, b->addr, b->addr + BIT(b->shift));
 	for (i = 0; i < BIT(b->shift) / PAGE_SIZE; i++)
 		model[first + i] = (struct model_page){ b->pfn + i, b->shift,
 							b->write };
+}
+
+static void model_set_run(struct model_page *model, unsigned long base,
+			  const struct ib_odp_block *b)
+{
+	unsigned long first = (b->addr - base) / PAGE_SIZE;
+	const struct model_page *old = &model[first];
+	unsigned long i;
+
+	if (old->run && old->pfn == b->pfn && old->write == b->write)
+		return;
+	sets += PMD_SIZE / PAGE_SIZE;
+	model_clear(model, base, b->addr, b->addr + PMD_SIZE);
+	for (i = 0; i < PMD_SIZE / PAGE_SIZE; i++)
+		model[first + i] = (struct model_page){ b->pfn + i, PAGE_SHIFT,
+							b->write, true };
 }
 
 static void set(struct kunit *test, struct ib_odp_table *table,
@@ -139,12 +165,13 @@ static u64 compare(struct kunit *test, const struct ib_odp_table *table,
 		KUNIT_ASSERT_EQ(test, there, !!model[i].shift);
 		if (!there)
 			continue;
-		KUNIT_ASSERT_EQ(test, block.shift, model[i].shift);
+		KUNIT_ASSERT_EQ(test, block.shift,
+				model[i].run ? PMD_SHIFT : model[i].shift);
 		KUNIT_ASSERT_EQ(test, block.write, model[i].write);
 		KUNIT_ASSERT_EQ(test,
 				block.pfn + (addr - block.addr) / PAGE_SIZE,
 				model[i].pfn);
-		blocks += addr == block.addr;
+		blocks += model[i].run || addr == block.addr;
 	}
 	return blocks;
 }
@@ -196,6 +223,16 @@ static void change(struct kunit *test, struct ib_odp_table *table,
 	unsigned long end = b->addr + PAGE_SIZE *
 			    (1 + prandom_u32_state(rnd) % 1000);
 
+	if (table->run_shift && prandom_u32_state(rnd) % 4 == 0) {
+		struct ib_odp_block run = *b;
+
+		run.addr = ALIGN(run.addr, PMD_SIZE);
+		run.pfn = ALIGN(run.pfn, PMD_SIZE / PAGE_SIZE);
+		run.shift = PMD_SHIFT;
+		set(test, table, &run);
+		model_set_run(model, base, &run);
+		return;
+	}
 	switch (prandom_u32_state(rnd) % 4) {
 	case 0:
 		end = min(end, base + SZ_32M);
