@@ -66,8 +66,8 @@ mail_build_i386() {
 	done
 	kernel_make "$tree" ARCH=i386 -s olddefconfig
 	grep -qx CONFIG_INFINIBAND_ON_DEMAND_PAGING=y "$tree/obj/.config" || return
-	kernel_make "$tree" ARCH=i386 W=1 mm/hmm.o drivers/infiniband/core/ drivers/infiniband/hw/mlx5/ \
-		>"$RUN_DIR/i386.log" 2>&1 || status=$?
+	kernel_make "$tree" ARCH=i386 W=1 mm/hmm.o lib/scatterlist.o drivers/infiniband/core/ \
+		drivers/infiniband/hw/mlx5/ >"$RUN_DIR/i386.log" 2>&1 || status=$?
 	mail_new_sources | sed 's,^\./,,' >"$RUN_DIR/new-sources"
 	if [[ $status != 0 ]] || grep -F 'warning:' "$RUN_DIR/i386.log" | grep -Ff "$RUN_DIR/new-sources"; then
 		tail -n 40 "$RUN_DIR/i386.log"
@@ -181,7 +181,7 @@ mail_test() {
 	series_apply "$SOURCE/tree" "$RUN_DIR/want"
 	series_selftests "$SOURCE/tree" "$RUN_DIR/want"
 	mail_pristine
-	for series in fixes mm rdma mlx5; do
+	for series in fixes mm rdma mlx5 pinned; do
 		tally_check "series/am-$series" mail_git am -q --empty=drop "$mail/$series.mbox"
 	done
 	tally_check series/same-as-lab mail_same

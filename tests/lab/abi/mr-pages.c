@@ -18,7 +18,7 @@
 #include "unmarked.h"
 
 #define LAYOUTS 60
-#define RXE_ENTRY 16
+#define RXE_ENTRY 8
 #define MLX5_ENTRY 8
 
 /* Errors of the estimate, over the layouts of a kind */

@@ -22,7 +22,7 @@
 #define MRS 200
 #define LAYOUTS 40
 #define DMABUF_LEN SZ_1M
-#define RXE_ENTRY 16
+#define RXE_ENTRY 8
 #define MTT 8
 #define KSM 16
 
