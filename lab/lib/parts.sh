@@ -377,8 +377,6 @@ part_bench() {
 	for file in results.json results.md prefetch.svg faults.svg; do
 		tally_check "bench/$file" test -s "$dir/$file"
 	done
-	tally_check 'bench/counts' python3 -B "$TOP_DIR/bench/report" --gate \
-		"$TOP_DIR/bench/results/results.json" "$dir/results.json"
 }
 
 # Slow because of its many roots, so only on request
