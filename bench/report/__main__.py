@@ -5,6 +5,7 @@ Make results from the machine's figures: JSON, Markdown, SVG.
     python3 bench/report --output DIR FILE...     FILEs have the machine's output
     python3 bench/report --agree A.json B.json    how far two runs differ
     python3 bench/report --gate OLD.json NEW.json has an exact count grown?
+    python3 bench/report --into README.md A.json  replace the short table there
 """
 
 from __future__ import annotations
@@ -102,6 +103,16 @@ def counts(paths: list[Path]) -> int:
     return 0 if number and not larger else 1
 
 
+def put_into(readme: Path, results: Path) -> int:
+    text = readme.read_text(encoding="utf-8")
+    try:
+        readme.write_text(short.into(text, agree.read_results(results)), encoding="utf-8")
+    except ValueError as error:
+        print(f"report: {readme}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def notes(pairs: list[str]) -> list[Note]:
     """NAME=VALUE of the command line."""
     split = [pair.partition("=") for pair in pairs]
@@ -120,12 +131,18 @@ def main() -> int:
     parser.add_argument("--agree", action="store_true", help="compare two files of results")
     parser.add_argument("--gate", action="store_true",
                         help="fail if a count that does not depend on the machine is larger in the second file")
+    parser.add_argument("--into", type=Path, metavar="README",
+                        help="replace the short table in a text by that of a file of results")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     arguments = parser.parse_args()
     if arguments.agree or arguments.gate:
         if len(arguments.files) != 2:
             parser.error("two files of results are needed")
         return (agreement if arguments.agree else counts)(arguments.files)
+    if arguments.into is not None:
+        if len(arguments.files) != 1:
+            parser.error("one file of results is needed")
+        return put_into(arguments.into, arguments.files[0])
     if arguments.output is None:
         parser.error("--output is missing")
     return report(arguments)

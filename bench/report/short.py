@@ -28,6 +28,7 @@ class Line:
     unit: str | None = None
     pinned: str | None = None  # what the pinned peer does instead; None: nothing
     device: bool = False
+    each: bool = False  # divided by the count
 
 
 PEERS = (PINNED, STOCK, ODP, HUGE)
@@ -43,6 +44,12 @@ LINES = [
     Line("table in the kernel, bytes", "table", "mapped"),
     Line("translations written to the device, bytes", "device-prefetch", "populated",
          unit="translation bytes", pinned="device-register", device=True),
+    Line("a WRITE of 1 MiB, all translations in place, instructions", "stream-write", "mapped",
+         pinned="stream-write", each=True),
+    Line("a WRITE of 8 bytes, all translations in place, instructions", "message-write", "mapped",
+         pinned="message-write", each=True),
+    Line("a WRITE of 8 bytes to each untouched page, instructions", "fault-page", "cold",
+         unit="instructions", pinned="fault-page", each=True),
 ]
 
 
@@ -50,7 +57,9 @@ def _value(figures: Figures, line: Line, peer: Peer, name: str | None) -> float 
     if name is None:
         return None
     found = figures.find(peer.subject, name, line.state, unit=line.unit)
-    return None if found is None else found.median
+    if found is None:
+        return None
+    return found.median / found.count if line.each else found.median
 
 
 def _cells(figures: Figures, line: Line) -> list[str]:
@@ -63,6 +72,18 @@ def _cells(figures: Figures, line: Line) -> list[str]:
     times = ["" if not value or not values[-1] else f" ({words.ratio(value / values[-1])})"
              for value in values[:-1]]
     return [text + ratio for text, ratio in zip(others, times, strict=True)] + [huge]
+
+
+BEGIN, END = "<!-- short: begin (from bench/results/results.md) -->\n", "<!-- short: end -->"
+
+
+def into(text: str, figures: Figures) -> str:
+    """The text with this table between the two marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no place for the table, from {BEGIN.strip()} to {END}")
+    return before + begin + table(figures) + end + after
 
 
 def table(figures: Figures) -> str:

@@ -26,7 +26,7 @@ import tables  # noqa: E402
 import targets  # noqa: E402
 import words  # noqa: E402
 from figures import BadFigure, Figure, Figures, Note, Subject, figure_of, parse_lines  # noqa: E402
-from subjects import HUGE, NO_MR, ODP  # noqa: E402
+from subjects import HUGE, NO_MR, ODP, STOCK  # noqa: E402
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -188,6 +188,21 @@ class Short(unittest.TestCase):
             figure(HUGE.subject, "prefetch", "populated", 100),
         ]))
         self.assertIn("| – | – | 6.00 k (60.0×) | 100 |", text)
+
+    def test_each(self) -> None:
+        text = short.table(Figures([
+            figure(STOCK.subject, "stream-write", "mapped", 3000, MIB, count=10),
+            figure(HUGE.subject, "stream-write", "mapped", 2000, MIB, count=10),
+        ]))
+        self.assertIn("| – | 300 (1.500×) | – | 200 |", text)
+
+    def test_into(self) -> None:
+        figures = Figures([figure(HUGE.subject, "prefetch", "populated", 100)])
+        text = short.into(f"a\n{short.BEGIN}old\n{short.END}\nb\n", figures)
+        self.assertEqual(text, f"a\n{short.BEGIN}{short.table(figures)}{short.END}\nb\n")
+        for broken in ("a\n", f"{short.BEGIN}old\n", f"old {short.END}"):
+            with self.assertRaises(ValueError):
+                short.into(broken, figures)
 
     def test_readme(self) -> None:
         """The project's README shows the figures of the run in bench/results."""
