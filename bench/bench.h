@@ -46,6 +46,13 @@ void space_check(const struct space *space);
 /* Frees all pages. */
 void space_empty(struct space *space);
 
+/* Blocks of 2 MiB at equal distances in a length, which may be more than the machine's memory. */
+struct spread {
+	size_t len;
+	size_t count;
+	unsigned int small_percent; /* of them consist of base pages */
+};
+
 /* A way to register memory, and the kind of memory. */
 struct subject {
 	const char *name;
@@ -67,6 +74,13 @@ void subject_dereg(struct ibv_mr *mr);
 void subject_prefetch(const struct bench *b, struct ibv_mr *mr, size_t len);
 /* Ends the program if a translation is missing, where the kernel reports it. */
 void subject_check_mapped(const struct bench *b, const struct subject *s, struct ibv_mr *mr);
+
+size_t spread_at(const struct spread *spread, size_t i);
+/* Ends the program unless each block has the pages that it should have. */
+void spread_populate(const struct space *space, const struct spread *spread);
+/* Maps all blocks. */
+void spread_prefetch(const struct bench *b, const struct subject *s, struct ibv_mr *mr,
+		     const struct spread *spread);
 
 /* Lengths from @first to @last, each four times the one before; returns how many. */
 size_t lengths(size_t *out, size_t first, size_t last);
@@ -90,6 +104,9 @@ void figures_flush(void);
 /* A line of JSON about the kernel that runs. */
 void kernel_print(void);
 
+/* memory.c: the memory of the machine that is free. */
+uint64_t free_bytes(void);
+
 /* Instructions that this machine has executed so far, with --icount; else nanoseconds. */
 uint64_t work_done(void);
 bool work_is_exact(void);
@@ -104,6 +121,11 @@ void measure_stream(const struct bench *b);
 void measure_memory(const struct bench *b);
 void measure_library(const struct bench *b);
 void measure_probe(const struct bench *b);
+void measure_waiting(const struct bench *b);
+void measure_block(const struct bench *b);
+void measure_parallel(const struct bench *b);
+void measure_table(const struct bench *b);
+void measure_cache(const struct bench *b);
 void measure_device(const struct bench *b);
 
 #endif

@@ -21,6 +21,11 @@ static const struct measure {
 	{ "memory", measure_memory },
 	{ "library", measure_library },
 	{ "probe", measure_probe },
+	{ "waiting", measure_waiting },
+	{ "block", measure_block },
+	{ "parallel", measure_parallel },
+	{ "table", measure_table },
+	{ "cache", measure_cache },
 	{ "device", measure_device },
 };
 

@@ -4,6 +4,7 @@
  * (never touched), populated by the CPU before, or mapped: by a prefetch between the two.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 #include "tap.h"
@@ -119,26 +120,35 @@ static void by_count(const struct bench *b, const struct subject *s, size_t coun
 		.count = count,
 		.unit = work_unit(),
 	};
+	struct figure memory = f;
 	struct ibv_mr **mrs = calloc(count, sizeof(struct ibv_mr *));
 	struct space space;
 
 	if (!mrs)
 		fatal("out of memory");
+	memory.name = "many-memory";
+	memory.unit = "bytes";
+	memset(mrs, 0xff, count * sizeof(struct ibv_mr *));
 	space_map(&space, s->kind, SZ_2M);
 	space_populate(&space);
 	space_check(&space);
 	for (int i = 0; i < (count >= 1000 ? 1 : 3); i++) {
-		uint64_t start = work_done();
+		uint64_t before = free_bytes(), start = work_done(), work, after;
 
 		for (size_t n = 0; n < count; n++)
 			mrs[n] = subject_reg(b, s, space.addr, space.len);
+		work = work_done() - start;
+		after = free_bytes();
+		figure_add(&memory, before > after ? before - after : 0);
+		start = work_done();
 		for (size_t n = 0; n < count; n++)
 			subject_dereg(mrs[n]);
-		figure_add(&f, work_done() - start);
+		figure_add(&f, work + work_done() - start);
 	}
 	space_unmap(&space);
 	free(mrs);
 	figure_print(&f);
+	figure_print(&memory);
 }
 
 void measure_registration(const struct bench *b)
@@ -150,7 +160,7 @@ void measure_registration(const struct bench *b)
 		by_length(b, s, POPULATED);
 		if (subject_odp(s))
 			by_length(b, s, MAPPED);
-		for (size_t count = 1; count <= (b->quick ? 10 : 10000); count *= 10)
+		for (size_t count = 1; count <= (b->quick ? 10 : 100000); count *= 10)
 			if (subject_fits(b, s, SZ_2M))
 				by_count(b, s, count);
 	}

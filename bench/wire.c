@@ -26,7 +26,7 @@ void wire_close(struct wire *w)
 	mem_unmap(&w->near);
 }
 
-static void message(struct wire *w, enum ibv_wr_opcode op, struct ibv_mr *mr, size_t at, size_t len)
+static void post(struct wire *w, enum ibv_wr_opcode op, struct ibv_mr *mr, size_t at, size_t len)
 {
 	struct ibv_sge sge = { (uintptr_t)w->near.addr, (uint32_t)len, w->near_mr->lkey };
 	struct ibv_send_wr wr = {
@@ -36,20 +36,31 @@ static void message(struct wire *w, enum ibv_wr_opcode op, struct ibv_mr *mr, si
 		.num_sge = 1,
 		.wr.rdma = { (uintptr_t)mr->addr + at, mr->rkey },
 	};
-	struct ibv_wc wc;
 
 	post_send(&w->pair, &wr);
-	wc = pair_wait(&w->pair, NEAR);
+}
+
+void wire_post_write(struct wire *w, struct ibv_mr *mr, size_t at, size_t len)
+{
+	post(w, IBV_WR_RDMA_WRITE, mr, at, len);
+}
+
+void wire_wait(struct wire *w)
+{
+	struct ibv_wc wc = pair_wait(&w->pair, NEAR);
+
 	if (wc.status != IBV_WC_SUCCESS)
-		fatal("message of %zu bytes at %zu: %s", len, at, ibv_wc_status_str(wc.status));
+		fatal("message: %s", ibv_wc_status_str(wc.status));
 }
 
 void wire_write(struct wire *w, struct ibv_mr *mr, size_t at, size_t len)
 {
-	message(w, IBV_WR_RDMA_WRITE, mr, at, len);
+	wire_post_write(w, mr, at, len);
+	wire_wait(w);
 }
 
 void wire_read(struct wire *w, struct ibv_mr *mr, size_t at, size_t len)
 {
-	message(w, IBV_WR_RDMA_READ, mr, at, len);
+	post(w, IBV_WR_RDMA_READ, mr, at, len);
+	wire_wait(w);
 }

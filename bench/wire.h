@@ -15,6 +15,10 @@ struct wire {
 void wire_open(struct wire *w, const struct bench *b, size_t most);
 void wire_close(struct wire *w);
 
+/* Post a message to @at in @mr, and wait for the completion of one. */
+void wire_post_write(struct wire *w, struct ibv_mr *mr, size_t at, size_t len);
+void wire_wait(struct wire *w);
+
 /* One message to its completion, to or from @at in @mr. */
 void wire_write(struct wire *w, struct ibv_mr *mr, size_t at, size_t len);
 void wire_read(struct wire *w, struct ibv_mr *mr, size_t at, size_t len);

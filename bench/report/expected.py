@@ -17,6 +17,8 @@ PERFTEST = ("perftest-bandwidth", "perftest-latency")
 CALLS = ("ibv_reg_mr", "ibv_reg_mr_ex 4K", "ibv_reg_mr_ex 2M", "second call of ibv_reg_mr_ex 2M",
          "probe + ibv_reg_mr_ex 2M")
 
+PARALLEL = ("1 QP", *(f"{qps} QPs, {mrs}" for mrs in ("one MR", "an MR each") for qps in (2, 4)))
+
 # name and states
 Names = dict[str, tuple[str, ...]]
 
@@ -25,6 +27,7 @@ PINNED: Names = {
     **dict.fromkeys(FAULTS, ("cold",)),
     **dict.fromkeys(STREAM, ("mapped",)),
     "many": ("populated",),
+    "many-memory": ("populated",),
     "kernel-memory": ("mapped",),
 }
 ODP: Names = {
@@ -35,11 +38,20 @@ ODP: Names = {
     **dict.fromkeys(FAULTS, ("cold", "cold+prefetch", "populated")),
     **dict.fromkeys(STREAM, ("mapped",)),
     "many": ("populated",),
+    "many-memory": ("populated",),
     "kernel-memory": ("registered", "mapped"),
+    "waiting": ("page", "all"),
+    "block-fault": ("cold", "populated"),
+    "parallel": PARALLEL,
 }
 # numbers that the kernel reports only with the series
 COUNTED: Names = {"table": ("registered", "mapped"), "fault-events": ("populated",)}
-NO_MR: Names = {**dict.fromkeys(INVALIDATION, ("all", "page")), "cpu-touch": ("cold",)}
+SPARSE: Names = {"table-sparse": ("0 %", "1 %", "10 %")}
+CACHE: Names = {"cache": ("cold",), "table-cache": ("cold",)}
+NO_MR: Names = {
+    **dict.fromkeys(INVALIDATION, ("all", "page")),
+    **dict.fromkeys(("cpu-touch", "block-fault"), ("cold",)),
+}
 NEGOTIATED: Names = {
     **dict.fromkeys(("renegotiate-down", "renegotiate-up"), ("mapped", "populate")),
     "renegotiate-fault": ("mapped",),
@@ -61,9 +73,11 @@ def _all(subject: Subject, names: Names) -> Iterator[Wanted]:
     for name, states in names.items():
         for state in states:
             # there is only one page of 1 GiB, and a part of it cannot be unmapped
-            if subject.memory == "giga" and (name == "many" or state == "page"):
+            if subject.memory == "giga" and (
+                name in ("many", "many-memory", "waiting") or state == "page"
+            ):
                 continue
-            if subject.memory != "huge" and name in ("fault-events", *ADDED):
+            if subject.memory != "huge" and name in ("fault-events", "parallel", *ADDED):
                 continue
             yield subject, name, state
 
@@ -87,6 +101,13 @@ def _series() -> Iterator[Wanted]:
     yield from _all(rxe("2M|4K", "huge"), NEGOTIATED)
     for memory in PLAIN:
         yield from _all(rxe("2M|4K", memory), PROBED)
+        yield from _all(rxe("odp", memory), CACHE)
+    for mode in ("odp", "mixed", "2M|4K"):
+        yield from _all(rxe(mode, "huge"), SPARSE)
+    # a strict MR has no small pages
+    yield rxe("2M", "huge"), "table-sparse", "0 %"
+    for mode in ("2M", "mixed"):
+        yield from _all(rxe(mode, "huge"), CACHE)
     for call in CALLS[1:]:
         yield from _all(rxe(call, "huge"), {"library": ("populated",)})
 

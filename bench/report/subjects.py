@@ -38,6 +38,8 @@ GIGA = Peer("ODP 1 GiB", rxe("1G", "giga"))
 PINNED_BASE = Peer("pinned", rxe("pinned", "base"))
 STOCK_BASE = Peer("ODP, stock kernel", rxe("odp", "base", "stock"))
 ODP_BASE = Peer("ODP 4 KiB", rxe("odp", "base"))
+# beside ODP 4 KiB on huge memory
+ODP_CACHE = Peer("ODP 4 KiB, base pages", rxe("odp", "base"))
 
 NEGOTIATED = Peer("2 MiB or 4 KiB", rxe("2M|4K", "huge"))
 NEGOTIATED_BASE = Peer("2 MiB or 4 KiB", rxe("2M|4K", "base"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import words
-from expected import CALLS
+from expected import CALLS, PARALLEL
 from figures import Figure, Figures
 from subjects import (
     DEVICE_GIGA,
@@ -22,6 +22,7 @@ from subjects import (
     NO_MR,
     ODP,
     ODP_BASE,
+    ODP_CACHE,
     ON_DEVICE,
     PINNED,
     PINNED_BASE,
@@ -55,6 +56,9 @@ class Table:
     rows: list[Row]
 
 
+COUNTS_OF_MRS = (1, 10, 100, 1000, 10000, 100000)
+LONG = tuple(words.GIB << shift for shift in (0, 4, 8, 10))
+
 ALL = [PINNED, STOCK, ODP, HUGE, MIXED, GIGA]
 BASE = [PINNED_BASE, STOCK_BASE, ODP_BASE]
 
@@ -69,7 +73,12 @@ REGISTRATION = [
 ]
 COUNTS = [
     Row(f"{count:,} MR{'s' if count > 1 else ''} of 2 MiB, each", "many", "populated", count=count, each=True)
-    for count in (1, 10, 100, 1000, 10000)
+    for count in COUNTS_OF_MRS
+]
+COUNTS_MEMORY = [
+    Row(f"{count:,} MRs of 2 MiB, each", "many-memory", "populated", count=count, each=True)
+    for count in COUNTS_OF_MRS
+    if count >= 1000
 ]
 PREFETCH = [
     Row("prefetch, populated", "prefetch", "populated"),
@@ -129,6 +138,27 @@ MEMORY = [
     Row("memory less free, registered only", "kernel-memory", "registered", length=1 << 30),
     Row("memory less free, registered only", "kernel-memory", "registered", length=64 << 30),
 ]
+WAITING = [
+    Row(what, "waiting", state, length=length)
+    for what, state in (("one page of 4 KiB", "page"), ("everything", "all"))
+    for length in LONG
+]
+SPARSE = [
+    Row(f"{state} of the blocks are small: {what}", "table-sparse", state, unit=unit, length=length)
+    for what, unit in (("bytes", "bytes"), ("entries", "table entries"))
+    for state in ("0 %", "1 %", "10 %")
+    for length in LONG
+]
+PARALLEL_FAULTS = [
+    Row(f"{setup}: {unit}", "parallel", setup, unit=unit, each=True)
+    for unit in ("instructions", "context switches")
+    for setup in PARALLEL
+]
+CACHE = [
+    Row("instructions for each message", "cache", "cold", unit="instructions", each=True),
+    Row("fault events", "cache", "cold", unit="fault events"),
+    Row("table in the kernel, bytes", "table-cache", "cold"),
+]
 DEVICE = [
     Row(f"{what}: {title}", name, "populated", unit=unit)
     for name, what in (
@@ -148,6 +178,8 @@ TABLES = [
     Table("Registration", "On demand, rxe of the stock kernel registers 2 GiB at most.",
           "instructions", ALL, HUGE, REGISTRATION),
     Table("Number of MRs", "Registration and deregistration, for each MR.", "instructions", [PINNED, STOCK, ODP, HUGE, MIXED], HUGE, COUNTS),
+    Table("Memory of many MRs", "By how much less memory is free, for each MR.", "bytes",
+          [PINNED, STOCK, ODP, HUGE, MIXED], HUGE, COUNTS_MEMORY),
     Table("Registration, memory of base pages", "", "instructions", BASE, ODP_BASE, REGISTRATION),
     Table("Prefetch", "Pinned: registration alone, which includes it.", "instructions", ALL, HUGE,
           PREFETCH),
@@ -161,6 +193,12 @@ TABLES = [
     Table("Invalidation, memory of base pages", "", "instructions",
           [Peer("no MR", rxe("none", "base")), STOCK_BASE, ODP_BASE],
           Peer("no MR", rxe("none", "base")), INVALIDATION),
+    Table("The longest wait for an invalidation",
+          "What an MR adds to `MADV_DONTNEED` at most, against the length of the MR. 64 MiB of it are "
+          "mapped, spread over the length, for each length.", "instructions",
+          [STOCK, ODP, HUGE, MIXED], HUGE, WAITING),
+    Table("The longest wait for an invalidation, memory of base pages", "", "instructions",
+          [STOCK_BASE, ODP_BASE], ODP_BASE, WAITING),
     Table("Renegotiation", "From 2 MiB to 4 KiB and back, all translations in place before.",
           "instructions", [NEGOTIATED], NEGOTIATED, [
               Row("down", "renegotiate-down", "mapped"),
@@ -174,11 +212,20 @@ TABLES = [
           HUGE, FAULTS),
     Table("Faults, memory of base pages", "", "instructions", BASE, ODP_BASE, FAULTS),
     Table("Fault events", "", "events", [ODP, HUGE, MIXED, GIGA], HUGE, EVENTS),
+    Table("Faults of several QPs at a time", "For each fault of a populated block, without the message. One "
+          "processor: work that faults do for each other, locks held by threads that sleep and superfluous "
+          "wakeups appear here; time lost on locks by several processors does not.", "as said",
+          [STOCK, ODP, HUGE, MIXED], HUGE, PARALLEL_FAULTS),
+    Table("A key-value cache", "Random messages of 64 KiB to 2 MiB, read and written, in 512 slots of 2 MiB "
+          "that are scattered over 64 GiB; from the registration of untouched memory on.", "as said",
+          [ODP_CACHE, ODP, HUGE, MIXED], HUGE, CACHE),
     Table("Messages when all translations are there", "For each message.", "instructions", ALL,
           PINNED, STREAM),
     Table("perftest", "In the emulator's seconds, which depend on the load of the host; medians.", "as said", [PINNED, ODP, HUGE], PINNED, PERFTEST),
     Table("Memory", "The table as the kernel counts it, and how much less memory is free, which "
           "counts whole pages only.", "bytes", ALL, HUGE, MEMORY),
+    Table("The table of a long MR", "A hundred blocks of 2 MiB, spread over the length, are populated and "
+          "mapped; some of them have base pages.", "as said", [ODP, NEGOTIATED, HUGE, MIXED], HUGE, SPARSE),
     Table("The mlx5 device (model)", "", "counts",
           [DEVICE_PINNED, DEVICE_STOCK, DEVICE_ODP, DEVICE_HUGE, DEVICE_MIXED, DEVICE_GIGA], DEVICE_HUGE, DEVICE),
 ]
@@ -290,7 +337,42 @@ def zeroing(figures: Figures) -> str | None:
     ]) + "\n"
 
 
+BLOCKS = (
+    ("ODP, stock kernel, base pages", STOCK_BASE),
+    ("ODP 4 KiB, base pages", ODP_BASE),
+    ("ODP, stock kernel, huge pages", STOCK),
+    ("ODP 4 KiB, huge pages", ODP),
+    ("ODP 2 MiB", HUGE),
+    ("mixed", MIXED),
+    ("ODP 1 GiB", GIGA),
+)
+
+
+def blocks(figures: Figures) -> str | None:
+    """A table with peers as rows, and the CPU's fault beside them."""
+    rows = []
+    for title, peer in BLOCKS:
+        cpu = figures.find(rxe("none", peer.subject.memory, peer.subject.kernel), "block-fault", "cold")
+        cold, populated = (
+            figures.find(peer.subject, "block-fault", state) for state in ("cold", "populated")
+        )
+        if cpu is None or cold is None or populated is None:
+            continue
+        cells = (cpu.median, cold.median, max(cold.median - cpu.median, 0), populated.median)
+        rows.append(f"| {title} | " + " | ".join(words.number(cell) for cell in cells) + " |")
+    if not rows:
+        return None
+    return "\n".join([
+        "### The fault of one block", "",
+        "A message of 8 bytes into a block without a translation, less the same message again: from the "
+        "packet that faults until the responder goes on. Beside it the CPU's fault of the same memory, "
+        "most of which is zeroing. Unit: instructions.", "",
+        "| | the CPU's fault | the device's, cold | beside the CPU's | the device's, populated |",
+        "| --- | ---: | ---: | ---: | ---: |", *rows,
+    ]) + "\n"
+
+
 def render_all(figures: Figures) -> str:
     parts = [render(figures, table) for table in TABLES]
-    parts += [library(figures), zeroing(figures)]
+    parts += [blocks(figures), library(figures), zeroing(figures)]
     return "\n".join(part for part in parts if part)

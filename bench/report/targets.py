@@ -11,7 +11,19 @@ from dataclasses import dataclass
 
 import words
 from figures import Figures
-from subjects import DEVICE_HUGE, DEVICE_ODP, HUGE, NEGOTIATED, NEGOTIATED_BASE, ODP, ON_DEVICE, PINNED, Peer
+from subjects import (
+    DEVICE_HUGE,
+    DEVICE_ODP,
+    HUGE,
+    MIXED,
+    NEGOTIATED,
+    NEGOTIATED_BASE,
+    NO_MR,
+    ODP,
+    ON_DEVICE,
+    PINNED,
+    Peer,
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,57 @@ def _probe(figures: Figures) -> Iterator[Target]:
             )
 
 
+def _block(figures: Figures) -> Iterator[Target]:
+    def fault(peer: Peer, state: str) -> float | None:
+        return _median(figures, peer, "block-fault", state)
+
+    yield Target("fault of a cold block of 2 MiB, instructions", "ODP 2 MiB : the CPU",
+                 fault(HUGE, "cold"), fault(NO_MR, "cold"), 1.1, at_least=False)
+    yield Target("fault of a populated block, instructions", "ODP 2 MiB : ODP 4 KiB",
+                 fault(HUGE, "populated"), fault(ODP, "populated"), 1, at_least=False)
+
+
+def _waiting(figures: Figures) -> Iterator[Target]:
+    """A wait depends on what is mapped, not on the length of the MR."""
+    for what, state in (("one page", "page"), ("everything", "all")):
+        for title, peer in (("ODP 4 KiB", ODP), ("ODP 2 MiB", HUGE), ("mixed", MIXED)):
+            long, short = (
+                figures.find(peer.subject, "waiting", state, length)
+                for length in (1 << 40, 1 << 30)
+            )
+            yield Target(
+                f"longest wait for an invalidation of {what}, instructions",
+                f"{title}, an MR of 1 TiB : of 1 GiB, as much mapped",
+                None if long is None else long.median,
+                None if short is None else short.median,
+                2,
+                at_least=False,
+            )
+
+
+def _parallel(figures: Figures) -> Iterator[Target]:
+    def fault(state: str) -> float | None:
+        figure = figures.find(HUGE.subject, "parallel", state, unit="instructions")
+        return None if figure is None else figure.median / figure.count
+
+    for mrs in ("one MR", "an MR each"):
+        yield Target("fault of a populated block, instructions", f"ODP 2 MiB, 4 QPs, {mrs} : 1 QP",
+                     fault(f"4 QPs, {mrs}"), fault("1 QP"), 1.1, at_least=False)
+
+
+def _cache(figures: Figures) -> Iterator[Target]:
+    for title, unit, limit in (
+        ("instructions", "instructions", 1.0), ("fault events", "fault events", 0.02),
+        ("bytes of the table", "bytes", 0.02),
+    ):
+        name = "table-cache" if unit == "bytes" else "cache"
+        huge, plain = (
+            _median(figures, peer, name, "cold", unit) for peer in (HUGE, ODP)
+        )
+        yield Target(f"a key-value cache, {title}", "ODP 2 MiB : ODP 4 KiB", huge, plain, limit,
+                     at_least=False)
+
+
 def targets(figures: Figures) -> list[Target]:
     found = list(_against_odp(figures))
     found.extend(_against_pinned(figures))
@@ -155,6 +218,10 @@ def targets(figures: Figures) -> list[Target]:
             at_least=False,
         )
     )
+    found.extend(_block(figures))
+    found.extend(_waiting(figures))
+    found.extend(_parallel(figures))
+    found.extend(_cache(figures))
     found.extend(_library(figures))
     found.extend(_probe(figures))
     return found

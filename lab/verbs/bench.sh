@@ -60,7 +60,7 @@ bench_about() {
 
 verb_bench() {
 	local quick='' dir='' rounds=5 kernel kernels=(hugeodp stock)
-	local both=(registration prefetch invalidation fault stream memory library)
+	local both=(registration prefetch invalidation waiting fault block parallel stream memory library)
 	while [[ $# != 0 ]]; do
 		case $1 in
 		--quick) quick=--quick rounds=1 kernels=(debian debian-stock) ;;
@@ -75,7 +75,7 @@ verb_bench() {
 	dir=${dir:-$TOP_DIR/build/bench}
 	run_dir_create
 	mkdir -p "$RUN_DIR/bench" "$dir"
-	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe
+	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe table cache
 	bench_rxe "${kernels[1]}" "$quick" "${both[@]}"
 	bench_as "${kernels[0]}"
 	bench_boot rxe-seconds --accel tcg --kernel "${kernels[0]}" --hugepages 64 -- \
