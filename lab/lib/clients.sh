@@ -7,7 +7,7 @@
 CLIENTS_SUITE=trixie
 # The tests on each device. Those that know nothing of on-demand paging run on rxe only.
 CLIENTS_MLX5=(ucx openmpi libfabric)
-CLIENTS_RXE=("${CLIENTS_MLX5[@]}" qperf fio librpma qemu)
+CLIENTS_RXE=("${CLIENTS_MLX5[@]}" qperf fio tgt librpma qemu)
 
 clients_packages() {
 	root_packages "$TOP_DIR/tests/clients/packages" | paste -sd,
