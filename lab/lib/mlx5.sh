@@ -36,6 +36,12 @@ mlx5_options() {
 			;;
 		caps=?*=?*) MLX5_ARGV+=(--cap "${option#*=}") ;;
 		fail=?*) MLX5_ARGV+=(--fail "${option#*=}") ;;
+		cache=*)
+			[[ ${option#*=} =~ ^[a-z]+(=[0-9]+(x[0-9]+)?(:[a-z]+=[0-9]+(x[0-9]+)?)*)?$ ]] ||
+				usage_error "--mlx5 cache= wants 'default' or NAME=VALUE:..., not '${option#*=}'"
+			MLX5_ARGV+=(--cache "${option#*=}")
+			;;
+		record=?*) MLX5_ARGV+=(--record "${option#*=}") ;;
 		devices=[12]) MLX5_DEVICES=${option#*=} ;;
 		machines=2) MLX5_MACHINES=2 MLX5_DEVICES=2 ;;
 		machines=*) usage_error "--mlx5 machines= wants 2, not '${option#*=}'" ;;

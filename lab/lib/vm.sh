@@ -32,6 +32,9 @@ vm_usage() {
 		                   scheme=memory, profile=old, profile=new, devices=2,
 		                   machines=2, lenient, delay=SEED, faults=SEED,
 		                   caps=NAME=VALUE, fail=N, fail=COMMAND:N, trace, log=FILE,
+		                   cache=default, cache=NAME=VALUE:... (count what a card's
+		                   translation caches would hit), record=FILE (the translations,
+		                   for mlx5-model-replay),
 		                   program=FILE (another build of the model)
 		                   With machines=2, two machines with one device each run the
 		                   command at the same time; HUGEODP_MACHINE is 0 and 1 there.

@@ -24,6 +24,8 @@ refused 'behaviour of a model that is not there' run --device rxe --mlx5 strict 
 refused 'unknown behaviour' run --device mlx5 --mlx5 sloppy -- true
 refused 'IOMMU of an unknown mode' run --device mlx5 --iommu on -- true
 refused 'IOMMU for a device without DMA' run --device rxe --iommu strict -- true
+refused 'caches without a size' run --device mlx5 --mlx5 cache=mtt= -- true
+refused 'caches that are named as no parameter is' run --device mlx5 --mlx5 cache=8x8 -- true
 refused 'delay that is none' run --device mlx5 --mlx5 delay=0 -- true
 refused 'no such directory to share' run --share "$TAP_DIR/none" -- true
 refused 'memory that is not a number' run --mem lots -- true
