@@ -377,6 +377,10 @@ part_bench() {
 	for file in results.json results.md prefetch.svg faults.svg; do
 		tally_check "bench/$file" test -s "$dir/$file"
 	done
+	tally_check 'bench/cache-completes' "$LAB_DIR/lab" bench --quick --cache "$dir"
+	for file in cache.json cache.md cache-kv-hits.svg; do
+		tally_check "bench/$file" test -s "$dir/$file"
+	done
 }
 
 # Slow because of its many roots, so only on request

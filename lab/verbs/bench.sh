@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: what page sizes cost and save: bench [--quick] [DIR]; results into DIR (build/bench)
+# help: what page sizes cost and save: bench [--quick] [--cache] [DIR]; results into DIR (build/bench)
 
 BENCH=/usr/libexec/hugeodp/bench
 
@@ -58,12 +58,26 @@ bench_about() {
 		libibverbs1 perftest qemu-system-x86)
 }
 
+# bench_cache QUICK DIR: replays of synthetic traces, and of recorded.trace if DIR has one, on caches of
+# assumed sizes; without a machine
+bench_cache() {
+	local quick=$1 dir=$2 trace=()
+	project_require
+	[[ ! -e $dir/recorded.trace ]] || trace=(--trace "$dir/recorded.trace")
+	say "bench: replays"
+	# shellcheck disable=SC2086 # nothing, or an option
+	python3 -B "$TOP_DIR/bench/cache" $quick --output "$dir" "${trace[@]}" -- \
+		"$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$ROOT/usr/lib/x86_64-linux-gnu" \
+		"$STAGE/usr/bin/mlx5-model-replay"
+}
+
 verb_bench() {
-	local quick='' dir='' rounds=5 kernel kernels=(hugeodp stock)
+	local quick='' cache='' dir='' rounds=5 kernel kernels=(hugeodp stock)
 	local both=(registration prefetch invalidation waiting fault block parallel stream memory library)
 	while [[ $# != 0 ]]; do
 		case $1 in
 		--quick) quick=--quick rounds=1 kernels=(debian debian-stock) ;;
+		--cache) cache=1 ;;
 		-*) usage_error "bench: unknown option '$1'" ;;
 		*)
 			[[ -z $dir ]] || usage_error 'bench: more than one directory'
@@ -75,6 +89,10 @@ verb_bench() {
 	dir=${dir:-$TOP_DIR/build/bench}
 	run_dir_create
 	mkdir -p "$RUN_DIR/bench" "$dir"
+	if [[ -n $cache ]]; then
+		bench_cache "$quick" "$dir"
+		return
+	fi
 	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe table cache
 	bench_rxe "${kernels[1]}" "$quick" "${both[@]}"
 	bench_as "${kernels[0]}"
