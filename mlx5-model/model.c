@@ -3,6 +3,7 @@
 
 #include "base/caps.h"
 #include "cmd/eq.h"
+#include "cmd/flow.h"
 #include "cmd/mkey.h"
 #include "cmd/multicast.h"
 #include "cmd/qp.h"
@@ -45,6 +46,7 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, umem_release);
 	table_clear(&dev->counters, NULL);
+	table_clear(&dev->flow_entries, flow_release);
 	table_clear(&dev->flow_tables, NULL);
 	table_clear(&dev->flow_groups, NULL);
 	table_clear(&dev->attachments, multicast_release);
@@ -80,6 +82,7 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	model_table(dev, &dev->counters, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_tables, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_groups, 1, MODEL_MAX_STEERING);
+	model_table(dev, &dev->flow_entries, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->attachments, 1, 1 + (CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP));
 	snprintf((char *)dev->node_description, sizeof(dev->node_description),
 		 MODEL_DESCRIPTION);

@@ -251,7 +251,7 @@ struct dev {
 
 	struct table eqs, cqs, srqs, qps, mkeys;
 	struct table pds, uars, xrcds, contexts, umems;
-	struct table counters, flow_tables, flow_groups, attachments;
+	struct table counters, flow_tables, flow_groups, flow_entries, attachments;
 
 	uint64_t first_token, next_token;
 	struct reported_fault *faults[DEV_FAULT_BUCKETS];

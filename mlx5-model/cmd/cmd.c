@@ -102,6 +102,8 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DESTROY_FLOW_TABLE, destroy_flow_table, res_destroy_flow_table),
 	CMD(CREATE_FLOW_GROUP, create_flow_group, res_create_flow_group),
 	CMD(DESTROY_FLOW_GROUP, destroy_flow_group, res_destroy_flow_group),
+	CMD(SET_FLOW_TABLE_ENTRY, set_fte, flow_set_entry),
+	CMD(DELETE_FLOW_TABLE_ENTRY, delete_fte, flow_delete_entry),
 };
 
 static const struct cmd_entry *cmd_find(uint16_t opcode)

@@ -68,6 +68,8 @@ CMD_HANDLER(res_create_flow_table);
 CMD_HANDLER(res_destroy_flow_table);
 CMD_HANDLER(res_create_flow_group);
 CMD_HANDLER(res_destroy_flow_group);
+CMD_HANDLER(flow_set_entry);
+CMD_HANDLER(flow_delete_entry);
 CMD_HANDLER(multicast_attach);
 CMD_HANDLER(multicast_detach);
 CMD_HANDLER(umem_create);

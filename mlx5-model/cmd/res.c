@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Objects that are only a number: protection domains, UAR pages, XRC domains, contexts, flow tables
- * and groups, which stay empty, and flow counters, which cannot be read and have nothing to count.
+ * and groups, which no packet reaches, and flow counters, which cannot be read and have nothing to count.
  */
+#include "cmd/flow.h"
 #include "cmd/uses.h"
 
 static char res_token;
@@ -53,6 +54,6 @@ RES(create_uctx, destroy_uctx, contexts, res_create_context, res_destroy_context
 RES(alloc_flow_counter, dealloc_flow_counter, counters, res_alloc_counter, res_dealloc_counter,
     flow_counter_id, res_used_by_none)
 RES(create_flow_table, destroy_flow_table, flow_tables, res_create_flow_table,
-    res_destroy_flow_table, table_id, res_used_by_none)
+    res_destroy_flow_table, table_id, flow_uses_table)
 RES(create_flow_group, destroy_flow_group, flow_groups, res_create_flow_group,
-    res_destroy_flow_group, group_id, res_used_by_none)
+    res_destroy_flow_group, group_id, flow_uses_group)

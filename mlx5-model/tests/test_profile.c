@@ -203,8 +203,6 @@ static void test_refused(void **state)
 {
 	static const uint16_t unknown[] = {
 		MLX5_CMD_OP_MAD_IFC,
-		MLX5_CMD_OP_SET_FLOW_TABLE_ENTRY,
-		MLX5_CMD_OP_DELETE_FLOW_TABLE_ENTRY,
 		MLX5_CMD_OP_QUERY_FLOW_COUNTER,
 	};
 	uint8_t in[IFC_SIZE(modify_cq_in)] = { 0 }, out[IFC_SIZE(modify_cq_out)];
@@ -221,6 +219,38 @@ static void test_refused(void **state)
 	IFC_SET(modify_cq_in, in, cqn, stand_create_cq(&b).number);
 	IFC_SET(modify_cq_in, in, cq_context.cq_period, 10);
 	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	stand_destroy(&b);
+}
+
+/* An entry needs its table and its group, which stay as long as it does */
+static void test_flow_entries(void **state)
+{
+	uint8_t set[IFC_SIZE(set_fte_in)] = { 0 }, out[IFC_SIZE(set_fte_out)];
+	uint8_t delete[IFC_SIZE(delete_fte_in)] = { 0 }, destroy[IFC_SIZE(destroy_flow_table_in)] = { 0 };
+	struct stand b;
+
+	(void)state;
+	stand_of(&b, PROFILE_DEFAULT);
+	IFC_SET(set_fte_in, set, opcode, MLX5_CMD_OP_SET_FLOW_TABLE_ENTRY);
+	IFC_SET(delete_fte_in, delete, opcode, MLX5_CMD_OP_DELETE_FLOW_TABLE_ENTRY);
+	IFC_SET(destroy_flow_table_in, destroy, opcode, MLX5_CMD_OP_DESTROY_FLOW_TABLE);
+	assert_int_equal(command(&b, MLX5_CMD_OP_CREATE_FLOW_TABLE), CMD_OK);
+	IFC_SET(set_fte_in, set, table_id, 1);
+	IFC_SET(delete_fte_in, delete, table_id, 1);
+	IFC_SET(destroy_flow_table_in, destroy, table_id, 1);
+	IFC_SET(set_fte_in, set, flow_context.group_id, 1);
+	assert_int_equal(stand_command(&b, set, sizeof(set), out, sizeof(out)), CMD_BAD_RESOURCE);
+	assert_int_equal(command(&b, MLX5_CMD_OP_CREATE_FLOW_GROUP), CMD_OK);
+	assert_int_equal(stand_command(&b, delete, sizeof(delete), out, sizeof(out)), CMD_BAD_RESOURCE);
+	assert_int_equal(stand_command(&b, set, sizeof(set), out, sizeof(out)), CMD_OK);
+	/* again, and a change of it */
+	assert_int_equal(stand_command(&b, set, sizeof(set), out, sizeof(out)), CMD_BAD_PARAM);
+	IFC_SET(set_fte_in, set, op_mod, 1);
+	assert_int_equal(stand_command(&b, set, sizeof(set), out, sizeof(out)), CMD_BAD_PARAM);
+	assert_int_equal(stand_command(&b, destroy, sizeof(destroy), out, sizeof(out)),
+			 CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(stand_command(&b, delete, sizeof(delete), out, sizeof(out)), CMD_OK);
+	assert_int_equal(stand_command(&b, destroy, sizeof(destroy), out, sizeof(out)), CMD_OK);
 	stand_destroy(&b);
 }
 
@@ -422,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_issi),
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_flow_entries),
 		cmocka_unit_test(test_port),
 		cmocka_unit_test(test_registers),
 		TEST(test_completions, setup_rc),
