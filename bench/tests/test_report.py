@@ -121,10 +121,10 @@ class Targets(unittest.TestCase):
         self.assertEqual(len(found), 1)
         return found[0]
 
-    def prefetch(self, odp: float, huge: float) -> targets.Target:
+    def prefetch(self, stock: float, huge: float) -> targets.Target:
         return self.target(
             "prefetch",
-            figure(ODP.subject, "prefetch", "populated", odp),
+            figure(STOCK.subject, "prefetch", "populated", stock),
             figure(HUGE.subject, "prefetch", "populated", huge),
         )
 
@@ -134,7 +134,7 @@ class Targets(unittest.TestCase):
         self.assertIn("missed", self.prefetch(4999, 100).verdict)
 
     def test_not_measured(self) -> None:
-        one = self.target("prefetch", figure(ODP.subject, "prefetch", "populated", 5))
+        one = self.target("prefetch", figure(STOCK.subject, "prefetch", "populated", 5))
         self.assertIsNone(one.reached)
         self.assertEqual(one.verdict, "not measured")
         self.assertIsNone(self.prefetch(5, 0).reached)
