@@ -125,7 +125,7 @@ void measure_waiting(const struct bench *b);
 void measure_block(const struct bench *b);
 void measure_parallel(const struct bench *b);
 void measure_table(const struct bench *b);
-void measure_cache(const struct bench *b);
+void measure_kvcache(const struct bench *b);
 void measure_device(const struct bench *b);
 
 #endif

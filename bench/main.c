@@ -25,7 +25,7 @@ static const struct measure {
 	{ "block", measure_block },
 	{ "parallel", measure_parallel },
 	{ "table", measure_table },
-	{ "cache", measure_cache },
+	{ "kvcache", measure_kvcache },
 	{ "device", measure_device },
 };
 

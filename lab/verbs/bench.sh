@@ -93,7 +93,7 @@ verb_bench() {
 		bench_cache "$quick" "$dir"
 		return
 	fi
-	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe table cache
+	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe table kvcache
 	bench_rxe "${kernels[1]}" "$quick" "${both[@]}"
 	bench_as "${kernels[0]}"
 	bench_boot rxe-seconds --accel tcg --kernel "${kernels[0]}" --hugepages 64 -- \

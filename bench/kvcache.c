@@ -75,7 +75,7 @@ static void one(const struct bench *b, struct wire *w, const struct subject *s)
 	figure_print(&table);
 }
 
-void measure_cache(const struct bench *b)
+void measure_kvcache(const struct bench *b)
 {
 	struct wire w;
 
