@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: what page sizes cost and save: bench [--quick] [--cache] [DIR]; results into DIR (build/bench)
+# help: what page sizes cost and save: bench [--quick] [--debian] [--cache] [DIR]; results into DIR (build/bench)
 
 BENCH=/usr/libexec/hugeodp/bench
 
@@ -21,9 +21,8 @@ bench_boot() {
 	say "bench: $name: $((SECONDS - start)) s"
 }
 
-# bench_as KERNEL: sets BENCH_AS to a command that assigns the figures to the column of
-# this kernel. The report has a column for each compiled kernel; a quick run has no
-# report.
+# bench_as KERNEL: sets BENCH_AS to a command that assigns the figures to the column of this kernel. The
+# report has a column with the series and one without, whichever way.
 bench_as() {
 	BENCH_AS=()
 	case $1 in
@@ -77,6 +76,7 @@ verb_bench() {
 	while [[ $# != 0 ]]; do
 		case $1 in
 		--quick) quick=--quick rounds=1 kernels=(debian debian-stock) ;;
+		--debian) kernels=(debian debian-stock) ;;
 		--cache) cache=1 ;;
 		-*) usage_error "bench: unknown option '$1'" ;;
 		*)
