@@ -13,9 +13,6 @@
 
 #define LEN (SZ_2M * 4)
 #define MAPPINGS 10000
-/* below and above the place of a space */
-#define BELOW ((void *)0x200000000000)
-#define ABOVE ((void *)0x400000000000)
 #define WARM 3
 
 static const struct subject about[] = {
@@ -23,15 +20,21 @@ static const struct subject about[] = {
 	{ "2M|4K", &mode_2m_4k, SPACE_HUGE, SZ_4K, true },
 };
 
-/* Adjacent mappings of different protection, so that the kernel does not merge them. */
-static void map_half(uint8_t *at)
+/*
+ * Adjacent mappings of different protection, so that the kernel does not merge them; at @hint if
+ * nothing is there.
+ */
+static uint8_t *map_half(uintptr_t hint)
 {
-	if (mmap(at, MAPPINGS / 2 * SZ_4K, PROT_READ,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+	uint8_t *half = mmap((void *)hint, MAPPINGS / 2 * SZ_4K, PROT_READ,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (half == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	for (size_t i = 0; i < MAPPINGS / 2; i += 2)
-		if (mprotect(at + i * SZ_4K, SZ_4K, PROT_READ | PROT_WRITE))
+		if (mprotect(half + i * SZ_4K, SZ_4K, PROT_READ | PROT_WRITE))
 			fatal("mprotect: %s", strerror(errno));
+	return half;
 }
 
 static uint64_t once(const struct bench *b, const struct subject *s, const struct space *space,
@@ -80,14 +83,15 @@ static void one_state(const struct bench *b, const struct subject *s, bool popul
 
 void measure_probe(const struct bench *b)
 {
-	map_half(BELOW);
-	map_half(ABOVE);
+	/* the place of a space is between the two */
+	uint8_t *below = map_half(0x100000000000), *above = map_half(0);
+
 	for (size_t i = 0; i < sizeof(about) / sizeof(*about); i++) {
 		if (!subject_fits(b, &about[i], LEN))
 			continue;
 		one_state(b, &about[i], false);
 		one_state(b, &about[i], true);
 	}
-	munmap(BELOW, MAPPINGS / 2 * SZ_4K);
-	munmap(ABOVE, MAPPINGS / 2 * SZ_4K);
+	munmap(below, MAPPINGS / 2 * SZ_4K);
+	munmap(above, MAPPINGS / 2 * SZ_4K);
 }
