@@ -500,29 +500,30 @@ static int odp_reach(struct ib_odp_table *table, unsigned long addr,
 
 /*
  * Store the valid ones of @pfns, one in each of the entries from @slot on, as long as
- * these are empty. @kind: a leaf without page frame. Returns the number of @pfns that
- * are done, and adds to @put. This is the loop of a table of base pages.
+ * these are empty or have it already. @kind: a leaf without page frame. Returns the
+ * number of @pfns that are done, and adds to @put. This is the loop of a table of base
+ * pages.
  */
 static noinline unsigned long odp_put_new(unsigned long *slot,
 					  const unsigned long *pfns,
 					  unsigned long nr, unsigned long kind,
 					  unsigned long *put)
 {
-	unsigned long missing = 0;
+	unsigned long skipped = 0;
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
-		unsigned long pfn = pfns[i];
+		unsigned long leaf = odp_make_leaf(pfns[i], kind);
 
-		if (!(pfn & HMM_PFN_VALID)) {
-			missing++;
+		if (!(pfns[i] & HMM_PFN_VALID) || slot[i] == leaf) {
+			skipped++;
 			continue;
 		}
 		if (slot[i])
 			break;
-		slot[i] = odp_make_leaf(pfn, kind);
+		slot[i] = leaf;
 	}
-	*put += i - missing;
+	*put += i - skipped;
 	return i;
 }
 
