@@ -141,13 +141,13 @@ is 'built: status' "$STATUS" 0
 is 'built: in the tree of modules' "$(cd "$TAP_DIR/new/modules/usr/lib/modules/r" && echo */*)" \
 	'updates/hugeodp.ko updates/mlx5_ib.ko updates/rdma_rxe.ko'
 ok 'built: not in that of the distribution' test ! -e "$TAP_DIR/stock/modules/usr/lib/modules/r/updates"
-ok 'built: from the unpacked source' grep -q 'modules/build /run/source/tree ' "$TAP_DIR/command"
+ok 'built: from the unpacked source' grep -q 'modules/build --keep /run/work/tree /run/source/tree ' "$TAP_DIR/command"
 mv "$TOP_DIR" "$TOP_DIR-gone"
 # shellcheck disable=SC2034 # of source.sh
 SOURCE_PACKAGE=linux-source-7.2
 build hugeodp.ko rdma_rxe.ko mlx5_ib.ko
 ok 'built: from an archive' \
-	grep -q 'modules/build /run/source/archive/linux-source-7.2.tar.xz ' "$TAP_DIR/command"
+	grep -q 'modules/build --keep /run/work/tree /run/source/archive/linux-source-7.2.tar.xz ' "$TAP_DIR/command"
 mv "$TOP_DIR-gone" "$TOP_DIR"
 build hugeodp.ko rdma_rxe.ko
 ok 'a module is missing: status' test "$STATUS" != 0
