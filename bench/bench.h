@@ -104,6 +104,12 @@ void figures_flush(void);
 /* A line of JSON about the kernel that runs. */
 void kernel_print(void);
 
+/* @a less @b, or 0: a difference of two measured values. */
+static inline uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 /* memory.c: the memory of the machine that is free. */
 uint64_t free_bytes(void);
 

@@ -18,11 +18,6 @@ static const struct subject no_mr[] = {
 	[SPACE_GIGA] = { "none", NULL, SPACE_GIGA, SZ_1G, false },
 };
 
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 /* The first of two accesses costs more than the second. */
 static uint64_t more_by_cpu(uint8_t *at)
 {

@@ -26,11 +26,6 @@ uint64_t free_bytes(void)
 	return pages * SZ_4K;
 }
 
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 static void one(const struct bench *b, const struct subject *s, size_t len, bool mapped)
 {
 	struct figure table = {

@@ -93,11 +93,6 @@ static struct figure figure_for(const struct bench *b, const struct subject *s,
 	};
 }
 
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 /* The cost of messages that fault, less that of the same messages again. */
 static void one(const struct bench *b, struct wire *wires, const struct subject *s,
 		const struct setup *setup)

@@ -133,13 +133,12 @@ static void by_count(const struct bench *b, const struct subject *s, size_t coun
 	space_populate(&space);
 	space_check(&space);
 	for (int i = 0; i < (count >= 1000 ? 1 : 3); i++) {
-		uint64_t before = free_bytes(), start = work_done(), work, after;
+		uint64_t before = free_bytes(), start = work_done(), work;
 
 		for (size_t n = 0; n < count; n++)
 			mrs[n] = subject_reg(b, s, space.addr, space.len);
 		work = work_done() - start;
-		after = free_bytes();
-		figure_add(&memory, before > after ? before - after : 0);
+		figure_add(&memory, minus(before, free_bytes()));
 		start = work_done();
 		for (size_t n = 0; n < count; n++)
 			subject_dereg(mrs[n]);
