@@ -387,7 +387,9 @@ static int mlx5r_mixed_fault_span(struct mlx5_ib_mr *mr, u64 va, u64 end,
 	unsigned int i;
 
 	*next = va;
-	for (; *pace > 1 && end - start > size; *pace /= 2) {
+	/* A larger number would be the same attempt again. */
+	*pace = min_t(u64, *pace, ((end - 1 - start) >> mixed->entry_shift) + 1);
+	for (; *pace > 1; *pace /= 2) {
 		u64 stop = min(end, start + *pace * size);
 
 		for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
@@ -398,7 +400,7 @@ static int mlx5r_mixed_fault_span(struct mlx5_ib_mr *mr, u64 va, u64 end,
 			ret = mlx5r_mixed_fault_child(mr, i, va, stop, flags);
 			if (ret == -ERANGE)
 				continue;
-			*next = ret ? va : stop;
+			*next = stop;
 			*pace = min_t(size_t, *pace * 2, MLX5R_MIXED_SPAN);
 			return ret;
 		}
