@@ -133,21 +133,6 @@ static int odp_install(struct odp_fill *fill, const struct ib_odp_block *blocks,
 	return ret;
 }
 
-/* The same for all blocks of the last walk. */
-static int odp_install_batch(struct odp_fill *fill)
-{
-	const struct ib_odp_look *look = &fill->look;
-	unsigned long nr = ib_odp_look_nr(look);
-	int ret = 0;
-
-	while (!ret &&
-	       ib_odp_table_set_pfns(fill->umem_odp->table,
-				     (unsigned long)ib_odp_look_first(look),
-				     look->shift, look->pfns, nr, &fill->spare))
-		ret = odp_get_spare(fill);
-	return ret;
-}
-
 /* Take umem_mutex. Fails if the result of the last walk is stale. */
 static int odp_lock(struct odp_fill *fill)
 {
@@ -158,6 +143,25 @@ static int odp_lock(struct odp_fill *fill)
 		return 0;
 	mutex_unlock(&umem_odp->umem_mutex);
 	return -EAGAIN;
+}
+
+/* Install all blocks of the last walk, unless its result is stale. */
+static int odp_install_batch(struct odp_fill *fill)
+{
+	const struct ib_odp_look *look = &fill->look;
+	unsigned long nr = ib_odp_look_nr(look);
+	int ret;
+
+	ret = odp_lock(fill);
+	if (ret)
+		return ret;
+	while (!ret &&
+	       ib_odp_table_set_pfns(fill->umem_odp->table,
+				     (unsigned long)ib_odp_look_first(look),
+				     look->shift, look->pfns, nr, &fill->spare))
+		ret = odp_get_spare(fill);
+	mutex_unlock(&fill->umem_odp->umem_mutex);
+	return ret;
 }
 
 /* Convert the result of a walk in blocks of the smallest size. */
@@ -248,12 +252,7 @@ static int odp_map_batch(struct odp_fill *fill, u64 start, u64 end)
 		/* There are probably more of them. */
 		fill->pace = 1;
 	}
-	ret = odp_lock(fill);
-	if (ret)
-		return ret;
-	ret = odp_install_batch(fill);
-	mutex_unlock(&fill->umem_odp->umem_mutex);
-	return ret;
+	return odp_install_batch(fill);
 }
 
 /* Count the blocks at the start of a walk that are writable. */
@@ -300,13 +299,8 @@ static int odp_map_wide(struct odp_fill *fill, u64 start, u64 end, u64 *next)
 	if (!found)
 		return 0;
 	look->end = start + ((u64)found << shift);
-	ret = odp_lock(fill);
-	if (ret)
-		return ret;
-	ret = odp_install_batch(fill);
-	mutex_unlock(&fill->umem_odp->umem_mutex);
 	*next = look->end;
-	return ret;
+	return odp_install_batch(fill);
 }
 
 /* Fault in the memory at @start, and more if the accesses are sequential. */
