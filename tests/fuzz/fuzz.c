@@ -302,7 +302,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		before[i] = resource_count(&idle, kinds[i]);
 	rig_open(&rig);
-	rng_init(&crew.rng, 0xf022);
+	rng_init(&crew.rng, (uint64_t)time(NULL));
 	crew.rig = &rig;
 	crew.field = mmap(NULL, sizeof(*crew.field), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
