@@ -69,9 +69,13 @@ bool subject_odp(const struct subject *s);
 /* True if this machine supports the subject at this length; it has only one page of 1 GiB. */
 bool subject_fits(const struct bench *b, const struct subject *s, size_t len);
 struct ibv_mr *subject_reg(const struct bench *b, const struct subject *s, void *addr, size_t len);
+/* The device may only read it. */
+struct ibv_mr *subject_reg_read_only(const struct bench *b, const struct subject *s, void *addr,
+				     size_t len);
 void subject_dereg(struct ibv_mr *mr);
 /* Maps all of the MR, and populates its memory where needed. */
 void subject_prefetch(const struct bench *b, struct ibv_mr *mr, size_t len);
+void subject_prefetch_read_only(const struct bench *b, struct ibv_mr *mr, size_t len);
 /* Ends the program if a translation is missing, where the kernel reports it. */
 void subject_check_mapped(const struct bench *b, const struct subject *s, struct ibv_mr *mr);
 

@@ -109,6 +109,39 @@ static void by_length(const struct bench *b, const struct subject *s, enum state
 		one_length(b, s, state, SZ_1G);
 }
 
+/*
+ * The device cannot have written to a read-only MR, so the kernel does not mark its pages dirty. The
+ * difference from the other deregistrations is what that costs.
+ */
+static void read_only(const struct bench *b, const struct subject *s)
+{
+	struct figure f = {
+		.name = "deregister-read-only",
+		.subject = s,
+		.state = "mapped",
+		.length = s->kind == SPACE_GIGA || !b->quick ? SZ_1G : SZ_1M * 16,
+		.unit = work_unit(),
+	};
+	struct space space;
+
+	space_map(&space, s->kind, f.length);
+	space_populate(&space);
+	space_check(&space);
+	for (int i = 0; i < 4; i++) {
+		struct ibv_mr *mr = subject_reg_read_only(b, s, space.addr, space.len);
+		uint64_t start;
+
+		subject_prefetch_read_only(b, mr, space.len);
+		start = work_done();
+		subject_dereg(mr);
+		/* the first is the warm-up */
+		if (i)
+			figure_add(&f, work_done() - start);
+	}
+	space_unmap(&space);
+	figure_print(&f);
+}
+
 /* MRs of the same memory: the cost of each must not depend on their number. */
 static void by_count(const struct bench *b, const struct subject *s, size_t count)
 {
@@ -165,8 +198,12 @@ void measure_registration(const struct bench *b)
 
 		by_length(b, s, COLD);
 		by_length(b, s, POPULATED);
-		if (subject_odp(s))
+		if (subject_odp(s)) {
 			by_length(b, s, MAPPED);
+			/* without the series rxe does not prefetch such an MR, and never marks pages dirty */
+			if (b->rig.series && subject_fits(b, s, SZ_1G))
+				read_only(b, s);
+		}
 		for (size_t count = 1; count <= most(b, s); count *= 10)
 			if (subject_fits(b, s, SZ_2M))
 				by_count(b, s, count);

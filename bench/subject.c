@@ -40,14 +40,26 @@ bool subject_fits(const struct bench *b, const struct subject *s, size_t len)
 	return len >= s->least;
 }
 
-struct ibv_mr *subject_reg(const struct bench *b, const struct subject *s, void *addr, size_t len)
+static struct ibv_mr *reg(const struct bench *b, const struct subject *s, void *addr, size_t len,
+			  int access)
 {
-	struct ibv_mr *mr = mode_reg(s->mode, b->rig.pd, addr, len, (uintptr_t)addr, ACCESS_ALL);
+	struct ibv_mr *mr = mode_reg(s->mode, b->rig.pd, addr, len, (uintptr_t)addr, access);
 
 	if (!mr)
 		fatal("%s MR of %zu MiB of %s memory: %s", s->name, len >> 20, space_name(s->kind),
 		      strerror(errno));
 	return mr;
+}
+
+struct ibv_mr *subject_reg(const struct bench *b, const struct subject *s, void *addr, size_t len)
+{
+	return reg(b, s, addr, len, ACCESS_ALL);
+}
+
+struct ibv_mr *subject_reg_read_only(const struct bench *b, const struct subject *s, void *addr,
+				     size_t len)
+{
+	return reg(b, s, addr, len, IBV_ACCESS_REMOTE_READ);
 }
 
 void subject_dereg(struct ibv_mr *mr)
@@ -58,17 +70,27 @@ void subject_dereg(struct ibv_mr *mr)
 		fatal("ibv_dereg_mr: %s", strerror(ret));
 }
 
-void subject_prefetch(const struct bench *b, struct ibv_mr *mr, size_t len)
+static void prefetch(const struct bench *b, struct ibv_mr *mr, size_t len,
+		     enum ibv_advise_mr_advice advice)
 {
 	struct ibv_sge sge = { (uintptr_t)mr->addr, (uint32_t)len, mr->lkey };
 	int ret;
 
 	if (len > UINT32_MAX)
 		fatal("prefetch of %zu bytes at once", len);
-	ret = ibv_advise_mr(b->rig.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
+	ret = ibv_advise_mr(b->rig.pd, advice, IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
 	if (ret)
 		fatal("ibv_advise_mr: %s", strerror(ret));
+}
+
+void subject_prefetch(const struct bench *b, struct ibv_mr *mr, size_t len)
+{
+	prefetch(b, mr, len, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE);
+}
+
+void subject_prefetch_read_only(const struct bench *b, struct ibv_mr *mr, size_t len)
+{
+	prefetch(b, mr, len, IBV_ADVISE_MR_ADVICE_PREFETCH);
 }
 
 void subject_check_mapped(const struct bench *b, const struct subject *s, struct ibv_mr *mr)

@@ -46,6 +46,7 @@ ODP: Names = {
 }
 # numbers that the kernel reports only with the series
 COUNTED: Names = {"table": ("registered", "mapped"), "fault-events": ("populated",)}
+READ_ONLY: Names = {"deregister-read-only": ("mapped",)}
 SPARSE: Names = {"table-sparse": ("0 %", "1 %", "10 %")}
 CACHE: Names = {"cache": ("cold",), "table-cache": ("cold",)}
 NO_MR: Names = {
@@ -93,9 +94,9 @@ def _rxe(kernel: str) -> Iterator[Wanted]:
 
 def _series() -> Iterator[Wanted]:
     for mode, memory in SERIES:
-        yield from _all(rxe(mode, memory), ODP | COUNTED)
+        yield from _all(rxe(mode, memory), ODP | COUNTED | READ_ONLY)
     for memory in PLAIN:
-        yield from _all(rxe("odp", memory), COUNTED)
+        yield from _all(rxe("odp", memory), COUNTED | READ_ONLY)
     for mode in ("pinned", "odp", "2M"):
         yield from _all(rxe(mode, "huge"), dict.fromkeys(PERFTEST, ("mapped",)))
     yield from _all(rxe("2M|4K", "huge"), NEGOTIATED)

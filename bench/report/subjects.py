@@ -29,6 +29,7 @@ ON_DEVICE: dict[str, Callable[[str, str], Subject]] = {"rxe": rxe, "mlx5": mlx5}
 
 NO_MR = Peer("no MR", rxe("none", "huge"))
 PINNED = Peer("pinned", rxe("pinned", "huge"))
+PINNED_STOCK = Peer("pinned, stock kernel", rxe("pinned", "huge", "stock"))
 STOCK = Peer("ODP, stock kernel", rxe("odp", "huge", "stock"))
 ODP = Peer("ODP 4 KiB", rxe("odp", "huge"))
 HUGE = Peer("ODP 2 MiB", rxe("2M", "huge"))
@@ -36,6 +37,7 @@ MIXED = Peer("mixed", rxe("mixed", "huge"))
 GIGA = Peer("ODP 1 GiB", rxe("1G", "giga"))
 
 PINNED_BASE = Peer("pinned", rxe("pinned", "base"))
+PINNED_STOCK_BASE = Peer("pinned, stock kernel", rxe("pinned", "base", "stock"))
 STOCK_BASE = Peer("ODP, stock kernel", rxe("odp", "base", "stock"))
 ODP_BASE = Peer("ODP 4 KiB", rxe("odp", "base"))
 # beside ODP 4 KiB on huge memory

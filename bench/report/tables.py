@@ -70,6 +70,7 @@ REGISTRATION = [
     Row("registration, populated", "register", "populated"),
     Row("deregistration, populated", "deregister", "populated"),
     Row("deregistration, mapped", "deregister", "mapped", pinned_state="populated"),
+    Row("deregistration, mapped, read only", "deregister-read-only", "mapped"),
 ]
 COUNTS = [
     Row(f"{count:,} MR{'s' if count > 1 else ''} of 2 MiB, each", "many", "populated", count=count, each=True)

@@ -13,6 +13,7 @@ import words
 from figures import Figures
 from subjects import (
     DEVICE_HUGE,
+    DEVICE_MIXED,
     DEVICE_ODP,
     HUGE,
     MIXED,
@@ -20,10 +21,15 @@ from subjects import (
     NEGOTIATED_BASE,
     NO_MR,
     ODP,
+    ODP_BASE,
     ODP_CACHE,
     ON_DEVICE,
     PINNED,
+    PINNED_BASE,
+    PINNED_STOCK,
+    PINNED_STOCK_BASE,
     STOCK,
+    STOCK_BASE,
     Peer,
 )
 
@@ -94,6 +100,112 @@ def _against_odp(figures: Figures) -> Iterator[Target]:
     yield pair("table memory, bytes", ODP_CACHE, 500, "table", "mapped")
     yield pair("fault events, page by page", ODP, 500, "fault-events", "populated", "fault events")
     yield from _device(figures)
+
+
+def _both(
+    figures: Figures, one: Peer, other: Peer, name: str, state: str
+) -> tuple[float, float] | tuple[None, None]:
+    """Medians at the longest length that both have."""
+    ours, theirs = (
+        {figure.length: figure.median for figure in figures.select(peer.subject, name, state, "instructions")}
+        for peer in (one, other)
+    )
+    length = max(ours.keys() & theirs.keys(), default=None)
+    return (None, None) if length is None else (ours[length], theirs[length])
+
+
+# what a program does that does not know of page sizes
+PLAIN = (
+    ("registration of untouched memory", "register", "cold"),
+    ("registration of populated memory", "register", "populated"),
+    ("prefetch of untouched memory", "prefetch", "cold"),
+    ("prefetch of populated memory", "prefetch", "populated"),
+    ("deregistration of what is mapped", "deregister", "mapped"),
+    ("munmap of everything", "munmap", "all"),
+    ("munmap of a page", "munmap", "page"),
+    ("mprotect of everything", "mprotect", "all"),
+    ("MADV_DONTNEED of everything", "dontneed", "all"),
+    ("fault of a cold block", "block-fault", "cold"),
+    ("fault of a populated block", "block-fault", "populated"),
+)
+
+
+def _plain(figures: Figures) -> Iterator[Target]:
+    """A program without a request pays nothing. The stock kernel does not mark pages dirty."""
+    for memory, ours, stock in (("huge", ODP, STOCK), ("base", ODP_BASE, STOCK_BASE)):
+        for what, name, state in PLAIN:
+            yield Target(
+                f"{what}, instructions",
+                f"ODP 4 KiB : ODP, stock kernel, {memory} pages",
+                *_both(figures, ours, stock, name, state),
+                limit=1.1,
+                at_least=False,
+            )
+
+
+def _dirty(figures: Figures) -> Iterator[Target]:
+    """Without what marking pages dirty costs: the device cannot have written to this MR."""
+    for memory, ours, stock in (("huge", ODP, STOCK), ("base", ODP_BASE, STOCK_BASE)):
+        yield Target(
+            "deregistration without marking pages dirty, instructions",
+            f"ODP 4 KiB, read only : ODP, stock kernel, {memory} pages",
+            _median(figures, ours, "deregister-read-only", "mapped"),
+            _median(figures, stock, "deregister", "mapped"),
+            1.1,
+            at_least=False,
+        )
+
+
+def _strict(figures: Figures) -> Iterator[Target]:
+    """What each block of 2 MiB costs."""
+    for what, name, state, limit in (
+        ("registration", "register", "populated", 150),
+        ("prefetch", "prefetch", "populated", 120),
+        ("invalidation, which the MR adds to MADV_DONTNEED", "dontneed-added", "all", 80),
+        ("deregistration", "deregister", "mapped", 80),
+    ):
+        figure = figures.find(HUGE.subject, name, state)
+        yield Target(
+            f"{what}, instructions",
+            "ODP 2 MiB : its blocks",
+            None if figure is None else figure.median,
+            None if figure is None else figure.length >> 21,
+            limit,
+            at_least=False,
+        )
+
+
+def _mixed(figures: Figures) -> Iterator[Target]:
+    for what, name in (("registration", "register"), ("registration and prefetch", "register+prefetch")):
+        yield Target(
+            f"{what}, instructions",
+            "mixed : ODP 2 MiB, huge pages",
+            *_both(figures, MIXED, HUGE, name, "populated"),
+            limit=1.2,
+            at_least=False,
+        )
+    posts = figures.find(DEVICE_MIXED.subject, "device-prefetch", "populated", unit="UMR posts")
+    yield Target(
+        "UMR posts of a prefetch",
+        "mixed, mlx5 model : GiB",
+        None if posts is None else posts.median,
+        None if posts is None else posts.length / words.GIB,
+        4,
+        at_least=False,
+    )
+
+
+def _pinned(figures: Figures) -> Iterator[Target]:
+    for memory, ours, stock, limit in (
+        ("huge", PINNED, PINNED_STOCK, 0.25), ("base", PINNED_BASE, PINNED_STOCK_BASE, 1.0),
+    ):
+        yield Target(
+            "pinned registration + deregistration, instructions",
+            f"with the series : stock kernel, {memory} pages",
+            *_both(figures, ours, stock, "register+deregister", "populated"),
+            limit=limit,
+            at_least=False,
+        )
 
 
 def _device(figures: Figures) -> Iterator[Target]:
@@ -224,6 +336,11 @@ def targets(figures: Figures) -> list[Target]:
             at_least=False,
         )
     )
+    found.extend(_plain(figures))
+    found.extend(_dirty(figures))
+    found.extend(_strict(figures))
+    found.extend(_mixed(figures))
+    found.extend(_pinned(figures))
     found.extend(_block(figures))
     found.extend(_waiting(figures))
     found.extend(_parallel(figures))

@@ -116,14 +116,17 @@ class Finding(unittest.TestCase):
 
 
 class Targets(unittest.TestCase):
-    def target(self, title: str, *figures: Figure) -> targets.Target:
-        found = [one for one in targets.targets(Figures(figures)) if one.title.startswith(title)]
+    def target(self, title: str, peers: str, *figures: Figure) -> targets.Target:
+        found = [
+            one for one in targets.targets(Figures(figures)) if (one.title, one.peers) == (title, peers)
+        ]
         self.assertEqual(len(found), 1)
         return found[0]
 
     def prefetch(self, stock: float, huge: float) -> targets.Target:
         return self.target(
-            "prefetch",
+            "prefetch, instructions",
+            "ODP, stock kernel : ODP 2 MiB",
             figure(STOCK.subject, "prefetch", "populated", stock),
             figure(HUGE.subject, "prefetch", "populated", huge),
         )
@@ -134,7 +137,11 @@ class Targets(unittest.TestCase):
         self.assertIn("missed", self.prefetch(4999, 100).verdict)
 
     def test_not_measured(self) -> None:
-        one = self.target("prefetch", figure(STOCK.subject, "prefetch", "populated", 5))
+        one = self.target(
+            "prefetch, instructions",
+            "ODP, stock kernel : ODP 2 MiB",
+            figure(STOCK.subject, "prefetch", "populated", 5),
+        )
         self.assertIsNone(one.reached)
         self.assertEqual(one.verdict, "not measured")
         self.assertIsNone(self.prefetch(5, 0).reached)
@@ -142,9 +149,31 @@ class Targets(unittest.TestCase):
     def test_at_most(self) -> None:
         for value, added, reached in ((1100.0, 100.0, True), (1102.0, 101.0, False)):
             one = self.target(
-                "MADV_DONTNEED",
+                "MADV_DONTNEED of populated memory, instructions",
+                "under ODP 2 MiB : without an MR",
                 figure(HUGE.subject, "dontneed", "all", value),
                 figure(HUGE.subject, "dontneed-added", "all", added),
+            )
+            self.assertEqual(one.reached, reached)
+
+    def test_same_length(self) -> None:
+        """The stock kernel cannot register what is as long as the longest MR."""
+        one = self.target(
+            "registration of untouched memory, instructions",
+            "ODP 4 KiB : ODP, stock kernel, huge pages",
+            figure(ODP.subject, "register", "cold", 110),
+            figure(ODP.subject, "register", "cold", 1000, 64 * GIB),
+            figure(STOCK.subject, "register", "cold", 100),
+        )
+        self.assertEqual((one.ratio, one.reached), (1.1, True))
+
+    def test_blocks(self) -> None:
+        """A cost of each block of 2 MiB."""
+        for value, reached in ((120 * 512, True), (120 * 512 + 1, False)):
+            one = self.target(
+                "prefetch, instructions",
+                "ODP 2 MiB : its blocks",
+                figure(HUGE.subject, "prefetch", "populated", value),
             )
             self.assertEqual(one.reached, reached)
 
