@@ -219,11 +219,10 @@ static int odp_wanted_order(const struct ib_odp_look *look, u64 addr)
 	return ret;
 }
 
-/* One step for the block at @addr. */
-static int odp_fault_block(struct ib_odp_look *look, u64 addr,
+/* One step for the block, or the base pages, from @addr to @end. */
+static int odp_fault_block(struct ib_odp_look *look, u64 addr, u64 end,
 			   enum odp_effort effort)
 {
-	u64 end = addr + ib_odp_look_size(look);
 	int ret;
 
 	switch (effort) {
@@ -248,27 +247,47 @@ static int odp_fault_block(struct ib_odp_look *look, u64 addr,
 	}
 }
 
+/* Count the blocks from the @i-th on that are missing or not writable. */
+static unsigned long odp_count_bad(const struct ib_odp_look *look,
+				   unsigned long i)
+{
+	unsigned long nr = ib_odp_look_nr(look);
+	unsigned long first = i;
+
+	while (i < nr && !odp_block_ok(look, look->pfns[i]))
+		i++;
+	return i - first;
+}
+
 /*
  * One step for each block that is missing or not writable. Skip memory in a smaller
- * folio, because no fault can change that. Returns whether there was such a block.
+ * folio, because no fault can change that. Base pages in sequence share one walk:
+ * the fault of one may map all of them. Returns whether there was such a block.
  */
 static int odp_fault_blocks(struct ib_odp_look *look, enum odp_effort effort)
 {
+	unsigned int order = look->shift - PAGE_SHIFT;
 	unsigned long nr = ib_odp_look_nr(look);
 	u64 addr = ib_odp_look_first(look);
 	bool done = false;
-	unsigned long i;
+	unsigned long i, n;
 	int ret;
 
-	for (i = 0; i < nr; i++, addr += ib_odp_look_size(look)) {
+	for (i = 0; i < nr; i += n, addr += (u64)n << look->shift) {
+		n = 1;
 		if (odp_block_ok(look, look->pfns[i]))
 			continue;
-		ret = odp_wanted_order(look, addr);
-		if (ret >= 0 && ret < (int)(look->shift - PAGE_SHIFT))
+		ret = 0;
+		if (order)
+			ret = odp_wanted_order(look, addr);
+		else
+			n = odp_count_bad(look, i);
+		if (ret >= 0 && ret < (int)order)
 			continue;
 		if (ret == -EINTR)
 			return ret;
-		ret = odp_fault_block(look, addr, effort);
+		ret = odp_fault_block(look, addr,
+				      addr + ((u64)n << look->shift), effort);
 		if (ret)
 			return ret;
 		done = true;
