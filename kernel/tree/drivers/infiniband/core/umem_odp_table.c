@@ -160,8 +160,8 @@ static unsigned int odp_unit(const struct ib_odp_table *table,
 	return shift == table->run_shift ? PAGE_SHIFT : shift;
 }
 
-static void odp_count(struct ib_odp_table *table, unsigned int shift,
-		      unsigned long nr)
+/* Add to the number of blocks; @nr can be negative. */
+static void odp_count(struct ib_odp_table *table, unsigned int shift, long nr)
 {
 	table->mapped += nr;
 	table->mapped_by_shift[shift] += nr;
@@ -285,7 +285,7 @@ static unsigned long odp_drop(struct ib_odp_table *table, unsigned int level,
 	} while (slot < stop && *slot == leaf);
 
 	nr <<= shift - block.shift;
-	odp_count(table, block.shift, -nr);
+	odp_count(table, block.shift, -(long)nr);
 	if (table->drop)
 		table->drop(&block, nr);
 	return slot - first;
@@ -325,7 +325,7 @@ static void odp_drop_all(struct ib_odp_table *table, unsigned int shift,
 		if (table->drop)
 			table->drop(&block, slot - first);
 	}
-	odp_count(table, shift, -dropped);
+	odp_count(table, shift, -(long)dropped);
 }
 
 /* Is each entry of the last level that is not empty a block of its own? */
@@ -559,7 +559,7 @@ static void odp_put(struct ib_odp_table *table, const struct odp_chunk *chunk,
 			first[j] = leaf;
 		put++;
 	}
-	odp_count(table, unit, put << (shift - unit));
+	odp_count(table, unit, (long)(put << (shift - unit)));
 }
 
 /*
