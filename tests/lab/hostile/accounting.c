@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <rdma/ib_user_verbs.h>
 
@@ -274,6 +275,52 @@ static void charged_small(struct rig *rig, const void *arg)
 		if (ibv_dereg_mr(mrs[i]))
 			fatal("ibv_dereg_mr: %s", strerror(errno));
 	mem_unmap(&mem);
+	group_close(&g);
+}
+
+#define PINNED_MAPPINGS 1024
+
+/*
+ * So is the list of the pages of a pinned MR, which can be long: the MR may have the same page
+ * many times.
+ */
+static void charged_pinned(struct rig *rig, const void *arg)
+{
+	const size_t len = SZ_2M * (size_t)PINNED_MAPPINGS;
+	int fd = memfd_create("accounting", MFD_HUGETLB | MFD_HUGE_2MB | MFD_CLOEXEC);
+	long before, during, list;
+	struct ibv_mr *mr;
+	struct group g;
+	uint8_t *space;
+
+	(void)arg;
+	if (!rig->is_rxe) {
+		ok(true, "this device keeps the list itself");
+		return;
+	}
+	group_open(&g);
+	space = mmap(NULL, len + SZ_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		     0);
+	if (fd < 0 || ftruncate(fd, SZ_2M) || space == MAP_FAILED)
+		fatal("memory: %s", strerror(errno));
+	space = (uint8_t *)(((uintptr_t)space + SZ_2M - 1) & ~(uintptr_t)(SZ_2M - 1));
+	for (size_t at = 0; at < len; at += SZ_2M)
+		if (mmap(space + at, SZ_2M, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			fatal("mmap: %s", strerror(errno));
+	before = group_kernel(&g);
+	need(before >= 0, "memory.stat must report kernel memory");
+	mr = ibv_reg_mr(rig->pd, space, len, ACCESS_ALL);
+	if (!ok(mr, "pin %zu GiB of one page: %s", len >> 30, mr ? "done" : strerror(errno)))
+		return;
+	list = (long)mr_pages(mr).device_bytes;
+	during = group_kernel(&g);
+	is_u64((uint64_t)list, len / SZ_4K * 8, "bytes of the list");
+	ok(during - before >= list * 3 / 4, "%ld kB are charged: %ld kB", list >> 10,
+	   (during - before) >> 10);
+	is_errno(ibv_dereg_mr(mr), 0, "deregister");
+	munmap(space, len);
+	close(fd);
 	group_close(&g);
 }
 
@@ -594,6 +641,7 @@ int main(void)
 		if (!(modes[i]->flags & IBV_ODP_MIXED)) /* whose tables are too small to see */
 			scenario(later(), charged_small, modes[i], "small ones charged, %s",
 				 modes[i]->name);
+	scenario(later(), charged_pinned, NULL, "a pinned MR charged");
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
 		scenario(later() * 2, parts_go, whole[i], "parts, %s", whole[i]->name);
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
