@@ -247,6 +247,35 @@ static void bad_prefetch(struct rig *rig)
 	buf_close(&pinned);
 }
 
+/* What the device may only read can be prefetched for reading, and for nothing else. */
+static void read_only_prefetch(struct rig *rig, const struct mode *mode)
+{
+	struct ibv_sge sge = { .length = LEN };
+	struct ibv_mr *mr;
+	struct mem mem;
+
+	mem_map(&mem, MEM_HUGETLB, LEN);
+	mr = mode_reg(mode, rig->pd, mem.addr, LEN, (uintptr_t)mem.addr, IBV_ACCESS_REMOTE_READ);
+	if (!mr)
+		fatal("%s MR to read: %s", mode->name, strerror(errno));
+	sge.addr = (uintptr_t)mem.addr;
+	sge.lkey = mr->lkey;
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+		 EPERM, "%s: prefetch for writing of an MR to read", mode->name);
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, &sge, 1), EPERM,
+		 "%s: the same, asynchronous", mode->name);
+	is_u64(mr_state(mr).blocks_mapped, 0, "%s: these map nothing", mode->name);
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH, IBV_ADVISE_MR_FLAG_FLUSH,
+			       &sge, 1),
+		 0, "%s: prefetch for reading of an MR to read", mode->name);
+	ok(mr_state(mr).blocks_mapped, "%s: it maps blocks", mode->name);
+	is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH, 0, &sge, 1), 0,
+		 "%s: the same, asynchronous", mode->name);
+	ibv_dereg_mr(mr);
+	mem_unmap(&mem);
+}
+
 int main(void)
 {
 	struct rig rig;
@@ -269,6 +298,8 @@ int main(void)
 	prefetch(&rig, &mode_strict_2m, MEM_HUGETLB, LEN / SZ_2M);
 	prefetch(&rig, &mode_odp, MEM_BASE, LEN / SZ_4K);
 	bad_prefetch(&rig);
+	read_only_prefetch(&rig, &mode_odp);
+	read_only_prefetch(&rig, &mode_strict_2m);
 	rig_close(&rig);
 	return tap_done();
 }
