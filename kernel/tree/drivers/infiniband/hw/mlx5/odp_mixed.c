@@ -374,6 +374,25 @@ static int mlx5r_mixed_fault_child(struct mlx5_ib_mr *mr, unsigned int i, u64 va
 }
 
 /*
+ * The end of the smallest block that is larger than an entry and contains @va. If a span
+ * continued after it, memory in smaller pages there would take the block's size from it.
+ */
+static u64 mlx5r_mixed_span_end(const struct mlx5r_odp_mixed *mixed, u64 va,
+				u64 end)
+{
+	unsigned int i;
+
+	for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
+		u64 block = BIT_ULL(mixed->shift[i]);
+
+		if (mixed->shift[i] <= mixed->entry_shift)
+			break;
+		end = min(end, ALIGN_DOWN(va, block) + block);
+	}
+	return end;
+}
+
+/*
  * Map as many entries as have memory of one size that is not smaller than an entry,
  * so that the device's table is updated once. @pace: how many to try; it is halved
  * when they have not. @next: where to continue, @va if there is only one.
@@ -387,6 +406,7 @@ static int mlx5r_mixed_fault_span(struct mlx5_ib_mr *mr, u64 va, u64 end,
 	unsigned int i;
 
 	*next = va;
+	end = mlx5r_mixed_span_end(mixed, va, end);
 	/* A larger number would be the same attempt again. */
 	*pace = min_t(u64, *pace, ((end - 1 - start) >> mixed->entry_shift) + 1);
 	for (; *pace > 1; *pace /= 2) {
