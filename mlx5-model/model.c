@@ -4,6 +4,7 @@
 #include "base/caps.h"
 #include "cmd/eq.h"
 #include "cmd/flow.h"
+#include "cmd/memic.h"
 #include "cmd/mkey.h"
 #include "cmd/multicast.h"
 #include "cmd/qp.h"
@@ -45,6 +46,7 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->xrcds, NULL);
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, umem_release);
+	table_clear(&dev->memics, memic_release);
 	table_clear(&dev->counters, NULL);
 	table_clear(&dev->flow_entries, flow_release);
 	table_clear(&dev->flow_tables, NULL);
@@ -79,6 +81,7 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	model_table(dev, &dev->xrcds, 1, 1 << CAPS_LOG_MAX_XRCD);
 	model_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
 	model_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
+	model_table(dev, &dev->memics, 1, 1 + MEMIC_COUNT);
 	model_table(dev, &dev->counters, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_tables, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_groups, 1, MODEL_MAX_STEERING);

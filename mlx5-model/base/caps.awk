@@ -7,7 +7,7 @@
 /^struct mlx5_ifc_[a-z0-9_]+_bits \{$/ {
 	current = $2
 	gsub(/^mlx5_ifc_|_bits$/, "", current)
-	if (current !~ /^(cmd_hca_cap|cmd_hca_cap_2|atomic_caps)$/)
+	if (current !~ /^(cmd_hca_cap|cmd_hca_cap_2|atomic_caps|device_mem_cap)$/)
 		current = ""
 	depth = 0
 	next

@@ -52,6 +52,7 @@ static void caps_general(uint8_t *caps)
 	CAP(cq_resize, 1);
 	CAP(cqe_128_always, 1);
 	CAP(hca_cap_2, 1);
+	CAP(device_memory, 1);
 	CAP(dp_ordering_ooo_all_rc, 1);
 	CAP(dp_ordering_ooo_all_xrc, 1);
 	CAP(dp_ordering_ooo_all_uc, 1);
@@ -102,6 +103,27 @@ static void caps_atomic(uint8_t *caps)
 	IFC_SET(atomic_caps, caps, atomic_size_qp, 8);
 }
 
+/* Bit masks of the logs of the sizes that operations have; the kernel's layout reserves them */
+#define MEMIC_INCREMENT_SIZES 0x20
+#define MEMIC_TEST_AND_SET_SIZES 0x30
+#define MEMIC_SIZES_WIDTH 8
+#define MEMIC_SIZE_1 1
+
+static void caps_device_memory(uint8_t *caps)
+{
+#define CAP(field, value) IFC_SET(device_mem_cap, caps, field, value)
+	CAP(memic, 1);
+	CAP(log_min_memic_alloc_size, CAPS_MEMIC_LOG_UNIT);
+	CAP(log_max_memic_addr_alignment, CAPS_MEMIC_LOG_ALIGN);
+	CAP(memic_bar_start_addr, CAPS_MEMIC_START);
+	CAP(memic_bar_size, CAPS_MEMIC_SIZE);
+	CAP(max_memic_size, CAPS_MEMIC_MAX);
+	CAP(memic_operations, 1 << MEMIC_INCREMENT | 1 << MEMIC_TEST_AND_SET);
+#undef CAP
+	ifc_set(caps, MEMIC_INCREMENT_SIZES, MEMIC_SIZES_WIDTH, MEMIC_SIZE_1);
+	ifc_set(caps, MEMIC_TEST_AND_SET_SIZES, MEMIC_SIZES_WIDTH, MEMIC_SIZE_1);
+}
+
 void caps_init(struct dev *dev)
 {
 	unsigned int i;
@@ -110,11 +132,13 @@ void caps_init(struct dev *dev)
 	memset(dev->caps_general_2, 0, sizeof(dev->caps_general_2));
 	memset(dev->caps_odp, 0, sizeof(dev->caps_odp));
 	memset(dev->caps_atomic, 0, sizeof(dev->caps_atomic));
+	memset(dev->caps_device_memory, 0, sizeof(dev->caps_device_memory));
 	caps_general(dev->caps_general);
 	/* the model always keeps the order, which out-of-order data placement allows */
 	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);
+	caps_device_memory(dev->caps_device_memory);
 	caps_profile(dev);
 	for (i = 0; i < dev->options.cap_count; i++)
 		caps_set(dev, &dev->options.caps[i]);

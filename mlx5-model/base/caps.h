@@ -23,6 +23,14 @@
 #define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes, the maximum of the ds field */
 #define CAPS_MAX_RQ_WQE 512
 
+/* Device memory (MEMIC): an area of BAR 0, and after it one of the same size for each operation */
+#define CAPS_MEMIC_START (16u << 20)
+#define CAPS_MEMIC_SIZE (256u << 10)
+#define CAPS_MEMIC_MAX (128u << 10) /* one allocation */
+#define CAPS_MEMIC_LOG_UNIT 6	    /* of sizes and alignments */
+#define CAPS_MEMIC_LOG_ALIGN 10	    /* times the unit */
+enum caps_memic_operation { MEMIC_INCREMENT, MEMIC_TEST_AND_SET, MEMIC_OPERATIONS };
+
 void caps_init(struct dev *dev);
 /* Sets what the profile of the device has other than by default */
 void caps_profile(struct dev *dev);

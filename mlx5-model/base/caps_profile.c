@@ -14,9 +14,10 @@
 /* The largest pages of the new profile; without these capabilities it is 2^31 */
 #define NEW_LOG_PAGE_MAX 40
 
-/* On-demand paging of RC and of UD sends, without implicit MRs; no DevX */
+/* On-demand paging of RC and of UD sends, without implicit MRs; no DevX, no device memory */
 static const struct cap_setting caps_old[] = {
 	GENERAL(hca_cap_2, 0),
+	GENERAL(device_memory, 0),
 	GENERAL(log_max_uctx, 0),
 	GENERAL(log_max_umem, 0),
 	GENERAL(cqe_128_always, 0),

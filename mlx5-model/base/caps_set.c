@@ -13,6 +13,7 @@ static const struct caps_field {
 #define CAPS_GROUP_cmd_hca_cap CAPS_GENERAL
 #define CAPS_GROUP_cmd_hca_cap_2 CAPS_GENERAL_2
 #define CAPS_GROUP_atomic_caps CAPS_ATOMIC
+#define CAPS_GROUP_device_mem_cap CAPS_DEVICE_MEMORY
 #define CAPS_FIELD(layout, field) \
 	{ #field, CAPS_GROUP_##layout, IFC_BIT(layout, field), IFC_WIDTH(layout, field) },
 #include "caps_fields.h"
@@ -67,6 +68,9 @@ void caps_set(struct dev *dev, const struct cap_setting *setting)
 		break;
 	case CAPS_ATOMIC:
 		caps = dev->caps_atomic;
+		break;
+	case CAPS_DEVICE_MEMORY:
+		caps = dev->caps_device_memory;
 		break;
 	case CAPS_ODP:
 		/* of both schemes */

@@ -37,7 +37,7 @@ struct account;
 struct cache_params;
 
 /* A capability with another value than by default */
-enum caps_group { CAPS_GENERAL, CAPS_GENERAL_2, CAPS_ATOMIC, CAPS_ODP };
+enum caps_group { CAPS_GENERAL, CAPS_GENERAL_2, CAPS_ATOMIC, CAPS_ODP, CAPS_DEVICE_MEMORY };
 
 struct cap_setting {
 	enum caps_group group;
@@ -130,7 +130,7 @@ struct srq {
 	uint16_t limit;	   /* 0: not armed */
 };
 
-enum mkey_mode { MKEY_PA = 0, MKEY_MTT = 1, MKEY_KLM = 2, MKEY_KSM = 3 };
+enum mkey_mode { MKEY_PA = 0, MKEY_MTT = 1, MKEY_KLM = 2, MKEY_KSM = 3, MKEY_MEMIC = 5 };
 
 struct mkey {
 	uint32_t index;
@@ -146,6 +146,7 @@ struct mkey {
 	uint64_t length;
 	unsigned int page_shift;
 	bool always_present; /* created without page-fault support: no permission bits */
+	uint32_t memic;	     /* MKEY_MEMIC: the allocation that it was created for */
 	uint64_t xlt_size;   /* bytes */
 	uint64_t fresh;	     /* bytes, from the table's start, written since the last use */
 	uint8_t *xlt;
@@ -247,10 +248,11 @@ struct dev {
 	uint8_t caps_general_2[IFC_SIZE(cmd_hca_cap_2)];
 	uint8_t caps_odp[IFC_SIZE(odp_cap)];
 	uint8_t caps_atomic[IFC_SIZE(atomic_caps)];
+	uint8_t caps_device_memory[IFC_SIZE(device_mem_cap)];
 	uint8_t node_description[64];
 
 	struct table eqs, cqs, srqs, qps, mkeys;
-	struct table pds, uars, xrcds, contexts, umems;
+	struct table pds, uars, xrcds, contexts, umems, memics;
 	struct table counters, flow_tables, flow_groups, flow_entries, attachments;
 
 	uint64_t first_token, next_token;

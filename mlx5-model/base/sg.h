@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * A scatter/gather list: the pieces of the guest's memory that a work request refers to, in order.
- * It lives within the handling of one guest message, so no piece can be unmapped during its use.
+ * A scatter/gather list: the pieces of memory, of the guest or of the device, that a work request
+ * refers to, in order. It lives within the handling of one guest message, so no piece can be
+ * unmapped or freed during its use.
  */
 #ifndef MLX5_MODEL_SG_H
 #define MLX5_MODEL_SG_H

@@ -3,7 +3,13 @@
 #include "base/caps.h"
 #include "cmd/handler.h"
 
-enum cap_type { CAP_GENERAL = 0x0, CAP_ODP = 0x2, CAP_ATOMIC = 0x3, CAP_GENERAL_2 = 0x20 };
+enum cap_type {
+	CAP_GENERAL = 0x0,
+	CAP_ODP = 0x2,
+	CAP_ATOMIC = 0x3,
+	CAP_DEVICE_MEMORY = 0xf,
+	CAP_GENERAL_2 = 0x20,
+};
 
 #define ADAPTER_VENDOR 0x2c9
 #define ADAPTER_PSID "MLX5_MODEL_00001"
@@ -92,6 +98,11 @@ static uint8_t *hca_caps(struct dev *dev, unsigned int type, size_t *size)
 	case CAP_ATOMIC:
 		*size = sizeof(dev->caps_atomic);
 		return dev->caps_atomic;
+	case CAP_DEVICE_MEMORY:
+		if (!IFC_GET(cmd_hca_cap, dev->caps_general, device_memory))
+			break;
+		*size = sizeof(dev->caps_device_memory);
+		return dev->caps_device_memory;
 	}
 	return NULL;
 }

@@ -2,6 +2,7 @@
 #include "cmd/mkey.h"
 
 #include "cmd/handler.h"
+#include "cmd/memic.h"
 #include "data/account.h"
 #include "data/xlate.h"
 
@@ -26,6 +27,11 @@ void mkey_refresh(struct mkey *mkey)
 	mkey->page_shift = IFC_GET(mkc, c, log_page_size);
 	if (mkey->free && !was_free)
 		mkey->fresh = 0;
+}
+
+bool mkey_has_table(const struct mkey *mkey)
+{
+	return mkey->mode != MKEY_PA && mkey->mode != MKEY_MEMIC;
 }
 
 size_t mkey_entry_size(const struct mkey *mkey)
@@ -76,7 +82,7 @@ void mkey_release(void *object)
 static enum cmd_status mkey_alloc_xlt(struct dev *dev, struct mkey *mkey)
 {
 	mkey->xlt_size = IFC_GET(mkc, mkey->context, translations_octword_size) * MKEY_OCTWORD;
-	if (mkey->mode == MKEY_PA)
+	if (!mkey_has_table(mkey))
 		mkey->xlt_size = 0;
 	if (mkey->xlt_size > MKEY_XLT_MAX ||
 	    dev->stats.mkey_xlt_bytes + mkey->xlt_size > MKEY_XLT_TOTAL_MAX)
@@ -102,6 +108,18 @@ static enum cmd_status mkey_fill(struct dev *dev, struct mkey *mkey, const struc
 	return CMD_OK;
 }
 
+/* Device memory belongs to the driver: applications' own commands cannot make keys of it */
+static enum cmd_status mkey_find_memory(struct dev *dev, struct mkey *mkey, unsigned int uid)
+{
+	if (mkey->mode <= MKEY_KSM)
+		return CMD_OK;
+	if (mkey->mode != MKEY_MEMIC || mkey->length64)
+		return CMD_BAD_PARAM;
+	if (!uid)
+		mkey->memic = memic_find(dev, mkey->start, mkey->length);
+	return mkey->memic ? CMD_OK : CMD_BAD_RESOURCE;
+}
+
 enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 {
 	struct mkey *mkey;
@@ -118,11 +136,9 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 	       sizeof(mkey->context));
 	mkey->always_present = !IFC_GET(create_mkey_in, cmd->in, pg_access);
 	mkey_refresh(mkey);
-	if (mkey->mode > MKEY_KSM) {
-		mkey_release(mkey);
-		return CMD_BAD_PARAM;
-	}
-	status = mkey_alloc_xlt(dev, mkey);
+	status = mkey_find_memory(dev, mkey, IFC_GET(create_mkey_in, cmd->in, uid));
+	if (status == CMD_OK)
+		status = mkey_alloc_xlt(dev, mkey);
 	if (status == CMD_OK)
 		status = mkey_fill(dev, mkey, cmd);
 	if (status == CMD_OK) {

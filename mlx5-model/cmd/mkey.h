@@ -27,6 +27,8 @@ void mkey_check(struct dev *dev, const struct mkey *mkey, const struct mkey *bef
  */
 void mkey_write(struct dev *dev, struct mkey *mkey, uint64_t offset, const uint8_t *data,
 		uint64_t length);
+/* False for keys whose addresses are translated without one */
+bool mkey_has_table(const struct mkey *mkey);
 bool mkey_entry_present(const struct mkey *mkey, const uint8_t *entry);
 /* Size of one entry in the table */
 size_t mkey_entry_size(const struct mkey *mkey);

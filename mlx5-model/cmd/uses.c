@@ -94,6 +94,17 @@ bool uses_srq(struct dev *dev, uint32_t number)
 	return false;
 }
 
+bool uses_memic(struct dev *dev, uint32_t number)
+{
+	const struct mkey *mkey;
+	uint32_t i;
+
+	table_for_each(&dev->mkeys, i, mkey)
+		if (mkey->memic == number)
+			return true;
+	return false;
+}
+
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,
 			    bool (*uses)(struct dev *dev, uint32_t number))
 {

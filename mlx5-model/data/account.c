@@ -70,10 +70,11 @@ static struct cache_key account_describe(const struct mkey *mkey)
 		[MKEY_MTT] = CACHE_PAGES,
 		[MKEY_KLM] = CACHE_LIST,
 		[MKEY_KSM] = CACHE_BLOCKS,
+		[MKEY_MEMIC] = CACHE_FLAT,
 	};
 	struct cache_key key = { .index = mkey->index, .kind = kinds[mkey->mode] };
 
-	if (mkey->mode != MKEY_PA)
+	if (mkey_has_table(mkey))
 		key.entries = mkey->xlt_size / mkey_entry_size(mkey);
 	if (mkey->mode == MKEY_MTT || mkey->mode == MKEY_KSM)
 		key.shift = mkey->page_shift;

@@ -2,6 +2,7 @@
 #include "data/xlate.h"
 
 #include "base/caps.h"
+#include "cmd/memic.h"
 #include "cmd/mkey.h"
 #include "data/account.h"
 
@@ -226,9 +227,27 @@ static enum xlate_result walk_klm(const struct walk *walk, const struct mkey *mk
 	return length ? XLATE_DENIED : XLATE_OK;
 }
 
+/*
+ * Addresses of a key of device memory count from 0; its start is a place in the BAR. UMRs can change
+ * it, but not to another allocation.
+ */
+static enum xlate_result walk_memic(const struct walk *walk, const struct mkey *mkey,
+				    uint64_t offset, uint64_t length)
+{
+	uint8_t *host;
+
+	if (offset > mkey->length || length > mkey->length - offset)
+		return XLATE_DENIED;
+	account_access(walk->dev, mkey, offset, length);
+	host = memic_at(walk->dev, mkey->memic, mkey->start + offset, length);
+	return host && sg_add(walk->sg, host, length) ? XLATE_OK : XLATE_DENIED;
+}
+
 static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *mkey,
 				   uint64_t address, uint64_t length, unsigned int depth)
 {
+	if (mkey->mode == MKEY_MEMIC)
+		return walk_memic(walk, mkey, address, length);
 	if (!walk_within(mkey, address, length))
 		return XLATE_DENIED;
 	switch (mkey->mode) {
@@ -243,6 +262,8 @@ static enum xlate_result walk_mkey(const struct walk *walk, const struct mkey *m
 		return walk_ksm(walk, mkey, address, length, depth);
 	case MKEY_KLM:
 		return walk_klm(walk, mkey, address - mkey->start, length, depth);
+	case MKEY_MEMIC:
+		break;
 	}
 	return XLATE_DENIED;
 }

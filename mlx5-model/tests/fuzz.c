@@ -9,6 +9,7 @@
  * the guest's memory are not mapped, so an access outside of it ends the program.
  */
 #include "cache/params.h"
+#include "cmd/memic.h"
 #include "cmd/port.h"
 #include "stand.h"
 #include "vfio/pci.h"
@@ -38,7 +39,8 @@ static uint64_t take(struct input *input, unsigned int bytes)
 #define WORLD_BUFFER (256u << 10)
 #define WORLD_QPS 12
 #define WORLD_GROUPS 4
-#define WORLD_KEYS 8
+#define WORLD_KEYS 9
+#define WORLD_MEMIC 8 /* the key of device memory */
 
 /*
  * A world with some objects of each kind, so that small numbers hit one. Some of the queue pairs
@@ -103,6 +105,28 @@ static void world_attach(struct world *w, const struct stand_qp *qp)
 		abort();
 }
 
+static void put_memic(uint8_t *in, uint64_t address, uint64_t size)
+{
+	put_be16(in, MLX5_CMD_OP_ALLOC_MEMIC);
+	IFC_SET(alloc_memic_in, in, range_start_addr, address);
+	IFC_SET(alloc_memic_in, in, range_size, (size + MEMIC_PAGE - 1) / MEMIC_PAGE * MEMIC_PAGE);
+	IFC_SET(alloc_memic_in, in, memic_size, size);
+}
+
+/* Two pages of device memory, and a key of most of it */
+static uint32_t world_add_memic(struct stand *b)
+{
+	uint8_t in[IFC_SIZE(alloc_memic_in)] = { 0 }, out[IFC_SIZE(alloc_memic_out)];
+
+	put_memic(in, CAPS_MEMIC_START, 2 * MEMIC_PAGE);
+	if (stand_command(b, in, sizeof(in), out, sizeof(out)))
+		abort();
+	return stand_create_mkey(b, &(struct stand_mkey){
+		.mode = MKEY_MEMIC, .start = CAPS_MEMIC_START + 64,
+		.length = 2 * MEMIC_PAGE - 64,
+	});
+}
+
 /* kind: four bits, for the options of the devices */
 static void world_init(struct world *w, unsigned int kind)
 {
@@ -153,6 +177,7 @@ static void world_init(struct world *w, unsigned int kind)
 	w->keys[5] = stand_create_mkey(&w->b, &indirect);
 	w->keys[6] = stand_register(&w->far, w->buffer, WORLD_BUFFER, 12, true);
 	w->keys[7] = stand_register(&w->far, w->buffer, WORLD_BUFFER, 12, false);
+	w->keys[WORLD_MEMIC] = world_add_memic(&w->b);
 	for (i = 0; i < WORLD_QPS; i++)
 		w->qp[i] = stand_create_qp(world_stand(w, &w->qp[i]),
 					   world_qps[i].far ? &w->far_cq : &w->cq[i % 2],
@@ -244,6 +269,42 @@ static void multicast_now(struct input *input, struct world *w)
 	post_datagram(w, &w->qp[2], &wr, gid);
 }
 
+/* A valid command for device memory, now and then with one word changed */
+static void put_object(struct input *input, uint8_t *in, const struct world *w)
+{
+	unsigned int v = take(input, 1);
+	uint64_t address = CAPS_MEMIC_START + (v & 3) * MEMIC_PAGE;
+
+	switch (v >> 2 & 3) {
+	case 0:
+		put_memic(in, address, 64 * take(input, 1));
+		IFC_SET(alloc_memic_in, in, log_memic_addr_alignment, v >> 5);
+		break;
+	case 1:
+		put_be16(in, MLX5_CMD_OP_DEALLOC_MEMIC);
+		IFC_SET(dealloc_memic_in, in, memic_start_addr, address);
+		IFC_SET(dealloc_memic_in, in, memic_size, 64 * take(input, 1));
+		break;
+	case 2:
+		put_be16(in, MLX5_CMD_OP_MODIFY_MEMIC);
+		IFC_SET(modify_memic_in, in, op_mod, v >> 5 & 1);
+		IFC_SET(modify_memic_in, in, memic_operation_type, v >> 6);
+		IFC_SET(modify_memic_in, in, memic_start_addr, address);
+		break;
+	default:
+		put_be16(in, MLX5_CMD_OP_CREATE_MKEY);
+		in = IFC_AT(create_mkey_in, in, memory_key_mkey_entry);
+		IFC_SET(mkc, in, access_mode_1_0, MKEY_MEMIC & 3);
+		IFC_SET(mkc, in, access_mode_4_2, MKEY_MEMIC >> 2);
+		IFC_SET(mkc, in, start_addr, address + take(input, 1));
+		IFC_SET(mkc, in, len, take(input, 2));
+		IFC_SET(mkc, in, pd, w->b.pd);
+		IFC_SET(mkc, in, qpn, MKEY_QPN_ANY);
+	}
+	if (!(take(input, 1) & 7))
+		put_be32(in + 8 + take(input, 1) % 32 * 4, take_value(input, w));
+}
+
 static void fuzz_commands(struct input *input)
 {
 	static const uint16_t groups[] = { 0x100, 0x200, 0x300, 0x400, 0x500, 0x700,
@@ -271,6 +332,10 @@ static void fuzz_commands(struct input *input)
 			put_attachment(in, &w.qp[i % WORLD_QPS], take(input, 1) % WORLD_GROUPS);
 			if (i & 0x80)
 				put_be16(in, MLX5_CMD_OP_DETACH_FROM_MCG);
+		}
+		if (!(take(input, 1) & 3) && in_length >= 512) {
+			memset(in, 0, in_length);
+			put_object(input, in, &w);
 		}
 		i = take(input, 1);
 		cmd_execute(i & 1 ? &w.far.dev : &w.b.dev, in, in_length, out, out_length);
@@ -333,7 +398,9 @@ static uint32_t take_key(struct input *input, const struct world *w, const struc
 {
 	unsigned int v = take(input, 1);
 
-	return w->keys[world_qps[qp - w->qp].far ? 6 + (v & 1) : v % 6];
+	if (world_qps[qp - w->qp].far)
+		return w->keys[6 + (v & 1)];
+	return w->keys[v % 7 == 6 ? WORLD_MEMIC : v % 7];
 }
 
 /* Posts a valid request to the other end, now and then with one word changed */
@@ -355,6 +422,11 @@ static void post_request(struct input *input, struct world *w, struct stand_qp *
 						     NULL,
 	};
 
+	/* addresses of device memory count from 0 */
+	if (wr.rkey == w->keys[WORLD_MEMIC])
+		wr.remote -= w->buffer;
+	if (wr.lkey == w->keys[WORLD_MEMIC])
+		wr.address -= w->buffer;
 	if (service == QP_XRC)
 		stand_receive_srq(&w->far, &w->far_srq, w->buffer, take_key(input, w, to),
 				  WORLD_BUFFER / 2);
@@ -484,6 +556,9 @@ static void fuzz_registers(struct input *input)
 
 		offset = offset & 0x80 ? take(input, 3) : (offset & 0x40 ? 0 : 16 + (page & 3)) << 12 |
 							  offsets[offset & 7];
+		if (page & 4 && offset >> 12)
+			offset = CAPS_MEMIC_START + (offset & 3) * CAPS_MEMIC_SIZE +
+				 take(input, 2) % (3 * MEMIC_PAGE);
 		put_be64(data, take_value(input, &w));
 		if (length == 8)
 			put_be32(data, take_value(input, &w) << 8);

@@ -359,7 +359,8 @@ uint32_t stand_create_mkey(struct stand *b, const struct stand_mkey *m)
 	IFC_SET(create_mkey_in, in, opcode, MLX5_CMD_OP_CREATE_MKEY);
 	IFC_SET(create_mkey_in, in, pg_access, m->odp);
 	IFC_SET(create_mkey_in, in, translations_octword_actual_size, m->list_length / 16);
-	IFC_SET(mkc, context, access_mode_1_0, m->mode);
+	IFC_SET(mkc, context, access_mode_1_0, m->mode & 3);
+	IFC_SET(mkc, context, access_mode_4_2, m->mode >> 2);
 	IFC_SET(mkc, context, umr_en, 1);
 	IFC_SET(mkc, context, lr, 1);
 	IFC_SET(mkc, context, lw, 1);

@@ -5,6 +5,7 @@
 #include "cmd/cmd.h"
 #include "cmd/cq.h"
 #include "cmd/eq.h"
+#include "cmd/memic.h"
 #include "cmd/qp.h"
 
 #define PCI_VENDOR 0x15b3
@@ -142,7 +143,13 @@ void pci_bar_read(struct dev *dev, unsigned int bar, uint64_t offset, uint8_t *d
 	memset(data, 0, length);
 	if (bar == PCI_BAR_STATS)
 		stats_read(&dev->stats, offset, data, length);
-	if (bar != PCI_BAR_DEVICE || offset % 4)
+	if (bar != PCI_BAR_DEVICE)
+		return;
+	if (offset >= CAPS_MEMIC_START) {
+		memic_bar_read(dev, offset, data, length);
+		return;
+	}
+	if (offset % 4)
 		return;
 	for (i = 0; i + 4 <= length; i += 4)
 		put_be32(data + i, pci_register(dev, offset + i));
@@ -183,8 +190,10 @@ void pci_bar_write(struct dev *dev, unsigned int bar, uint64_t offset, const uin
 
 	if (bar != PCI_BAR_DEVICE)
 		return;
-	if (!page && length == 4)
+	if (offset >= CAPS_MEMIC_START)
+		memic_bar_write(dev, offset, data, length);
+	else if (!page && length == 4)
 		pci_register_write(dev, offset, get_be32(data));
-	else if (page && page < PCI_UAR_PAGES && table_get(&dev->uars, page))
+	else if (page && table_get(&dev->uars, page))
 		pci_uar_write(dev, page, offset & ((1u << PCI_UAR_SHIFT) - 1), data, length);
 }

@@ -3,15 +3,16 @@
 #ifndef MLX5_MODEL_PCI_H
 #define MLX5_MODEL_PCI_H
 
-#include "base/dev.h"
+#include "base/caps.h"
 
 #define PCI_BAR_DEVICE 0
 #define PCI_BAR_MSIX 2
 #define PCI_BAR_STATS 4
-#define PCI_BAR_DEVICE_SIZE (16u << 20)
+/* The registers, a page for each UAR, and the device's memory */
+#define PCI_BAR_DEVICE_SIZE (32u << 20)
 #define PCI_BAR_OTHER_SIZE 0x2000u
 #define PCI_UAR_SHIFT 12
-#define PCI_UAR_PAGES (PCI_BAR_DEVICE_SIZE >> PCI_UAR_SHIFT)
+#define PCI_UAR_PAGES (CAPS_MEMIC_START >> PCI_UAR_SHIFT)
 
 void pci_init(struct dev *dev);
 uint32_t pci_bar_size(unsigned int bar);
