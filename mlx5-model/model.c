@@ -7,6 +7,7 @@
 #include "cmd/memic.h"
 #include "cmd/mkey.h"
 #include "cmd/multicast.h"
+#include "cmd/object.h"
 #include "cmd/qp.h"
 #include "cmd/srq.h"
 #include "cmd/umem.h"
@@ -47,6 +48,7 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, umem_release);
 	table_clear(&dev->memics, memic_release);
+	table_clear(&dev->reserved_qpns, object_release);
 	table_clear(&dev->counters, NULL);
 	table_clear(&dev->flow_entries, flow_release);
 	table_clear(&dev->flow_tables, NULL);
@@ -82,6 +84,7 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	model_table(dev, &dev->contexts, 1, 1 << CAPS_LOG_MAX_CONTEXT);
 	model_table(dev, &dev->umems, 1, 1 << CAPS_LOG_MAX_UMEM);
 	model_table(dev, &dev->memics, 1, 1 + MEMIC_COUNT);
+	model_table(dev, &dev->reserved_qpns, OBJECT_QPNS_FIRST, OBJECT_QPNS_LIMIT);
 	model_table(dev, &dev->counters, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_tables, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_groups, 1, MODEL_MAX_STEERING);

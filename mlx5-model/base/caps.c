@@ -53,6 +53,7 @@ static void caps_general(uint8_t *caps)
 	CAP(cqe_128_always, 1);
 	CAP(hca_cap_2, 1);
 	CAP(device_memory, 1);
+	CAP(general_obj_types, 1ull << OBJECT_RESERVED_QPN);
 	CAP(dp_ordering_ooo_all_rc, 1);
 	CAP(dp_ordering_ooo_all_xrc, 1);
 	CAP(dp_ordering_ooo_all_uc, 1);
@@ -136,6 +137,8 @@ void caps_init(struct dev *dev)
 	caps_general(dev->caps_general);
 	/* the model always keeps the order, which out-of-order data placement allows */
 	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
+	ifc_set(dev->caps_general_2, CAPS_LOG_RESERVED_QPNS_BIT, CAPS_LOG_RESERVED_QPNS_WIDTH,
+		CAPS_LOG_RESERVED_QPNS);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);
 	caps_device_memory(dev->caps_device_memory);

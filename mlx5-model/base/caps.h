@@ -18,6 +18,7 @@
 #define CAPS_LOG_MAX_CONTEXT 8
 #define CAPS_LOG_MAX_UMEM 10
 #define CAPS_LOG_MAX_GROUP 6
+#define CAPS_LOG_RESERVED_QPNS 6 /* numbers in a block of reserved ones */
 #define CAPS_MAX_ATTACHED 64 /* queue pairs in a multicast group */
 #define CAPS_MAX_INDIRECTION 4
 #define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes, the maximum of the ds field */
@@ -30,6 +31,12 @@
 #define CAPS_MEMIC_LOG_UNIT 6	    /* of sizes and alignments */
 #define CAPS_MEMIC_LOG_ALIGN 10	    /* times the unit */
 enum caps_memic_operation { MEMIC_INCREMENT, MEMIC_TEST_AND_SET, MEMIC_OPERATIONS };
+
+/* Types of general objects: their values, and as bits of the capability */
+enum caps_object { OBJECT_RESERVED_QPN = 0x2c };
+/* Not in the kernel's layout of cmd_hca_cap_2 */
+#define CAPS_LOG_RESERVED_QPNS_BIT 0x93
+#define CAPS_LOG_RESERVED_QPNS_WIDTH 5
 
 void caps_init(struct dev *dev);
 /* Sets what the profile of the device has other than by default */

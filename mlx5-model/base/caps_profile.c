@@ -18,6 +18,7 @@
 static const struct cap_setting caps_old[] = {
 	GENERAL(hca_cap_2, 0),
 	GENERAL(device_memory, 0),
+	GENERAL(general_obj_types, 0),
 	GENERAL(log_max_uctx, 0),
 	GENERAL(log_max_umem, 0),
 	GENERAL(cqe_128_always, 0),
@@ -30,6 +31,7 @@ static const struct cap_setting caps_old[] = {
 	GENERAL(terminate_scatter_list_mkey, 0),
 	GENERAL(umr_extended_translation_offset, 0),
 	GENERAL_2(dp_ordering_force, 0),
+	{ CAPS_GENERAL_2, CAPS_LOG_RESERVED_QPNS_BIT, CAPS_LOG_RESERVED_QPNS_WIDTH, 0 },
 	ODP(rc_odp_caps.atomic, 0),
 	ODP(rc_odp_caps.srq_receive, 0),
 	ODP(xrc_odp_caps.send, 0),

@@ -253,6 +253,7 @@ struct dev {
 
 	struct table eqs, cqs, srqs, qps, mkeys;
 	struct table pds, uars, xrcds, contexts, umems, memics;
+	struct table reserved_qpns; /* blocks of numbers */
 	struct table counters, flow_tables, flow_groups, flow_entries, attachments;
 
 	uint64_t first_token, next_token;

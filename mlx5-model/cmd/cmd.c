@@ -33,6 +33,11 @@ struct cmd_entry {
 	{ MLX5_CMD_OP_##op, when, #op, IFC_SIZE(type##_in), IFC_SIZE(type##_out), \
 	  reserved_##type##_in, handler }
 #define CMD(op, type, handler) CMD_WHEN(op, type, handler, 0)
+/* The layout after the header depends on the object's type; in the header nothing is reserved */
+static const struct reserved reserved_none[] = { { 0, 0, NULL } };
+#define CMD_OBJECT(op, handler)                                                      \
+	{ MLX5_CMD_OP_##op, 0, #op, IFC_SIZE(general_obj_in_cmd_hdr),                \
+	  IFC_SIZE(general_obj_out_cmd_hdr), reserved_none, handler }
 
 static const struct cmd_entry cmd_table[] = {
 	CMD_WHEN(QUERY_HCA_CAP, query_hca_cap, hca_query_cap, NOT_DISABLED),
@@ -97,6 +102,8 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DEALLOC_XRCD, dealloc_xrcd, res_dealloc_xrcd),
 	CMD(CREATE_UCTX, create_uctx, res_create_context),
 	CMD(DESTROY_UCTX, destroy_uctx, res_destroy_context),
+	CMD_OBJECT(CREATE_GENERAL_OBJECT, object_create),
+	CMD_OBJECT(DESTROY_GENERAL_OBJECT, object_destroy),
 	CMD(CREATE_UMEM, create_umem, umem_create),
 	CMD(DESTROY_UMEM, destroy_umem, umem_destroy),
 	CMD(ALLOC_FLOW_COUNTER, alloc_flow_counter, res_alloc_counter),

@@ -75,6 +75,8 @@ CMD_HANDLER(multicast_detach);
 CMD_HANDLER(memic_alloc);
 CMD_HANDLER(memic_dealloc);
 CMD_HANDLER(memic_modify);
+CMD_HANDLER(object_create);
+CMD_HANDLER(object_destroy);
 CMD_HANDLER(umem_create);
 CMD_HANDLER(umem_destroy);
 CMD_HANDLER(eq_create);

@@ -269,13 +269,13 @@ static void multicast_now(struct input *input, struct world *w)
 	post_datagram(w, &w->qp[2], &wr, gid);
 }
 
-/* A valid command for device memory, now and then with one word changed */
+/* A valid command for device memory or reserved numbers, now and then with one word changed */
 static void put_object(struct input *input, uint8_t *in, const struct world *w)
 {
 	unsigned int v = take(input, 1);
 	uint64_t address = CAPS_MEMIC_START + (v & 3) * MEMIC_PAGE;
 
-	switch (v >> 2 & 3) {
+	switch (v >> 2 & 7) {
 	case 0:
 		put_memic(in, address, 64 * take(input, 1));
 		IFC_SET(alloc_memic_in, in, log_memic_addr_alignment, v >> 5);
@@ -286,12 +286,13 @@ static void put_object(struct input *input, uint8_t *in, const struct world *w)
 		IFC_SET(dealloc_memic_in, in, memic_size, 64 * take(input, 1));
 		break;
 	case 2:
+	case 3:
 		put_be16(in, MLX5_CMD_OP_MODIFY_MEMIC);
 		IFC_SET(modify_memic_in, in, op_mod, v >> 5 & 1);
 		IFC_SET(modify_memic_in, in, memic_operation_type, v >> 6);
 		IFC_SET(modify_memic_in, in, memic_start_addr, address);
 		break;
-	default:
+	case 4:
 		put_be16(in, MLX5_CMD_OP_CREATE_MKEY);
 		in = IFC_AT(create_mkey_in, in, memory_key_mkey_entry);
 		IFC_SET(mkc, in, access_mode_1_0, MKEY_MEMIC & 3);
@@ -300,6 +301,17 @@ static void put_object(struct input *input, uint8_t *in, const struct world *w)
 		IFC_SET(mkc, in, len, take(input, 2));
 		IFC_SET(mkc, in, pd, w->b.pd);
 		IFC_SET(mkc, in, qpn, MKEY_QPN_ANY);
+		break;
+	default:
+		put_be16(in, v & 1 ? MLX5_CMD_OP_CREATE_GENERAL_OBJECT :
+				     MLX5_CMD_OP_DESTROY_GENERAL_OBJECT);
+		IFC_SET(general_obj_in_cmd_hdr, in, obj_type, OBJECT_RESERVED_QPN);
+		IFC_SET(general_obj_in_cmd_hdr, in, obj_id,
+			1u << CAPS_LOG_MAX_QP | (v >> 5) << CAPS_LOG_RESERVED_QPNS);
+		if (v & 1)
+			IFC_SET(general_obj_create_param,
+				IFC_AT(general_obj_in_cmd_hdr, in, op_param.create), log_obj_range,
+				CAPS_LOG_RESERVED_QPNS);
 	}
 	if (!(take(input, 1) & 7))
 		put_be32(in + 8 + take(input, 1) % 32 * 4, take_value(input, w));

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * General objects. There is one type, the reserved queue pair numbers: blocks of numbers that no
+ * queue pair has, which an application uses to identify connections.
+ */
+#ifndef MLX5_MODEL_OBJECT_H
+#define MLX5_MODEL_OBJECT_H
+
+#include "base/caps.h"
+
+/* Blocks, by their first number divided by their size: as many as queue pairs have, above those */
+#define OBJECT_QPNS_FIRST (1u << (CAPS_LOG_MAX_QP - CAPS_LOG_RESERVED_QPNS))
+#define OBJECT_QPNS_LIMIT (2 * OBJECT_QPNS_FIRST)
+
+/* Returns true if an object belongs to this context */
+bool object_uses_context(struct dev *dev, uint32_t uid);
+void object_release(void *object);
+
+#endif
