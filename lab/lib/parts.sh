@@ -364,7 +364,8 @@ part_mlx5_suite() {
 	# shellcheck disable=SC2016 # expanded in the machine
 	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 3600 -- /bin/bash -c '
 		cd /usr/libexec/rdma-core
-		exec python3 tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@"
+		exec python3 /usr/libexec/hugeodp/pyverbs/forking.py \
+			tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@"
 	[[ $PART_STATUS == [01] ]] || tally fail "$name: ended with status $PART_STATUS"
 	tally_unittest "$name" "$expected" "$RUN_DIR/out"
 }
