@@ -357,12 +357,14 @@ part_iommu() {
 	done
 }
 
-# part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]
+# part_mlx5_suite KERNEL SCHEME EXPECTED [ARG...]: the tests of rdma_cm need an address
 part_mlx5_suite() {
 	local name=mlx5-$1-$2 kernel=$1 scheme=$2 expected=$3
 	shift 3
 	# shellcheck disable=SC2016 # expanded in the machine
 	part_vm --device mlx5 --mlx5 "scheme=$scheme" --kernel "$kernel" --timeout 3600 -- /bin/bash -c '
+		ip address add 10.99.1.1/24 dev ib0
+		ip link set ib0 up
 		cd /usr/libexec/rdma-core
 		exec python3 /usr/libexec/hugeodp/pyverbs/forking.py \
 			tests/run_tests.py --dev mlx5_0 -v "$@" 2>&1' bash "$@"
