@@ -266,14 +266,14 @@ enum job_result job_receive(struct job *job, uint64_t skip, uint64_t length)
 {
 	struct fault fault = { 0 };
 
-	switch (recv_prepare(job->peer_dev, job->peer, job->xrc_srqn, skip, length, &job->remote,
-			     &fault)) {
+	switch (recv_prepare(job->peer_dev, job->peer, job->receive, job->xrc_srqn, skip, length,
+			     &job->remote, &fault)) {
 	case RECV_OK:
 		return JOB_DONE;
 	case RECV_NONE:
 		return job_not_ready(job);
 	case RECV_SHORT:
-		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_LENGTH);
+		recv_fail(job->peer_dev, job->peer, job->receive, SYNDROME_LOCAL_LENGTH);
 		return job->qp->service == QP_UC ? JOB_DONE :
 						   job_failed(job, SYNDROME_REMOTE_INVALID);
 	case RECV_FAULT:
@@ -283,7 +283,7 @@ enum job_result job_receive(struct job *job, uint64_t skip, uint64_t length)
 	case RECV_DENIED:
 		break;
 	}
-	recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+	recv_fail(job->peer_dev, job->peer, job->receive, SYNDROME_LOCAL_PROTECTION);
 	return job->qp->service == QP_UC ? JOB_DONE : job_failed(job, SYNDROME_REMOTE_OPERATION);
 }
 
@@ -291,6 +291,7 @@ struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn)
 {
 	job->peer_dev = fabric_find(job->dev->fabric, lid);
 	job->peer = job->peer_dev ? table_get(&job->peer_dev->qps, qpn) : NULL;
+	job->receive = job->peer ? &job->peer->receive : NULL;
 	return job->peer;
 }
 
@@ -303,7 +304,8 @@ enum job_result job_fault_failed(struct job *job)
 		return job_failed(job, SYNDROME_REMOTE_ACCESS);
 	case FAULT_RECEIVE:
 		if (job_find_peer(job, job->qp->fault_lid, job->qp->fault_peer))
-			recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+			recv_fail(job->peer_dev, job->peer, job->receive,
+				  SYNDROME_LOCAL_PROTECTION);
 		return job_failed(job, SYNDROME_REMOTE_OPERATION);
 	case FAULT_LOCAL:
 		break;

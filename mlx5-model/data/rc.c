@@ -47,7 +47,7 @@ static void rc_receive_completion(struct job *job, enum cqe_opcode opcode, uint6
 		.solicited = job->wqe.solicited,
 	};
 
-	recv_complete(job->peer_dev, job->peer, &completion);
+	recv_complete(job->peer_dev, job->peer, job->receive, &completion);
 }
 
 static enum job_result rc_send(struct job *job)
@@ -69,12 +69,12 @@ static enum job_result rc_send(struct job *job)
 	if (result != JOB_DONE || !job->peer)
 		return result;
 	result = job_receive(job, job->skip, job->local.length);
-	if (result != JOB_DONE || !job->peer->receive.held)
+	if (result != JOB_DONE || !job->receive->held)
 		return result;
 	origin = qp_origin(job->peer);
 	if (job_is_last(job) && job->wqe.opcode == WQE_SEND_INVALIDATE &&
 	    !umr_invalidate(job->peer_dev, &origin, job->wqe.immediate)) {
-		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_OPERATION);
+		recv_fail(job->peer_dev, job->peer, job->receive, SYNDROME_LOCAL_OPERATION);
 		return job_failed(job, SYNDROME_REMOTE_OPERATION);
 	}
 	sg_copy(&job->remote, 0, &job->local);
@@ -112,7 +112,7 @@ static enum job_result rc_write(struct job *job)
 		memset(&job->remote, 0, sizeof(job->remote));
 		result = job_receive(job, 0, 0);
 		job->remote = target;
-		if (result != JOB_DONE || !job->peer->receive.held)
+		if (result != JOB_DONE || !job->receive->held)
 			return result;
 	}
 	sg_copy(&job->remote, 0, &job->local);

@@ -7,68 +7,71 @@
 
 #define RECV_WQE_MAX 2048
 
-static struct srq *recv_srq(struct dev *dev, const struct qp *qp)
+static struct srq *recv_srq(struct dev *dev, const struct receive *receive)
 {
-	return table_get(&dev->srqs, qp->receive.srqn);
+	return table_get(&dev->srqs, receive->srqn);
 }
 
-/* Sets qp->receive; returns false if nothing is posted */
-static bool recv_take(struct dev *dev, struct qp *qp, uint32_t xrc_srqn)
+/* Sets receive; returns false if nothing is posted */
+static bool recv_take(struct dev *dev, struct qp *qp, struct receive *receive, uint32_t xrc_srqn)
 {
 	uint32_t srqn = qp->service == QP_XRC ? xrc_srqn : qp->srqn;
 	struct srq *srq;
 	uint16_t posted;
 
-	if (qp->receive.held) {
-		if (!qp->receive.srqn || recv_srq(dev, qp))
+	if (receive->held) {
+		if (!receive->srqn || recv_srq(dev, receive))
 			return true;
-		qp->receive.held = false;
+		receive->held = false;
 	}
 	if (srqn) {
 		srq = table_get(&dev->srqs, srqn);
-		if (!srq || !srq_take(dev, srq, &qp->receive.index))
+		if (!srq || !srq_take(dev, srq, &receive->index))
 			return false;
 	} else {
 		if (!qp_posted(dev, qp, false, &posted) || !posted)
 			return false;
-		qp->receive.index = qp->rq_head;
+		receive->index = qp->rq_head;
 	}
-	qp->receive.srqn = srqn;
-	qp->receive.held = true;
+	receive->srqn = srqn;
+	receive->held = true;
 	return true;
 }
 
 /* Reads the data segments of the held WQE */
-static bool recv_read(struct dev *dev, const struct qp *qp, uint8_t *wqe, size_t *length)
+static bool recv_read(struct dev *dev, const struct qp *qp, const struct receive *receive,
+		      uint8_t *wqe, size_t *length)
 {
-	const struct srq *srq = recv_srq(dev, qp);
+	const struct srq *srq = recv_srq(dev, receive);
 	uint32_t slot;
 
-	if (qp->receive.srqn) {
+	if (receive->srqn) {
 		if (!srq || srq->stride_shift > 11)
 			return false;
 		*length = (1u << srq->stride_shift) - SRQ_WQE_NEXT;
 		return queue_read(dev, &srq->queue,
-				  ((uint64_t)qp->receive.index << srq->stride_shift) + SRQ_WQE_NEXT,
+				  ((uint64_t)receive->index << srq->stride_shift) + SRQ_WQE_NEXT,
 				  wqe, *length);
 	}
-	slot = qp->receive.index & ((1u << qp->log_rq_size) - 1);
+	slot = receive->index & ((1u << qp->log_rq_size) - 1);
 	*length = 1u << qp->rq_stride_shift;
 	return queue_read(dev, &qp->queue, (uint64_t)slot << qp->rq_stride_shift, wqe, *length);
 }
 
-static void recv_describe(const struct qp *qp, const struct srq *srq, struct fault *fault)
+static void recv_describe(const struct qp *qp, const struct receive *receive,
+			  const struct srq *srq, struct fault *fault)
 {
 	fault->side = FAULT_RECEIVE;
 	fault->wq = srq ? FAULT_WQ_SRQ : FAULT_WQ_RECEIVE;
 	fault->wq_number = srq ? srq->number : qp->number;
-	fault->wqe_index = qp->receive.index;
+	fault->wqe_index = receive->index;
 	fault->peer = qp->number;
 	fault->use = srq ? FAULT_USE_RECEIVE_SRQ : FAULT_USE_RECEIVE;
 }
 
-enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn, uint64_t skip,
-			      uint64_t length, struct sg *sg, struct fault *fault)
+enum recv_result recv_prepare(struct dev *dev, struct qp *qp, struct receive *receive,
+			      uint32_t xrc_srqn, uint64_t skip, uint64_t length, struct sg *sg,
+			      struct fault *fault)
 {
 	uint64_t at = 0, end = skip + length;
 	struct xlate_origin origin = qp_origin(qp);
@@ -77,11 +80,11 @@ enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn,
 	struct wqe_segment segment;
 	size_t size, offset = 0;
 
-	if (!recv_take(dev, qp, xrc_srqn))
+	if (!recv_take(dev, qp, receive, xrc_srqn))
 		return RECV_NONE;
-	if (!recv_read(dev, qp, wqe, &size))
+	if (!recv_read(dev, qp, receive, wqe, &size))
 		return RECV_DENIED;
-	srq = recv_srq(dev, qp);
+	srq = recv_srq(dev, receive);
 	if (srq)
 		origin.pd = srq->pd;
 	while (length && at < end && wqe_next_segment(wqe, size, &offset, &segment)) {
@@ -100,7 +103,7 @@ enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn,
 		case XLATE_OK:
 			break;
 		case XLATE_FAULT:
-			recv_describe(qp, srq, fault);
+			recv_describe(qp, receive, srq, fault);
 			fault->committed = skip;
 			fault->packet = at - segment.length + to - skip;
 			return RECV_FAULT;
@@ -111,48 +114,50 @@ enum recv_result recv_prepare(struct dev *dev, struct qp *qp, uint32_t xrc_srqn,
 	return length && at < end ? RECV_SHORT : RECV_OK;
 }
 
-static void recv_report(struct dev *dev, struct qp *qp, struct completion *completion)
+static void recv_report(struct dev *dev, struct qp *qp, struct receive *receive,
+			struct completion *completion)
 {
-	const struct srq *srq = recv_srq(dev, qp);
+	const struct srq *srq = recv_srq(dev, receive);
 	uint32_t cqn = IFC_GET(qpc, qp->context, cqn_rcv);
 
 	completion->qpn = qp->number;
-	completion->wqe_counter = qp->receive.index;
+	completion->wqe_counter = receive->index;
 	completion->resource = qp_completion_resource(dev, qp, srq);
-	if (qp->receive.srqn) {
+	if (receive->srqn) {
 		if (srq && qp->service == QP_XRC)
 			cqn = srq->cqn;
 	} else {
 		qp->rq_head++;
 	}
-	qp->receive.held = false;
+	receive->held = false;
 	cq_complete(dev, cqn, completion);
 }
 
-void recv_complete(struct dev *dev, struct qp *qp, struct completion *completion)
+void recv_complete(struct dev *dev, struct qp *qp, struct receive *receive,
+		   struct completion *completion)
 {
-	if (qp->receive.held)
-		recv_report(dev, qp, completion);
+	if (receive->held)
+		recv_report(dev, qp, receive, completion);
 }
 
-void recv_fail(struct dev *dev, struct qp *qp, enum syndrome syndrome)
+void recv_error(struct dev *dev, struct qp *qp, struct receive *receive, enum syndrome syndrome)
 {
 	struct completion completion = { .opcode = CQE_RECEIVE_ERROR, .syndrome = syndrome };
 
-	recv_complete(dev, qp, &completion);
+	recv_complete(dev, qp, receive, &completion);
+}
+
+void recv_fail(struct dev *dev, struct qp *qp, struct receive *receive, enum syndrome syndrome)
+{
+	recv_error(dev, qp, receive, syndrome);
 	qp_fail(dev, qp);
 }
 
 void recv_flush_held(struct dev *dev, struct qp *qp)
 {
-	struct completion completion = {
-		.opcode = CQE_RECEIVE_ERROR,
-		.syndrome = SYNDROME_FLUSHED,
-	};
-
 	/* a WQE of the queue pair's own queue is flushed with the others */
-	if (qp->receive.held && qp->receive.srqn)
-		recv_complete(dev, qp, &completion);
+	if (qp->receive.srqn)
+		recv_error(dev, qp, &qp->receive, SYNDROME_FLUSHED);
 	qp->receive.held = false;
 }
 
@@ -162,13 +167,13 @@ void recv_flush(struct dev *dev, struct qp *qp)
 		.opcode = CQE_RECEIVE_ERROR,
 		.syndrome = SYNDROME_FLUSHED,
 	};
+	struct receive receive = { 0 };
 	uint16_t posted;
 
 	if (!qp_posted(dev, qp, false, &posted))
 		return;
 	for (; posted; posted--) {
-		qp->receive.srqn = 0;
-		qp->receive.index = qp->rq_head;
-		recv_report(dev, qp, &completion);
+		receive.index = qp->rq_head;
+		recv_report(dev, qp, &receive, &completion);
 	}
 }

@@ -8,10 +8,6 @@
 #include "fabric/fabric.h"
 
 #define UD_MTU 4096
-#define AV_SHORT 16
-#define AV_LONG 48
-#define AV_EXTENDED (1u << 31)
-#define AV_GRH (1u << 30)
 #define QKEY_FROM_CONTEXT (1u << 31)
 #define GRH_SIZE 40
 #define GRH_NEXT_HEADER 0x1b
@@ -22,19 +18,6 @@
 #define GENERAL_QKEY 0x80010000
 #define MULTICAST_QPN 0xffffff
 
-struct ud_address {
-	uint32_t qkey;
-	uint32_t qpn;
-	uint16_t lid;
-	uint8_t service_level;
-	bool grh;
-	uint8_t traffic_class;
-	uint8_t hop_limit;
-	uint32_t flow_label;
-	unsigned int source_gid;
-	uint8_t gid[16];
-};
-
 /* A datagram that is being sent */
 struct datagram {
 	uint32_t qkey;
@@ -43,31 +26,6 @@ struct datagram {
 	const struct sg *payload;
 	struct completion completion; /* of the receiver */
 };
-
-static bool ud_parse_address(struct wqe *wqe, struct ud_address *address)
-{
-	const uint8_t *av = wqe_take(wqe, AV_SHORT), *more;
-
-	if (!av)
-		return false;
-	memset(address, 0, sizeof(*address));
-	address->qkey = get_be32(av);
-	address->qpn = get_be32(av + 8) & 0xffffff;
-	address->service_level = av[12] & 0xf;
-	address->lid = get_be16(av + 14);
-	if (!(get_be32(av + 8) & AV_EXTENDED))
-		return true;
-	more = wqe_take(wqe, AV_LONG - AV_SHORT);
-	if (!more)
-		return false;
-	address->traffic_class = more[10];
-	address->hop_limit = more[11];
-	address->grh = get_be32(more + 12) & AV_GRH;
-	address->source_gid = get_be32(more + 12) >> 20 & 0xff;
-	address->flow_label = get_be32(more + 12) & 0xfffff;
-	memcpy(address->gid, more + 16, 16);
-	return true;
-}
 
 /* QP0 and QP1 have other numbers as objects */
 static struct qp *ud_find(struct dev *dev, uint32_t qpn)
@@ -90,7 +48,7 @@ static bool ud_accepts(const struct qp *qp, const struct datagram *datagram)
 	       (qp->service == QP_MANAGEMENT || datagram->qkey == IFC_GET(qpc, qp->context, q_key));
 }
 
-static void ud_header(const struct dev *dev, const struct ud_address *address, uint64_t length,
+static void ud_header(const struct dev *dev, const struct wqe_address *address, uint64_t length,
 		      uint8_t *grh)
 {
 	put_be32(grh, 6u << 28 | (uint32_t)address->traffic_class << 20 | address->flow_label);
@@ -109,13 +67,12 @@ static uint32_t ud_source(const struct qp *qp)
 	return qp->service == QP_GENERAL ? GENERAL_QPN : qp->number;
 }
 
-static struct datagram ud_make(const struct job *job, const struct ud_address *address)
+static struct datagram ud_make(const struct job *job, const struct wqe_address *address)
 {
 	bool immediate = job->wqe.opcode == WQE_SEND_IMM;
+	uint32_t qkey = address->key >> 32;
 	struct datagram datagram = {
-		.qkey = address->qkey & QKEY_FROM_CONTEXT ?
-				IFC_GET(qpc, job->qp->context, q_key) :
-				address->qkey,
+		.qkey = qkey & QKEY_FROM_CONTEXT ? IFC_GET(qpc, job->qp->context, q_key) : qkey,
 		.grh = address->grh,
 		.payload = &job->local,
 		.completion = {
@@ -142,20 +99,21 @@ static enum recv_result ud_receive(struct dev *dev, struct qp *qp, const struct 
 {
 	struct completion completion = datagram->completion;
 	struct sg room = { 0 };
-	enum recv_result result = recv_prepare(dev, qp, 0, 0, completion.byte_count, &room, fault);
+	enum recv_result result = recv_prepare(dev, qp, &qp->receive, 0, 0, completion.byte_count,
+					       &room, fault);
 
 	switch (result) {
 	case RECV_OK:
 		if (datagram->grh)
 			sg_put(&room, 0, datagram->header, GRH_SIZE);
 		sg_copy(&room, GRH_SIZE, datagram->payload);
-		recv_complete(dev, qp, &completion);
+		recv_complete(dev, qp, &qp->receive, &completion);
 		break;
 	case RECV_SHORT:
-		recv_fail(dev, qp, SYNDROME_LOCAL_LENGTH);
+		recv_fail(dev, qp, &qp->receive, SYNDROME_LOCAL_LENGTH);
 		break;
 	case RECV_DENIED:
-		recv_fail(dev, qp, SYNDROME_LOCAL_PROTECTION);
+		recv_fail(dev, qp, &qp->receive, SYNDROME_LOCAL_PROTECTION);
 		break;
 	case RECV_NONE:
 	case RECV_FAULT:
@@ -165,7 +123,7 @@ static enum recv_result ud_receive(struct dev *dev, struct qp *qp, const struct 
 	return result;
 }
 
-static enum job_result ud_send_one(struct job *job, const struct ud_address *address,
+static enum job_result ud_send_one(struct job *job, const struct wqe_address *address,
 				   const struct datagram *datagram)
 {
 	struct fault fault = { 0 };
@@ -186,7 +144,8 @@ static enum job_result ud_send_one(struct job *job, const struct ud_address *add
 	case RECV_FAULT:
 		if (fault_raise(job->dev, job->qp, job->peer_dev, &fault))
 			return JOB_WAIT;
-		recv_fail(job->peer_dev, job->peer, SYNDROME_LOCAL_PROTECTION);
+		recv_fail(job->peer_dev, job->peer, &job->peer->receive,
+			  SYNDROME_LOCAL_PROTECTION);
 		break;
 	case RECV_SHORT:
 	case RECV_DENIED:
@@ -199,7 +158,7 @@ static enum job_result ud_send_one(struct job *job, const struct ud_address *add
  * Returns true if a member on this device received it. A member whose buffer would fault is
  * skipped.
  */
-static bool ud_receive_group(struct job *job, const struct ud_address *address,
+static bool ud_receive_group(struct job *job, const struct wqe_address *address,
 			     const struct datagram *datagram)
 {
 	const struct attachment *attachment;
@@ -221,7 +180,7 @@ static bool ud_receive_group(struct job *job, const struct ud_address *address,
 }
 
 /* Sends to all attached queue pairs, also the sender. Counted once per device. */
-static void ud_send_group(struct job *job, const struct ud_address *address,
+static void ud_send_group(struct job *job, const struct wqe_address *address,
 			  struct datagram *datagram)
 {
 	uint8_t payload[UD_MTU];
@@ -247,7 +206,7 @@ static void ud_send_group(struct job *job, const struct ud_address *address,
 }
 
 /* The administrator accepts requests of any queue pair, as GSI does, and answers at once. */
-static void ud_send_administrator(struct job *job, const struct ud_address *address,
+static void ud_send_administrator(struct job *job, const struct wqe_address *address,
 				  const struct datagram *question)
 {
 	uint8_t request[SA_MAD_SIZE], reply[SA_MAD_SIZE];
@@ -280,14 +239,14 @@ static void ud_send_administrator(struct job *job, const struct ud_address *addr
 
 enum job_result ud_execute(struct job *job)
 {
-	struct ud_address address;
+	struct wqe_address address;
 	struct datagram datagram;
 	enum job_result result;
 
 	if (job->wqe.opcode == WQE_NOP)
 		return JOB_DONE;
 	if ((job->wqe.opcode != WQE_SEND && job->wqe.opcode != WQE_SEND_IMM) ||
-	    !ud_parse_address(&job->wqe, &address))
+	    !wqe_take_address(&job->wqe, &address))
 		return job_failed(job, SYNDROME_LOCAL_OPERATION);
 	result = job_local(job, false);
 	if (result != JOB_DONE)

@@ -11,6 +11,10 @@
 #define WQE_FLAG_SOLICITED 2
 #define WQE_FLAG_SIGNALED 8
 #define WQE_BLOCK (1u << QP_BLOCK_SHIFT)
+#define AV_SHORT 16
+#define AV_LONG 48
+#define AV_EXTENDED (1u << 31)
+#define AV_GRH (1u << 30)
 #define SEGMENT_INLINE (1u << 31)
 #define SEGMENT_INLINE_LENGTH 0x3ff
 #define SEGMENT_SIZE 16
@@ -69,6 +73,31 @@ const uint8_t *wqe_take(struct wqe *wqe, size_t size)
 		return NULL;
 	wqe->offset += size;
 	return data;
+}
+
+bool wqe_take_address(struct wqe *wqe, struct wqe_address *address)
+{
+	const uint8_t *av = wqe_take(wqe, AV_SHORT), *more;
+
+	if (!av)
+		return false;
+	memset(address, 0, sizeof(*address));
+	address->key = get_be64(av);
+	address->qpn = get_be32(av + 8) & 0xffffff;
+	address->service_level = av[12] & 0xf;
+	address->lid = get_be16(av + 14);
+	if (!(get_be32(av + 8) & AV_EXTENDED))
+		return true;
+	more = wqe_take(wqe, AV_LONG - AV_SHORT);
+	if (!more)
+		return false;
+	address->traffic_class = more[10];
+	address->hop_limit = more[11];
+	address->grh = get_be32(more + 12) & AV_GRH;
+	address->source_gid = get_be32(more + 12) >> 20 & 0xff;
+	address->flow_label = get_be32(more + 12) & 0xfffff;
+	memcpy(address->gid, more + 16, 16);
+	return true;
 }
 
 bool wqe_next_segment(const uint8_t *data, size_t length, size_t *offset,

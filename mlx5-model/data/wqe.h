@@ -40,12 +40,28 @@ struct wqe_segment {
 	const uint8_t *inline_data;
 };
 
+/* Where a datagram goes */
+struct wqe_address {
+	uint64_t key; /* in the upper half the Q_Key */
+	uint32_t qpn;
+	uint16_t lid;
+	uint8_t service_level;
+	bool grh;
+	uint8_t traffic_class;
+	uint8_t hop_limit;
+	uint32_t flow_label;
+	unsigned int source_gid;
+	uint8_t gid[16];
+};
+
 /* Returns false if the WQE is malformed */
 bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe);
 /* Strict mode: checks the other fields of the control segment */
 void wqe_check(struct dev *dev, const struct qp *qp, const struct wqe *wqe);
 /* Returns the next size bytes, or NULL if fewer are left */
 const uint8_t *wqe_take(struct wqe *wqe, size_t size);
+/* Takes an address vector; returns false if fewer bytes are left */
+bool wqe_take_address(struct wqe *wqe, struct wqe_address *address);
 bool wqe_next_segment(const uint8_t *data, size_t length, size_t *offset,
 		      struct wqe_segment *segment);
 /* In a receive WQE, whose size is fixed */
