@@ -12,6 +12,7 @@
 #include "cmd/srq.h"
 #include "cmd/umem.h"
 #include "data/account.h"
+#include "data/dc.h"
 #include "data/engine.h"
 #include "data/fault.h"
 #include "vfio/pci.h"
@@ -32,6 +33,7 @@ static void model_table(const struct dev *dev, struct table *table, uint32_t fir
 static void model_clear(struct dev *dev)
 {
 	fault_drop_all(dev);
+	dc_forget(dev);
 	dev->run_first = NULL;
 	dev->run_last = NULL;
 	dev->waiting = NULL;
@@ -54,6 +56,7 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->flow_tables, NULL);
 	table_clear(&dev->flow_groups, NULL);
 	table_clear(&dev->attachments, multicast_release);
+	table_clear(&dev->mappings, NULL);
 	sa_forget(dev->fabric, dev);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;
@@ -90,6 +93,7 @@ bool model_init(struct dev *dev, struct fabric *fabric, const struct dev_options
 	model_table(dev, &dev->flow_groups, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->flow_entries, 1, MODEL_MAX_STEERING);
 	model_table(dev, &dev->attachments, 1, 1 + (CAPS_MAX_ATTACHED << CAPS_LOG_MAX_GROUP));
+	model_table(dev, &dev->mappings, 1, CAPS_MAX_MAPPINGS);
 	snprintf((char *)dev->node_description, sizeof(dev->node_description),
 		 MODEL_DESCRIPTION);
 	dev->clear = model_clear;

@@ -46,6 +46,13 @@ static void caps_general(uint8_t *caps)
 	CAP(uc, 1);
 	CAP(ud, 1);
 	CAP(xrc, 1);
+	CAP(dct, 1);
+	CAP(log_max_ra_req_dc, 4);
+	CAP(log_max_ra_res_dc, 4);
+	CAP(qpc_extension, 1);
+	CAP(log_max_dci_stream_channels, CAPS_LOG_MAX_STREAMS);
+	CAP(log_max_dci_errored_streams, CAPS_LOG_MAX_ERRORED);
+	CAP(general_obj_types, 1ull << CAPS_OBJECT_AV_QP_MAPPING);
 	CAP(imaicl, 1);
 	CAP(atomic, 1);
 	CAP(cq_oi, 1);
@@ -56,6 +63,7 @@ static void caps_general(uint8_t *caps)
 	CAP(general_obj_types, 1ull << OBJECT_RESERVED_QPN);
 	CAP(dp_ordering_ooo_all_rc, 1);
 	CAP(dp_ordering_ooo_all_xrc, 1);
+	CAP(dp_ordering_ooo_all_dc, 1);
 	CAP(dp_ordering_ooo_all_uc, 1);
 	CAP(dp_ordering_ooo_all_ud, 1);
 
@@ -81,6 +89,7 @@ static void caps_odp_scheme(uint8_t *scheme)
 	} while (0)
 	ALL(rc_odp_caps);
 	ALL(xrc_odp_caps);
+	ALL(dc_odp_caps);
 #undef ALL
 	IFC_SET(odp_scheme_cap, scheme, ud_odp_caps.send, 1);
 	/* cards set only the other one; no driver reads this */
@@ -102,6 +111,7 @@ static void caps_atomic(uint8_t *caps)
 	IFC_SET(atomic_caps, caps, supported_atomic_req_8B_endianness_mode_1, 1);
 	IFC_SET(atomic_caps, caps, atomic_operations, 3); /* compare and swap, fetch and add */
 	IFC_SET(atomic_caps, caps, atomic_size_qp, 8);
+	IFC_SET(atomic_caps, caps, atomic_size_dc, 8);
 }
 
 /* Bit masks of the logs of the sizes that operations have; the kernel's layout reserves them */

@@ -23,6 +23,13 @@
 #define CAPS_MAX_INDIRECTION 4
 #define CAPS_MAX_SQ_WQE 1008 /* 63 units of 16 bytes, the maximum of the ds field */
 #define CAPS_MAX_RQ_WQE 512
+#define CAPS_LOG_MAX_STREAMS 6
+#define CAPS_LOG_MAX_ERRORED 5 /* DEV_MAX_STREAMS */
+/* A hint without an effect needs no more */
+#define CAPS_MAX_MAPPINGS 4096
+
+/* Types of general objects, as bits of general_obj_types */
+#define CAPS_OBJECT_AV_QP_MAPPING 0x3a
 
 /* Device memory (MEMIC): an area of BAR 0, and after it one of the same size for each operation */
 #define CAPS_MEMIC_START (16u << 20)

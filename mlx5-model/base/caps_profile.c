@@ -14,7 +14,7 @@
 /* The largest pages of the new profile; without these capabilities it is 2^31 */
 #define NEW_LOG_PAGE_MAX 40
 
-/* On-demand paging of RC and of UD sends, without implicit MRs; no DevX, no device memory */
+/* On-demand paging of RC and of UD sends, without implicit MRs; no DevX, no device memory, no DC */
 static const struct cap_setting caps_old[] = {
 	GENERAL(hca_cap_2, 0),
 	GENERAL(device_memory, 0),
@@ -24,8 +24,16 @@ static const struct cap_setting caps_old[] = {
 	GENERAL(cqe_128_always, 0),
 	GENERAL(dp_ordering_ooo_all_rc, 0),
 	GENERAL(dp_ordering_ooo_all_xrc, 0),
+	GENERAL(dp_ordering_ooo_all_dc, 0),
 	GENERAL(dp_ordering_ooo_all_uc, 0),
 	GENERAL(dp_ordering_ooo_all_ud, 0),
+	GENERAL(dct, 0),
+	GENERAL(log_max_ra_req_dc, 0),
+	GENERAL(log_max_ra_res_dc, 0),
+	GENERAL(qpc_extension, 0),
+	GENERAL(log_max_dci_stream_channels, 0),
+	GENERAL(log_max_dci_errored_streams, 0),
+	GENERAL(general_obj_types, 0),
 	GENERAL(fixed_buffer_size, 0),
 	GENERAL(null_mkey, 0),
 	GENERAL(terminate_scatter_list_mkey, 0),
@@ -40,6 +48,12 @@ static const struct cap_setting caps_old[] = {
 	ODP(xrc_odp_caps.read, 0),
 	ODP(xrc_odp_caps.atomic, 0),
 	ODP(xrc_odp_caps.srq_receive, 0),
+	ODP(dc_odp_caps.send, 0),
+	ODP(dc_odp_caps.receive, 0),
+	ODP(dc_odp_caps.write, 0),
+	ODP(dc_odp_caps.read, 0),
+	ODP(dc_odp_caps.atomic, 0),
+	ODP(dc_odp_caps.srq_receive, 0),
 	ODP(page_prefetch, 0),
 };
 

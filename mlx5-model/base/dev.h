@@ -157,7 +157,24 @@ struct receive {
 	bool held;
 	uint32_t srqn; /* 0: the queue pair's own queue */
 	uint16_t index;
+	/* that of a DC initiator is its target's: device and number */
+	uint16_t lid;
+	uint32_t qpn;
 };
+
+enum dct_state { DCT_ACTIVE = 0, DCT_DRAINING = 1, DCT_DRAINED = 2 };
+
+/* What a DC target has besides the fields of a queue pair that only receives */
+struct dct {
+	uint8_t context[IFC_SIZE(dctc)];
+	enum dct_state state;
+	uint64_t key;
+	uint32_t violations; /* requests with another key */
+	bool armed;	     /* for an event at the next one */
+};
+
+/* The errored streams of a DC initiator that it still works with, at most */
+#define DEV_MAX_STREAMS 32
 
 enum stall { STALL_NONE, STALL_FAULT, STALL_RNR, STALL_TIMEOUT };
 
@@ -199,6 +216,11 @@ struct qp {
 	uint64_t committed; /* bytes of the WQE at the head that were moved */
 	uint16_t rq_head;
 	struct receive receive;
+	struct dct *dct;	  /* QP_DCT, else NULL */
+	bool streams;		  /* QP_DCI: its WQEs name streams */
+	unsigned int errored_max; /* with so many errored streams it enters the error state */
+	unsigned int errored_count;
+	uint16_t errored[DEV_MAX_STREAMS];
 
 	enum stall stall;
 	bool fault_pending;
@@ -255,6 +277,7 @@ struct dev {
 	struct table pds, uars, xrcds, contexts, umems, memics;
 	struct table reserved_qpns; /* blocks of numbers */
 	struct table counters, flow_tables, flow_groups, flow_entries, attachments;
+	struct table mappings; /* of address vectors to queue pairs */
 
 	uint64_t first_token, next_token;
 	struct reported_fault *faults[DEV_FAULT_BUCKETS];

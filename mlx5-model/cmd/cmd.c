@@ -39,6 +39,12 @@ static const struct reserved reserved_none[] = { { 0, 0, NULL } };
 	{ MLX5_CMD_OP_##op, 0, #op, IFC_SIZE(general_obj_in_cmd_hdr),                \
 	  IFC_SIZE(general_obj_out_cmd_hdr), reserved_none, handler }
 
+/* The inputs of general objects have a layout for each type */
+static const struct reserved reserved_general[] = { { 0, 0, NULL } };
+#define CMD_GENERAL(op, handler)                                                              \
+	{ MLX5_CMD_OP_##op, 0, #op, IFC_SIZE(general_obj_in_cmd_hdr),                         \
+	  IFC_SIZE(general_obj_out_cmd_hdr), reserved_general, handler }
+
 static const struct cmd_entry cmd_table[] = {
 	CMD_WHEN(QUERY_HCA_CAP, query_hca_cap, hca_query_cap, NOT_DISABLED),
 	CMD_WHEN(QUERY_ADAPTER, query_adapter, hca_query_adapter, NOT_DISABLED),
@@ -88,6 +94,13 @@ static const struct cmd_entry cmd_table[] = {
 	CMD_WHEN(ARM_XRC_SRQ, arm_xrc_srq, xrc_srq_arm, ISSI_1),
 	CMD(QUERY_HCA_VPORT_CONTEXT, query_hca_vport_context, port_query_context),
 	CMD(MODIFY_HCA_VPORT_CONTEXT, modify_hca_vport_context, port_modify_context),
+	CMD(CREATE_DCT, create_dct, dct_create),
+	CMD(DESTROY_DCT, destroy_dct, dct_destroy),
+	CMD(DRAIN_DCT, drain_dct, dct_drain),
+	CMD(QUERY_DCT, query_dct, dct_query),
+	CMD(ARM_DCT_FOR_KEY_VIOLATION, arm_dct, dct_arm),
+	CMD_GENERAL(CREATE_GENERAL_OBJECT, general_create),
+	CMD_GENERAL(DESTROY_GENERAL_OBJECT, general_destroy),
 	CMD(QUERY_HCA_VPORT_GID, query_hca_vport_gid, port_query_gid),
 	CMD(QUERY_HCA_VPORT_PKEY, query_hca_vport_pkey, port_query_pkey),
 	CMD(ALLOC_PD, alloc_pd, res_alloc_pd),
@@ -144,6 +157,9 @@ static const struct reserved_used *used_fields(uint16_t opcode)
 		return cq_umem_fields;
 	case MLX5_CMD_OP_CREATE_QP:
 		return qp_umem_fields;
+	case MLX5_CMD_OP_INIT2INIT_QP:
+	case MLX5_CMD_OP_RTS2RTS_QP:
+		return qp_extension_fields;
 	default:
 		return NULL;
 	}

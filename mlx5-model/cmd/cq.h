@@ -29,6 +29,7 @@ enum syndrome {
 	SYNDROME_REMOTE_OPERATION = 0x14,
 	SYNDROME_RETRY = 0x15,
 	SYNDROME_RNR_RETRY = 0x16,
+	SYNDROME_REMOTE_ABORTED = 0x22,
 };
 
 struct completion {

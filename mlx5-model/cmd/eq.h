@@ -15,6 +15,8 @@ enum event {
 	EVENT_QP_ACCESS_ERROR = 0x11,
 	EVENT_SRQ_LAST_WQE = 0x13,
 	EVENT_SRQ_LIMIT = 0x14,
+	EVENT_DCT_DRAINED = 0x1c,
+	EVENT_DCT_KEY_VIOLATION = 0x1d,
 };
 
 /* The queue that takes this type of event, or NULL */

@@ -104,6 +104,13 @@ CMD_HANDLER(qp_create);
 CMD_HANDLER(qp_destroy);
 CMD_HANDLER(qp_modify);
 CMD_HANDLER(qp_query);
+CMD_HANDLER(dct_create);
+CMD_HANDLER(dct_drain);
+CMD_HANDLER(dct_destroy);
+CMD_HANDLER(dct_query);
+CMD_HANDLER(dct_arm);
+CMD_HANDLER(general_create);
+CMD_HANDLER(general_destroy);
 CMD_HANDLER(fault_resume);
 
 #endif

@@ -8,6 +8,7 @@
 #include "cmd/handler.h"
 #include "cmd/multicast.h"
 #include "cmd/umem.h"
+#include "data/dc.h"
 #include "data/fault.h"
 #include "data/recv.h"
 
@@ -44,6 +45,13 @@ struct xlate_origin qp_origin(const struct qp *qp)
 		.pd = qp->pd,
 		.any_pd = qp->service == QP_REG_UMR,
 	};
+}
+
+struct qp *qp_get(const struct dev *dev, uint32_t number)
+{
+	struct qp *qp = table_get(&dev->qps, number);
+
+	return qp && qp->service != QP_DCT ? qp : NULL;
 }
 
 uint32_t qp_completion_resource(const struct dev *dev, const struct qp *qp, const struct srq *srq)
@@ -137,11 +145,15 @@ static void qp_drop_faults(struct dev *dev, struct qp *qp)
 
 void qp_fail(struct dev *dev, struct qp *qp)
 {
-	if (qp->state == QP_ERROR)
+	/* a DC target has no such state: it serves other initiators */
+	if (qp->state == QP_ERROR || qp->service == QP_DCT)
 		return;
 	trace(dev, "QP %#x: error state", qp->number);
 	qp_drop_faults(dev, qp);
 	qp_set_state(dev, qp, QP_ERROR);
+	dc_abandon(dev, qp);
+	if (qp->service == QP_DCI)
+		return;
 	recv_flush_held(dev, qp);
 	if (qp->srqn)
 		eq_object_event(dev, EVENT_SRQ_LAST_WQE, qp->number);
@@ -150,6 +162,7 @@ void qp_fail(struct dev *dev, struct qp *qp)
 static void qp_reset(struct dev *dev, struct qp *qp)
 {
 	qp_drop_faults(dev, qp);
+	dc_abandon(dev, qp);
 	qp_unschedule(dev, qp);
 	qp_set_state(dev, qp, QP_RESET);
 	qp->sq_head = 0;
@@ -157,11 +170,12 @@ static void qp_reset(struct dev *dev, struct qp *qp)
 	qp->rq_head = 0;
 	qp->receive.held = false;
 	qp->retries = 0;
+	qp->errored_count = 0;
 }
 
 void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number)
 {
-	struct qp *qp = table_get(&dev->qps, number);
+	struct qp *qp = qp_get(dev, number);
 
 	if (qp && qp->uar != uar) {
 		strict_report(dev, "doorbell of QP %#x through UAR page %u, its own is %u", number,
@@ -177,6 +191,7 @@ void qp_release(void *object)
 	struct qp *qp = object;
 
 	queue_release(&qp->queue);
+	free(qp->dct);
 	free(qp);
 }
 
@@ -201,6 +216,7 @@ static bool qp_service_known(unsigned int service)
 	case QP_UC:
 	case QP_UD:
 	case QP_XRC:
+	case QP_DCI:
 	case QP_MANAGEMENT:
 	case QP_GENERAL:
 	case QP_REG_UMR:
@@ -255,13 +271,25 @@ static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 		table_get(&dev->srqs, IFC_GET(qpc, context, srqn_rmpn_xrqn)));
 }
 
+/* Only a DC initiator has streams; it does not have a receive queue */
+static bool qp_streams_valid(const uint8_t *context)
+{
+	unsigned int channels = IFC_GET(qpc, context, log_num_dci_stream_channels);
+	unsigned int errored = IFC_GET(qpc, context, log_num_dci_errored_streams);
+
+	if (IFC_GET(qpc, context, st) != QP_DCI)
+		return !channels && !errored;
+	return channels <= CAPS_LOG_MAX_STREAMS && errored <= CAPS_LOG_MAX_ERRORED &&
+	       IFC_GET(qpc, context, rq_type) != RQ_OWN;
+}
+
 enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *context = IFC_AT_CONST(create_qp_in, cmd->in, qpc);
 	struct qp *qp;
 	bool placed;
 
-	if (!qp_service_known(IFC_GET(qpc, context, st)))
+	if (!qp_service_known(IFC_GET(qpc, context, st)) || !qp_streams_valid(context))
 		return CMD_BAD_PARAM;
 	if (!qp_refers_well(dev, context))
 		return CMD_BAD_RESOURCE;
@@ -274,6 +302,8 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	qp->uar = IFC_GET(qpc, context, uar_page);
 	qp->pd = IFC_GET(qpc, context, pd);
 	qp->doorbell = IFC_GET(qpc, context, dbr_addr);
+	qp->streams = IFC_GET(qpc, context, log_num_dci_stream_channels);
+	qp->errored_max = 1u << IFC_GET(qpc, context, log_num_dci_errored_streams);
 	qp_set_sizes(qp);
 	placed = qp_set_queue(dev, qp, cmd);
 	if (placed && IFC_GET(qpc, context, dbr_umem_valid))
@@ -295,7 +325,7 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
 {
 	uint32_t number = IFC_GET(destroy_qp_in, cmd->in, qpn);
-	struct qp *qp = table_get(&dev->qps, number);
+	struct qp *qp = qp_get(dev, number);
 
 	if (!qp)
 		return CMD_BAD_RESOURCE;
@@ -392,8 +422,9 @@ static const struct {
 enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
 {
 	uint16_t opcode = IFC_GET(rst2init_qp_in, cmd->in, opcode);
-	struct qp *qp = table_get(&dev->qps, IFC_GET(rst2init_qp_in, cmd->in, qpn));
+	struct qp *qp = qp_get(dev, IFC_GET(rst2init_qp_in, cmd->in, qpn));
 	const uint8_t *context;
+	enum cmd_status status;
 	size_t i;
 
 	if (!qp)
@@ -410,6 +441,9 @@ enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
 		qp_reset(dev, qp);
 		return CMD_OK;
 	}
+	status = qp_extend(dev, qp, opcode, cmd);
+	if (status != CMD_OK)
+		return status;
 	/* the other commands have one layout */
 	context = IFC_AT_CONST(rst2init_qp_in, cmd->in, qpc);
 	qp_take_required(qp, opcode, context);
@@ -420,7 +454,7 @@ enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status qp_query(struct dev *dev, const struct cmd *cmd)
 {
-	struct qp *qp = table_get(&dev->qps, IFC_GET(query_qp_in, cmd->in, qpn));
+	struct qp *qp = qp_get(dev, IFC_GET(query_qp_in, cmd->in, qpn));
 	uint8_t *context = IFC_AT(query_qp_out, cmd->out, qpc);
 
 	if (!qp)

@@ -3,6 +3,7 @@
 #define MLX5_MODEL_QP_H
 
 #include "cmd/cq.h"
+#include "cmd/handler.h"
 #include "data/xlate.h"
 
 enum qp_state {
@@ -18,6 +19,8 @@ enum qp_service {
 	QP_UC = 0x1,
 	QP_UD = 0x2,
 	QP_XRC = 0x3,
+	QP_DCI = 0x5,
+	QP_DCT = 0x6, /* a DC target: has a number, but is not made by CREATE_QP */
 	QP_MANAGEMENT = 0x7, /* QP0 */
 	QP_GENERAL = 0x8,    /* QP1 */
 	QP_REG_UMR = 0xc,
@@ -30,12 +33,20 @@ static inline bool qp_is_datagram(const struct qp *qp)
 	return qp->service == QP_UD || qp->service == QP_MANAGEMENT || qp->service == QP_GENERAL;
 }
 
+/* Requests are acknowledged, and repeated until then */
+static inline bool qp_is_reliable(const struct qp *qp)
+{
+	return qp->service == QP_RC || qp->service == QP_XRC || qp->service == QP_DCI;
+}
+
 static inline bool qp_receives(const struct qp *qp)
 {
 	return qp->state == QP_RTR || qp->state == QP_RTS;
 }
 
 struct xlate_origin qp_origin(const struct qp *qp);
+/* The queue pair with this number, or NULL, also if it is a DC target's */
+struct qp *qp_get(const struct dev *dev, uint32_t number);
 /*
  * What a completion names besides the number of the queue pair, which has taken a receive WQE from
  * srq unless that is NULL
@@ -62,6 +73,13 @@ void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number);
  */
 bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count);
 void qp_release(void *qp);
+
+/*
+ * INIT2INIT_QP and RTS2RTS_QP with an extension of the context: resets a stream of a DC initiator.
+ * Without an extension it does nothing.
+ */
+enum cmd_status qp_extend(struct dev *dev, struct qp *qp, uint16_t opcode, const struct cmd *cmd);
+extern const struct reserved_used qp_extension_fields[];
 
 /* Fields of CREATE_QP for a doorbell record in a umem of an application */
 extern const struct reserved_used qp_umem_fields[];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "data/engine.h"
 
+#include "data/dc.h"
 #include "data/job.h"
 #include "data/recv.h"
 
@@ -59,7 +60,7 @@ static uint64_t engine_chunk(const struct job *job)
 {
 	const struct dev_options *options = &job->dev->options;
 
-	if (!options->fault_seed || (job->qp->service != QP_RC && job->qp->service != QP_XRC) ||
+	if (!options->fault_seed || !qp_is_reliable(job->qp) ||
 	    job->wqe.opcode == WQE_COMPARE_SWAP || job->wqe.opcode == WQE_FETCH_ADD)
 		return UINT64_MAX;
 	return ENGINE_PACKET << dev_fault_random(job->dev, ENGINE_PACKETS_LOG);
@@ -75,6 +76,8 @@ static enum job_result engine_execute(struct job *job)
 		qp->fault_failed = false;
 		return job_fault_failed(job);
 	}
+	if (dc_stream_errored(qp, job->wqe.stream))
+		return job_failed(job, SYNDROME_FLUSHED);
 	job->skip = qp->committed;
 	job->chunk = engine_chunk(job);
 	return qp_is_datagram(qp) ? ud_execute(job) : rc_execute(job);
@@ -85,9 +88,10 @@ static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t post
 				   uint64_t *bytes)
 {
 	struct job job = { .dev = dev, .qp = qp, .start = dev_now() };
+	bool readable = wqe_read(dev, qp, &job.wqe) && job.wqe.blocks <= posted;
 	enum job_result result;
 
-	if (!wqe_read(dev, qp, &job.wqe) || job.wqe.blocks > posted) {
+	if (!readable) {
 		result = job_failed(&job, SYNDROME_LOCAL_OPERATION);
 	} else {
 		result = engine_execute(&job);
@@ -103,9 +107,11 @@ static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t post
 	      job.wqe.opcode, job.syndrome);
 	dev->stats.wqes++;
 	engine_advance(qp, &job.wqe);
+	dc_abandon(dev, qp);
 	if (result == JOB_FAILED) {
 		engine_complete(&job, CQE_REQUESTER_ERROR);
-		qp_fail(dev, qp);
+		if (!readable || !dc_stream_fail(dev, qp, job.wqe.stream))
+			qp_fail(dev, qp);
 	} else if (job.wqe.signaled) {
 		engine_complete(&job, CQE_REQUESTER);
 	}

@@ -213,6 +213,10 @@ static unsigned int fault_caps(const struct dev *dev, unsigned int service)
 	case QP_XRC:
 		field = IFC_BIT(odp_scheme_cap, xrc_odp_caps);
 		break;
+	case QP_DCI:
+	case QP_DCT:
+		field = IFC_BIT(odp_scheme_cap, dc_odp_caps);
+		break;
 	default:
 		return 0;
 	}

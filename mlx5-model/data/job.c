@@ -113,11 +113,16 @@ enum job_result job_commit(struct job *job)
 	return JOB_MORE;
 }
 
-/* The responder refuses: it enters the error state, too, and its driver gets an event */
+/*
+ * The responder refuses: it enters the error state, too, and its driver gets an event; except a DC
+ * target, which serves other initiators
+ */
 static enum job_result job_refused(struct job *job, enum syndrome syndrome)
 {
 	if (job->qp->service == QP_UC)
 		return JOB_DONE;
+	if (job->qp->service == QP_DCI)
+		return job_failed(job, syndrome);
 	eq_object_event(job->peer_dev,
 			syndrome == SYNDROME_REMOTE_INVALID ? EVENT_QP_REQUEST_ERROR :
 							      EVENT_QP_ACCESS_ERROR,
@@ -191,8 +196,7 @@ static bool job_fault_remote(struct job *job, const struct fault *fault)
 {
 	if (!fault_raise(job->dev, job->qp, job->peer_dev, fault))
 		return false;
-	if ((job->qp->service == QP_RC || job->qp->service == QP_XRC) &&
-	    dev_fault_random(job->dev, 2) &&
+	if (qp_is_reliable(job->qp) && dev_fault_random(job->dev, 2) &&
 	    job_nak(job, job->peer, JOB_NAK_MAX_NS) == JOB_WAIT)
 		job->dev->stats.page_faults_naks++;
 	return true;
@@ -291,7 +295,10 @@ struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn)
 {
 	job->peer_dev = fabric_find(job->dev->fabric, lid);
 	job->peer = job->peer_dev ? table_get(&job->peer_dev->qps, qpn) : NULL;
-	job->receive = job->peer ? &job->peer->receive : NULL;
+	job->receive = NULL;
+	if (job->peer)
+		job->receive = job->qp->service == QP_DCI ? &job->qp->receive :
+							    &job->peer->receive;
 	return job->peer;
 }
 

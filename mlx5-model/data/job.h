@@ -22,7 +22,8 @@ struct job {
 	struct qp *qp;
 	struct dev *peer_dev; /* NULL until the peer is found */
 	struct qp *peer;
-	struct receive *receive; /* the WQE that a message to the peer goes to */
+	struct receive *receive;    /* the WQE that a message to the peer goes to */
+	struct wqe_address address; /* of a DC initiator's WQE */
 	struct wqe wqe;
 	uint64_t start; /* of this attempt, in ns */
 	uint64_t skip;	/* bytes of the message that are committed */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Connected queue pairs: RC, UC and XRC. */
+/* Connected queue pairs: RC, UC and XRC, and DC, whose initiators connect by themselves. */
 #include "data/job.h"
 
 #include "cmd/port.h"
+#include "data/dc.h"
 #include "data/recv.h"
 #include "data/umr.h"
 
@@ -28,6 +29,8 @@ static enum job_result rc_find_peer(struct job *job)
 {
 	const uint8_t *c = job->qp->context;
 
+	if (job->qp->service == QP_DCI)
+		return dc_find_target(job);
 	if (job_find_peer(job, IFC_GET(qpc, c, primary_address_path.rlid),
 			  IFC_GET(qpc, c, remote_qpn)) &&
 	    rc_connected(job))
@@ -211,6 +214,8 @@ enum job_result rc_execute(struct job *job)
 			return job_failed(job, SYNDROME_LOCAL_OPERATION);
 		job->xrc_srqn = get_be32(xrc) & 0xffffff;
 	}
+	if (job->qp->service == QP_DCI && !wqe_take_address(&job->wqe, &job->address))
+		return job_failed(job, SYNDROME_LOCAL_OPERATION);
 	switch (job->wqe.opcode) {
 	case WQE_SEND:
 	case WQE_SEND_IMM:

@@ -45,6 +45,7 @@ bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe)
 	wqe->length = (get_be32(c + 4) & WQE_UNITS_MASK) * WQE_UNIT;
 	wqe->signaled = c[11] & WQE_FLAG_SIGNALED;
 	wqe->solicited = c[11] & WQE_FLAG_SOLICITED;
+	wqe->stream = get_be16(c + 9);
 	wqe->immediate = get_be32(c + 12);
 	wqe->offset = WQE_CONTROL;
 	if (wqe->length < WQE_CONTROL)
@@ -57,7 +58,8 @@ void wqe_check(struct dev *dev, const struct qp *qp, const struct wqe *wqe)
 {
 	const uint8_t *c = wqe->data;
 
-	if (get_be32(c + 4) & WQE_UNITS_RESERVED || get_be16(c + 9) || c[11] & WQE_FLAGS_RESERVED)
+	if (get_be32(c + 4) & WQE_UNITS_RESERVED || (!qp->streams && get_be16(c + 9)) ||
+	    c[11] & WQE_FLAGS_RESERVED)
 		strict_report(dev, "QP %#x: WQE %#x: reserved bits set: units %#x, %#x, flags %#x",
 			      qp->number, wqe->index, c[7], get_be16(c + 9), c[11]);
 	if (get_be16(c + 1) != wqe->index || get_be32(c + 4) >> 8 != qp->number)

@@ -18,6 +18,7 @@ enum wqe_opcode {
 	WQE_UMR = 0x25,
 };
 
+
 #define WQE_UNIT 16
 #define WQE_MAX (63 * WQE_UNIT)
 
@@ -27,6 +28,7 @@ struct wqe {
 	uint8_t opcode;
 	bool signaled;
 	bool solicited;
+	uint16_t stream;    /* of a DC initiator with streams */
 	uint32_t immediate; /* or key */
 	uint8_t data[WQE_MAX];
 	size_t length;
@@ -40,9 +42,9 @@ struct wqe_segment {
 	const uint8_t *inline_data;
 };
 
-/* Where a datagram goes */
+/* Where a datagram or a request of DC goes */
 struct wqe_address {
-	uint64_t key; /* in the upper half the Q_Key */
+	uint64_t key; /* the target's access key, or in the upper half the Q_Key */
 	uint32_t qpn;
 	uint16_t lid;
 	uint8_t service_level;

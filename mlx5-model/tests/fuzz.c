@@ -37,7 +37,9 @@ static uint64_t take(struct input *input, unsigned int bytes)
 }
 
 #define WORLD_BUFFER (256u << 10)
-#define WORLD_QPS 12
+#define WORLD_QPS 15
+#define WORLD_TARGET 13 /* the DC target, which does not send */
+#define WORLD_DC_KEY 0x1234567890ull
 #define WORLD_GROUPS 4
 #define WORLD_KEYS 9
 #define WORLD_MEMIC 8 /* the key of device memory */
@@ -45,7 +47,8 @@ static uint64_t take(struct input *input, unsigned int bytes)
 /*
  * A world with some objects of each kind, so that small numbers hit one. Some of the queue pairs
  * and the last keys are on a second device; the connected queue pairs there have their other ends
- * on the first. The two datagram queue pairs are attached to the first group.
+ * on the first. The two datagram queue pairs are attached to the first group. An initiator on each
+ * device has the same DC target, the second one with streams.
  */
 struct world {
 	struct fabric fabric;
@@ -53,7 +56,7 @@ struct world {
 	struct stand far;
 	struct stand_cq cq[2];
 	struct stand_cq far_cq;
-	struct stand_srq far_srq;
+	struct stand_srq far_srq, target_srq;
 	struct stand_qp qp[WORLD_QPS];
 	uint32_t keys[WORLD_KEYS];
 	uint64_t buffer;
@@ -68,6 +71,7 @@ static const struct {
 	{ QP_UC, false, 3 }, { QP_RC, false, 6 }, { QP_REG_UMR, false, 5 },
 	{ QP_RC, true, 4 },  { QP_XRC, true, 8 }, { QP_XRC, false, 7 },
 	{ QP_UD, true, 2 },  { QP_GENERAL, false, 10 }, { QP_GENERAL, true, 11 },
+	{ QP_DCI, false, WORLD_TARGET }, { QP_DCT, true, 12 }, { QP_DCI, true, WORLD_TARGET },
 };
 
 static bool world_datagrams(unsigned int index)
@@ -78,6 +82,14 @@ static bool world_datagrams(unsigned int index)
 static struct stand *world_stand(struct world *w, const struct stand_qp *qp)
 {
 	return world_qps[qp - w->qp].far ? &w->far : &w->b;
+}
+
+/* A random queue pair that sends */
+static struct stand_qp *take_sender(struct input *input, struct world *w)
+{
+	unsigned int index = take(input, 1) % WORLD_QPS;
+
+	return &w->qp[index == WORLD_TARGET ? WORLD_TARGET - 1 : index];
 }
 
 static void put_group(uint8_t *gid, unsigned int group)
@@ -125,6 +137,11 @@ static uint32_t world_add_memic(struct stand *b)
 		.mode = MKEY_MEMIC, .start = CAPS_MEMIC_START + 64,
 		.length = 2 * MEMIC_PAGE - 64,
 	});
+}
+
+static void world_connect(struct world *w, struct stand_qp *qp)
+{
+	stand_connect(world_stand(w, qp), qp, &w->qp[world_qps[qp - w->qp].to]);
 }
 
 /* kind: four bits, for the options of the devices */
@@ -178,12 +195,20 @@ static void world_init(struct world *w, unsigned int kind)
 	w->keys[6] = stand_register(&w->far, w->buffer, WORLD_BUFFER, 12, true);
 	w->keys[7] = stand_register(&w->far, w->buffer, WORLD_BUFFER, 12, false);
 	w->keys[WORLD_MEMIC] = world_add_memic(&w->b);
+	w->target_srq = kind & 8 ? stand_create_srq_1(&w->far, NULL) :
+				   stand_create_srq(&w->far, &w->far_cq);
+	w->far.log_streams = 2;
+	w->far.log_errored = 2;
+	w->qp[WORLD_TARGET] =
+		stand_create_dct(&w->far, &w->far_cq, &w->target_srq, WORLD_DC_KEY);
 	for (i = 0; i < WORLD_QPS; i++)
-		w->qp[i] = stand_create_qp(world_stand(w, &w->qp[i]),
-					   world_qps[i].far ? &w->far_cq : &w->cq[i % 2],
-					   world_qps[i].service);
+		if (i != WORLD_TARGET)
+			w->qp[i] = stand_create_qp(world_stand(w, &w->qp[i]),
+						   world_qps[i].far ? &w->far_cq : &w->cq[i % 2],
+						   world_qps[i].service);
 	for (i = 0; i < WORLD_QPS; i++)
-		stand_connect(world_stand(w, &w->qp[i]), &w->qp[i], &w->qp[world_qps[i].to]);
+		if (i != WORLD_TARGET)
+			world_connect(w, &w->qp[i]);
 	for (i = 0; i < WORLD_QPS; i++)
 		if (world_qps[i].service == QP_UD)
 			world_attach(w, &w->qp[i]);
@@ -317,6 +342,47 @@ static void put_object(struct input *input, uint8_t *in, const struct world *w)
 		put_be32(in + 8 + take(input, 1) % 32 * 4, take_value(input, w));
 }
 
+/* The target can run out of receive WQEs, or be gone */
+static void send_to_target(struct input *input, struct world *w)
+{
+	unsigned int v = take(input, 1);
+
+	if (v & 1)
+		stand_receive_srq(&w->far, &w->target_srq, w->buffer, w->keys[v & 2 ? 6 : 7], 128);
+	stand_post(&w->b, &w->qp[WORLD_TARGET - 1], &(struct stand_wr){
+		.opcode = v & 4 ? WQE_SEND : WQE_READ,
+		.remote = w->buffer, .rkey = w->keys[v & 8 ? 6 : 7],
+		.address = w->buffer, .lkey = w->keys[v & 16 ? 0 : 2], .length = 64,
+		.datagram = &w->qp[WORLD_TARGET], .dc_key = WORLD_DC_KEY + !(v & 96),
+	});
+}
+
+/* A command on the DC target, or one that creates another one, now and then a wrong one */
+static void put_target(struct input *input, const struct world *w, uint8_t *in)
+{
+	static const uint16_t others[] = {
+		MLX5_CMD_OP_DRAIN_DCT, MLX5_CMD_OP_DESTROY_DCT, MLX5_CMD_OP_QUERY_DCT,
+		MLX5_CMD_OP_ARM_DCT_FOR_KEY_VIOLATION,
+	};
+	uint8_t *context = IFC_AT(create_dct_in, in, dct_context_entry);
+	unsigned int v = take(input, 1);
+
+	if (v & 1) {
+		put_be16(in, others[v >> 1 & 3]);
+		put_be32(in + 8, w->qp[WORLD_TARGET].number + (v >> 3) % 4);
+		return;
+	}
+	put_be16(in, MLX5_CMD_OP_CREATE_DCT);
+	IFC_SET(dctc, context, state, 0);
+	IFC_SET(dctc, context, pd, w->far.pd);
+	IFC_SET(dctc, context, cqn, w->far_cq.number);
+	IFC_SET(dctc, context, srqn_xrqn, w->target_srq.number + (v >> 1) % 2);
+	IFC_SET(dctc, context, port, 1);
+	IFC_SET(dctc, context, mtu, v >> 5);
+	IFC_SET(dctc, context, my_addr_index, v >> 4);
+	IFC_SET(dctc, context, dc_access_key, WORLD_DC_KEY);
+}
+
 static void fuzz_commands(struct input *input)
 {
 	static const uint16_t groups[] = { 0x100, 0x200, 0x300, 0x400, 0x500, 0x700,
@@ -349,6 +415,8 @@ static void fuzz_commands(struct input *input)
 			memset(in, 0, in_length);
 			put_object(input, in, &w);
 		}
+		if (!(take(input, 1) & 7))
+			put_target(input, &w, in);
 		i = take(input, 1);
 		cmd_execute(i & 1 ? &w.far.dev : &w.b.dev, in, in_length, out, out_length);
 		if (i == 2)
@@ -361,6 +429,8 @@ static void fuzz_commands(struct input *input)
 				.address = w.buffer, .lkey = w.keys[i & 32 ? 0 : 2],
 				.length = 64,
 			});
+		if (i & 32)
+			send_to_target(input, &w);
 		if (i & 64)
 			multicast_now(input, &w);
 		world_turn(&w);
@@ -439,7 +509,13 @@ static void post_request(struct input *input, struct world *w, struct stand_qp *
 		wr.remote -= w->buffer;
 	if (wr.lkey == w->keys[WORLD_MEMIC])
 		wr.address -= w->buffer;
-	if (service == QP_XRC)
+	if (service == QP_DCI) {
+		wr.datagram = to;
+		wr.dc_key = WORLD_DC_KEY + !(take(input, 1) & 15);
+		wr.stream = v & 7;
+		stand_receive_srq(&w->far, &w->target_srq, w->buffer, take_key(input, w, to),
+				  v & 0x20 ? WORLD_BUFFER / 2 : take(input, 1));
+	} else if (service == QP_XRC)
 		stand_receive_srq(&w->far, &w->far_srq, w->buffer, take_key(input, w, to),
 				  WORLD_BUFFER / 2);
 	else
@@ -516,7 +592,7 @@ static void revive(struct world *w, struct stand_qp *qp)
 	qp->sq_next = 0;
 	qp->rq_next = 0;
 	put_be64(stand_at(b, qp->doorbell), 0);
-	stand_connect(b, qp, &w->qp[world_qps[qp - w->qp].to]);
+	world_connect(w, qp);
 }
 
 static void fuzz_wqes(struct input *input)
@@ -531,7 +607,7 @@ static void fuzz_wqes(struct input *input)
 		w.fabric.sa.groups[i].joined[i & 1] = 1;
 	}
 	while (input->length) {
-		struct stand_qp *qp = &w.qp[take(input, 1) % WORLD_QPS];
+		struct stand_qp *qp = take_sender(input, &w);
 
 		if (world_datagrams(qp - w.qp) && take(input, 1) & 3)
 			post_to_fabric(input, &w, qp);
@@ -545,7 +621,8 @@ static void fuzz_wqes(struct input *input)
 		world_resume(&w.far, !(i & 56));
 		if (!(take(input, 1) & 7)) {
 			revive(&w, qp);
-			if (world_qps[qp - w.qp].to != qp - w.qp)
+			if (world_qps[qp - w.qp].to != qp - w.qp &&
+			    world_qps[qp - w.qp].to != WORLD_TARGET)
 				revive(&w, &w.qp[world_qps[qp - w.qp].to]);
 		}
 	}

@@ -135,7 +135,9 @@ void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options
 	b->xrcd = stand_number(b, MLX5_CMD_OP_ALLOC_XRCD);
 	b->async_eq = stand_create_eq(b, 1ull << EVENT_QP_ACCESS_ERROR |
 					 1ull << EVENT_QP_REQUEST_ERROR |
-					 1ull << EVENT_SRQ_LIMIT | 1ull << EVENT_CQ_ERROR,
+					 1ull << EVENT_SRQ_LIMIT | 1ull << EVENT_CQ_ERROR |
+					 1ull << EVENT_DCT_DRAINED |
+					 1ull << EVENT_DCT_KEY_VIOLATION,
 				      0, &b->async_ring);
 	b->fault_eq = stand_create_eq(b, 1ull << EVENT_PAGE_FAULT, 1, &b->fault_ring);
 	b->completion_eq = stand_create_eq(b, 0, 2, &(uint64_t){ 0 });
@@ -280,22 +282,25 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 {
 	uint8_t in[IFC_SIZE(create_qp_in) + 16] = { 0 }, out[IFC_SIZE(create_qp_out)];
 	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
+	unsigned int rq_type = srq ? 1 : service == QP_DCI ? 3 : 0;
 	struct stand_qp qp = {
 		.lid = b->dev.lid,
 		.cq = cq,
 		.qkey = service == QP_GENERAL ? STAND_GENERAL_QKEY : STAND_QKEY,
 	};
 
-	/* with an SRQ, the send queue starts where the receive queue would */
+	/* without a receive queue of its own, the send queue starts where that would */
 	qp.rq = stand_alloc(b, (STAND_RQ_STRIDE << STAND_RQ_LOG) + (64 << STAND_SQ_LOG), STAND_PAGE);
-	qp.sq = qp.rq + (srq ? 0 : STAND_RQ_STRIDE << STAND_RQ_LOG);
+	qp.sq = qp.rq + (rq_type ? 0 : STAND_RQ_STRIDE << STAND_RQ_LOG);
 	qp.doorbell = stand_alloc(b, 64, 64);
 	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
 	IFC_SET(qpc, context, st, service);
 	IFC_SET(qpc, context, pd, service == QP_REG_UMR ? 0 : b->pd);
 	IFC_SET(qpc, context, uar_page, b->uar);
 	IFC_SET(qpc, context, xrcd, service == QP_XRC ? b->xrcd : 0);
-	IFC_SET(qpc, context, rq_type, srq ? 1 : 0);
+	IFC_SET(qpc, context, rq_type, rq_type);
+	IFC_SET(qpc, context, log_num_dci_stream_channels, service == QP_DCI ? b->log_streams : 0);
+	IFC_SET(qpc, context, log_num_dci_errored_streams, service == QP_DCI ? b->log_errored : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);
 	IFC_SET(qpc, context, user_index, b->user_index);
 	IFC_SET(qpc, context, log_rq_size, STAND_RQ_LOG);
@@ -319,6 +324,30 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_QP");
 	qp.number = IFC_GET(create_qp_out, out, qpn);
 	return qp;
+}
+
+struct stand_qp stand_create_dct(struct stand *b, struct stand_cq *cq, const struct stand_srq *srq,
+				 uint64_t key)
+{
+	uint8_t in[IFC_SIZE(create_dct_in)] = { 0 }, out[IFC_SIZE(create_dct_out)];
+	uint8_t *context = IFC_AT(create_dct_in, in, dct_context_entry);
+	struct stand_qp dct = { .lid = b->dev.lid, .cq = cq };
+
+	IFC_SET(create_dct_in, in, opcode, MLX5_CMD_OP_CREATE_DCT);
+	IFC_SET(dctc, context, pd, b->pd);
+	IFC_SET(dctc, context, cqn, cq->number);
+	IFC_SET(dctc, context, srqn_xrqn, srq->number);
+	IFC_SET(dctc, context, user_index, b->user_index);
+	IFC_SET(dctc, context, rre, 1);
+	IFC_SET(dctc, context, rwe, 1);
+	IFC_SET(dctc, context, rae, 1);
+	IFC_SET(dctc, context, min_rnr_nak, 1);
+	IFC_SET(dctc, context, dc_access_key, key);
+	IFC_SET(dctc, context, port, 1);
+	IFC_SET(dctc, context, mtu, MLX5_DCTC_MTU_4K_BYTES);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_DCT");
+	dct.number = IFC_GET(create_dct_out, out, dctn);
+	return dct;
 }
 
 uint8_t stand_modify(struct stand *b, const struct stand_qp *qp, uint16_t opcode,
@@ -407,7 +436,10 @@ uint32_t stand_register(struct stand *b, uint64_t address, size_t length, unsign
 
 static uint8_t *stand_put_address(uint8_t *s, const struct stand_wr *wr)
 {
-	put_be32(s, wr->qkey ? wr->qkey : STAND_QKEY);
+	if (wr->dc_key)
+		put_be64(s, wr->dc_key);
+	else
+		put_be32(s, wr->qkey ? wr->qkey : STAND_QKEY);
 	put_be32(s + 8, 1u << 31 | wr->datagram->number);
 	put_be16(s + 14, wr->datagram->lid);
 	if (wr->gid) {
@@ -448,6 +480,7 @@ void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr)
 	}
 	put_be32(wqe, (uint32_t)qp->sq_next << 8 | wr->opcode);
 	put_be32(wqe + 4, qp->number << 8 | (uint32_t)((s - wqe) / 16));
+	put_be16(wqe + 9, wr->stream);
 	wqe[11] = wr->unsignaled ? 0 : 8;
 	put_be32(wqe + 12, wr->immediate);
 	for (i = 0; wqe + i < s; i += 64)

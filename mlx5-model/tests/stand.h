@@ -33,6 +33,8 @@ struct stand {
 	uint32_t pa_key; /* never faults: its addresses are guest addresses */
 	uint32_t user_index; /* of the queue pairs that follow */
 	bool in_umems;	 /* queues and doorbell records are in umems */
+	/* of the DC initiators that follow */
+	unsigned int log_streams, log_errored;
 };
 
 struct stand_cq {
@@ -67,7 +69,9 @@ struct stand_wr {
 	uint32_t length;
 	bool unsignaled;
 	uint32_t xrc_srqn; /* for an XRC queue pair, else 0 */
-	const struct stand_qp *datagram; /* destination, for a UD queue pair */
+	const struct stand_qp *datagram; /* destination, for a UD queue pair and a DC initiator */
+	uint64_t dc_key; /* of the destination, instead of a Q_Key */
+	uint16_t stream;
 	const uint8_t *gid; /* the datagram has a GRH */
 	uint32_t qkey; /* 0: STAND_QKEY */
 };
@@ -107,6 +111,9 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq);
 /* The same with CREATE_RMP, or CREATE_XRC_SRQ if there is a completion queue */
 struct stand_srq stand_create_srq_1(struct stand *b, const struct stand_cq *cq);
+/* A DC target that takes its receive WQEs from srq */
+struct stand_qp stand_create_dct(struct stand *b, struct stand_cq *cq, const struct stand_srq *srq,
+				 uint64_t key);
 void stand_receive_srq(struct stand *b, struct stand_srq *srq, uint64_t address, uint32_t lkey,
 		       uint32_t length);
 void stand_connect(struct stand *b, struct stand_qp *qp, const struct stand_qp *to);

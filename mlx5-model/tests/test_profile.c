@@ -89,12 +89,12 @@ static void test_names(void **state)
 static void test_capabilities(void **state)
 {
 	static const struct {
-		unsigned int cqe_version, implicit, page_max, xrc_send;
+		unsigned int cqe_version, implicit, page_max, xrc_send, dc;
 		uint8_t firmware[4];
 	} want[] = {
-		[PROFILE_DEFAULT] = { 0, 1, 0, 1, { 0, 30, 0, 20 } },
-		[PROFILE_OLD] = { 0, 0, 0, 0, { 0, 16, 0, 10 } },
-		[PROFILE_NEW] = { 1, 1, 40, 1, { 0, 43, 0, 28 } },
+		[PROFILE_DEFAULT] = { 0, 1, 0, 1, 1, { 0, 30, 0, 20 } },
+		[PROFILE_OLD] = { 0, 0, 0, 0, 0, { 0, 16, 0, 10 } },
+		[PROFILE_NEW] = { 1, 1, 40, 1, 1, { 0, 43, 0, 28 } },
 	};
 	uint8_t firmware[4];
 	struct stand b;
@@ -112,6 +112,10 @@ static void test_capabilities(void **state)
 		assert_int_equal(IFC_GET(odp_cap, b.dev.caps_odp,
 					 transport_page_fault_scheme_cap.xrc_odp_caps.send),
 				 want[i].xrc_send);
+		assert_int_equal(IFC_GET(odp_cap, b.dev.caps_odp,
+					 transport_page_fault_scheme_cap.dc_odp_caps.srq_receive),
+				 want[i].dc);
+		assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, dct), want[i].dc);
 		assert_int_equal(IFC_GET(odp_cap, b.dev.caps_odp,
 					 transport_page_fault_scheme_cap.rc_odp_caps.write), 1);
 		pci_bar_read(&b.dev, PCI_BAR_DEVICE, 0, firmware, sizeof(firmware));
