@@ -53,6 +53,9 @@ static void caps_general(uint8_t *caps)
 	CAP(log_max_dci_stream_channels, CAPS_LOG_MAX_STREAMS);
 	CAP(log_max_dci_errored_streams, CAPS_LOG_MAX_ERRORED);
 	CAP(general_obj_types, 1ull << CAPS_OBJECT_AV_QP_MAPPING);
+	ifc_set(caps, CAPS_DMA_MMO_QP_BIT, 1, 1);
+	ifc_set(caps, CAPS_LOG_DMA_MMO_MAX_SIZE_BIT, CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH,
+		CAPS_LOG_MAX_MEMCPY);
 	CAP(imaicl, 1);
 	CAP(atomic, 1);
 	CAP(cq_oi, 1);
@@ -103,6 +106,9 @@ static void caps_odp(struct dev *dev)
 	if (dev->options.scheme != SCHEME_MEMORY)
 		return;
 	caps_odp_scheme(IFC_AT(odp_cap, dev->caps_odp, memory_page_fault_scheme_cap));
+	/* in the other scheme, drivers would have to find the buffers in the WQE */
+	ifc_set(IFC_AT(odp_cap, dev->caps_odp, memory_page_fault_scheme_cap),
+		CAPS_ODP_LOCAL_MMO_BIT, 1, 1);
 	IFC_SET(odp_cap, dev->caps_odp, mem_page_fault, 1);
 }
 

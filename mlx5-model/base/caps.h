@@ -25,8 +25,15 @@
 #define CAPS_MAX_RQ_WQE 512
 #define CAPS_LOG_MAX_STREAMS 6
 #define CAPS_LOG_MAX_ERRORED 5 /* DEV_MAX_STREAMS */
+#define CAPS_LOG_MAX_MEMCPY 21
 /* A hint without an effect needs no more */
 #define CAPS_MAX_MAPPINGS 4096
+
+/* Fields that the kernel's layouts reserve: cmd_hca_cap, a scheme's odp_scheme_cap */
+#define CAPS_LOG_DMA_MMO_MAX_SIZE_BIT 0x6b
+#define CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH 5
+#define CAPS_DMA_MMO_QP_BIT 0x748
+#define CAPS_ODP_LOCAL_MMO_BIT 0x48
 
 /* Types of general objects, as bits of general_obj_types */
 #define CAPS_OBJECT_AV_QP_MAPPING 0x3a

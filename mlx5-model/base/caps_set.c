@@ -18,6 +18,9 @@ static const struct caps_field {
 	{ #field, CAPS_GROUP_##layout, IFC_BIT(layout, field), IFC_WIDTH(layout, field) },
 #include "caps_fields.h"
 #undef CAPS_FIELD
+	{ "dma_mmo_qp", CAPS_GENERAL, CAPS_DMA_MMO_QP_BIT, 1 },
+	{ "log_dma_mmo_max_size", CAPS_GENERAL, CAPS_LOG_DMA_MMO_MAX_SIZE_BIT,
+	  CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH },
 #define CAPS_ODP_FIELD(service, use)                                                      \
 	{ #service "." #use, CAPS_ODP, IFC_BIT(odp_scheme_cap, service.use),              \
 	  IFC_WIDTH(odp_scheme_cap, service.use) }

@@ -217,6 +217,7 @@ struct qp {
 	uint16_t rq_head;
 	struct receive receive;
 	struct dct *dct;	  /* QP_DCT, else NULL */
+	bool mmo;		  /* may execute MMO WQEs */
 	bool streams;		  /* QP_DCI: its WQEs name streams */
 	unsigned int errored_max; /* with so many errored streams it enters the error state */
 	unsigned int errored_count;

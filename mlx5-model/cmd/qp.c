@@ -171,6 +171,7 @@ static void qp_reset(struct dev *dev, struct qp *qp)
 	qp->receive.held = false;
 	qp->retries = 0;
 	qp->errored_count = 0;
+	qp->mmo = false;
 }
 
 void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number)

@@ -75,8 +75,8 @@ bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count)
 void qp_release(void *qp);
 
 /*
- * INIT2INIT_QP and RTS2RTS_QP with an extension of the context: resets a stream of a DC initiator.
- * Without an extension it does nothing.
+ * INIT2INIT_QP and RTS2RTS_QP with an extension of the context: enables MMO WQEs, or resets a stream
+ * of a DC initiator. Without an extension it does nothing.
  */
 enum cmd_status qp_extend(struct dev *dev, struct qp *qp, uint16_t opcode, const struct cmd *cmd);
 extern const struct reserved_used qp_extension_fields[];

@@ -61,7 +61,8 @@ static uint64_t engine_chunk(const struct job *job)
 	const struct dev_options *options = &job->dev->options;
 
 	if (!options->fault_seed || !qp_is_reliable(job->qp) ||
-	    job->wqe.opcode == WQE_COMPARE_SWAP || job->wqe.opcode == WQE_FETCH_ADD)
+	    job->wqe.opcode == WQE_COMPARE_SWAP || job->wqe.opcode == WQE_FETCH_ADD ||
+	    job->wqe.opcode == WQE_MMO)
 		return UINT64_MAX;
 	return ENGINE_PACKET << dev_fault_random(job->dev, ENGINE_PACKETS_LOG);
 }

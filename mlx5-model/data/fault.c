@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #include "data/fault.h"
 
+#include "base/caps.h"
 #include "cmd/eq.h"
 #include "cmd/handler.h"
 #include "cmd/qp.h"
@@ -220,7 +221,8 @@ static unsigned int fault_caps(const struct dev *dev, unsigned int service)
 	default:
 		return 0;
 	}
-	return ifc_get(scheme, field, 6);
+	return ifc_get(scheme, field, 6) |
+	       (ifc_get(scheme, CAPS_ODP_LOCAL_MMO_BIT, 1) ? FAULT_USE_MMO : 0);
 }
 
 static bool fault_announced(struct dev *dev, const struct qp *qp, enum fault_use use)

@@ -22,6 +22,7 @@ enum fault_use {
 	FAULT_USE_READ = 0x04,
 	FAULT_USE_ATOMIC = 0x02,
 	FAULT_USE_RECEIVE_SRQ = 0x01,
+	FAULT_USE_MMO = 0x40, /* a capability of its own, for all services */
 };
 
 struct fault {

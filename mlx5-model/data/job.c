@@ -29,6 +29,8 @@ static enum fault_use job_use(const struct job *job)
 	case WQE_COMPARE_SWAP:
 	case WQE_FETCH_ADD:
 		return FAULT_USE_ATOMIC;
+	case WQE_MMO:
+		return FAULT_USE_MMO;
 	}
 	return FAULT_USE_SEND;
 }
@@ -48,21 +50,19 @@ static enum job_result job_fault_local(struct job *job, struct fault *fault)
 		       job_failed(job, SYNDROME_LOCAL_PROTECTION);
 }
 
-/* Bytes [from, to) of a segment */
-static enum job_result job_segment(struct job *job, const struct wqe_segment *segment,
-				   uint64_t from, uint64_t to, bool write)
+enum job_result job_local_range(struct job *job, const struct wqe_segment *segment, uint64_t from,
+				uint64_t to, bool write, struct sg *sg)
 {
 	struct xlate_origin origin = qp_origin(job->qp);
 	struct fault fault = { .packet = job->total - segment->length + to - job->skip };
 
 	if (segment->inline_data)
-		return !write && sg_add(&job->local,
-					(uint8_t *)(uintptr_t)segment->inline_data + from,
+		return !write && sg_add(sg, (uint8_t *)(uintptr_t)segment->inline_data + from,
 					to - from) ?
 			       JOB_DONE :
 			       job_failed(job, SYNDROME_LOCAL_OPERATION);
 	switch (xlate(job->dev, &origin, segment->key, segment->address + from, to - from,
-		      write ? XLATE_LOCAL_WRITE : XLATE_LOCAL_READ, &job->local, &fault.miss)) {
+		      write ? XLATE_LOCAL_WRITE : XLATE_LOCAL_READ, sg, &fault.miss)) {
 	case XLATE_OK:
 		return JOB_DONE;
 	case XLATE_FAULT:
@@ -93,7 +93,7 @@ enum job_result job_local(struct job *job, bool write)
 			to = end > at ? end - at : 0;
 		if (from >= to && segment.length)
 			continue;
-		result = job_segment(job, &segment, from, to, write);
+		result = job_local_range(job, &segment, from, to, write, &job->local);
 		if (result != JOB_DONE)
 			return result;
 	}

@@ -58,6 +58,11 @@ enum job_result job_receive(struct job *job, uint64_t skip, uint64_t length);
 /* By kind of queue pair, in rc.c and ud.c */
 enum job_result rc_execute(struct job *job);
 enum job_result ud_execute(struct job *job);
+/* A copy from and to the requester's own memory, in mmo.c */
+enum job_result mmo_execute(struct job *job);
+/* Translates a range of the requester's own memory into sg; total and skip describe the message */
+enum job_result job_local_range(struct job *job, const struct wqe_segment *segment, uint64_t from,
+				uint64_t to, bool write, struct sg *sg);
 /* Fails a WQE with a page fault that the driver could not resolve */
 enum job_result job_fault_failed(struct job *job);
 /* Sets the peer to queue pair qpn of the device with this LID, or to NULL if there is none */

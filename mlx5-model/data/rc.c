@@ -206,6 +206,8 @@ enum job_result rc_execute(struct job *job)
 		return JOB_DONE;
 	if (job->wqe.opcode == WQE_UMR)
 		return rc_umr(job);
+	if (job->wqe.opcode == WQE_MMO)
+		return mmo_execute(job);
 	if (job->qp->service == QP_REG_UMR)
 		return job_failed(job, SYNDROME_LOCAL_OPERATION);
 	if (job->qp->service == QP_XRC) {

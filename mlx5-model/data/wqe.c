@@ -42,6 +42,7 @@ bool wqe_read(struct dev *dev, const struct qp *qp, struct wqe *wqe)
 	if (!wqe_read_blocks(dev, qp, wqe->index, wqe->data, WQE_CONTROL))
 		return false;
 	wqe->opcode = c[3];
+	wqe->modifier = c[0];
 	wqe->length = (get_be32(c + 4) & WQE_UNITS_MASK) * WQE_UNIT;
 	wqe->signaled = c[11] & WQE_FLAG_SIGNALED;
 	wqe->solicited = c[11] & WQE_FLAG_SOLICITED;

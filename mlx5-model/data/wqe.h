@@ -16,8 +16,10 @@ enum wqe_opcode {
 	WQE_COMPARE_SWAP = 0x11,
 	WQE_FETCH_ADD = 0x12,
 	WQE_UMR = 0x25,
+	WQE_MMO = 0x2f,
 };
 
+#define WQE_MMO_DMA 1 /* its modifier: a copy in the device's own memory */
 
 #define WQE_UNIT 16
 #define WQE_MAX (63 * WQE_UNIT)
@@ -26,6 +28,7 @@ struct wqe {
 	uint16_t index; /* in blocks */
 	unsigned int blocks;
 	uint8_t opcode;
+	uint8_t modifier;
 	bool signaled;
 	bool solicited;
 	uint16_t stream;    /* of a DC initiator with streams */

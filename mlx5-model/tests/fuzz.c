@@ -141,7 +141,13 @@ static uint32_t world_add_memic(struct stand *b)
 
 static void world_connect(struct world *w, struct stand_qp *qp)
 {
-	stand_connect(world_stand(w, qp), qp, &w->qp[world_qps[qp - w->qp].to]);
+	struct stand *b = world_stand(w, qp);
+	struct qp *object;
+
+	stand_connect(b, qp, &w->qp[world_qps[qp - w->qp].to]);
+	object = qp_get(&b->dev, qp->number);
+	if (object)
+		object->mmo = object->service == QP_RC || object->service == QP_DCI;
 }
 
 /* kind: four bits, for the options of the devices */
@@ -451,7 +457,7 @@ static void world_resume(struct stand *b, bool error)
 static const uint8_t opcodes[] = { WQE_NOP,	  WQE_SEND_INVALIDATE, WQE_WRITE,
 				   WQE_WRITE_IMM, WQE_SEND,	       WQE_SEND_IMM,
 				   WQE_READ,	  WQE_COMPARE_SWAP,    WQE_FETCH_ADD,
-				   WQE_UMR };
+				   WQE_MMO,	  WQE_UMR };
 
 /* Posts random bytes as a WQE */
 static void post_anything(struct input *input, struct world *w, struct stand_qp *qp)
@@ -464,6 +470,7 @@ static void post_anything(struct input *input, struct world *w, struct stand_qp 
 	for (i = 16; i < units * 16u; i += 4)
 		put_be32(ring + (at + i) % (64 << STAND_SQ_LOG), take_value(input, w));
 	put_be32(ring + at, opcodes[take(input, 1) % sizeof(opcodes)]);
+	ring[at] = take(input, 1) & 1;
 	put_be32(ring + at + 4, qp->number << 8 | units);
 	put_be32(ring + at + 8, take(input, 1));
 	put_be32(ring + at + 12, take_value(input, w));

@@ -461,6 +461,13 @@ void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr)
 	}
 	if (wr->datagram)
 		s = stand_put_address(s, wr);
+	if (wr->opcode == WQE_MMO) {
+		/* metadata, source, destination */
+		s = wqe + 32;
+		put_be32(s + 16, wr->length);
+		put_be32(s + 20, wr->rkey);
+		put_be64(s + 24, wr->remote);
+	}
 	if (wr->opcode == WQE_WRITE || wr->opcode == WQE_WRITE_IMM || wr->opcode == WQE_READ ||
 	    atomic) {
 		put_be64(s, wr->remote);
@@ -476,9 +483,10 @@ void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr)
 		put_be32(s, wr->length);
 		put_be32(s + 4, wr->lkey);
 		put_be64(s + 8, wr->address);
-		s += 16;
+		s += wr->opcode == WQE_MMO ? 32 : 16;
 	}
 	put_be32(wqe, (uint32_t)qp->sq_next << 8 | wr->opcode);
+	wqe[0] = wr->opcode == WQE_MMO ? WQE_MMO_DMA : 0;
 	put_be32(wqe + 4, qp->number << 8 | (uint32_t)((s - wqe) / 16));
 	put_be16(wqe + 9, wr->stream);
 	wqe[11] = wr->unsignaled ? 0 : 8;

@@ -116,6 +116,7 @@ static void test_capabilities(void **state)
 					 transport_page_fault_scheme_cap.dc_odp_caps.srq_receive),
 				 want[i].dc);
 		assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, dct), want[i].dc);
+		assert_int_equal(ifc_get(b.dev.caps_general, CAPS_DMA_MMO_QP_BIT, 1), want[i].dc);
 		assert_int_equal(IFC_GET(odp_cap, b.dev.caps_odp,
 					 transport_page_fault_scheme_cap.rc_odp_caps.write), 1);
 		pci_bar_read(&b.dev, PCI_BAR_DEVICE, 0, firmware, sizeof(firmware));
@@ -127,14 +128,19 @@ static void test_capabilities(void **state)
 /* What is set by name goes on top of the profile */
 static void test_capability_by_name(void **state)
 {
-	struct dev_options options = { .profile = PROFILE_NEW, .cap_count = 1 };
+	struct dev_options options = { .profile = PROFILE_NEW, .cap_count = 2 };
 	struct stand b;
 
 	(void)state;
 	assert_true(caps_parse("cqe_version=0", &options.caps[0]));
+	/* one that the kernel's layout reserves */
+	assert_true(caps_parse("dma_mmo_qp=0", &options.caps[1]));
 	stand_init(&b, &options);
 	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, cqe_version), 0);
 	assert_int_equal(IFC_GET(cmd_hca_cap, b.dev.caps_general, umr_fence), 2);
+	assert_int_equal(ifc_get(b.dev.caps_general, CAPS_DMA_MMO_QP_BIT, 1), 0);
+	assert_int_equal(ifc_get(b.dev.caps_general, CAPS_LOG_DMA_MMO_MAX_SIZE_BIT,
+				 CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH), CAPS_LOG_MAX_MEMCPY);
 	stand_destroy(&b);
 }
 
