@@ -155,6 +155,9 @@ void caps_init(struct dev *dev)
 	IFC_SET(cmd_hca_cap_2, dev->caps_general_2, dp_ordering_force, 1);
 	ifc_set(dev->caps_general_2, CAPS_LOG_RESERVED_QPNS_BIT, CAPS_LOG_RESERVED_QPNS_WIDTH,
 		CAPS_LOG_RESERVED_QPNS);
+	ifc_set(dev->caps_general_2, CAPS_2_NO_RECORD_BIT, 1, 1);
+	ifc_set(dev->caps_general_2, CAPS_2_LOG_MAX_NO_RECORD_BIT, CAPS_2_LOG_MAX_NO_RECORD_WIDTH,
+		CAPS_LOG_MAX_QP);
 	caps_odp(dev);
 	caps_atomic(dev->caps_atomic);
 	caps_device_memory(dev->caps_device_memory);

@@ -29,10 +29,13 @@
 /* A hint without an effect needs no more */
 #define CAPS_MAX_MAPPINGS 4096
 
-/* Fields that the kernel's layouts reserve: cmd_hca_cap, a scheme's odp_scheme_cap */
+/* Fields that the kernel's layouts reserve: cmd_hca_cap, cmd_hca_cap_2, a scheme's odp_scheme_cap */
 #define CAPS_LOG_DMA_MMO_MAX_SIZE_BIT 0x6b
 #define CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH 5
 #define CAPS_DMA_MMO_QP_BIT 0x748
+#define CAPS_2_NO_RECORD_BIT 0x2e1
+#define CAPS_2_LOG_MAX_NO_RECORD_BIT 0x2e3
+#define CAPS_2_LOG_MAX_NO_RECORD_WIDTH 5
 #define CAPS_ODP_LOCAL_MMO_BIT 0x48
 
 /* Types of general objects, as bits of general_obj_types */

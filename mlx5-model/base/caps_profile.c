@@ -42,6 +42,8 @@ static const struct cap_setting caps_old[] = {
 	GENERAL(umr_extended_translation_offset, 0),
 	GENERAL_2(dp_ordering_force, 0),
 	{ CAPS_GENERAL_2, CAPS_LOG_RESERVED_QPNS_BIT, CAPS_LOG_RESERVED_QPNS_WIDTH, 0 },
+	{ CAPS_GENERAL_2, CAPS_2_NO_RECORD_BIT, 1, 0 },
+	{ CAPS_GENERAL_2, CAPS_2_LOG_MAX_NO_RECORD_BIT, CAPS_2_LOG_MAX_NO_RECORD_WIDTH, 0 },
 	ODP(rc_odp_caps.atomic, 0),
 	ODP(rc_odp_caps.srq_receive, 0),
 	ODP(xrc_odp_caps.send, 0),

@@ -21,6 +21,7 @@ static const struct caps_field {
 	{ "dma_mmo_qp", CAPS_GENERAL, CAPS_DMA_MMO_QP_BIT, 1 },
 	{ "log_dma_mmo_max_size", CAPS_GENERAL, CAPS_LOG_DMA_MMO_MAX_SIZE_BIT,
 	  CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH },
+	{ "send_dbr_mode_no_dbr_ext", CAPS_GENERAL_2, CAPS_2_NO_RECORD_BIT, 1 },
 #define CAPS_ODP_FIELD(service, use)                                                      \
 	{ #service "." #use, CAPS_ODP, IFC_BIT(odp_scheme_cap, service.use),              \
 	  IFC_WIDTH(odp_scheme_cap, service.use) }

@@ -212,6 +212,8 @@ struct qp {
 	uint64_t sq_offset;
 	uint32_t srqn;
 	uint64_t doorbell;
+	bool sq_by_doorbell; /* doorbells say what is posted, not the record */
+	uint16_t sq_posted;  /* producer of the last one */
 	uint16_t sq_head;
 	uint64_t committed; /* bytes of the WQE at the head that were moved */
 	uint16_t rq_head;

@@ -17,6 +17,7 @@
 #define QP_RQ_STRIDE_SHIFT_MIN 4
 #define QP_DOORBELL_RECEIVE 0
 #define QP_DOORBELL_SEND 4
+#define QP_UNITS_MASK 0x3f /* of 16 bytes, in the second word of a WQE */
 
 enum qp_rq_type { RQ_OWN = 0, RQ_SRQ = 1, RQ_NONE = 3 };
 
@@ -119,6 +120,10 @@ bool qp_posted(struct dev *dev, const struct qp *qp, bool send, uint16_t *count)
 	*count = 0;
 	if (send ? !qp->has_sq : !qp->has_rq)
 		return true;
+	if (send && qp->sq_by_doorbell) {
+		*count = qp->sq_posted - qp->sq_head;
+		return *count <= 1u << qp->log_sq_size;
+	}
 	if (!guest_read_be32(&dev->guest, record, &producer)) {
 		dev_bad_dma(dev, record);
 		return false;
@@ -166,6 +171,7 @@ static void qp_reset(struct dev *dev, struct qp *qp)
 	qp_unschedule(dev, qp);
 	qp_set_state(dev, qp, QP_RESET);
 	qp->sq_head = 0;
+	qp->sq_posted = 0;
 	qp->committed = 0;
 	qp->rq_head = 0;
 	qp->receive.held = false;
@@ -185,6 +191,26 @@ void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number)
 	}
 	if (qp && (qp->state == QP_RTS || qp->state == QP_ERROR))
 		qp_schedule(dev, qp);
+}
+
+/* A WQE that is not in the free part of the queue, or for which the queue is in use, is not posted */
+void qp_doorbell_wqe(struct dev *dev, uint32_t uar, const uint8_t *value)
+{
+	uint32_t number = get_be32(value + 4) >> 8, index = get_be32(value) >> 8 & 0xffff;
+	uint16_t producer = index + (value[7] & QP_UNITS_MASK) / 4 + !!(value[7] & 3);
+	struct qp *qp = qp_get(dev, number);
+
+	if (!qp)
+		return;
+	if (!qp->sq_by_doorbell || (uint16_t)(producer - qp->sq_head) > 1u << qp->log_sq_size ||
+	    (uint16_t)(producer - qp->sq_head) < (uint16_t)(qp->sq_posted - qp->sq_head)) {
+		strict_report(dev, "doorbell of QP %#x with WQE %#x, which it cannot have", number,
+			      index);
+		return;
+	}
+	if (qp->uar == uar)
+		qp->sq_posted = producer;
+	qp_doorbell(dev, uar, number);
 }
 
 void qp_release(void *object)
@@ -229,7 +255,15 @@ static bool qp_service_known(unsigned int service)
 /* Offset in a QP context that its layout calls reserved: the umem of the doorbell record */
 #define QPC_DOORBELL_UMEM_ID (0x720 / 8)
 
+/* and how the send queue is rung, whose lower bit is set if doorbells name the WQEs */
+#define QPC_DOORBELL_MODE 0x80
+#define QPC_DOORBELL_MODE_WIDTH 2
+#define DOORBELL_WITH_RECORD 0
+#define DOORBELL_WITHOUT_RECORD 1
+
 const struct reserved_used qp_umem_fields[] = {
+	{ IFC_BIT(create_qp_in, qpc) + QPC_DOORBELL_MODE, QPC_DOORBELL_MODE_WIDTH,
+	  IFC_BIT(create_qp_in, qpc) + QPC_DOORBELL_MODE + 1 },
 	{ IFC_BIT(create_qp_in, qpc) + QPC_DOORBELL_UMEM_ID * 8, 32,
 	  IFC_BIT(create_qp_in, qpc.dbr_umem_valid) },
 	{ 0, 0, 0 },
@@ -272,6 +306,19 @@ static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 		table_get(&dev->srqs, IFC_GET(qpc, context, srqn_rmpn_xrqn)));
 }
 
+/* Sets how the send queue is rung; false if this is not announced */
+static bool qp_set_doorbell_mode(const struct dev *dev, struct qp *qp)
+{
+	switch (ifc_get(qp->context, QPC_DOORBELL_MODE, QPC_DOORBELL_MODE_WIDTH)) {
+	case DOORBELL_WITH_RECORD:
+		return true;
+	case DOORBELL_WITHOUT_RECORD:
+		qp->sq_by_doorbell = true;
+		return ifc_get(dev->caps_general_2, CAPS_2_NO_RECORD_BIT, 1);
+	}
+	return false;
+}
+
 /* Only a DC initiator has streams; it does not have a receive queue */
 static bool qp_streams_valid(const uint8_t *context)
 {
@@ -306,7 +353,7 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	qp->streams = IFC_GET(qpc, context, log_num_dci_stream_channels);
 	qp->errored_max = 1u << IFC_GET(qpc, context, log_num_dci_errored_streams);
 	qp_set_sizes(qp);
-	placed = qp_set_queue(dev, qp, cmd);
+	placed = qp_set_doorbell_mode(dev, qp) && qp_set_queue(dev, qp, cmd);
 	if (placed && IFC_GET(qpc, context, dbr_umem_valid))
 		placed = umem_doorbell(dev, get_be32(context + QPC_DOORBELL_UMEM_ID),
 				       &qp->doorbell);

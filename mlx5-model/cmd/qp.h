@@ -67,6 +67,8 @@ static inline bool qp_waits(const struct qp *qp)
 void qp_fail(struct dev *dev, struct qp *qp);
 /* UAR doorbell of the send queue; only the page in its context may ring it */
 void qp_doorbell(struct dev *dev, uint32_t uar, uint32_t number);
+/* The same for a send queue without a record: the 8 bytes name the last WQE that is posted */
+void qp_doorbell_wqe(struct dev *dev, uint32_t uar, const uint8_t *value);
 /*
  * The number of posted WQEs, by the doorbell record, that were not taken yet. False if the record
  * is invalid or not mapped.

@@ -39,6 +39,7 @@ static uint64_t take(struct input *input, unsigned int bytes)
 #define WORLD_BUFFER (256u << 10)
 #define WORLD_QPS 15
 #define WORLD_TARGET 13 /* the DC target, which does not send */
+#define WORLD_BY_DOORBELL 1
 #define WORLD_DC_KEY 0x1234567890ull
 #define WORLD_GROUPS 4
 #define WORLD_KEYS 9
@@ -207,11 +208,13 @@ static void world_init(struct world *w, unsigned int kind)
 	w->far.log_errored = 2;
 	w->qp[WORLD_TARGET] =
 		stand_create_dct(&w->far, &w->far_cq, &w->target_srq, WORLD_DC_KEY);
-	for (i = 0; i < WORLD_QPS; i++)
+	for (i = 0; i < WORLD_QPS; i++) {
+		w->b.by_doorbell = i == WORLD_BY_DOORBELL;
 		if (i != WORLD_TARGET)
 			w->qp[i] = stand_create_qp(world_stand(w, &w->qp[i]),
 						   world_qps[i].far ? &w->far_cq : &w->cq[i % 2],
 						   world_qps[i].service);
+	}
 	for (i = 0; i < WORLD_QPS; i++)
 		if (i != WORLD_TARGET)
 			world_connect(w, &w->qp[i]);
@@ -480,6 +483,8 @@ static void post_anything(struct input *input, struct world *w, struct stand_qp 
 	put_be32(stand_at(b, qp->doorbell) + 4, qp->sq_next);
 	put_be32(stand_at(b, qp->doorbell), qp->rq_next);
 	qp_doorbell(&b->dev, b->uar, qp->number);
+	if (qp->by_doorbell)
+		qp_doorbell_wqe(&b->dev, b->uar, ring + at);
 }
 
 /* A key of the device that this queue pair is on */
@@ -638,7 +643,7 @@ static void fuzz_wqes(struct input *input)
 
 static void fuzz_registers(struct input *input)
 {
-	static const uint16_t offsets[] = { 0x10, 0x14, 0x18, 0x20, 0x40, 0x48, 0x800, 0xa00 };
+	static const uint16_t offsets[] = { 0x10, 0x14, 0x18, 0x20, 0x40, 0x48, 0x800, 0x600 };
 	struct world w;
 	uint8_t data[64];
 	unsigned int i;

@@ -287,6 +287,7 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 		.lid = b->dev.lid,
 		.cq = cq,
 		.qkey = service == QP_GENERAL ? STAND_GENERAL_QKEY : STAND_QKEY,
+		.by_doorbell = b->by_doorbell,
 	};
 
 	/* without a receive queue of its own, the send queue starts where that would */
@@ -299,6 +300,7 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(qpc, context, uar_page, b->uar);
 	IFC_SET(qpc, context, xrcd, service == QP_XRC ? b->xrcd : 0);
 	IFC_SET(qpc, context, rq_type, rq_type);
+	ifc_set(context, 0x80, 2, b->by_doorbell);
 	IFC_SET(qpc, context, log_num_dci_stream_channels, service == QP_DCI ? b->log_streams : 0);
 	IFC_SET(qpc, context, log_num_dci_errored_streams, service == QP_DCI ? b->log_errored : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);
@@ -493,6 +495,10 @@ void stand_post(struct stand *b, struct stand_qp *qp, const struct stand_wr *wr)
 	put_be32(wqe + 12, wr->immediate);
 	for (i = 0; wqe + i < s; i += 64)
 		memcpy(ring + (qp->sq_next++ & ((1 << STAND_SQ_LOG) - 1)) * 64, wqe + i, 64);
+	if (qp->by_doorbell) {
+		qp_doorbell_wqe(&b->dev, b->uar, wqe);
+		return;
+	}
 	put_be32(stand_at(b, qp->doorbell) + 4, qp->sq_next);
 	qp_doorbell(&b->dev, b->uar, qp->number);
 }

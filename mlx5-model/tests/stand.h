@@ -33,6 +33,7 @@ struct stand {
 	uint32_t pa_key; /* never faults: its addresses are guest addresses */
 	uint32_t user_index; /* of the queue pairs that follow */
 	bool in_umems;	 /* queues and doorbell records are in umems */
+	bool by_doorbell; /* doorbells name what is posted to the queue pairs that follow */
 	/* of the DC initiators that follow */
 	unsigned int log_streams, log_errored;
 };
@@ -49,6 +50,7 @@ struct stand_qp {
 	struct stand_cq *cq;
 	uint64_t rq, sq, doorbell;
 	uint16_t sq_next, rq_next;
+	bool by_doorbell;
 	uint32_t qkey; /* set by the commands that change its state */
 };
 

@@ -40,6 +40,7 @@
 #define UAR_CQ_DOORBELL 0x20
 #define UAR_EQ_ARM 0x40
 #define UAR_EQ_UPDATE 0x48
+#define UAR_SQ_DOORBELL_WQE 0x600
 #define UAR_SQ_DOORBELL 0x800
 
 static void put_le16(uint8_t *p, uint16_t v)
@@ -161,6 +162,8 @@ static void pci_uar_write(struct dev *dev, uint32_t uar, uint64_t offset, const 
 	if (offset >= UAR_SQ_DOORBELL) {
 		if (length == 8 && !(offset & 0xff))
 			qp_doorbell(dev, uar, get_be32(data + 4) >> 8);
+	} else if (offset == UAR_SQ_DOORBELL_WQE && length == 8) {
+		qp_doorbell_wqe(dev, uar, data);
 	} else if (offset == UAR_CQ_DOORBELL && length == 8) {
 		cq_doorbell(dev, uar, data);
 	} else if ((offset == UAR_EQ_ARM || offset == UAR_EQ_UPDATE) && length == 4) {
