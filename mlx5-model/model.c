@@ -56,7 +56,7 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->flow_tables, NULL);
 	table_clear(&dev->flow_groups, NULL);
 	table_clear(&dev->attachments, multicast_release);
-	table_clear(&dev->mappings, NULL);
+	table_clear(&dev->mappings, object_release);
 	sa_forget(dev->fabric, dev);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;

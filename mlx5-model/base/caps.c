@@ -52,7 +52,6 @@ static void caps_general(uint8_t *caps)
 	CAP(qpc_extension, 1);
 	CAP(log_max_dci_stream_channels, CAPS_LOG_MAX_STREAMS);
 	CAP(log_max_dci_errored_streams, CAPS_LOG_MAX_ERRORED);
-	CAP(general_obj_types, 1ull << CAPS_OBJECT_AV_QP_MAPPING);
 	ifc_set(caps, CAPS_DMA_MMO_QP_BIT, 1, 1);
 	ifc_set(caps, CAPS_LOG_DMA_MMO_MAX_SIZE_BIT, CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH,
 		CAPS_LOG_MAX_MEMCPY);
@@ -63,7 +62,7 @@ static void caps_general(uint8_t *caps)
 	CAP(cqe_128_always, 1);
 	CAP(hca_cap_2, 1);
 	CAP(device_memory, 1);
-	CAP(general_obj_types, 1ull << OBJECT_RESERVED_QPN);
+	CAP(general_obj_types, 1ull << OBJECT_RESERVED_QPN | 1ull << OBJECT_AV_QP_MAPPING);
 	CAP(dp_ordering_ooo_all_rc, 1);
 	CAP(dp_ordering_ooo_all_xrc, 1);
 	CAP(dp_ordering_ooo_all_dc, 1);

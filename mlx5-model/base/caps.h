@@ -38,9 +38,6 @@
 #define CAPS_2_LOG_MAX_NO_RECORD_WIDTH 5
 #define CAPS_ODP_LOCAL_MMO_BIT 0x48
 
-/* Types of general objects, as bits of general_obj_types */
-#define CAPS_OBJECT_AV_QP_MAPPING 0x3a
-
 /* Device memory (MEMIC): an area of BAR 0, and after it one of the same size for each operation */
 #define CAPS_MEMIC_START (16u << 20)
 #define CAPS_MEMIC_SIZE (256u << 10)
@@ -50,7 +47,7 @@
 enum caps_memic_operation { MEMIC_INCREMENT, MEMIC_TEST_AND_SET, MEMIC_OPERATIONS };
 
 /* Types of general objects: their values, and as bits of the capability */
-enum caps_object { OBJECT_RESERVED_QPN = 0x2c };
+enum caps_object { OBJECT_RESERVED_QPN = 0x2c, OBJECT_AV_QP_MAPPING = 0x3a };
 /* Not in the kernel's layout of cmd_hca_cap_2 */
 #define CAPS_LOG_RESERVED_QPNS_BIT 0x93
 #define CAPS_LOG_RESERVED_QPNS_WIDTH 5

@@ -33,7 +33,6 @@ static const struct cap_setting caps_old[] = {
 	GENERAL(qpc_extension, 0),
 	GENERAL(log_max_dci_stream_channels, 0),
 	GENERAL(log_max_dci_errored_streams, 0),
-	GENERAL(general_obj_types, 0),
 	{ CAPS_GENERAL, CAPS_DMA_MMO_QP_BIT, 1, 0 },
 	{ CAPS_GENERAL, CAPS_LOG_DMA_MMO_MAX_SIZE_BIT, CAPS_LOG_DMA_MMO_MAX_SIZE_WIDTH, 0 },
 	GENERAL(fixed_buffer_size, 0),

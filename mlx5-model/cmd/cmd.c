@@ -39,12 +39,6 @@ static const struct reserved reserved_none[] = { { 0, 0, NULL } };
 	{ MLX5_CMD_OP_##op, 0, #op, IFC_SIZE(general_obj_in_cmd_hdr),                \
 	  IFC_SIZE(general_obj_out_cmd_hdr), reserved_none, handler }
 
-/* The inputs of general objects have a layout for each type */
-static const struct reserved reserved_general[] = { { 0, 0, NULL } };
-#define CMD_GENERAL(op, handler)                                                              \
-	{ MLX5_CMD_OP_##op, 0, #op, IFC_SIZE(general_obj_in_cmd_hdr),                         \
-	  IFC_SIZE(general_obj_out_cmd_hdr), reserved_general, handler }
-
 static const struct cmd_entry cmd_table[] = {
 	CMD_WHEN(QUERY_HCA_CAP, query_hca_cap, hca_query_cap, NOT_DISABLED),
 	CMD_WHEN(QUERY_ADAPTER, query_adapter, hca_query_adapter, NOT_DISABLED),
@@ -99,8 +93,6 @@ static const struct cmd_entry cmd_table[] = {
 	CMD(DRAIN_DCT, drain_dct, dct_drain),
 	CMD(QUERY_DCT, query_dct, dct_query),
 	CMD(ARM_DCT_FOR_KEY_VIOLATION, arm_dct, dct_arm),
-	CMD_GENERAL(CREATE_GENERAL_OBJECT, general_create),
-	CMD_GENERAL(DESTROY_GENERAL_OBJECT, general_destroy),
 	CMD(QUERY_HCA_VPORT_GID, query_hca_vport_gid, port_query_gid),
 	CMD(QUERY_HCA_VPORT_PKEY, query_hca_vport_pkey, port_query_pkey),
 	CMD(ALLOC_PD, alloc_pd, res_alloc_pd),

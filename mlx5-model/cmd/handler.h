@@ -109,8 +109,6 @@ CMD_HANDLER(dct_drain);
 CMD_HANDLER(dct_destroy);
 CMD_HANDLER(dct_query);
 CMD_HANDLER(dct_arm);
-CMD_HANDLER(general_create);
-CMD_HANDLER(general_destroy);
 CMD_HANDLER(fault_resume);
 
 #endif

@@ -2,11 +2,19 @@
 #include "cmd/object.h"
 
 #include "cmd/handler.h"
+#include "cmd/qp.h"
 
 #include <stdlib.h>
 
-struct reserved_qpns {
-	uint32_t uid; /* the context that they belong to, 0 for the driver */
+/* Bytes of the input that maps an address vector: header, number of the queue pair, the vector */
+#define MAPPING_QPN 28
+#define MAPPING_ADDRESS 32
+#define MAPPING_SIZE 80
+#define ADDRESS_GID_INDEX_BIT 0xe4
+#define ADDRESS_GID_INDEX_WIDTH 8
+
+struct object {
+	uint32_t uid; /* the context that it belongs to, 0 for the driver */
 };
 
 void object_release(void *object)
@@ -14,63 +22,111 @@ void object_release(void *object)
 	free(object);
 }
 
-bool object_uses_context(struct dev *dev, uint32_t uid)
+static bool is_used(struct table *table, uint32_t uid)
 {
-	const struct reserved_qpns *block;
+	const struct object *object;
 	uint32_t number;
 
-	table_for_each(&dev->reserved_qpns, number, block)
-		if (block->uid == uid)
+	table_for_each(table, number, object)
+		if (object->uid == uid)
 			return true;
 	return false;
 }
 
-/* True if the command is for this function's own object of a type that is announced */
-static bool object_known(const struct dev *dev, const struct cmd *cmd)
+bool object_uses_context(struct dev *dev, uint32_t uid)
+{
+	return is_used(&dev->reserved_qpns, uid) || is_used(&dev->mappings, uid);
+}
+
+static enum cmd_status add(struct dev *dev, struct table *table, const struct cmd *cmd,
+			   unsigned int log_size)
+{
+	uint32_t uid = IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid), number;
+	struct object *object;
+
+	if (uid && !table_get(&dev->contexts, uid))
+		return CMD_BAD_RESOURCE;
+	object = malloc(sizeof(*object));
+	if (!object)
+		return CMD_NO_RESOURCES;
+	object->uid = uid;
+	number = table_add(table, object);
+	if (!number) {
+		object_release(object);
+		return CMD_LIMIT;
+	}
+	IFC_SET(general_obj_out_cmd_hdr, cmd->out, obj_id, number << log_size);
+	return CMD_OK;
+}
+
+static enum cmd_status take(struct table *table, const struct cmd *cmd, unsigned int log_size)
+{
+	uint32_t id = IFC_GET(general_obj_in_cmd_hdr, cmd->in, obj_id);
+	uint32_t number = id >> log_size;
+	const struct object *object = table_get(table, number);
+
+	if (!object || number << log_size != id ||
+	    object->uid != IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid))
+		return CMD_BAD_RESOURCE;
+	object_release(table_take(table, number));
+	return CMD_OK;
+}
+
+static enum cmd_status create_reserved(struct dev *dev, const struct cmd *cmd)
+{
+	const uint8_t *create = IFC_AT_CONST(general_obj_in_cmd_hdr, cmd->in, op_param.create);
+
+	if (IFC_GET(general_obj_create_param, create, alias_object) ||
+	    IFC_GET(general_obj_create_param, create, log_obj_range) != CAPS_LOG_RESERVED_QPNS)
+		return CMD_BAD_PARAM;
+	return add(dev, &dev->reserved_qpns, cmd, CAPS_LOG_RESERVED_QPNS);
+}
+
+/* The object does not refer to the queue pair, which may be destroyed first. */
+static enum cmd_status create_mapping(struct dev *dev, const struct cmd *cmd)
+{
+	if (cmd->in_length < MAPPING_SIZE)
+		return CMD_BAD_INPUT_LENGTH;
+	if (!qp_get(dev, get_be32(cmd->in + MAPPING_QPN)))
+		return CMD_BAD_RESOURCE;
+	if (ifc_get(cmd->in + MAPPING_ADDRESS, ADDRESS_GID_INDEX_BIT, ADDRESS_GID_INDEX_WIDTH) >=
+	    DEV_GIDS)
+		return CMD_BAD_PARAM;
+	return add(dev, &dev->mappings, cmd, 0);
+}
+
+/* The type of the command, 0 if it is not announced or the object is another function's */
+static unsigned int object_type(const struct dev *dev, const struct cmd *cmd)
 {
 	uint64_t types = IFC_GET(cmd_hca_cap, dev->caps_general, general_obj_types);
+	unsigned int type = IFC_GET(general_obj_in_cmd_hdr, cmd->in, obj_type);
 
-	return IFC_GET(general_obj_in_cmd_hdr, cmd->in, obj_type) == OBJECT_RESERVED_QPN &&
-	       types >> OBJECT_RESERVED_QPN & 1 &&
-	       !IFC_GET(general_obj_in_cmd_hdr, cmd->in, vhca_tunnel_id);
+	if (type >= 64 || !(types >> type & 1) ||
+	    IFC_GET(general_obj_in_cmd_hdr, cmd->in, vhca_tunnel_id))
+		return 0;
+	return type;
 }
 
 enum cmd_status object_create(struct dev *dev, const struct cmd *cmd)
 {
-	const uint8_t *create = IFC_AT_CONST(general_obj_in_cmd_hdr, cmd->in, op_param.create);
-	uint32_t uid = IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid), number;
-	struct reserved_qpns *block;
-
-	if (!object_known(dev, cmd) ||
-	    IFC_GET(general_obj_create_param, create, alias_object) ||
-	    IFC_GET(general_obj_create_param, create, log_obj_range) != CAPS_LOG_RESERVED_QPNS)
+	switch (object_type(dev, cmd)) {
+	case OBJECT_RESERVED_QPN:
+		return create_reserved(dev, cmd);
+	case OBJECT_AV_QP_MAPPING:
+		return create_mapping(dev, cmd);
+	default:
 		return CMD_BAD_PARAM;
-	if (uid && !table_get(&dev->contexts, uid))
-		return CMD_BAD_RESOURCE;
-	block = malloc(sizeof(*block));
-	if (!block)
-		return CMD_NO_RESOURCES;
-	block->uid = uid;
-	number = table_add(&dev->reserved_qpns, block);
-	if (!number) {
-		object_release(block);
-		return CMD_LIMIT;
 	}
-	IFC_SET(general_obj_out_cmd_hdr, cmd->out, obj_id, number << CAPS_LOG_RESERVED_QPNS);
-	return CMD_OK;
 }
 
 enum cmd_status object_destroy(struct dev *dev, const struct cmd *cmd)
 {
-	uint32_t id = IFC_GET(general_obj_in_cmd_hdr, cmd->in, obj_id);
-	uint32_t number = id >> CAPS_LOG_RESERVED_QPNS;
-	const struct reserved_qpns *block = table_get(&dev->reserved_qpns, number);
-
-	if (!object_known(dev, cmd))
+	switch (object_type(dev, cmd)) {
+	case OBJECT_RESERVED_QPN:
+		return take(&dev->reserved_qpns, cmd, CAPS_LOG_RESERVED_QPNS);
+	case OBJECT_AV_QP_MAPPING:
+		return take(&dev->mappings, cmd, 0);
+	default:
 		return CMD_BAD_PARAM;
-	if (!block || number << CAPS_LOG_RESERVED_QPNS != id ||
-	    block->uid != IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid))
-		return CMD_BAD_RESOURCE;
-	object_release(table_take(&dev->reserved_qpns, number));
-	return CMD_OK;
+	}
 }

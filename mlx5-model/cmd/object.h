@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * General objects. There is one type, the reserved queue pair numbers: blocks of numbers that no
- * queue pair has, which an application uses to identify connections.
+ * General objects, of two types. Reserved queue pair numbers are blocks of numbers that no queue pair
+ * has, which an application uses to identify connections. A mapping of an address vector to a queue
+ * pair is a hint which algorithm against congestion to use; there is none on this fabric.
  */
 #ifndef MLX5_MODEL_OBJECT_H
 #define MLX5_MODEL_OBJECT_H

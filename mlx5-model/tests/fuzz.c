@@ -527,12 +527,13 @@ static void post_request(struct input *input, struct world *w, struct stand_qp *
 		wr.stream = v & 7;
 		stand_receive_srq(&w->far, &w->target_srq, w->buffer, take_key(input, w, to),
 				  v & 0x20 ? WORLD_BUFFER / 2 : take(input, 1));
-	} else if (service == QP_XRC)
+	} else if (service == QP_XRC) {
 		stand_receive_srq(&w->far, &w->far_srq, w->buffer, take_key(input, w, to),
 				  WORLD_BUFFER / 2);
-	else
+	} else {
 		stand_receive(world_stand(w, to), to, w->buffer, take_key(input, w, to),
 			      v & 0x20 ? WORLD_BUFFER / 2 : take(input, 1));
+	}
 	stand_post(b, qp, &wr);
 	if (!(take(input, 1) & 7))
 		put_be32(stand_at(b, qp->sq) + take(input, 2) % (64 << STAND_SQ_LOG) / 4 * 4,
