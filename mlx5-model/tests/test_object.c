@@ -111,7 +111,7 @@ static void test_numbers(void **state)
 	for (i = 0; i < ALL; i++) {
 		assert_int_equal(create_as(b, i & 1 ? uid : 0, &id), CMD_OK);
 		assert_int_equal(id % BLOCK, 0);
-		assert_in_range(id, 1 << CAPS_LOG_MAX_QP, (2 << CAPS_LOG_MAX_QP) - BLOCK);
+		assert_true(id >= 1 << CAPS_LOG_MAX_QP && id <= (2 << CAPS_LOG_MAX_QP) - BLOCK);
 		assert_false(used[id / BLOCK - ALL]);
 		used[id / BLOCK - ALL] = true;
 		assert_null(table_get(&b->dev.qps, id));
