@@ -163,7 +163,7 @@ static void test_fault_not_announced(void **state)
 }
 
 /* Stops the first initiator in the middle of a message: its target has taken a receive WQE */
-static const uint8_t *stop(struct dc_fixture *f)
+static const uint8_t *halt(struct dc_fixture *f)
 {
 	struct stand_wr wr = dc_request(f, WQE_SEND, 64);
 
@@ -176,7 +176,7 @@ static void test_initiator_reset(void **state)
 {
 	struct dc_fixture *f = *state;
 	struct pair *p = &f->pair;
-	const uint8_t *event = stop(f);
+	const uint8_t *event = halt(f);
 
 	stand_modify(p->on[0], &p->qp[0], MLX5_CMD_OP_2RST_QP, NULL);
 	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_REMOTE_ABORTED, 0);
@@ -191,7 +191,7 @@ static void test_initiator_destroyed(void **state)
 	struct dc_fixture *f = *state;
 	struct pair *p = &f->pair;
 
-	stop(f);
+	halt(f);
 	assert_int_equal(dc_command(p->on[0], MLX5_CMD_OP_DESTROY_QP, p->qp[0].number), CMD_OK);
 	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_REMOTE_ABORTED, 0);
 }
@@ -201,7 +201,7 @@ static void test_initiator_lost(void **state)
 	struct dc_fixture *f = *state;
 	struct pair *p = &f->pair;
 
-	stop(f);
+	halt(f);
 	model_reset(&p->on[0]->dev);
 	if (p->on[0] != p->on[1])
 		pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_REMOTE_ABORTED, 0);
@@ -212,7 +212,7 @@ static void test_target_drained(void **state)
 	struct dc_fixture *f = *state;
 	struct pair *p = &f->pair;
 
-	stop(f);
+	halt(f);
 	assert_int_equal(dc_command(p->on[1], MLX5_CMD_OP_DRAIN_DCT, p->qp[1].number), CMD_OK);
 	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_REMOTE_ABORTED, 0);
 	assert_int_equal(dc_command(p->on[1], MLX5_CMD_OP_DESTROY_DCT, p->qp[1].number), CMD_OK);
@@ -230,7 +230,7 @@ static void test_target_lost(void **state)
 	struct dc_fixture *f = *state;
 	struct pair *p = &f->pair;
 
-	stop(f);
+	halt(f);
 	assert_true(dc_initiator(f)->receive.held);
 	model_reset(&p->on[1]->dev);
 	assert_false(dc_initiator(f)->receive.held);
@@ -243,7 +243,7 @@ static void test_changed(void **state)
 {
 	struct dc_fixture *f = *state;
 	struct pair *p = &f->pair;
-	const uint8_t *event = stop(f);
+	const uint8_t *event = halt(f);
 	struct stand_cq cq = stand_create_cq(p->on[1]);
 	struct stand_qp other = stand_create_dct(p->on[1], &cq, &f->srq, DC_KEY);
 
