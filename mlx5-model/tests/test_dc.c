@@ -214,7 +214,7 @@ static void expect_no_answer(struct dc_fixture *f, const struct stand_wr *wr)
 	uint64_t wqes = p->on[0]->dev.stats.wqes;
 
 	pair_send(p, wr);
-	pair_silent(p, 0);
+	/* on a slow machine the timer has expired already */
 	pair_wait(p, wqes + 1);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
 	assert_int_equal(dc_initiator(f)->state, QP_ERROR);
