@@ -144,7 +144,7 @@ adopters_programs() {
 		mkdir -p /run/out/opt/adopters
 		cp /run/src/tests/adopters/run.sh /run/src/tests/lib/tap.sh /run/out/opt/adopters
 		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror -I/run/out/usr/include \
-			-o /run/out/opt/adopters/fi-transfer /run/src/tests/adopters/fi-transfer.c \
+			-o /run/out/opt/adopters/fi-transfer /run/src/tests/adopters/{fi-transfer,side}.c \
 			-L"$libraries" -Wl,-rpath-link="$libraries" -lfabric
 	'
 }
