@@ -135,35 +135,54 @@ adopter_require() {
 	unlock "adopter-$name"
 }
 
-# adopters_programs WORK: the tests of tests/adopters, in WORK/out
+# adopters_programs WORK NAME...: the tests of tests/adopters for these clients, in WORK/out
 adopters_programs() {
 	local work=$1
+	shift
 	# shellcheck disable=SC2016 # expanded inside the root
 	ROOT=$ADOPTERS_ROOT root_exec "$work/src:src:ro" "$work/out:out" -- /bin/bash -euc '
 		libraries=/run/out/usr/lib/$(cc -print-multiarch)
+		adopters=/run/src/tests/adopters
 		mkdir -p /run/out/opt/adopters
-		cp /run/src/tests/adopters/run.sh /run/src/tests/lib/tap.sh /run/out/opt/adopters
-		cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror -I/run/out/usr/include \
-			-o /run/out/opt/adopters/fi-transfer /run/src/tests/adopters/{fi-transfer,side}.c \
-			-L"$libraries" -Wl,-rpath-link="$libraries" -lfabric
-	'
+		cp "$adopters"/*.sh /run/src/tests/lib/tap.sh /run/out/opt/adopters
+		program() {
+			cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror \
+				-isystem /run/out/usr/include -o "/run/out/opt/adopters/$1" "$adopters/$1.c" \
+				"$adopters/side.c" -L"$libraries" -Wl,-rpath-link="$libraries" "${@:2}"
+		}
+		for name; do
+			case $name in
+			libfabric) program fi-transfer -lfabric ;;
+			esac
+		done
+	' bash "$@"
 }
 
 adopters_test() {
-	local work=$RUN_DIR/adopters name run kernel device
+	local work=$RUN_DIR/adopters name run kernel device names=()
+	for name in "${ADOPTERS[@]}"; do
+		[[ ${#TEST_NAMES[@]} != 0 && " ${TEST_NAMES[*]} " != *" $name "* ]] || names+=("$name")
+	done
+	[[ ${#names[@]} != 0 ]] || return 0
 	adopters_root_require
 	step "building the project for Debian $ADOPTERS_SUITE" client_project "$ADOPTERS_ROOT" "$work"
-	for name in "${ADOPTERS[@]}"; do
+	for name in "${names[@]}"; do
 		adopter_require "$name" "$work"
 		cp -r "$ADOPTER/." "$work/out"
 	done
-	step "building tests/adopters" adopters_programs "$work"
+	step "building tests/adopters" adopters_programs "$work" "${names[@]}"
 	client_root "$ADOPTERS_ROOT" "$work"
 	# on the last one, requests are refused
 	for run in 'debian rxe' 'debian mlx5' 'debian-stock rxe'; do
 		read -r kernel device <<<"$run"
+		# shellcheck disable=SC2016 # expanded in the machine
 		part_vm --kernel "$kernel" --device "$device" --timeout 3600 --share "$work/root" -- \
-			/bin/bash /run/lab/chroot.sh /mnt/share /opt/adopters/run.sh
+			/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash -c '
+			for name; do
+				echo "$name.t .."
+				/bin/bash "/opt/adopters/$name.sh" || status=1
+			done
+			exit "${status-0}"' bash "${names[@]}"
 		tally_tap "adopters-$kernel-$device" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
 	done
 	rm -rf -- "$work"

@@ -7,7 +7,8 @@ PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
 PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants
 	packages clients adopters series models mutate)
 # parts whose tests can be run one by one
-PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 iommu hostile machines mutants clients)
+PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 iommu hostile machines mutants clients
+	adopters)
 # run only these tests, or all if there are none
 TEST_NAMES=()
 
