@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Programs that request page sizes themselves: the patches of clients/, applied to the sources that
-# Debian testing ships, built in a root of that release, and run in the machine.
+# Debian ships, built in a root of Debian testing, and run in the machine.
 
 ADOPTERS_SUITE=testing
-ADOPTERS=(perftest libfabric)
+ADOPTERS=(perftest libfabric ucx)
+# Where the source is not that of ADOPTERS_SUITE
+declare -A ADOPTERS_SOURCE_SUITE=([ucx]=bookworm)
 
 adopters_packages() {
 	root_packages "$TOP_DIR/tests/adopters/packages" | paste -sd,
@@ -17,13 +19,13 @@ adopters_root_require() {
 	ADOPTERS_ROOT=$DEB_CACHED
 }
 
-# adopter_fetch NAME DIR: version, and the source in tree/. Upstream's archive alone: the patches are
+# adopter_fetch NAME DIR SUITE: version, and the source in tree/. Upstream's archive alone: the patches are
 # for it, not for Debian's changes.
 adopter_fetch() {
-	local name=$1 dir=$2 archive
+	local name=$1 dir=$2 suite=$3 archive
 	rm -rf -- "$dir"
 	mkdir -p "$dir/tree"
-	apt_private "$ADOPTERS_SUITE" deb-src
+	apt_private "$suite" deb-src
 	apt-get -q update
 	(cd "$dir" && apt-get -q source --download-only --tar-only "$name")
 	archive=$(echo "$dir/$name"_*.orig.tar.*)
@@ -36,9 +38,10 @@ adopter_fetch() {
 # adopter_source_require NAME: sets ADOPTER_SOURCE to its source, fetched first if needed; the version
 # of the first fetch is used until the cache is emptied
 adopter_source_require() {
-	local name=$1
+	local name=$1 suite
+	suite=${ADOPTERS_SOURCE_SUITE[$name]-$ADOPTERS_SUITE}
 	ADOPTER_SOURCE=$CACHE_DIR/adopters/$name-source-$({
-		echo "$ADOPTERS_SUITE"
+		echo "$suite"
 		declare -f adopter_fetch
 	} | hash_text)
 	cache_use "$ADOPTER_SOURCE" && return 0
@@ -46,8 +49,8 @@ adopter_source_require() {
 	lock adopters
 	if [[ ! -d $ADOPTER_SOURCE ]]; then
 		run_dir_create
-		step "fetching the source of $name ($ADOPTERS_SUITE)" \
-			persist adopter_fetch "$name" "$RUN_DIR/new"
+		step "fetching the source of $name ($suite)" \
+			persist adopter_fetch "$name" "$RUN_DIR/new" "$suite"
 		cache_add "$ADOPTER_SOURCE"
 	fi
 	unlock adopters
@@ -95,6 +98,27 @@ adopter_build_libfabric() {
 	grep -x '#define VERBS_HAVE_HUGEODP 1' config.h
 	make -j "$(nproc)"
 	make install DESTDIR=/run/out
+}
+
+# This source is for compilers before C23, and has -Werror. Debian's archive has upstream's folder debian,
+# which configure needs, under another name. Only the folders of the libraries are built.
+adopter_build_ucx() {
+	local options=(--prefix=/usr --libdir="/usr/lib/$(cc -print-multiarch)" --disable-static
+		--disable-doxygen-doc --with-rdmacm --without-cuda --without-rocm --without-ugni
+		--without-gdrcopy --without-java --without-go --without-fuse3 --without-bfd --without-knem
+		--without-xpmem --without-valgrind CFLAGS='-O2 -std=gnu17 -Wno-error')
+	local folder
+	ln -s debian.upstream debian
+	./autogen.sh
+	./configure "${options[@]}"
+	not_found config.h
+	make -C src/uct/ib base/libuct_ib_la-ib_md.lo
+	make distclean
+	./configure "${options[@]}" "$@"
+	grep -x '#define HAVE_HUGEODP 1' config.h
+	for folder in src/{ucm,ucs,uct,ucp}; do
+		make -j "$(nproc)" -C "$folder" install DESTDIR=/run/out
+	done
 }
 
 not_found() { ! grep -E 'HUGEODP.* 1|--odp-page-sizes' "$1"; }
@@ -153,6 +177,12 @@ adopters_programs() {
 		for name; do
 			case $name in
 			libfabric) program fi-transfer -lfabric ;;
+			ucx)
+				program ucp-transfer -lucp -lucs
+				cc -D_GNU_SOURCE -std=c11 -O2 -Wall -Wextra -Werror \
+					-o /run/out/opt/adopters/mlx5-model-counters \
+					/run/src/mlx5-model/tools/counters.c
+				;;
 			esac
 		done
 	' bash "$@"
