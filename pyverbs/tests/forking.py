@@ -10,18 +10,16 @@ cannot be pickled.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import runpy
 import sys
+
+import suite
 
 
 def run(argv: list[str]) -> None:
     """Run `python3 RUN_TESTS ARGUMENT...` and exit."""
-    top = os.path.dirname(os.path.abspath(argv[0]))
+    suite.enter(argv)
     multiprocessing.set_start_method("fork")
-    sys.argv = argv
-    sys.path[:1] = [top, os.path.dirname(top)]
-    runpy.run_path(argv[0], run_name="__main__")
+    suite.start()
 
 
 if __name__ == "__main__":

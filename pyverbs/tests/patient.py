@@ -9,9 +9,9 @@ Their own timeouts are half a second for an answer and ten seconds for a complet
 from __future__ import annotations
 
 import importlib
-import os
-import runpy
 import sys
+
+import suite
 
 TIMEOUT = 22  # 17 s before a packet is sent again
 POLL_S = 300
@@ -19,18 +19,16 @@ POLL_S = 300
 
 def run(argv: list[str]) -> None:
     """Run `python3 RUN_TESTS ARGUMENT...` and exit."""
-    top = os.path.dirname(os.path.abspath(argv[0]))
-    sys.argv = argv
-    sys.path[:1] = [top, os.path.dirname(top)]
+    package = suite.enter(argv)
     for name, constant, value in (
         ("base", "TIMEOUT", TIMEOUT),
         ("utils", "POLL_CQ_TIMEOUT", POLL_S),
     ):
-        module = importlib.import_module(f"{os.path.basename(top)}.{name}")
+        module = importlib.import_module(f"{package}.{name}")
         if not hasattr(module, constant):
             sys.exit(f"rdma-core's tests.{name} has no {constant} any more")
         setattr(module, constant, value)
-    runpy.run_path(argv[0], run_name="__main__")
+    suite.start()
 
 
 if __name__ == "__main__":
