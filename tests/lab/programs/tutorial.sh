@@ -42,11 +42,9 @@ shown=$(section 6 | grep '^page shift')
 ok "section 6 shows two lines of output" [ "$(wc -l <<<"$shown")" = 2 ]
 run "measure" 0 "$build"
 ok "... without a message" [ ! -s err ]
-# the times are those of another machine
+# the times are those of another machine, and how they compare is a matter of bench/
 ok "... prints what the page shows, but for the times" \
 	diff <(sed -E 's/[0-9.]+ ms$/MS/' out) <(sed -E 's/[0-9.]+ ms$/MS/' <<<"$shown")
-# shellcheck disable=SC2016 # expanded by awk
-ok "... and is faster with huge pages" awk '{ ms[NR] = $(NF - 1) } END { exit !(ms[1] > ms[2]) }' out
 
 # a program as it is: it knows nothing of page sizes
 cat >program.c <<'PROGRAM'
