@@ -54,13 +54,15 @@ static uint64_t mkey_table(const struct mkey *mkey)
 	return mkey->xlt_size / mkey_entry_size(mkey);
 }
 
-/* The number of entries for start, length and page size */
+/* The number of entries for start, length and page size. A KSM's first one begins at its start. */
 static uint64_t mkey_needed(const struct mkey *mkey)
 {
 	uint64_t lead = mkey->start & ((1ull << mkey->page_shift) - 1), last;
 
 	if (!mkey->length)
 		return 0;
+	if (mkey->mode == MKEY_KSM)
+		lead = 0;
 	last = mkey->length - 1;
 	/* two halves, as the sum may be larger than 64 bits */
 	return (last >> mkey->page_shift) + 1 +
@@ -94,11 +96,6 @@ static void mkey_check_size(struct dev *dev, const struct mkey *mkey)
 		strict_report(dev, "mkey %#x: %s with entries of 2^%u, announced are 2^%u to 2^%u",
 			      mkey->key, mkey_kind(mkey), mkey->page_shift, limits.least,
 			      limits.most);
-	else if (mkey->mode == MKEY_KSM && mkey->start & ((1ull << mkey->page_shift) - 1))
-		strict_report(dev,
-			      "mkey %#x: KSM starts at %#" PRIx64
-			      ", not aligned to its entries of 2^%u",
-			      mkey->key, mkey->start, mkey->page_shift);
 }
 
 static void mkey_check_table(struct dev *dev, const struct mkey *mkey)

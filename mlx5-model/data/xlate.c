@@ -62,14 +62,29 @@ static bool walk_within(const struct mkey *mkey, uint64_t address, uint64_t leng
 	return address >= mkey->start && offset <= mkey->length && length <= mkey->length - offset;
 }
 
-/* Returns the bytes from address to the end of its block; *index is the block's table entry */
-static uint64_t walk_block(const struct mkey *mkey, uint64_t address, uint64_t *index)
+/*
+ * From the first block of the table to address. Pages begin at multiples of their size, so the
+ * first one may begin before the key. The blocks of a KSM are counted from its start, wherever
+ * that is: for atomic operations, UCX makes a second KSM that starts a few bytes after the memory
+ * (uct_ib_mlx5_devx_reg_ksm()), and leads to the same bytes.
+ */
+static uint64_t walk_offset(const struct mkey *mkey, uint64_t address)
+{
+	uint64_t mask = mkey->mode == MKEY_KSM ? 0 : (1ull << mkey->page_shift) - 1;
+
+	return address - (mkey->start & ~mask);
+}
+
+/*
+ * Returns the bytes from offset, which counts from the first block, to the end of its block;
+ * *index is the block's table entry
+ */
+static uint64_t walk_block(const struct mkey *mkey, uint64_t offset, uint64_t *index)
 {
 	uint64_t size = 1ull << mkey->page_shift;
-	uint64_t first = mkey->start & ~(size - 1);
 
-	*index = (address - first) >> mkey->page_shift;
-	return size - (address & (size - 1));
+	*index = offset >> mkey->page_shift;
+	return size - (offset & (size - 1));
 }
 
 /* Adds the bytes of which the entries were read, also of one that is not present, to *read */
@@ -81,7 +96,7 @@ static enum xlate_result walk_entries(const struct walk *walk, const struct mkey
 	uint64_t needed = walk->write ? XLATE_PRESENT_WRITE : XLATE_PRESENT_READ;
 
 	while (length) {
-		uint64_t index, entry, n = walk_block(mkey, address, &index);
+		uint64_t index, entry, n = walk_block(mkey, walk_offset(mkey, address), &index);
 
 		if (index >= mkey->xlt_size / sizeof(entry) || !walk_spend(walk))
 			return XLATE_DENIED;
@@ -107,11 +122,6 @@ static enum xlate_result walk_entries(const struct walk *walk, const struct mkey
 	return XLATE_OK;
 }
 
-static uint64_t walk_offset(const struct mkey *mkey, uint64_t address)
-{
-	return address - (mkey->start & ~((1ull << mkey->page_shift) - 1));
-}
-
 static enum xlate_result walk_mtt(const struct walk *walk, const struct mkey *mkey,
 				  uint64_t address, uint64_t length)
 {
@@ -128,7 +138,8 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 	uint64_t mask = (1ull << mkey->page_shift) - 1;
 
 	while (length) {
-		uint64_t index, n = walk_block(mkey, address, &index);
+		uint64_t offset = walk_offset(mkey, address);
+		uint64_t index, n = walk_block(mkey, offset, &index);
 		enum xlate_result result;
 		const uint8_t *entry;
 
@@ -137,9 +148,9 @@ static enum xlate_result walk_ksm(const struct walk *walk, const struct mkey *mk
 		entry = mkey->xlt + index * MKEY_OCTWORD;
 		if (n > length)
 			n = length;
-		account_access(walk->dev, mkey, walk_offset(mkey, address), n);
+		account_access(walk->dev, mkey, offset, n);
 		result = walk_key(walk, mkey, get_be32(entry + KSM_KEY),
-				  get_be64(entry + KSM_ADDRESS) + (address & mask), n, depth + 1);
+				  get_be64(entry + KSM_ADDRESS) + (offset & mask), n, depth + 1);
 		if (result != XLATE_OK)
 			return result;
 		address += n;
