@@ -141,8 +141,10 @@ deb_series() {
 deb_try() {
 	local suite=$1 root=$2 expected=$LAB_DIR/expected/python
 	[[ ! -e $expected.$suite ]] || expected+=.$suite
-	mkdir -p "$root/mnt/pyverbs"
+	mkdir -p "$root/mnt/pyverbs" "$root/mnt/tutorial"
 	cp -r "$TOP_DIR/README.md" "$TOP_DIR"/packaging/tests/{check,try}.sh "$root/mnt"
+	cp "$TOP_DIR"/tests/{lab/programs/tutorial,lib/tap}.sh \
+		"$TOP_DIR/libibverbs/man/hugeodp-tutorial.7.md" "$root/mnt/tutorial"
 	cp -r "$TOP_DIR/pyverbs/tests" "$root/mnt/pyverbs"
 	part_vm --timeout 1800 --share "$root" -- \
 		/bin/bash /run/lab/chroot.sh /mnt/share /bin/bash /mnt/try.sh /mnt

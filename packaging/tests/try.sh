@@ -4,7 +4,8 @@
 # Tests the installed packages of this project on a kernel with the series, as a new user would. Run
 # it in a root without any other file of this project. Writes TAP, with the output of Python's
 # unittest in between.
-# usage: try.sh SOURCE (contains README.md and the tests of the Python package)
+# usage: try.sh SOURCE (contains README.md, the tests of the Python package, and the test of the
+# tutorial with its page)
 set -uo pipefail
 
 source=$1
@@ -89,6 +90,9 @@ tool() {
 		hugeodp run -- ./readme | grep -qx 21
 }
 
+# Its own points are comments here
+tutorial() { "$source/tutorial/tutorial.sh" 2>&1 | sed 's/^/# /'; }
+
 python() { (cd "$source/pyverbs/tests" && python3 -B ./test_hugeodp.py -v) 2>&1; }
 
 removed() {
@@ -103,6 +107,7 @@ check "the static library" static
 check "the example" hello
 check "manual pages" pages
 check "the command" tool
+check "the tutorial, word for word" tutorial
 check "the tests of the Python package" python
 check "removed without a trace" removed
 checked
