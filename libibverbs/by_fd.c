@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include <rdma/ib_user_verbs.h>
 
 #include "uverbs/ioctl.h"
 #include "by_fd.h"
@@ -148,44 +147,18 @@ HUGEODP_EXPORT int hugeodp_create_mr_fd(int cmd_fd, uint32_t pd_handle,
 	return hugeodp_err(err);
 }
 
-/* What the providers do, for the one range that hugeodp_prefetch_mr() passes. */
-static int advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
-		     struct ibv_sge *sg_list, uint32_t num_sge)
-{
-	const struct ib_uverbs_sge range = {
-		.addr = sg_list->addr,
-		.length = sg_list->length,
-		.lkey = sg_list->lkey,
-	};
-	const uint64_t number = advice;
-	struct uverbs_cmd cmd;
-
-	(void)num_sge;
-	uverbs_cmd_init(&cmd, UVERBS_OBJECT_MR, UVERBS_METHOD_ADVISE_MR);
-	uverbs_attr_idr(&cmd, UVERBS_ATTR_ADVISE_MR_PD_HANDLE, pd->handle);
-	uverbs_attr_in(&cmd, UVERBS_ATTR_ADVISE_MR_ADVICE, &number, sizeof(number));
-	uverbs_attr_in(&cmd, UVERBS_ATTR_ADVISE_MR_FLAGS, &flags, sizeof(flags));
-	uverbs_attr_in(&cmd, UVERBS_ATTR_ADVISE_MR_SGE_LIST, &range, sizeof(range));
-	return uverbs_cmd_exec(pd->context, &cmd);
-}
-
 HUGEODP_EXPORT int hugeodp_prefetch_mr_fd(int cmd_fd, uint32_t pd_handle, uint32_t lkey,
 					  uint64_t addr, uint64_t length,
 					  enum ibv_advise_mr_advice advice,
 					  int (*progress)(void *arg, uint64_t done), void *arg)
 {
-	/* ibv_advise_mr() calls the provider, of which a stand-in has only this function */
-	struct verbs_context verbs = { .sz = sizeof(verbs), .advise_mr = advise_mr };
-	struct ibv_pd pd = { .context = &verbs.context, .handle = pd_handle };
-	struct ibv_mr mr = { .context = &verbs.context, .pd = &pd, .lkey = lkey };
 	struct stand_in device;
+	struct ibv_pd pd = { .context = &device.context, .handle = pd_handle };
+	struct ibv_mr mr = { .context = &device.context, .pd = &pd, .lkey = lkey };
 	int err = stand_in(cmd_fd, &device);
 
-	if (err)
-		return hugeodp_err(err);
-	verbs.context = device.context;
-	verbs.context.abi_compat = __VERBS_ABI_IS_EXTENDED;
-	return hugeodp_prefetch_mr(&mr, addr, length, advice, progress, arg);
+	return err ? hugeodp_err(err)
+		   : hugeodp_prefetch_mr(&mr, addr, length, advice, progress, arg);
 }
 
 HUGEODP_EXPORT int hugeodp_destroy_mr_fd(int cmd_fd, uint32_t handle)

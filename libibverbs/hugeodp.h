@@ -546,7 +546,8 @@ const char *ibv_odp_reason_hint(uint32_t reason);
  * @arg: passed to @progress
  *
  * ibv_advise_mr() with IBV_ADVISE_MR_FLAG_FLUSH, piece by piece, as its lengths have
- * only 32 bits. What was mapped before a failure stays mapped.
+ * only 32 bits, and for providers of rdma-core that do not have it. What was mapped
+ * before a failure stays mapped.
  *
  * Return: 0, or
  *   EINVAL      no MR, length 0, range that wraps around, other advice

@@ -7,6 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
 
 #include "../../libibverbs/memory/thp.h"
 
@@ -348,23 +350,27 @@ static struct {
 	enum ibv_advise_mr_advice advice;
 } advice;
 
-static int advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice what, uint32_t advise_flags,
-		     struct ibv_sge *sg, uint32_t n)
+static int advise(const struct fake_call *call)
 {
-	assert_ptr_equal(pd, &fake_pd);
-	assert_int_equal(advise_flags, IBV_ADVISE_MR_FLAG_FLUSH);
-	assert_int_equal(n, 1);
-	assert_int_equal(sg->lkey, 0x1234);
+	const struct ib_uverbs_ioctl_hdr *hdr = (const void *)call->bytes;
+	struct ib_uverbs_sge range;
+
+	assert_int_equal(hdr->num_attrs, 4);
+	assert_int_equal(hdr->attrs[0].data, FAKE_PD_HANDLE);
+	assert_int_equal(hdr->attrs[2].data, IBV_ADVISE_MR_FLAG_FLUSH);
+	assert_int_equal(call->in_len, sizeof(range));
+	memcpy(&range, call->in, sizeof(range));
+	assert_int_equal(range.lkey, 0x1234);
 	/* one after the other, without gaps, to the same boundaries wherever the first one starts */
 	if (advice.calls++)
-		assert_int_equal(sg->addr % (256 * M), 0);
-	assert_int_equal(sg->addr, advice.next);
-	assert_true(sg->length && sg->length <= 256 * M);
-	advice.advice = what;
+		assert_int_equal(range.addr % (256 * M), 0);
+	assert_int_equal(range.addr, advice.next);
+	assert_true(range.length && range.length <= 256 * M);
+	advice.advice = (enum ibv_advise_mr_advice)hdr->attrs[1].data;
 	if (advice.calls == advice.fail_at)
 		return EFAULT;
-	advice.next += sg->length;
-	advice.total += sg->length;
+	advice.next += range.length;
+	advice.total += range.length;
 	return 0;
 }
 
@@ -383,7 +389,9 @@ static int prefetch(uint64_t addr, uint64_t length)
 	advice.stop_at = stop_at;
 	advice.fail_at = fail_at;
 	advice.next = addr;
-	fake_verbs->advise_mr = advise_mr;
+	fake.advise = advise;
+	/* a provider without the call */
+	fake_verbs->advise_mr = NULL;
 	fake_mr.pd = &fake_pd;
 	fake_mr.lkey = 0x1234;
 	return hugeodp_prefetch_mr(&fake_mr, addr, length, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
@@ -450,8 +458,10 @@ static void prefetch_refused(void **state)
 	assert_int_equal(advice.calls, 0);
 	advice.next = 0;
 	assert_int_equal(hugeodp_prefetch_mr(&fake_mr, 0, 1, good, NULL, NULL), 0);
-	/* a provider without the call */
-	fake_verbs->advise_mr = NULL;
+	/* a kernel or a device without the method */
+	fake.method_err[FAKE_ADVISE_MR] = EPROTONOSUPPORT;
+	assert_int_equal(hugeodp_prefetch_mr(&fake_mr, 0, 1, good, NULL, NULL), EOPNOTSUPP);
+	fake.method_err[FAKE_ADVISE_MR] = EOPNOTSUPP;
 	assert_int_equal(hugeodp_prefetch_mr(&fake_mr, 0, 1, good, NULL, NULL), EOPNOTSUPP);
 }
 

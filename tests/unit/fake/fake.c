@@ -502,7 +502,8 @@ static int query_mr(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_s
 	return 0;
 }
 
-static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_spec *method)
+static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method_spec *method,
+		      const struct fake_call *call)
 {
 	static const uint32_t key = 0xabcd;
 	int err = fake.method_err[method->method];
@@ -519,8 +520,11 @@ static int run_method(const struct ib_uverbs_ioctl_hdr *hdr, const struct method
 		return 0;
 	case FAKE_MODIFY_MR:
 		return fake.mr_is_odp ? 0 : EINVAL;
-	case FAKE_WATCH_MR:
 	case FAKE_ADVISE_MR:
+		if (fake.advise)
+			return fake.advise(call);
+		/* fall through */
+	case FAKE_WATCH_MR:
 		return fake.mr_is_odp ? 0 : EINVAL;
 	case FAKE_DESTROY_MR:
 		fake.kernel_mrs--;
@@ -579,7 +583,7 @@ static int do_ioctl(unsigned long request, struct ib_uverbs_ioctl_hdr *hdr)
 	}
 	if (method->method == FAKE_REG_MR)
 		put_handle(hdr);
-	return run_method(hdr, method);
+	return run_method(hdr, method, call);
 }
 
 /* ---- /proc ---- */

@@ -94,6 +94,8 @@ struct fake {
 	uint64_t entries_needed;
 	/* of the last call that had one */
 	int event_fd;
+	/* called for each ADVISE_MR, returns its errno */
+	int (*advise)(const struct fake_call *call);
 	/* errno for a method */
 	int method_err[FAKE_METHODS];
 	/* errno for every ioctl */
