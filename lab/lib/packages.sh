@@ -137,7 +137,8 @@ deb_series() {
 	! ROOT=$root root_exec "$work/linux:linux" -- /usr/src/hugeodp/apply /run/linux
 }
 
-# deb_try SUITE ROOT: test in the machine, and count the results. An old pyverbs has a list of its own.
+# deb_try SUITE ROOT: test in the machine, and count the results. The pyverbs of Debian 12 and 13 has a list
+# of its own.
 deb_try() {
 	local suite=$1 root=$2 expected=$LAB_DIR/expected/python
 	[[ ! -e $expected.$suite ]] || expected+=.$suite
