@@ -159,9 +159,13 @@ void arena_close(struct arena *a)
 	free(a->shadow);
 }
 
-/* Reads all of the arena through one view; the device must read what the CPU reads. */
-static bool reads_right(struct arena *a, struct view *v, struct pair *pair, struct buf *near)
+/*
+ * Reads the arena through one view; the device must read what the CPU reads. After a short leg, which
+ * would take less time than this, it reads every fourth piece, and the next view the next ones.
+ */
+static bool reads_right(struct arena *a, unsigned int number, struct pair *pair, struct buf *near)
 {
+	struct view *v = &a->view[number];
 	struct buf far = arena_buf(a, v->mr);
 	struct xfer x = { .op = OP_READ, .near = near, .far = &far, .len = CHECK_PIECE };
 	bool right = true;
@@ -169,6 +173,8 @@ static bool reads_right(struct arena *a, struct view *v, struct pair *pair, stru
 	for (x.far_at = 0; x.far_at < ARENA_LEN; x.far_at += CHECK_PIECE) {
 		struct outcome out;
 
+		if (a->is_short && (x.far_at / CHECK_PIECE + number + a->seed) % 4)
+			continue;
 		memset(near->mem.addr, 0xee, CHECK_PIECE);
 		out = xfer_run(pair, &x);
 		if (out.near != IBV_WC_SUCCESS) {
@@ -206,8 +212,8 @@ void arena_check(struct arena *a, const char *name)
 	pair_open(&pair, a->rig, 4096);
 	buf_make(&near, a->rig, MEM_BASE, CHECK_PIECE, &mode_pinned);
 	for (unsigned int i = 0; i < a->views; i++)
-		readable &= reads_right(a, &a->view[i], &pair, &near);
-	ok(readable, "%s: every MR shows all of it", name);
+		readable &= reads_right(a, i, &pair, &near);
+	ok(readable, "%s: every MR shows what is in memory", name);
 	buf_close(&near);
 	pair_close(&pair);
 }

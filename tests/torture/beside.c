@@ -277,7 +277,7 @@ void *holder_run(void *arg)
 	struct rng rng = { a->seed + 0x4e1d };
 
 	while (!atomic_load(&a->stop)) {
-		uint64_t until;
+		uint64_t from_ms = now_ms(), until;
 		pid_t pid, gone = 0;
 		char byte;
 		int from;
@@ -288,9 +288,7 @@ void *holder_run(void *arg)
 		else
 			happened(a, EV_HELD);
 		close(from);
-		until = now_ms() + rng_below(&rng, 3000);
-		while (now_ms() < until && !atomic_load(&a->stop))
-			sleep_ms(50);
+		rest_after(a, from_ms, 2, rng_below(&rng, 3000));
 		kill(pid, SIGKILL);
 		until = now_ms() + GONE_S * 1000;
 		while (!(gone = waitpid(pid, NULL, WNOHANG)) && now_ms() < until)

@@ -14,6 +14,8 @@
 #include "tap.h"
 #include "torture.h"
 
+#define EVENTS_EACH 2 /* for each transfer, at most */
+
 #define ANON (1U << MEM_BASE | 1U << MEM_THP)
 #define FILES (1U << MEM_SHMEM | 1U << MEM_HUGETLB_SHARED)
 #define HUGETLB (1U << MEM_HUGETLB | 1U << MEM_HUGETLB_SHARED)
@@ -332,13 +334,24 @@ static void one_event(struct disturber *d)
 		pthread_rwlock_unlock(&s.block->gate);
 }
 
+/* True if the workers have had no time for transfers, as on a kernel with checkers. */
+static bool is_ahead(struct arena *a)
+{
+	return atomic_load(&a->disturbances) > EVENTS_EACH * (atomic_load(&a->transfers) + WORKERS);
+}
+
 void *disturber_run(void *arg)
 {
 	struct disturber *d = arg;
+	struct arena *a = d->arena;
 
-	while (!atomic_load(&d->arena->stop)) {
+	while (!atomic_load(&a->stop)) {
 		one_event(d);
-		nanosleep(&(struct timespec){ .tv_nsec = (long)rng_below(&d->rng, 500000) }, NULL);
+		atomic_fetch_add(&a->disturbances, 1);
+		do
+			nanosleep(&(struct timespec){ .tv_nsec = (long)rng_below(&d->rng, 500000) },
+				  NULL);
+		while (is_ahead(a) && !atomic_load(&a->stop));
 	}
 	return NULL;
 }

@@ -51,6 +51,7 @@ void *forker_run(void *arg)
 	struct rng rng = { a->seed + 0xf02c };
 
 	while (!atomic_load(&a->stop)) {
+		uint64_t from = now_ms();
 		int status;
 		pid_t pid;
 
@@ -71,7 +72,7 @@ void *forker_run(void *arg)
 			went_wrong(a);
 		}
 		happened(a, EV_FORK);
-		rest((long)rng_below(&rng, 500));
+		rest_after(a, from, 4, rng_below(&rng, 500));
 	}
 	return NULL;
 }
@@ -83,11 +84,12 @@ void *compactor_run(void *arg)
 
 	need(fd >= 0, "/proc/sys/vm/compact_memory must be writable");
 	while (!atomic_load(&a->stop)) {
+		uint64_t from = now_ms();
+
 		if (write(fd, "1", 1) != 1)
 			fatal("compact_memory: %s", strerror(errno));
 		happened(a, EV_COMPACT);
-		/* it occupies a processor for a while */
-		rest(1000);
+		rest_after(a, from, 9, 1000);
 	}
 	close(fd);
 	return NULL;
@@ -190,14 +192,14 @@ void *presser_run(void *arg)
 
 	need(fd >= 0, "%s must be writable", path);
 	while (!atomic_load(&a->stop)) {
-		uint64_t out = vmstat("pswpout");
+		uint64_t out = vmstat("pswpout"), from = now_ms();
 
 		/* EAGAIN: less memory was reclaimed */
 		if (write(fd, much, strlen(much)) < 0 && errno != EAGAIN && errno != EBUSY)
 			fatal("%s: %s", path, strerror(errno));
 		if (vmstat("pswpout") > out)
 			happened(a, EV_PRESSURE);
-		rest(50 + (long)rng_below(&rng, 300));
+		rest_after(a, from, 2, 50 + rng_below(&rng, 300));
 	}
 	close(fd);
 	return NULL;

@@ -26,6 +26,7 @@
  * in 1e11 legs.
  */
 #define ENOUGH_TRANSFERS 50
+#define SHORT_MS (2 * 60000)
 /* Extra time for a leg that has not covered every event: at least this, at most twice its length */
 #define EXTRA_MS (15 * 60000)
 
@@ -56,6 +57,15 @@ uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void rest_after(const struct arena *a, uint64_t from_ms, unsigned int times, uint64_t ms)
+{
+	uint64_t now = now_ms(), least = (now - from_ms) * times;
+	uint64_t until = now + (ms > least ? ms : least);
+
+	for (; now < until && !atomic_load(&a->stop); now = now_ms())
+		sleep_ms(until - now < 50 ? (long)(until - now) : 50);
 }
 
 void start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
@@ -131,7 +141,7 @@ static void read_vm(uint64_t *values)
 }
 
 static void report_leg(const struct arena *a, const struct leg *leg, const uint64_t *before,
-		       uint64_t transfers)
+		       uint64_t ms)
 {
 	uint64_t after[VM_NUMBERS];
 
@@ -143,8 +153,9 @@ static void report_leg(const struct arena *a, const struct leg *leg, const uint6
 	for (unsigned int i = 0; i < VM_NUMBERS; i++)
 		note("%s: %s %llu", leg->name, vm_numbers[i],
 		     (unsigned long long)(after[i] - before[i]));
-	note("%s: %llu transfers, %llu failed as they may", leg->name,
-	     (unsigned long long)transfers, (unsigned long long)atomic_load(&a->failures));
+	note("%s: %llu transfers in %llu s, %llu failed as they may", leg->name,
+	     (unsigned long long)atomic_load(&a->transfers), (unsigned long long)ms / 1000,
+	     (unsigned long long)atomic_load(&a->failures));
 }
 
 /* The first event of the leg that has not happened yet, or NULL. */
@@ -211,9 +222,13 @@ static void did_happen(const struct arena *a, const struct leg *leg, const uint6
 
 static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, uint64_t until_ms)
 {
-	struct arena a = { .seed = seed, .any_failure = leg->inject };
+	struct arena a = {
+		.seed = seed,
+		.any_failure = leg->inject,
+		.is_short = until_ms - now_ms() < SHORT_MS,
+	};
 	struct worker worker[WORKERS];
-	uint64_t before[VM_NUMBERS], transfers = 0, from = now_ms();
+	uint64_t before[VM_NUMBERS], from = now_ms(), took;
 	struct company company;
 	uint64_t next_kill = from + REPLACE_PEER_MS;
 	const char *last = NULL;
@@ -237,23 +252,22 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 			next_kill = now_ms() + REPLACE_PEER_MS;
 		}
 	}
+	took = now_ms() - from;
 	atomic_store(&a.stop, true);
 	for (unsigned int i = 0; i < WORKERS; i++)
 		pthread_join(worker[i].thread, NULL);
 	if (leg->inject)
 		inject_reset();
 	company_stop(&company, &a);
-	for (unsigned int i = 0; i < WORKERS; i++) {
-		transfers += worker[i].transfers;
+	for (unsigned int i = 0; i < WORKERS; i++)
 		worker_close(&worker[i]);
-	}
 	if (a.peer)
 		peer_stop(a.peer);
 	a.peer = NULL;
 	is_u64(atomic_load(&a.wrong), 0, "%s: no error during the leg", leg->name);
 	if (last)
 		note("%s: extended, at the end for: %s", leg->name, last);
-	report_leg(&a, leg, before, transfers);
+	report_leg(&a, leg, before, took);
 	did_happen(&a, leg, before);
 	arena_check(&a, leg->name);
 	arena_check_counters(&a, leg->name);

@@ -89,12 +89,14 @@ struct arena {
 	bool implicit;	    /* the device has implicit MRs */
 	bool all_stable;    /* the arena of the other process */
 	bool any_failure;   /* allocation failures: any request may fail */
+	bool is_short;	    /* the leg */
 	bool pressure;
 	struct peer *peer;
 	uint64_t seed;
 	atomic_bool stop;
 	atomic_uint wrong;
 	atomic_ullong events[EVENTS];
+	atomic_ullong disturbances, transfers;
 	atomic_ullong failures; /* requests that failed and were allowed to */
 	/* transfers by MRs that take any page, and those of them that failed */
 	atomic_ullong easy, easy_failures;
@@ -226,6 +228,11 @@ void inject_report(void);
 
 /* torture.c */
 uint64_t now_ms(void);
+/*
+ * Rests for @ms, and for at least @times as long as since @from_ms, unless the leg ends: on a kernel
+ * with checkers, a compaction alone takes seconds, and there must be time for transfers.
+ */
+void rest_after(const struct arena *arena, uint64_t from_ms, unsigned int times, uint64_t ms);
 void start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 #endif

@@ -222,6 +222,7 @@ static bool run(struct job *j)
 	j->life = w->arena->peer ? w->link_life : 0;
 	out = xfer_run(j->far.remote ? &w->link : &w->pair, &j->x);
 	w->transfers++;
+	atomic_fetch_add(&w->arena->transfers, 1);
 	status = out.near != IBV_WC_SUCCESS ? out.near : out.far;
 	count(j, status == IBV_WC_SUCCESS);
 	if (status == IBV_WC_SUCCESS)
