@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "scene.h"
 #include "tap.h"
@@ -276,6 +278,59 @@ static void read_only_prefetch(struct rig *rig, const struct mode *mode)
 	mem_unmap(&mem);
 }
 
+/* The memory of an MR is gone with the child that registered it; the context is not. */
+static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum mem_kind kind)
+{
+	/* a mixed MR on mlx5 keeps its sizes, so there is nothing to do for a request of them */
+	int refused = !rig->is_rxe && mode->flags & IBV_ODP_MIXED ? 0 : EFAULT;
+	int cmd_fd = rig->ctx->cmd_fd, status, to_parent[2];
+	struct ibv_mr_odp_attr before, after;
+	uint32_t handle = 0;
+	struct mem mem;
+	pid_t pid;
+
+	mem_map(&mem, kind, LEN);
+	if (pipe(to_parent))
+		fatal("pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		fatal("fork: %s", strerror(errno));
+	if (!pid) {
+		struct ibv_sge sge = { .addr = (uintptr_t)mem.addr, .length = LEN };
+		struct ibv_mr *mr;
+
+		mr = mode_reg(mode, rig->pd, mem.addr, LEN, (uintptr_t)mem.addr, ACCESS_ALL);
+		if (!mr)
+			_exit(1);
+		sge.lkey = mr->lkey;
+		if (ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+				  IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1))
+			_exit(2);
+		_exit(write(to_parent[1], &mr->handle, sizeof(handle)) != sizeof(handle));
+	}
+	close(to_parent[1]);
+	ok(read(to_parent[0], &handle, sizeof(handle)) == sizeof(handle) &&
+		   waitpid(pid, &status, 0) == pid && !status,
+	   "%s: a child registers an MR, prefetches it and exits", mode->name);
+	close(to_parent[0]);
+
+	memset(&before, 0, sizeof(before));
+	is_errno(hugeodp_query_mr_fd(cmd_fd, handle, &before, sizeof(before)), 0,
+		 "%s: a query of its MR", mode->name);
+	is_u64(before.blocks_mapped, 0, "%s: nothing is mapped any more", mode->name);
+	is_errno(hugeodp_modify_mr_fd(cmd_fd, handle, SZ_4K | SZ_2M, mode->flags), refused,
+		 "%s: no other sizes", mode->name);
+	is_errno(
+		hugeodp_modify_mr_fd(cmd_fd, handle, SZ_4K | SZ_2M, mode->flags | IBV_ODP_POPULATE),
+		EFAULT, "%s: nothing to populate", mode->name);
+	memset(&after, 0xff, sizeof(after));
+	is_errno(hugeodp_query_mr_fd(cmd_fd, handle, &after, sizeof(after)), 0, "%s: another query",
+		 mode->name);
+	ok(!memcmp(&before, &after, sizeof(after)), "%s: the MR is unchanged", mode->name);
+	is_errno(hugeodp_destroy_mr_fd(cmd_fd, handle), 0, "%s: deregister it", mode->name);
+	mem_unmap(&mem);
+}
+
 int main(void)
 {
 	struct rig rig;
@@ -300,6 +355,9 @@ int main(void)
 	bad_prefetch(&rig);
 	read_only_prefetch(&rig, &mode_odp);
 	read_only_prefetch(&rig, &mode_strict_2m);
+	memory_of_the_dead(&rig, &mode_odp, MEM_BASE);
+	memory_of_the_dead(&rig, &mode_2m_4k, MEM_THP);
+	memory_of_the_dead(&rig, &mode_mixed_2m_4k, MEM_THP);
 	rig_close(&rig);
 	return tap_done();
 }
