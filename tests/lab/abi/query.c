@@ -249,6 +249,25 @@ static void bad_prefetch(struct rig *rig)
 	buf_close(&pinned);
 }
 
+/* There is nothing to do for no bytes, and that is not an error, as on a stock kernel. */
+static void empty_prefetch(struct rig *rig, const struct mode *mode)
+{
+	static const size_t offsets[] = { 0, 10, SZ_2M, LEN - 1 };
+	struct ibv_sge sge = {};
+	struct buf buf;
+
+	buf_make(&buf, rig, MEM_HUGETLB, LEN, mode);
+	sge.lkey = buf.mr->lkey;
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		sge.addr = buf_iova(&buf, offsets[i]);
+		is_errno(ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+				       IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1),
+			 0, "%s: prefetch of no bytes at %zu", mode->name, offsets[i]);
+	}
+	is_u64(buf_state(&buf).blocks_mapped, 0, "%s: it maps nothing", mode->name);
+	buf_close(&buf);
+}
+
 /* What the device may only read can be prefetched for reading, and for nothing else. */
 static void read_only_prefetch(struct rig *rig, const struct mode *mode)
 {
@@ -353,6 +372,9 @@ int main(void)
 	prefetch(&rig, &mode_strict_2m, MEM_HUGETLB, LEN / SZ_2M);
 	prefetch(&rig, &mode_odp, MEM_BASE, LEN / SZ_4K);
 	bad_prefetch(&rig);
+	empty_prefetch(&rig, &mode_odp);
+	empty_prefetch(&rig, &mode_strict_2m);
+	empty_prefetch(&rig, &mode_mixed_2m_4k);
 	read_only_prefetch(&rig, &mode_odp);
 	read_only_prefetch(&rig, &mode_strict_2m);
 	memory_of_the_dead(&rig, &mode_odp, MEM_BASE);
