@@ -11,6 +11,9 @@ s/\blibhugeodp-dev\b/libhugeodp-devel/g
 s,/usr/lib/x86_64-linux-gnu/,/usr/lib64/,
 s,/usr/lib/python3/dist-packages/,/usr/lib64/python3/site-packages/,
 
+# a static library is in Debian's package for development, while Fedora's have none
+/ \/usr\/lib64\/libhugeodp\.a$/d
+
 # the mode bits of shared libraries differ
 s/ -[-rwx]+ (.*\.so(\.[0-9.]+)?)$/ library \1/
 
