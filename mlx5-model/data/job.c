@@ -302,18 +302,24 @@ struct qp *job_find_peer(struct job *job, unsigned int lid, uint32_t qpn)
 	return job->peer;
 }
 
+/* Only a requester that expects an answer learns that the responder failed */
+static enum job_result job_failed_there(struct job *job, enum syndrome syndrome)
+{
+	return qp_is_reliable(job->qp) ? job_failed(job, syndrome) : JOB_DONE;
+}
+
 enum job_result job_fault_failed(struct job *job)
 {
 	switch (job->qp->fault_side) {
 	case FAULT_REMOTE:
 		if (job_find_peer(job, job->qp->fault_lid, job->qp->fault_peer))
 			return job_refused(job, SYNDROME_REMOTE_ACCESS);
-		return job_failed(job, SYNDROME_REMOTE_ACCESS);
+		return job_failed_there(job, SYNDROME_REMOTE_ACCESS);
 	case FAULT_RECEIVE:
 		if (job_find_peer(job, job->qp->fault_lid, job->qp->fault_peer))
 			recv_fail(job->peer_dev, job->peer, job->receive,
 				  SYNDROME_LOCAL_PROTECTION);
-		return job_failed(job, SYNDROME_REMOTE_OPERATION);
+		return job_failed_there(job, SYNDROME_REMOTE_OPERATION);
 	case FAULT_LOCAL:
 		break;
 	}

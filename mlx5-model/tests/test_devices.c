@@ -182,6 +182,45 @@ static void test_ud(void **state)
 	assert_int_equal(get_be32(cqe + 24), p->qp[0].number);
 }
 
+/*
+ * A receiver without page: its driver may fail it, which a sender without acknowledgements does not
+ * notice
+ */
+static void expect_unnoticed(struct pair *p, struct stand_wr *wr)
+{
+	const struct qp *sender = table_get(&p->on[0]->dev.qps, p->qp[0].number);
+	const uint8_t *event;
+
+	stand_receive(p->on[1], &p->qp[1], p->buffer[1], pair_absent(p, 1), 1000);
+	pair_send(p, wr);
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	assert_int_equal(stand_resume(p->on[1], event, true), CMD_OK);
+	stand_run(p->on[0]);
+	pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_LOCAL_PROTECTION, 0);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	assert_int_equal(sender->state, QP_RTS);
+}
+
+static void test_ud_fault_failed(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_SEND, 700);
+
+	wr.datagram = &p->qp[1];
+	expect_unnoticed(p, &wr);
+}
+
+static void test_uc_fault_failed(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_SEND, 700);
+
+	IFC_SET(odp_cap, p->on[1]->dev.caps_odp,
+		transport_page_fault_scheme_cap.uc_odp_caps.receive, 1);
+	expect_unnoticed(p, &wr);
+}
+
 static void test_srq(void **state)
 {
 	struct pair *p = *state;
@@ -433,6 +472,8 @@ int main(void)
 		TEST(test_invalidate),
 		{ "test_uc", test_uc, setup_uc, teardown, NULL },
 		{ "test_ud", test_ud, setup_ud, teardown, NULL },
+		{ "test_ud_fault_failed", test_ud_fault_failed, setup_ud, teardown, NULL },
+		{ "test_uc_fault_failed", test_uc_fault_failed, setup_uc, teardown, NULL },
 		TEST(test_srq),
 		{ "test_xrc", test_xrc, setup_xrc, teardown, NULL },
 		TEST(test_strangers),
