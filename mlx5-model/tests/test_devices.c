@@ -303,6 +303,41 @@ static void assert_ends_with_retry(struct pair *p)
 			 PAIR_TOTAL(p, page_faults_resumed) + PAIR_TOTAL(p, page_faults_dropped));
 }
 
+/* Runs another queue pair of the requester's device, while the requester waits for its turn */
+static void run_another(struct pair *p, struct stand_qp *other, const uint8_t *event, bool error)
+{
+	struct stand_wr nop = { .opcode = WQE_NOP, .unsignaled = true };
+
+	stand_post(p->on[0], other, &nop);
+	assert_int_equal(stand_resume(p->on[1], event, error), CMD_OK);
+	model_work(&p->fabric);
+	assert_true(stand_busy(p->on[0]));
+}
+
+/* A responder that is reset is not failed by the answer to a fault from before */
+static void test_reset_after_answer(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
+	const struct qp *responder = table_get(&p->on[1]->dev.qps, p->qp[1].number);
+	struct stand_qp other = stand_create_qp(p->on[0], &p->cq[0], QP_RC);
+	const uint8_t *event;
+
+	stand_connect(p->on[0], &other, &other);
+	stand_run(p->on[0]);
+	wr.rkey = pair_absent(p, 1);
+	pair_send(p, &wr);
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	run_another(p, &other, event, true);
+	stand_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
+	stand_run(p->on[0]);
+	assert_int_equal(responder->state, QP_RESET);
+	pair_wait(p, 2);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
+	pair_silent(p, 0);
+}
+
 /* The responder's device or queue pair is reset before it resolves a fault */
 static void test_reset_in_fault(void **state)
 {
@@ -477,6 +512,7 @@ int main(void)
 		TEST(test_srq),
 		{ "test_xrc", test_xrc, setup_xrc, teardown, NULL },
 		TEST(test_strangers),
+		TEST_FAULT(test_reset_after_answer),
 		TEST_FAULT(test_reset_in_fault),
 		TEST_FAULT(test_disable_in_fault),
 		TEST_FAULT(test_destroy_in_fault),
