@@ -83,10 +83,10 @@ void dc_forget(struct dev *dev)
 
 	fabric_for_each(dev->fabric, i, other)
 		table_for_each(&other->qps, n, qp) {
-			if (other == dev)
-				dc_abandon(dev, qp);
-			else if (qp->service == QP_DCI && qp->receive.lid == dev->lid)
+			if (qp->service == QP_DCI && qp->receive.lid == dev->lid)
 				qp->receive.held = false;
+			else if (other == dev)
+				dc_abandon(dev, qp);
 		}
 }
 

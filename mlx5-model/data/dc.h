@@ -18,7 +18,10 @@ enum job_result dc_find_target(struct job *job);
 void dc_abandon(struct dev *dev, struct qp *qp);
 /* The same for all initiators, of any device, that are in the middle of a message to this target */
 void dc_abandon_target(struct dev *dev, uint32_t number);
-/* The same for all initiators of the device; its own targets are forgotten */
+/*
+ * The same for all initiators of the device, before it is reset. Its own targets are forgotten: their
+ * completion queues may be other memory by now.
+ */
 void dc_forget(struct dev *dev);
 
 /* True if the WQEs of this stream are flushed; never without streams */

@@ -205,6 +205,8 @@ static void test_initiator_lost(void **state)
 	model_reset(&p->on[0]->dev);
 	if (p->on[0] != p->on[1])
 		pair_complete(p, 1, CQE_RECEIVE_ERROR, SYNDROME_REMOTE_ABORTED, 0);
+	/* a device that is reset does not write to memory */
+	pair_silent(p, 1);
 }
 
 static void test_target_drained(void **state)
