@@ -113,11 +113,7 @@ enum job_result job_commit(struct job *job)
 	return JOB_MORE;
 }
 
-/*
- * The responder refuses: it enters the error state, too, and its driver gets an event; except a DC
- * target, which serves other initiators
- */
-static enum job_result job_refused(struct job *job, enum syndrome syndrome)
+enum job_result job_refused(struct job *job, enum syndrome syndrome)
 {
 	if (job->qp->service == QP_UC)
 		return JOB_DONE;

@@ -50,6 +50,11 @@ enum job_result job_commit(struct job *job);
 enum job_result job_fault_pending(struct job *job);
 /* The peer does not answer; fails once the retries are exceeded */
 enum job_result job_no_answer(struct job *job);
+/*
+ * The responder refuses: it enters the error state, too, and its driver gets an event; except a DC
+ * target, which serves other initiators
+ */
+enum job_result job_refused(struct job *job, enum syndrome syndrome);
 /* The peer has no receive WQE */
 enum job_result job_not_ready(struct job *job);
 /* Translates length bytes of the peer's next receive WQE, after skip, into job->remote */

@@ -25,18 +25,31 @@ static bool rc_connected(const struct job *job)
 			     IFC_AT_CONST(qpc, near, primary_address_path.rgid_rip)));
 }
 
+/*
+ * An XRC request is for an SRQ of the responder's XRC domain: it uses the memory of the SRQ's owner
+ */
+static bool rc_reaches_srq(const struct job *job)
+{
+	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
+
+	return srq && srq->xrcd == IFC_GET(qpc, job->peer->context, xrcd);
+}
+
 static enum job_result rc_find_peer(struct job *job)
 {
 	const uint8_t *c = job->qp->context;
 
 	if (job->qp->service == QP_DCI)
 		return dc_find_target(job);
-	if (job_find_peer(job, IFC_GET(qpc, c, primary_address_path.rlid),
-			  IFC_GET(qpc, c, remote_qpn)) &&
-	    rc_connected(job))
-		return JOB_DONE;
-	job->peer = NULL;
-	return job_no_answer(job);
+	if (!job_find_peer(job, IFC_GET(qpc, c, primary_address_path.rlid),
+			   IFC_GET(qpc, c, remote_qpn)) ||
+	    !rc_connected(job)) {
+		job->peer = NULL;
+		return job_no_answer(job);
+	}
+	if (job->qp->service == QP_XRC && !rc_reaches_srq(job))
+		return job_refused(job, SYNDROME_REMOTE_INVALID);
+	return JOB_DONE;
 }
 
 static void rc_receive_completion(struct job *job, enum cqe_opcode opcode, uint64_t length)

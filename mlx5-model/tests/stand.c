@@ -264,6 +264,7 @@ struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
 	IFC_SET(srqc, context, log_srq_size, STAND_RQ_LOG);
 	IFC_SET(srqc, context, log_rq_stride, 2);
 	IFC_SET(srqc, context, pd, b->pd);
+	IFC_SET(srqc, context, xrcd, b->xrcd);
 	IFC_SET(srqc, context, cqn, cq->number);
 	IFC_SET(srqc, context, dbr_addr, srq.doorbell);
 	put_be64(IFC_AT(create_srq_in, in, pas), srq.ring);

@@ -276,6 +276,45 @@ static void test_xrc(void **state)
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 200);
 }
 
+/* Neither the memory of the SRQ's owner nor its receive WQEs are accessible */
+static void refused_by_srq(struct pair *p, uint8_t opcode, uint32_t srqn)
+{
+	struct stand_wr wr = pair_request(p, opcode, 200);
+	uint8_t before = *pair_at(p, 1, 5);
+	unsigned int i;
+
+	wr.xrc_srqn = srqn;
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_INVALID, 0);
+	pair_silent(p, 1);
+	assert_int_equal(*pair_at(p, 1, 5), before);
+	for (i = 0; i < 2; i++) {
+		stand_modify(p->on[i], &p->qp[i], MLX5_CMD_OP_2RST_QP, NULL);
+		p->qp[i].sq_next = 0;
+		put_be64(stand_at(p->on[i], p->qp[i].doorbell), 0);
+		stand_connect(p->on[i], &p->qp[i], &p->qp[1 - i]);
+	}
+}
+
+/* An SRQ of another XRC domain, and one that is not there */
+static void test_xrc_domain(void **state)
+{
+	struct pair *p = *state;
+	struct stand *b = p->on[1];
+	struct stand_srq srq;
+
+	b->pd = stand_number(b, MLX5_CMD_OP_ALLOC_PD);
+	b->xrcd = stand_number(b, MLX5_CMD_OP_ALLOC_XRCD);
+	srq = stand_create_srq(b, &p->cq[1]);
+	p->key[1] = stand_register(b, p->buffer[1], PAIR_SIZE, 12, true);
+	stand_receive_srq(b, &srq, p->buffer[1], p->key[1], 300);
+	refused_by_srq(p, WQE_WRITE, srq.number);
+	refused_by_srq(p, WQE_READ, srq.number);
+	refused_by_srq(p, WQE_SEND, srq.number);
+	refused_by_srq(p, WQE_WRITE, srq.number + 1);
+	refused_by_srq(p, WQE_SEND, srq.number + 1);
+}
+
 /*
  * Messages reach only the connected queue pair, not one connected elsewhere or with the same number
  */
@@ -511,6 +550,7 @@ int main(void)
 		{ "test_uc_fault_failed", test_uc_fault_failed, setup_uc, teardown, NULL },
 		TEST(test_srq),
 		{ "test_xrc", test_xrc, setup_xrc, teardown, NULL },
+		{ "test_xrc_domain", test_xrc_domain, setup_xrc, teardown, NULL },
 		TEST(test_strangers),
 		TEST_FAULT(test_reset_after_answer),
 		TEST_FAULT(test_reset_in_fault),

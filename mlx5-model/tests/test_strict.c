@@ -369,9 +369,10 @@ static void test_lifetimes(void **state)
 	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_SRQ, srq.number), CMD_BAD_RESOURCE_STATE);
 	/* from the other end */
 	assert_int_equal(destroy(f, destroy_qp, qp.number), CMD_OK);
-	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_XRCD, b->xrcd), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_XRCD, b->xrcd), CMD_BAD_RESOURCE_STATE);
 	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_CQ, cq.number), CMD_BAD_RESOURCE_STATE);
 	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_SRQ, srq.number), CMD_OK);
+	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_XRCD, b->xrcd), CMD_OK);
 	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_CQ, cq.number), CMD_OK);
 	assert_int_equal(destroy(f, MLX5_CMD_OP_DESTROY_EQ, b->completion_eq), CMD_OK);
 	assert_int_equal(destroy(f, MLX5_CMD_OP_DEALLOC_PD, b->pd), CMD_BAD_RESOURCE_STATE);
