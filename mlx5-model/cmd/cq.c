@@ -289,5 +289,8 @@ enum cmd_status cq_modify(struct dev *dev, const struct cmd *cmd)
 	/* no moderation: events come at once */
 	if (IFC_GET(modify_cq_in, cmd->in, op_mod) != CQ_MODIFY_RESIZE)
 		return CMD_BAD_PARAM;
+	/* an application's own command: it must not give the addresses of a queue */
+	if (IFC_GET(modify_cq_in, cmd->in, cq_umem_valid))
+		return CMD_BAD_PARAM;
 	return cq_resize(dev, cq, cmd);
 }

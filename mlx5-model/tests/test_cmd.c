@@ -175,6 +175,44 @@ static void test_unknown_objects(void **state)
 	stand_destroy(&b);
 }
 
+/* A new queue for this completion queue, of one page; in_umem: of an application */
+static uint8_t resize_cq(struct stand *b, const struct stand_cq *cq, uint64_t ring, bool in_umem)
+{
+	uint8_t in[IFC_SIZE(modify_cq_in) + 8] = { 0 }, out[IFC_SIZE(modify_cq_out)];
+
+	IFC_SET(modify_cq_in, in, opcode, MLX5_CMD_OP_MODIFY_CQ);
+	IFC_SET(modify_cq_in, in, op_mod, 1);
+	IFC_SET(modify_cq_in, in, cqn, cq->number);
+	IFC_SET(modify_cq_in, in, cq_context.log_cq_size, 6);
+	IFC_SET(modify_cq_in, in, cq_umem_valid, in_umem);
+	put_be64(IFC_AT(modify_cq_in, in, pas), ring);
+	return stand_command(b, in, sizeof(in), out, sizeof(out));
+}
+
+/* An application can resize its queue by itself, and must not choose where the entries go */
+static void test_resize_cq(void **state)
+{
+	struct stand b;
+	struct stand_cq cq;
+	struct stand_qp qp;
+	uint64_t ring;
+
+	(void)state;
+	stand_init(&b, NULL);
+	cq = stand_create_cq(&b);
+	ring = stand_alloc(&b, 4096, 4096);
+	assert_int_equal(resize_cq(&b, &cq, ring, true), CMD_BAD_PARAM);
+	assert_int_equal(resize_cq(&b, &cq, ring, false), CMD_OK);
+	qp = stand_create_qp(&b, &cq, QP_RC);
+	stand_connect(&b, &qp, &qp);
+	stand_post(&b, &qp, &(struct stand_wr){ .opcode = WQE_NOP });
+	stand_run(&b);
+	/* the resize itself is an entry of the old queue */
+	assert_int_equal(stand_at(&b, cq.ring)[63] >> 4, CQE_RESIZE);
+	assert_int_equal(get_be32(stand_at(&b, ring) + 64 + 56), qp.number);
+	stand_destroy(&b);
+}
+
 static uint8_t create_umem(struct stand *b, uint64_t count, uint32_t offset, size_t length)
 {
 	uint8_t in[IFC_SIZE(create_umem_in) + 16] = { 0 }, out[IFC_SIZE(create_umem_out)];
@@ -441,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_mailbox_broken),
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_unknown_objects),
+		cmocka_unit_test(test_resize_cq),
 		cmocka_unit_test(test_umems),
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_reserved),
