@@ -45,6 +45,7 @@ struct xlate_origin qp_origin(const struct qp *qp)
 		.qpn = qp->number,
 		.pd = qp->pd,
 		.any_pd = qp->service == QP_REG_UMR,
+		.kernel = IFC_GET(qpc, qp->context, fre),
 	};
 }
 
@@ -338,6 +339,9 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	bool placed;
 
 	if (!qp_service_known(IFC_GET(qpc, context, st)) || !qp_streams_valid(context))
+		return CMD_BAD_PARAM;
+	/* "fast registration enabled": the kernel says so of all of its own queue pairs */
+	if (IFC_GET(qpc, context, fre) && IFC_GET(create_qp_in, cmd->in, uid))
 		return CMD_BAD_PARAM;
 	if (!qp_refers_well(dev, context))
 		return CMD_BAD_RESOURCE;

@@ -175,6 +175,9 @@ static bool umr_allowed(const struct mkey *mkey, const struct xlate_origin *orig
 	if ((umr->flags & UMR_FAIL_IF_USED && !mkey->free) ||
 	    (umr->flags & UMR_FAIL_IF_FREE && mkey->free))
 		return false;
+	/* the entries of pages are guest addresses, of any memory */
+	if (mkey->mode <= MKEY_MTT && !origin->kernel && !origin->any_pd)
+		return false;
 	/*
 	 * a user's queue may only change keys of its own protection domain, and not move them out
 	 * of it

@@ -24,6 +24,7 @@ struct xlate_origin {
 	uint32_t qpn;
 	uint32_t pd;
 	bool any_pd; /* the driver's own queue for UMRs has none */
+	bool kernel; /* it may change keys of pages */
 };
 
 /* The first hole: key of the last table read, and the range that was accessed through it */

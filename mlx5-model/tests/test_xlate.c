@@ -332,6 +332,69 @@ static void test_umr(void **state)
 	assert_int_equal(stats->strict_reports, 0);
 }
 
+/* A UMR with one entry, if there is one, and a key context of zeros for what the mask selects */
+static enum syndrome change(struct fixture *f, uint32_t key, uint64_t mask, uint64_t entry)
+{
+	uint8_t wqe[48 + IFC_SIZE(mkc) + MKEY_UNIT] = { [0] = 0x80 };
+	enum syndrome syndrome;
+
+	put_be16(wqe + 4, entry ? MKEY_UNIT / MKEY_OCTWORD : 0);
+	put_be64(wqe + 8, mask);
+	put_be64(wqe + 48 + IFC_SIZE(mkc), entry);
+	umr_execute(&f->b.dev, &f->origin, key, wqe, sizeof(wqe), &syndrome, &f->miss);
+	return syndrome;
+}
+
+/* Only the kernel's queue pairs may change what keys of pages lead to, or what they allow */
+static void test_umr_pages(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t page = stand_alloc(&f->b, 4096, 4096), other = stand_alloc(&f->b, 4096, 4096);
+	uint32_t key = stand_register(&f->b, page, 4096, 12, true);
+	uint64_t *reports = &f->b.dev.stats.strict_reports;
+	struct stand_mkey list = { .mode = MKEY_KLM, .length = 64, .table_length = 64 };
+
+	assert_int_equal(change(f, key, 0, other | 3), SYNDROME_MW_BIND);
+	assert_int_equal(change(f, key, 1ull << 20, 0), SYNDROME_MW_BIND);
+	assert_int_equal(*reports, 2);
+	assert_int_equal(look(f, key, page, 4096, XLATE_REMOTE_WRITE), XLATE_OK);
+	assert_piece(f, 0, page, 4096);
+	/* a list of other keys is the application's own */
+	assert_int_equal(change(f, stand_create_mkey(&f->b, &list), 1ull << 20, 64), SYNDROME_OK);
+	f->origin.kernel = true;
+	assert_int_equal(change(f, key, 0, other | 3), SYNDROME_OK);
+	assert_int_equal(look(f, key, page, 4096, XLATE_REMOTE_WRITE), XLATE_OK);
+	assert_piece(f, 0, other, 4096);
+	assert_int_equal(*reports, 2);
+}
+
+static uint8_t create_qp(struct fixture *f, unsigned int uid, bool fast)
+{
+	uint8_t in[IFC_SIZE(create_qp_in)] = { 0 }, out[IFC_SIZE(create_qp_out)];
+	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
+
+	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(create_qp_in, in, uid, uid);
+	IFC_SET(qpc, context, pd, f->b.pd);
+	IFC_SET(qpc, context, rq_type, 3);
+	IFC_SET(qpc, context, no_sq, 1);
+	IFC_SET(qpc, context, fre, fast);
+	return stand_command(&f->b, in, sizeof(in), out, sizeof(out));
+}
+
+/* A bit in the context says that a queue pair is the kernel's; applications cannot set it */
+static void test_kernel_qp(void **state)
+{
+	struct fixture *f = *state;
+	struct dev *dev = &f->b.dev;
+
+	assert_int_equal(create_qp(f, 0, true), CMD_OK);
+	assert_true(qp_origin(table_get(&dev->qps, dev->qps.next - 1)).kernel);
+	assert_int_equal(create_qp(f, 1, false), CMD_OK);
+	assert_false(qp_origin(table_get(&dev->qps, dev->qps.next - 1)).kernel);
+	assert_int_equal(create_qp(f, 1, true), CMD_BAD_PARAM);
+}
+
 /* Reserved bits: in the control segment of any sender, in the mkey context only of the kernel's */
 static void test_umr_strict(void **state)
 {
@@ -342,6 +405,7 @@ static void test_umr_strict(void **state)
 	uint8_t wqe[48 + IFC_SIZE(mkc)] = { 0 };
 	enum syndrome syndrome;
 
+	f->origin.kernel = true;
 	IFC_SET(mkc, wqe + 48, reserved_at_40, 1);
 	assert_int_equal(umr_execute(&f->b.dev, &f->origin, key, wqe, sizeof(wqe), &syndrome,
 				     &f->miss),
@@ -418,6 +482,7 @@ int main(void)
 		TEST(test_mtt),	    TEST(test_huge),	TEST(test_indirect), TEST(test_interleaved),
 		TEST(test_ksm_start),	TEST(test_strict_many),
 		TEST(test_endless), TEST(test_outside), TEST(test_umr),
+		TEST(test_umr_pages), TEST(test_kernel_qp),
 		TEST(test_umr_strict), TEST(test_ksm_limits),
 	};
 
