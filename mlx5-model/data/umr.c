@@ -270,7 +270,8 @@ bool umr_invalidate(struct dev *dev, const struct xlate_origin *origin, uint32_t
 	struct mkey *mkey = mkey_get(dev, key);
 
 	if (!mkey || mkey->key != key || mkey->free || mkey->pd != origin->pd ||
-	    !IFC_GET(mkc, mkey->context, umr_en))
+	    (mkey->qpn != MKEY_QPN_ANY && mkey->qpn != origin->qpn) ||
+	    !IFC_GET(mkc, mkey->context, umr_en) || !IFC_GET(mkc, mkey->context, en_rinval))
 		return false;
 	IFC_SET(mkc, mkey->context, free, 1);
 	mkey_refresh(mkey);

@@ -394,6 +394,7 @@ uint32_t stand_create_mkey(struct stand *b, const struct stand_mkey *m)
 	IFC_SET(mkc, context, access_mode_1_0, m->mode & 3);
 	IFC_SET(mkc, context, access_mode_4_2, m->mode >> 2);
 	IFC_SET(mkc, context, umr_en, 1);
+	IFC_SET(mkc, context, en_rinval, 1);
 	IFC_SET(mkc, context, lr, 1);
 	IFC_SET(mkc, context, lw, 1);
 	IFC_SET(mkc, context, rr, 1);

@@ -123,6 +123,38 @@ static void test_invalidate(void **state)
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_ACCESS, 0);
 }
 
+static void denied_invalidate(struct pair *p, uint32_t key)
+{
+	struct stand_wr wr = pair_request(p, WQE_SEND_INVALIDATE, 100);
+
+	wr.immediate = key;
+	pair_receive(p, 0, 100);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_REMOTE_OPERATION, 0);
+	assert_false(mkey_get(&p->on[1]->dev, key)->free);
+}
+
+/* A peer invalidates only keys that allow it */
+static void test_invalidate_denied(void **state)
+{
+	struct pair *p = *state;
+
+	IFC_SET(mkc, mkey_get(&p->on[1]->dev, p->key[1])->context, en_rinval, 0);
+	denied_invalidate(p, p->key[1]);
+}
+
+/* A memory window of another queue pair */
+static void test_invalidate_window(void **state)
+{
+	struct pair *p = *state;
+	uint32_t key = stand_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
+	struct mkey *mkey = mkey_get(&p->on[1]->dev, key);
+
+	IFC_SET(mkc, mkey->context, qpn, p->qp[1].number + 1);
+	mkey_refresh(mkey);
+	denied_invalidate(p, key);
+}
+
 static void test_uc(void **state)
 {
 	struct pair *p = *state;
@@ -544,6 +576,8 @@ int main(void)
 		TEST(test_counters),
 		TEST(test_write_immediate),
 		TEST(test_invalidate),
+		TEST(test_invalidate_denied),
+		TEST(test_invalidate_window),
 		{ "test_uc", test_uc, setup_uc, teardown, NULL },
 		{ "test_ud", test_ud, setup_ud, teardown, NULL },
 		{ "test_ud_fault_failed", test_ud_fault_failed, setup_ud, teardown, NULL },
