@@ -198,11 +198,21 @@ static bool job_fault_remote(struct job *job, const struct fault *fault)
 	return true;
 }
 
-enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
-			   enum xlate_access access)
+struct xlate_origin job_peer_origin(const struct job *job)
 {
 	struct xlate_origin origin = qp_origin(job->peer);
 	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
+
+	/* an XRC target acts for the SRQ's owner */
+	if (srq)
+		origin.pd = srq->pd;
+	return origin;
+}
+
+enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
+			   enum xlate_access access)
+{
+	struct xlate_origin origin = job_peer_origin(job);
 	struct fault fault = {
 		.side = FAULT_REMOTE,
 		.use = job_use(job),
@@ -215,9 +225,6 @@ enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
 		.write = access != XLATE_REMOTE_READ,
 	};
 
-	/* an XRC target acts for the SRQ's owner */
-	if (srq)
-		origin.pd = srq->pd;
 	if (!job_peer_allows(job, access) || (access == XLATE_ATOMIC && address % job->total))
 		return job_refused(job, SYNDROME_REMOTE_INVALID);
 	if (job->total > UINT64_MAX - address)

@@ -39,6 +39,8 @@ struct job {
 enum job_result job_failed(struct job *job, enum syndrome syndrome);
 /* Translates its part of the data segments, from here to the end of the WQE; sets total */
 enum job_result job_local(struct job *job, bool write);
+/* For keys of the peer */
+struct xlate_origin job_peer_origin(const struct job *job);
 /* Translates the same part of the peer's memory, at address the operation as a whole */
 enum job_result job_remote(struct job *job, uint32_t key, uint64_t address,
 			   enum xlate_access access);

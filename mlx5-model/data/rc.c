@@ -87,7 +87,7 @@ static enum job_result rc_send(struct job *job)
 	result = job_receive(job, job->skip, job->local.length);
 	if (result != JOB_DONE || !job->receive->held)
 		return result;
-	origin = qp_origin(job->peer);
+	origin = job_peer_origin(job);
 	if (job_is_last(job) && job->wqe.opcode == WQE_SEND_INVALIDATE &&
 	    !umr_invalidate(job->peer_dev, &origin, job->wqe.immediate)) {
 		recv_fail(job->peer_dev, job->peer, job->receive, SYNDROME_LOCAL_OPERATION);

@@ -306,6 +306,14 @@ static void test_xrc(void **state)
 	pair_send(p, &wr);
 	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 200);
 	assert_memory_equal(pair_at(p, 1, 5), pair_at(p, 0, 11), 200);
+	/* also that of a key which the sender invalidates */
+	wr.opcode = WQE_SEND_INVALIDATE;
+	wr.immediate = stand_register(p->on[1], p->buffer[1], PAIR_SIZE, 12, true);
+	stand_receive_srq(p->on[1], &srq, p->buffer[1] + 1000, p->key[1], 300);
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	pair_complete(p, 1, CQE_RECEIVE_SEND_INVALIDATE, SYNDROME_OK, 200);
+	assert_true(mkey_get(&p->on[1]->dev, wr.immediate)->free);
 }
 
 /* Neither the memory of the SRQ's owner nor its receive WQEs are accessible */
