@@ -44,14 +44,20 @@ enum cmd_status hca_init(struct dev *dev, const struct cmd *cmd)
 enum cmd_status hca_teardown(struct dev *dev, const struct cmd *cmd)
 {
 	(void)cmd;
+	if (dev->state != DEV_RUNNING)
+		return CMD_BAD_SYSTEM_STATE;
 	dev->clear(dev);
 	dev->state = DEV_ENABLED;
 	return CMD_OK;
 }
 
+/* Also of a running function, which it tears down */
 enum cmd_status hca_disable(struct dev *dev, const struct cmd *cmd)
 {
-	hca_teardown(dev, cmd);
+	(void)cmd;
+	if (dev->state == DEV_DISABLED)
+		return CMD_BAD_SYSTEM_STATE;
+	dev->clear(dev);
 	dev->state = DEV_DISABLED;
 	dev->issi = 0;
 	return CMD_OK;

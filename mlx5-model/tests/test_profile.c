@@ -199,8 +199,10 @@ static void test_life(void **state)
 	assert_int_equal(command(&b, MLX5_CMD_OP_TEARDOWN_HCA), CMD_OK);
 	assert_false(b.dev.pds.count || b.dev.mkeys.count || b.dev.eqs.count);
 	assert_int_equal(command(&b, MLX5_CMD_OP_ALLOC_PD), CMD_BAD_SYSTEM_STATE);
+	assert_int_equal(command(&b, MLX5_CMD_OP_TEARDOWN_HCA), CMD_BAD_SYSTEM_STATE);
 	assert_int_equal(command(&b, MLX5_CMD_OP_QUERY_HCA_CAP), CMD_OK);
 	assert_int_equal(command(&b, MLX5_CMD_OP_DISABLE_HCA), CMD_OK);
+	assert_int_equal(command(&b, MLX5_CMD_OP_DISABLE_HCA), CMD_BAD_SYSTEM_STATE);
 	assert_int_equal(command(&b, MLX5_CMD_OP_QUERY_HCA_CAP), CMD_BAD_SYSTEM_STATE);
 	assert_int_equal(command(&b, MLX5_CMD_OP_INIT_HCA), CMD_BAD_SYSTEM_STATE);
 	stand_power_up(&b);
