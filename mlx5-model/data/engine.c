@@ -92,6 +92,9 @@ static enum job_result engine_step(struct dev *dev, struct qp *qp, uint16_t post
 	bool readable = wqe_read(dev, qp, &job.wqe) && job.wqe.blocks <= posted;
 	enum job_result result;
 
+	/* the queue goes on after what is posted */
+	if (job.wqe.blocks > posted)
+		job.wqe.blocks = posted;
 	if (!readable) {
 		result = job_failed(&job, SYNDROME_LOCAL_OPERATION);
 	} else {

@@ -108,7 +108,7 @@ static void test_register(void **state)
 	pair_silent(p, 0);
 }
 
-/* A doorbell for more than the WQE has: what follows is an invalid WQE, and then nothing */
+/* A WQE that is longer than what is posted: it fails, and the next one is flushed */
 static void test_beyond(void **state)
 {
 	struct pair *p = *state;
@@ -119,6 +119,10 @@ static void test_beyond(void **state)
 	assert_int_equal(requester(p)->state, QP_ERROR);
 	model_work(&p->fabric);
 	pair_silent(p, 0);
+	ring(p, p->on[0]->uar, p->qp[0].number, 1, 1);
+	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_FLUSHED, 0);
+	pair_silent(p, 0);
+	assert_int_equal(p->on[0]->dev.stats.strict_reports, 0);
 }
 
 static void test_reset(void **state)
