@@ -164,6 +164,7 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 	size_t out_size = out_length > entry->out_size ? out_length : entry->out_size;
 	uint8_t *buffer, *reply;
 	enum cmd_status status = CMD_NO_RESOURCES;
+	bool driver;
 
 	/* a handler accesses its whole struct, even if the driver passed less */
 	buffer = calloc(1, in_length > entry->in_size ? in_length : entry->in_size);
@@ -171,13 +172,13 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 	if (buffer && reply) {
 		memcpy(buffer, in, in_length);
 		/* bytes 2 and 3 are the user context, 0 for the driver's own commands */
-		if (!get_be16(buffer + 2) &&
-		    (in_length < entry->in_size || out_length < entry->out_size))
+		driver = !get_be16(buffer + 2);
+		if (driver && (in_length < entry->in_size || out_length < entry->out_size))
 			strict_report(dev, "command %s has %zu bytes of %u, its reply %zu of %u",
 				      entry->name, in_length, entry->in_size, out_length,
 				      entry->out_size);
 		reserved_report(dev, "command", entry->name, entry->reserved,
-				used_fields(entry->opcode), buffer);
+				driver ? NULL : used_fields(entry->opcode), buffer);
 		cmd.in = buffer;
 		cmd.out = reply;
 		status = entry->handler(dev, &cmd);

@@ -185,6 +185,7 @@ struct stand_cq stand_create_cq(struct stand *b)
 	for (i = 0; i < size / STAND_PAGE; i++)
 		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * STAND_PAGE);
 	if (b->in_umems) {
+		IFC_SET(create_cq_in, in, uid, STAND_APPLICATION);
 		/* not at the beginning of the umem: reserved, by the kernel's layout */
 		put_be64(in + 0x280 / 8, 64);
 		put_be32(in + 0x2c0 / 8, stand_create_umem(b, cq.ring - 64, size + 64));
@@ -302,6 +303,7 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(qpc, context, xrcd, service == QP_XRC ? b->xrcd : 0);
 	IFC_SET(qpc, context, rq_type, rq_type);
 	ifc_set(context, 0x80, 2, b->by_doorbell);
+	IFC_SET(create_qp_in, in, uid, b->in_umems || b->by_doorbell ? STAND_APPLICATION : 0);
 	IFC_SET(qpc, context, log_num_dci_stream_channels, service == QP_DCI ? b->log_streams : 0);
 	IFC_SET(qpc, context, log_num_dci_errored_streams, service == QP_DCI ? b->log_errored : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);

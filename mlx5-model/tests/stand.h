@@ -84,6 +84,7 @@ struct stand_wr {
 #define STAND_QKEY 0x11111111
 #define STAND_GENERAL_QKEY 0x80010000 /* of QP1; in a WQE: use the context's */
 #define STAND_CQ_LOG 8
+#define STAND_APPLICATION 1 /* in commands that the driver passes on: an application's context */
 #define STAND_EQ_LOG 6
 
 void stand_init(struct stand *b, const struct dev_options *options);

@@ -232,6 +232,7 @@ static uint8_t create_cq_in_umem(struct stand *b, uint32_t umem, uint64_t offset
 	uint8_t *context = IFC_AT(create_cq_in, in, cq_context);
 
 	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
+	IFC_SET(create_cq_in, in, uid, STAND_APPLICATION);
 	IFC_SET(create_cq_in, in, cq_umem_valid, 1);
 	put_be64(in + 0x280 / 8, offset);
 	put_be32(in + 0x2c0 / 8, umem);
@@ -289,6 +290,7 @@ static void test_reserved_umems(void **state)
 	assert_int_equal(create_cq_in_umem(&b, page, 0, page, STAND_PAGE - 8), CMD_OK);
 	assert_int_equal(stats->strict_reports, 0);
 	IFC_SET(create_cq_in, cq, opcode, MLX5_CMD_OP_CREATE_CQ);
+	IFC_SET(create_cq_in, cq, uid, STAND_APPLICATION);
 	put_be32(cq + 0x2c0 / 8, page);
 	stand_command(&b, cq, sizeof(cq), out, sizeof(out));
 	assert_int_equal(stats->strict_reports, 1);
@@ -297,6 +299,7 @@ static void test_reserved_umems(void **state)
 	assert_int_equal(stats->strict_reports, 3);
 
 	IFC_SET(create_qp_in, qp, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(create_qp_in, qp, uid, STAND_APPLICATION);
 	put_be32(context + 0x720 / 8, UINT32_MAX);
 	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
 	assert_int_equal(stats->strict_reports, 4);
@@ -307,6 +310,11 @@ static void test_reserved_umems(void **state)
 	context[0x720 / 8 - 1] = 1;
 	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
 	assert_int_equal(stats->strict_reports, 5);
+	/* all of them are reserved for the driver */
+	context[0x720 / 8 - 1] = 0;
+	IFC_SET(create_qp_in, qp, uid, 0);
+	stand_command(&b, qp, sizeof(qp), out, sizeof(out));
+	assert_int_equal(stats->strict_reports, 6);
 	stand_destroy(&b);
 }
 

@@ -19,6 +19,7 @@ static uint8_t extend(struct stand *b, uint16_t opcode, const struct stand_qp *q
 	uint8_t in[0x1d0] = { 0 }, out[IFC_SIZE(rts2rts_qp_out)];
 
 	IFC_SET(rts2rts_qp_in, in, opcode, opcode);
+	IFC_SET(rts2rts_qp_in, in, uid, STAND_APPLICATION);
 	IFC_SET(rts2rts_qp_in, in, qpn, qp->number);
 	in[8] |= 0x80;
 	put_be64(in + 0x108, mask);

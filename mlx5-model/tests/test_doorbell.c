@@ -147,6 +147,7 @@ static uint8_t create(struct pair *p, unsigned int mode)
 	uint8_t *context = IFC_AT(create_qp_in, in, qpc);
 
 	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(create_qp_in, in, uid, STAND_APPLICATION);
 	IFC_SET(qpc, context, pd, b->pd);
 	IFC_SET(qpc, context, uar_page, b->uar);
 	IFC_SET(qpc, context, rq_type, 3);

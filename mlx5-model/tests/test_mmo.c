@@ -25,6 +25,7 @@ static uint8_t enable(struct stand *b, const struct stand_qp *qp, uint64_t mask,
 	uint8_t in[0x1d0] = { 0 }, out[IFC_SIZE(init2init_qp_out)];
 
 	IFC_SET(init2init_qp_in, in, opcode, MLX5_CMD_OP_INIT2INIT_QP);
+	IFC_SET(init2init_qp_in, in, uid, STAND_APPLICATION);
 	IFC_SET(init2init_qp_in, in, qpn, qp->number);
 	in[8] |= 0x80;
 	put_be64(in + 0x108, mask);
