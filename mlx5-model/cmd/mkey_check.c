@@ -11,6 +11,8 @@
 /* Limits of the page size if the capabilities have none */
 #define MKEY_PAGE_LEAST 12
 #define MKEY_PAGE_MOST 31
+/* Entries that are looked at: a table may have so many that the search would stop the device */
+#define MKEY_SEARCH_MOST (1u << 20)
 
 struct mkey_limits {
 	unsigned int least;
@@ -77,11 +79,13 @@ static uint64_t mkey_reach(const struct mkey *mkey)
 	return mkey->length64 || needed > table ? table : needed;
 }
 
-/* True if one of the entries [from, to) is present */
+/* True if one of the entries [from, to) is present, of which only the first ones are looked at */
 static bool mkey_any_present(const struct mkey *mkey, uint64_t from, uint64_t to, uint64_t *which)
 {
 	size_t size = mkey_entry_size(mkey);
 
+	if (to > from + MKEY_SEARCH_MOST)
+		to = from + MKEY_SEARCH_MOST;
 	for (*which = from; *which < to; ++*which)
 		if (mkey_entry_present(mkey, mkey->xlt + *which * size))
 			return true;

@@ -5,6 +5,7 @@
 #include "pair.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define SEGMENTS 62u
 #define SEGMENT_LENGTH 2000000u
@@ -105,6 +106,44 @@ static void test_turn(void **state)
 	assert_int_equal(p->on[0]->dev.stats.wqes, 4);
 }
 
+/* A UMR that only changes the context of a key */
+static void post_change(struct pair *p, uint32_t key, bool is_free)
+{
+	struct stand_qp *qp = &p->qp[0];
+	uint8_t *wqe = stand_at(p->on[0], qp->sq) + (qp->sq_next & ((1 << STAND_SQ_LOG) - 1)) * 64;
+
+	memset(wqe, 0, 128);
+	put_be32(wqe, (uint32_t)qp->sq_next << 8 | WQE_UMR);
+	put_be32(wqe + 4, qp->number << 8 | 8);
+	wqe[11] = 8;
+	put_be32(wqe + 12, key);
+	put_be64(wqe + 16 + 8, 1ull << 29);
+	IFC_SET(mkc, wqe + 64, free, is_free);
+	qp->sq_next += 2;
+	put_be32(stand_at(p->on[0], qp->doorbell) + 4, qp->sq_next);
+	qp_doorbell(&p->on[0]->dev, p->on[0]->uar, qp->number);
+	stand_run(p->on[0]);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+}
+
+/* Strict mode does not look through a table of any size at each use of its key */
+static void test_large_table(void **state)
+{
+	struct pair *p = *state;
+	struct stand_mkey m = { .mode = MKEY_KSM, .page_shift = 12, .table_length = 1u << 31 };
+	uint32_t key;
+	clock_t start;
+	unsigned int i;
+
+	p->on[0]->dev.options.strict = true;
+	key = stand_create_mkey(p->on[0], &m);
+	start = clock();
+	for (i = 0; i < 16; i++)
+		post_change(p, key, !(i & 1));
+	assert_true(clock() - start < 4 * CLOCKS_PER_SEC);
+	assert_int_equal(p->on[0]->dev.stats.strict_reports, 0);
+}
+
 /* Page lists that name one page again and again */
 static void test_lists(void **state)
 {
@@ -134,6 +173,7 @@ int main(void)
 		TEST(test_pieces),
 		TEST(test_pause),
 		TEST(test_turn),
+		TEST(test_large_table),
 		TEST(test_lists),
 		/* all memory for page lists has been freed */
 		TEST(test_lists),
