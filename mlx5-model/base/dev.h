@@ -233,7 +233,8 @@ struct qp {
 	uint16_t fault_lid;  /* the device that reported it */
 	uint32_t fault_peer; /* the responder, unless the fault is the requester's own */
 	uint64_t wake;	     /* when a wait ends, in ns */
-	unsigned int retries;
+	unsigned int retries;	  /* of the WQE at the head: requests without an answer */
+	unsigned int rnr_retries; /* and those that were answered "not ready" */
 	uint64_t polled; /* when work posted without a doorbell was last checked, in ns */
 	bool ready;	 /* in the run list */
 	struct qp *next;

@@ -177,6 +177,7 @@ static void qp_reset(struct dev *dev, struct qp *qp)
 	qp->rq_head = 0;
 	qp->receive.held = false;
 	qp->retries = 0;
+	qp->rnr_retries = 0;
 	qp->errored_count = 0;
 	qp->mmo = false;
 }

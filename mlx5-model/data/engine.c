@@ -17,6 +17,7 @@ static void engine_advance(struct qp *qp, const struct wqe *wqe)
 	qp->sq_head += wqe->blocks;
 	qp->committed = 0;
 	qp->retries = 0;
+	qp->rnr_retries = 0;
 }
 
 static void engine_complete(struct job *job, enum cqe_opcode opcode)

@@ -110,6 +110,7 @@ enum job_result job_commit(struct job *job)
 {
 	job->qp->committed = job->skip + job->local.length;
 	job->qp->retries = 0;
+	job->qp->rnr_retries = 0;
 	return JOB_MORE;
 }
 
@@ -150,7 +151,10 @@ static enum job_result job_stall(struct job *job, enum stall stall, uint64_t ns)
 
 	job->qp->stall = stall;
 	job->qp->wake = now + (ns > least ? ns : least);
-	job->qp->retries++;
+	if (stall == STALL_RNR)
+		job->qp->rnr_retries++;
+	else
+		job->qp->retries++;
 	qp_wait(job->dev, job->qp);
 	return JOB_WAIT;
 }
@@ -167,7 +171,7 @@ static enum job_result job_nak(struct job *job, const struct qp *responder, uint
 	unsigned int retry = IFC_GET(qpc, job->qp->context, rnr_retry);
 	uint64_t ns = job_rnr_timer[IFC_GET(qpc, responder->context, min_rnr_nak)] * 10000ull;
 
-	if (retry != JOB_RNR_FOREVER && job->qp->retries >= retry)
+	if (retry != JOB_RNR_FOREVER && job->qp->rnr_retries >= retry)
 		return job_failed(job, SYNDROME_RNR_RETRY);
 	return job_stall(job, STALL_RNR, ns < most ? ns : most);
 }

@@ -564,6 +564,34 @@ static void test_numbers(void **state)
 	assert_true(before > p->key[0]);
 }
 
+/* A message that first finds no responder, and then no receive WQE: each has its own retries */
+static void test_retries(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_SEND, 64);
+	struct qp *requester = table_get(&p->on[0]->dev.qps, p->qp[0].number);
+	struct qp *responder = table_get(&p->on[1]->dev.qps, p->qp[1].number);
+	uint64_t end = dev_now() + 60000000000ull;
+
+	/* a tenth of a second, until the responder is there */
+	IFC_SET(qpc, requester->context, primary_address_path.ack_timeout, 14);
+	IFC_SET(qpc, requester->context, rnr_retry, 1);
+	stand_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
+	pair_send(p, &wr);
+	assert_int_equal(requester->stall, STALL_TIMEOUT);
+	stand_connect(p->on[1], &p->qp[1], &p->qp[0]);
+	IFC_SET(qpc, responder->context, min_rnr_nak, 1);
+	while (!p->on[0]->dev.stats.rnr_waits) {
+		assert_true(dev_now() < end);
+		model_work(&p->fabric);
+	}
+	pair_silent(p, 0);
+	pair_receive(p, 0, 100);
+	pair_wait(p, 1);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 64);
+}
+
 static void test_room(void **state)
 {
 	struct pair *p = *state;
@@ -603,6 +631,7 @@ int main(void)
 		TEST(test_error_sides),
 		{ "test_due", test_due, setup_delay, teardown, NULL },
 		TEST(test_numbers),
+		TEST(test_retries),
 		TEST(test_room),
 	};
 
