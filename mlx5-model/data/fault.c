@@ -324,7 +324,8 @@ void fault_drop_all(struct dev *dev)
 
 	fabric_for_each(dev->fabric, i, other)
 		for (qp = other->waiting; qp; qp = qp->next_waiting)
-			if (qp->fault_pending && (other == dev || qp->fault_lid == dev->lid))
+			if ((qp->fault_pending || qp->fault_failed) &&
+			    (other == dev || qp->fault_lid == dev->lid))
 				fault_drop(other, qp);
 	for (i = 0; i < DEV_FAULT_BUCKETS; i++)
 		while (dev->faults[i])

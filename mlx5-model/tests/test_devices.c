@@ -393,12 +393,10 @@ static void run_another(struct pair *p, struct stand_qp *other, const uint8_t *e
 	assert_true(stand_busy(p->on[0]));
 }
 
-/* A responder that is reset is not failed by the answer to a fault from before */
-static void test_reset_after_answer(void **state)
+/* The responder, or its device, is reset after it has answered a fault with an error */
+static void reset_after_answer(struct pair *p, bool device)
 {
-	struct pair *p = *state;
 	struct stand_wr wr = pair_request(p, WQE_WRITE, 64);
-	const struct qp *responder = table_get(&p->on[1]->dev.qps, p->qp[1].number);
 	struct stand_qp other = stand_create_qp(p->on[0], &p->cq[0], QP_RC);
 	const uint8_t *event;
 
@@ -409,12 +407,28 @@ static void test_reset_after_answer(void **state)
 	event = pair_fault(p, 1);
 	assert_non_null(event);
 	run_another(p, &other, event, true);
-	stand_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
-	stand_run(p->on[0]);
-	assert_int_equal(responder->state, QP_RESET);
+	if (device)
+		model_reset(&p->on[1]->dev);
+	else
+		stand_modify(p->on[1], &p->qp[1], MLX5_CMD_OP_2RST_QP, NULL);
 	pair_wait(p, 2);
 	pair_complete(p, 0, CQE_REQUESTER_ERROR, SYNDROME_RETRY, 0);
 	pair_silent(p, 0);
+}
+
+static void test_reset_after_answer(void **state)
+{
+	struct pair *p = *state;
+	const struct qp *responder = table_get(&p->on[1]->dev.qps, p->qp[1].number);
+
+	reset_after_answer(p, false);
+	/* and not failed by the answer */
+	assert_int_equal(responder->state, QP_RESET);
+}
+
+static void test_lost_after_answer(void **state)
+{
+	reset_after_answer(*state, true);
 }
 
 /* The responder's device or queue pair is reset before it resolves a fault */
@@ -623,6 +637,7 @@ int main(void)
 		{ "test_xrc_domain", test_xrc_domain, setup_xrc, teardown, NULL },
 		TEST(test_strangers),
 		TEST_FAULT(test_reset_after_answer),
+		TEST_FAULT(test_lost_after_answer),
 		TEST_FAULT(test_reset_in_fault),
 		TEST_FAULT(test_disable_in_fault),
 		TEST_FAULT(test_destroy_in_fault),
