@@ -101,8 +101,8 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 	is_u64(buf_state(&s.far).table_bytes, roots * ENTRY, "%s: untouched: table bytes", s.name);
 	expect(&s, want, "untouched");
 	scene_write(&s, 0, LEN, "first");
-	is_u64(buf_state(&s.far).table_bytes,
-	       (roots == blocks ? blocks : roots + blocks) * ENTRY, "%s: table bytes", s.name);
+	is_u64(buf_state(&s.far).table_bytes, (roots == blocks ? blocks : roots + blocks) * ENTRY,
+	       "%s: table bytes", s.name);
 	want = (struct counts){ .mapped = blocks, .faults = blocks, .accesses = 1 };
 	expect(&s, want, "first WRITE");
 	scene_write(&s, 0, LEN, "second");
@@ -304,7 +304,9 @@ static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum me
 	int refused = !rig->is_rxe && mode->flags & IBV_ODP_MIXED ? 0 : EFAULT;
 	int cmd_fd = rig->ctx->cmd_fd, status, to_parent[2];
 	struct ibv_mr_odp_attr before, after;
-	uint32_t handle = 0;
+	struct {
+		uint32_t handle, lkey;
+	} theirs = {};
 	struct mem mem;
 	pid_t pid;
 
@@ -325,28 +327,33 @@ static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum me
 		if (ibv_advise_mr(rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 				  IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1))
 			_exit(2);
-		_exit(write(to_parent[1], &mr->handle, sizeof(handle)) != sizeof(handle));
+		theirs.handle = mr->handle;
+		theirs.lkey = mr->lkey;
+		_exit(write(to_parent[1], &theirs, sizeof(theirs)) != sizeof(theirs));
 	}
 	close(to_parent[1]);
-	ok(read(to_parent[0], &handle, sizeof(handle)) == sizeof(handle) &&
+	ok(read(to_parent[0], &theirs, sizeof(theirs)) == sizeof(theirs) &&
 		   waitpid(pid, &status, 0) == pid && !status,
 	   "%s: a child registers an MR, prefetches it and exits", mode->name);
 	close(to_parent[0]);
 
 	memset(&before, 0, sizeof(before));
-	is_errno(hugeodp_query_mr_fd(cmd_fd, handle, &before, sizeof(before)), 0,
+	is_errno(hugeodp_query_mr_fd(cmd_fd, theirs.handle, &before, sizeof(before)), 0,
 		 "%s: a query of its MR", mode->name);
 	is_u64(before.blocks_mapped, 0, "%s: nothing is mapped any more", mode->name);
-	is_errno(hugeodp_modify_mr_fd(cmd_fd, handle, SZ_4K | SZ_2M, mode->flags), refused,
+	is_errno(hugeodp_modify_mr_fd(cmd_fd, theirs.handle, SZ_4K | SZ_2M, mode->flags), refused,
 		 "%s: no other sizes", mode->name);
-	is_errno(
-		hugeodp_modify_mr_fd(cmd_fd, handle, SZ_4K | SZ_2M, mode->flags | IBV_ODP_POPULATE),
-		EFAULT, "%s: nothing to populate", mode->name);
+	is_errno(hugeodp_modify_mr_fd(cmd_fd, theirs.handle, SZ_4K | SZ_2M,
+				      mode->flags | IBV_ODP_POPULATE),
+		 EFAULT, "%s: nothing to populate", mode->name);
+	is_errno(hugeodp_prefetch_mr_fd(cmd_fd, rig->pd->handle, theirs.lkey, (uintptr_t)mem.addr,
+					LEN, IBV_ADVISE_MR_ADVICE_PREFETCH, NULL, NULL),
+		 EINVAL, "%s: nothing to prefetch", mode->name);
 	memset(&after, 0xff, sizeof(after));
-	is_errno(hugeodp_query_mr_fd(cmd_fd, handle, &after, sizeof(after)), 0, "%s: another query",
-		 mode->name);
+	is_errno(hugeodp_query_mr_fd(cmd_fd, theirs.handle, &after, sizeof(after)), 0,
+		 "%s: another query", mode->name);
 	ok(!memcmp(&before, &after, sizeof(after)), "%s: the MR is unchanged", mode->name);
-	is_errno(hugeodp_destroy_mr_fd(cmd_fd, handle), 0, "%s: deregister it", mode->name);
+	is_errno(hugeodp_destroy_mr_fd(cmd_fd, theirs.handle), 0, "%s: deregister it", mode->name);
 	mem_unmap(&mem);
 }
 

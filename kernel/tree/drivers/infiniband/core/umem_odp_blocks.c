@@ -422,8 +422,8 @@ static int odp_fill(struct odp_fill *fill, u64 start, u64 end)
  *
  * Return: 0; -EFAULT if there is no memory, or the range is outside of the
  *	   umem; -EPERM if the memory is not writable; -ERANGE if it has no
- *	   accepted block size; -EBUSY if it keeps being invalidated; -EINTR;
- *	   -ENOMEM
+ *	   accepted block size; -EBUSY if it keeps being invalidated; -EINVAL
+ *	   if the process has exited; -EINTR; -ENOMEM
  */
 int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 		     bool write, bool fault)
@@ -443,7 +443,7 @@ int ib_umem_odp_fill(struct ib_umem_odp *umem_odp, u64 va, u64 length,
 	if (!length || check_add_overflow(va, length, &end))
 		return -EFAULT;
 	if (!mmget_not_zero(mm))
-		return -EFAULT;
+		return -EINVAL;
 	fill.look.pfns = kmalloc_array(ODP_LOOK_BATCH, sizeof(*fill.look.pfns),
 				       GFP_KERNEL);
 	ret = fill.look.pfns ? -EAGAIN : -ENOMEM;
