@@ -301,7 +301,8 @@ static void read_only_prefetch(struct rig *rig, const struct mode *mode)
 static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum mem_kind kind)
 {
 	/* a mixed MR on mlx5 keeps its sizes, so there is nothing to do for a request of them */
-	int refused = !rig->is_rxe && mode->flags & IBV_ODP_MIXED ? 0 : EFAULT;
+	const bool mixed_mlx5 = !rig->is_rxe && mode->flags & IBV_ODP_MIXED;
+	const int refused = mixed_mlx5 ? 0 : EFAULT;
 	int cmd_fd = rig->ctx->cmd_fd, status, to_parent[2];
 	struct ibv_mr_odp_attr before, after;
 	struct {
@@ -348,7 +349,7 @@ static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum me
 		 EFAULT, "%s: nothing to populate", mode->name);
 	is_errno(hugeodp_prefetch_mr_fd(cmd_fd, rig->pd->handle, theirs.lkey, (uintptr_t)mem.addr,
 					LEN, IBV_ADVISE_MR_ADVICE_PREFETCH, NULL, NULL),
-		 EINVAL, "%s: nothing to prefetch", mode->name);
+		 mixed_mlx5 ? EFAULT : EINVAL, "%s: nothing to prefetch", mode->name);
 	memset(&after, 0xff, sizeof(after));
 	is_errno(hugeodp_query_mr_fd(cmd_fd, theirs.handle, &after, sizeof(after)), 0,
 		 "%s: another query", mode->name);
