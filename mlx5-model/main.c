@@ -13,18 +13,25 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define MESSAGES_PER_TURN 32
 
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
+/*
+ * SIGTERM and SIGINT arrive as a readable file, like messages: a handler that runs right before poll()
+ * would not wake it.
+ */
+static int open_signals(void)
 {
-	(void)signal;
-	stopped = 1;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return sigprocmask(SIG_BLOCK, &set, NULL) ? -1 : signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 static void usage(FILE *file)
@@ -118,13 +125,14 @@ static bool all_gone(const struct function *functions, unsigned int count)
 }
 
 /* Runs until all clients that connected are gone */
-static int serve(struct fabric *fabric, struct function *functions, unsigned int count)
+static int serve(struct fabric *fabric, struct function *functions, unsigned int count, int signals)
 {
-	struct pollfd wait[FABRIC_DEVICES];
+	struct pollfd wait[FABRIC_DEVICES + 1];
 	int timeout = -1;
 	unsigned int i;
 
-	while (!stopped && !all_gone(functions, count)) {
+	wait[count] = (struct pollfd){ .fd = signals, .events = POLLIN };
+	while (!all_gone(functions, count)) {
 		for (i = 0; i < count; i++) {
 			wait[i] = (struct pollfd){
 				.fd = functions[i].listener >= 0 ? functions[i].listener :
@@ -134,8 +142,10 @@ static int serve(struct fabric *fabric, struct function *functions, unsigned int
 			if (vfu_has_message(&functions[i].vfu))
 				timeout = 0;
 		}
-		if (poll(wait, count, timeout) < 0)
+		if (poll(wait, count + 1, timeout) < 0)
 			continue;
+		if (wait[count].revents)
+			break;
 		for (i = 0; i < count; i++) {
 			if (!wait[i].revents && !vfu_has_message(&functions[i].vfu))
 				continue;
@@ -319,11 +329,10 @@ static int functions_start(struct fabric *fabric, struct function *functions,
 int main(int argc, char **argv)
 {
 	static struct function functions[FABRIC_DEVICES];
-	struct sigaction action = { .sa_handler = stop };
 	struct fabric fabric = { 0 };
 	struct settings settings = { 0 };
 	unsigned int i;
-	int status = 0;
+	int status = 0, signals;
 
 	if (!parse(argc, argv, &settings)) {
 		usage(stderr);
@@ -332,14 +341,17 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	print_seeds(&settings.device);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	signals = open_signals();
+	if (signals < 0) {
+		perror("mlx5: signalfd");
+		return 1;
+	}
 	if (functions_start(&fabric, functions, &settings))
 		return 1;
 	/* all sockets can be connected to */
 	puts("ready");
 	fflush(stdout);
-	if (serve(&fabric, functions, settings.count))
+	if (serve(&fabric, functions, settings.count, signals))
 		return 1;
 	if (settings.stats && write_stats(functions, settings.count, settings.stats))
 		status = 1;
