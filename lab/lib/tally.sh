@@ -159,15 +159,31 @@ tally_junit() {
 	fi
 }
 
-# junit_results FILE: prints "test NAME STATE" for each test, "unchecked NAME WHAT" for what it did not check
+# junit_results FILE: prints "test NAME STATE" for each test, "unchecked NAME WHAT" for what it did not check;
+# of a test that was not run for such a reason only the latter
 junit_results() {
 	awk '
-		match($0, /<testcase name="[^"]*"/) {
-			name = substr($0, RSTART + 16, RLENGTH - 17)
-			if (match($0, / status="[^"]*"/))
-				print "test", name, substr($0, RSTART + 9, RLENGTH - 10)
+		function not_run() {
+			if (held != "")
+				print "test", held, "notrun"
+			held = ""
 		}
-		match($0, /NOT CHECKED: /) { print "unchecked", name, substr($0, RSTART + 13) }
+		match($0, /<testcase name="[^"]*"/) {
+			not_run()
+			name = substr($0, RSTART + 16, RLENGTH - 17)
+			if (match($0, / status="[^"]*"/)) {
+				state = substr($0, RSTART + 9, RLENGTH - 10)
+				if (state == "notrun")
+					held = name
+				else
+					print "test", name, state
+			}
+		}
+		match($0, /NOT CHECKED: /) {
+			held = ""
+			print "unchecked", name, substr($0, RSTART + 13)
+		}
+		END { not_run() }
 	' "$1" 2>/dev/null || true
 }
 

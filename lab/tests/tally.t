@@ -99,6 +99,10 @@ is 'ctest: not checked, with the status of a failure' "$(junit 8 "$TAP_DIR/none"
 ok 'ctest: not checked: named' grep -qx 'fail u/a (not checked: C++, without a compiler)' "$TAP_DIR/tally"
 is 'ctest: not checked, and listed' "$(junit 0 "$TAP_DIR/unchecked" "$ran" "$unchecked")" 'pass skip'
 is 'ctest: not checked, where this is no failure' "$(junit 0 '' "$ran" "$unchecked")" 'pass skip'
+is 'ctest: not run, as it could not check anything' "$(junit 0 '' "$ran" "$notrun" "$unchecked" "$notrun")" \
+	'pass skip fail'
+is 'ctest: the same where this is a failure' "$(junit 0 "$TAP_DIR/none" "$notrun" "$unchecked" "$ran")" \
+	'fail pass'
 is 'ctest: no test' "$(junit 0 '' '<testsuite name="(empty)"')" fail
 is 'ctest: no report' "$(: >"$TAP_DIR/tally"; tally_junit u 0 "$TAP_DIR/missing"
 	cat "$TAP_DIR/tally")" 'fail u: no test ran, status 0'
