@@ -10,7 +10,7 @@ source=$(echo /usr/src/hugeodp-*)
 # shellcheck source-path=SCRIPTDIR source=check.sh
 source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
-built() { dkms status -k "$release" | grep -q '^hugeodp.*: installed'; }
+built() { grep -q '^hugeodp.*: installed' < <(dkms status -k "$release"); }
 
 # from FOLDER MODULE...: check that modprobe loads the modules from FOLDER
 from() {

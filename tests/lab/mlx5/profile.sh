@@ -16,7 +16,7 @@ used() { [[ $(commands "$1") -gt 0 ]]; }
 unused() { [[ $(commands "$1") == 0 ]]; }
 
 # offers TEXT: ibv_devinfo prints TEXT
-offers() { ibv_devinfo -v -d mlx5_0 | grep -q -e "$1"; }
+offers() { grep -q -e "$1" < <(ibv_devinfo -v -d mlx5_0); }
 not() { ! "$@"; }
 
 ok 'ibv_rc_pingpong' both ibv_rc_pingpong -n 200
