@@ -71,7 +71,8 @@ said " of 1, which are too many"
 echo "# advise"
 "$hugeodp" advise -- "$dir/program" pinned 2>"$dir/err" >"$dir/out"
 check "advise: of a program" grep -q "^process [0-9]*: program$" "$dir/err"
-check "... whose memory is pinned" grep -qE " 2 +hugeodp check, which says what is missing$" "$dir/err"
+# 3 if a block happens to end within one of the two ranges
+check "... whose memory is pinned" grep -qE " [23] +hugeodp check, which says what is missing$" "$dir/err"
 check "... and registers the same" diff "$dir/out" "$dir/all"
 "$hugeodp" advise --json -- sh -c "'$dir/program'; '$dir/program'" 2>"$dir/err" >"$dir/out"
 check "... one line for each process" python3 -c 'import json, sys
