@@ -4,7 +4,7 @@
 
 # If there are several parts, these run in parallel in a second lab, so that both take about as long;
 # torture is shorter there
-BESIDE=(torture kunit python stock rdma-core)
+BESIDE=(torture kunit python stock rdma-core self)
 BESIDE_MINUTES=4
 
 # Uses and changes the variable parts of verb_test. The second lab writes its tally to
