@@ -22,7 +22,7 @@ cross_variant() {
 	[[ ${#all[@]} != 0 ]] || all=('test_([^bkmp]|k[^e]|ke[^p]|p[^a]|pa[^r]).*')
 	for test in "${all[@]}"; do
 		case $test in
-		test_memory | test_bench_report | test_bench_cache) ;;
+		test_memory | test_kept | test_parent | test_bench_report | test_bench_cache) ;;
 		test_*) TEST_NAMES+=("$test") ;;
 		esac
 	done
