@@ -59,11 +59,15 @@ void qp_schedule(struct dev *dev, struct qp *qp);
  * that is posted without a doorbell. engine_wake() removes queue pairs that no longer wait.
  */
 void qp_wait(struct dev *dev, struct qp *qp);
+/* A page fault that is not answered yet, or was answered since the last turn with an error */
+static inline bool qp_has_fault(const struct qp *qp)
+{
+	return qp->fault_pending || qp->fault_failed;
+}
 /* With a page fault it also stays there until its turn, so that fault_drop_peers() finds it */
 static inline bool qp_waits(const struct qp *qp)
 {
-	return qp->state == QP_ERROR || qp->stall != STALL_NONE || qp->fault_pending ||
-	       qp->fault_failed;
+	return qp->state == QP_ERROR || qp->stall != STALL_NONE || qp_has_fault(qp);
 }
 /* Moves qp to the error state: posted work is flushed from now on */
 void qp_fail(struct dev *dev, struct qp *qp);

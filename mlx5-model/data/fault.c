@@ -312,7 +312,7 @@ void fault_drop_peers(struct dev *dev, uint32_t peer)
 	fabric_for_each(dev->fabric, i, other)
 		for (qp = other->waiting; qp; qp = qp->next_waiting)
 			if (qp->fault_lid == dev->lid && qp->fault_peer == peer &&
-			    (qp->fault_pending || qp->fault_failed))
+			    qp_has_fault(qp))
 				fault_drop(other, qp);
 }
 
@@ -324,8 +324,7 @@ void fault_drop_all(struct dev *dev)
 
 	fabric_for_each(dev->fabric, i, other)
 		for (qp = other->waiting; qp; qp = qp->next_waiting)
-			if ((qp->fault_pending || qp->fault_failed) &&
-			    (other == dev || qp->fault_lid == dev->lid))
+			if (qp_has_fault(qp) && (other == dev || qp->fault_lid == dev->lid))
 				fault_drop(other, qp);
 	for (i = 0; i < DEV_FAULT_BUCKETS; i++)
 		while (dev->faults[i])
