@@ -6,16 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tap.h"
 #include "torture.h"
-
-static void rest(long ms)
-{
-	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
 
 static uint64_t sum(const uint8_t *addr, size_t len)
 {
@@ -41,7 +35,7 @@ _Noreturn static void forked(struct arena *a, uint64_t seed)
 	if (mine != seen)
 		for (size_t at = 0; at < SZ_2M; at += SZ_4K * (1 + rng_below(&rng, 32)))
 			pattern_fill(addr + mine * SZ_2M + at, ~seed, at, SZ_4K);
-	rest((long)rng_below(&rng, 20));
+	sleep_ms((long)rng_below(&rng, 20));
 	_exit(sum(addr + seen * SZ_2M, SZ_2M) == before ? 0 : 1);
 }
 
@@ -158,7 +152,7 @@ void *changer_run(void *arg)
 			diag("%s: the page size is none of those accepted", v->mode->name);
 			went_wrong(a);
 		}
-		rest((long)rng_below(&rng, 50));
+		sleep_ms((long)rng_below(&rng, 50));
 	}
 	return NULL;
 }
