@@ -7,9 +7,7 @@
 kconfig_fragments() {
 	local dir=$LAB_DIR/kernel
 	echo "$dir/config"
-	# symbols that only the series defines
-	[[ $1 == stock || ! -f $dir/config.hugeodp ]] || echo "$dir/config.hugeodp"
-	[[ $1 != debug && $1 != gcov ]] || echo "$dir/config.$1"
+	[[ ! -f $dir/config.$1 ]] || echo "$dir/config.$1"
 }
 
 # kconfig_check CONFIG FRAGMENT...: print each option whose value differs from the one

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # Kernels by name: stock (pristine source), hugeodp (with the series), debug (with the series and
-# the checkers), gcov (with the series and counters of what runs), and those of debian.sh. One tree
-# per name is built incrementally; finished images are kept by key.
+# the checkers), gcov (with the series and counters of what runs), kcsan (with the series and a
+# detector of data races), and those of debian.sh. One tree per name is built incrementally; finished
+# images are kept by key.
 
 # shellcheck disable=SC2154 # of debian.sh
-kernel_names="stock hugeodp debug gcov $debian_names"
+kernel_names="stock hugeodp debug gcov kcsan $debian_names"
 
 kernel_check_name() {
 	case " $kernel_names " in
@@ -24,6 +25,8 @@ kernel_key() {
 		gcc -dumpfullversion -dumpmachine
 		declare -f kernel_make kernel_build
 		[[ $name != gcov ]] || declare -f coverage_mark coverage_keep
+		[[ $name != kcsan ]] || declare -f races_files races_mark
+		[[ $name != kcsan ]] || declare -p RACES_CHANGED
 		while IFS= read -r fragment; do
 			cat "$fragment"
 		done < <(kconfig_fragments "$name")
@@ -40,7 +43,7 @@ kernel_make() {
 }
 
 kernel_build() {
-	local name=$1 key=$2 out=$3 tree=$CACHE_DIR/kernel/$1 fragments
+	local name=$1 key=$2 out=$3 tree=$CACHE_DIR/kernel/$1 fragments watch=()
 	export CCACHE_DIR=$CACHE_DIR/ccache CCACHE_MAXSIZE=4G
 	export KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=hugeodp
 	mkdir -p "$tree"
@@ -53,6 +56,10 @@ kernel_build() {
 	mkdir -p "$RUN_DIR/series" "$tree/src/obj"
 	[[ $name == stock ]] || series_apply "$SOURCE/tree" "$RUN_DIR/series"
 	[[ $name != gcov ]] || coverage_mark "$SOURCE/tree" "$RUN_DIR/series"
+	if [[ $name == kcsan ]]; then
+		races_mark "$SOURCE/tree" "$RUN_DIR/series"
+		watch=(KCSAN_SANITIZE=n)
+	fi
 	series_sync "$SOURCE/tree" "$RUN_DIR/series" "$tree/src"
 	rm -rf -- "$RUN_DIR/series"
 
@@ -62,7 +69,7 @@ kernel_build() {
 	kernel_make "$tree/src" -s olddefconfig
 	kconfig_check "$tree/src/obj/.config" "${fragments[@]}" ||
 		die "the kernel's configuration differs from the requested one (options above)"
-	kernel_make "$tree/src" LOCALVERSION="-$name-${key:0:8}" vmlinux
+	kernel_make "$tree/src" LOCALVERSION="-$name-${key:0:8}" "${watch[@]}" vmlinux
 
 	mkdir -p "$out"
 	cp "$tree/src/obj/vmlinux" "$tree/src/obj/.config" "$out/"

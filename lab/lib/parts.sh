@@ -4,7 +4,7 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
-PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants
+PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage races mutants
 	packages clients adopters series models mutate)
 # parts whose tests can be run one by one
 PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 iommu hostile machines mutants clients
@@ -419,6 +419,9 @@ part_series() {
 
 # Lines and branches of the kernel side that the lab tests run
 part_coverage() { coverage_test; }
+
+# Data races that KCSAN finds in the kernel side under lab tests and torture
+part_races() { races_test; }
 
 # Defects in the kernel side, which its lab tests must find
 part_mutants() { mutants_test; }

@@ -26,7 +26,7 @@ vm_usage() {
 	cat <<-END
 		options of run and shell:
 		  --kernel NAME    debian (default), debian-stock, debian-7.2, debian-7.2-stock,
-		                   hugeodp, stock, debug or gcov
+		                   hugeodp, stock, debug, gcov or kcsan
 		  --device NAME    rxe (default), mlx5 (a software model) or none
 		  --mlx5 LIST      how the model behaves, separated by commas: scheme=transport,
 		                   scheme=memory, profile=old, profile=new, devices=2,
@@ -274,11 +274,15 @@ vm_boot() {
 
 # vm_verdict DIR: interprets the end of the machine; returns the exit status of the lab
 vm_verdict() {
-	local dir=$1 state=''
+	local dir=$1 state='' console=$1/console
 	if [[ -n $VM_CONSOLE ]]; then
 		cat "$dir/console" >&2 || true
 	fi
-	if splat_show "$dir/console"; then
+	if [[ -n $RACES_APART ]]; then
+		races_rest <"$console" >"$console.rest"
+		console+=.rest
+	fi
+	if splat_show "$console"; then
 		say "the kernel reported a problem (above)"
 		return 70
 	fi

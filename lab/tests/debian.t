@@ -61,7 +61,7 @@ is 'counted instructions' "$STATUS:$OUT" 0:1
 ok 'the console' grep -q 'Linux version 7.3.*-amd64 ' "$TAP_DIR/err"
 
 lab run --kernel vanilla -- true
-ok 'an unknown kernel: the names of all' grep -q 'are stock hugeodp debug gcov debian debian-stock debian-7.2 debian-7.2-stock ' <<<"$ERR"
+ok 'an unknown kernel: the names of all' grep -q 'are stock hugeodp debug gcov kcsan debian debian-stock debian-7.2 debian-7.2-stock ' <<<"$ERR"
 
 # The functions of debian.sh, with fake packages and builds
 LAB_DIR=$(dirname "$LAB")

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# help: all tests, or parts: shell unit lab mlx5-short stock rdma-core python kunit self torture, and debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage mutants packages clients adopters series models mutate; or single tests of a part: test PART NAME...; --junit FILE for a report
+# help: all tests, or parts: shell unit lab mlx5-short stock rdma-core python kunit self torture, and debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage races mutants packages clients adopters series models mutate; or single tests of a part: test PART NAME...; --junit FILE for a report
 
 # If there are several parts, these run in parallel in a second lab, so that both take about as long;
 # torture is shorter there
