@@ -15,6 +15,9 @@
 #define SMALL_LEN (SZ_64K * 2)
 #define RESERVED_LEN ((size_t)1 << 40)
 #define ARENA_LEN (SZ_64K * 4)
+/* Calls of the process between two changes of its memory, whatever the machine's speed: a change
+ * of 2 MiB takes as long as many calls, on a kernel with checkers above all. */
+#define CALLS_EACH 16
 
 void areas_map(struct process *process)
 {
@@ -49,6 +52,14 @@ void arena_map(struct arena *arena)
 	if (mprotect(arena->last + 8, SZ_4K, PROT_NONE) ||
 	    mprotect(arena->read_only, SZ_4K, PROT_READ))
 		fatal("mprotect: %s", strerror(errno));
+}
+
+static void wait_for_calls(struct process *p)
+{
+	unsigned long long calls = atomic_load(&p->calls) + CALLS_EACH;
+
+	while (!atomic_load(&p->field->stop) && atomic_load(&p->calls) < calls)
+		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 }
 
 void *run_disturber(void *arg)
@@ -87,7 +98,7 @@ void *run_disturber(void *arg)
 				madvise(mem->addr + at / SZ_2M * SZ_2M, SZ_2M, MADV_COLLAPSE);
 			break;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+		wait_for_calls(p);
 	}
 	return NULL;
 }

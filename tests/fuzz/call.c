@@ -585,4 +585,5 @@ void one_call(struct caller *caller)
 		atomic_store(c.slot, 0);
 	atomic_fetch_add(&p->field->results[c.method][err < MAX_ERRNO ? err : MAX_ERRNO - 1], 1);
 	atomic_fetch_add(&p->field->progress[p->number][caller->number], 1);
+	atomic_fetch_add(&p->calls, 1);
 }

@@ -63,6 +63,7 @@ struct process {
 	struct target common; /* of the parent, in its address space */
 	atomic_uint own_mrs[SLOTS];
 	struct mem area[AREAS];
+	atomic_ullong calls; /* that its threads have made */
 	uint32_t cq; /* a handle of another type */
 	int event_fd;
 	unsigned int number;
