@@ -26,7 +26,7 @@
 /* Numbers start at another value on each device, so that use on the wrong device is noticed */
 static void model_table(const struct dev *dev, struct table *table, uint32_t first, uint32_t limit)
 {
-	table_init(table, first, limit);
+	table_init(table, first, limit, &dev->context);
 	table->next += (limit - first) / FABRIC_DEVICES * (dev->lid - 1u);
 }
 
@@ -50,13 +50,13 @@ static void model_clear(struct dev *dev)
 	table_clear(&dev->contexts, NULL);
 	table_clear(&dev->umems, umem_release);
 	table_clear(&dev->memics, memic_release);
-	table_clear(&dev->reserved_qpns, object_release);
+	table_clear(&dev->reserved_qpns, NULL);
 	table_clear(&dev->counters, NULL);
 	table_clear(&dev->flow_entries, flow_release);
 	table_clear(&dev->flow_tables, NULL);
 	table_clear(&dev->flow_groups, NULL);
 	table_clear(&dev->attachments, multicast_release);
-	table_clear(&dev->mappings, object_release);
+	table_clear(&dev->mappings, NULL);
 	sa_forget(dev->fabric, dev);
 	dev->stats.mkeys = 0;
 	dev->stats.mkey_xlt_bytes = 0;

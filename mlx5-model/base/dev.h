@@ -264,6 +264,7 @@ struct dev {
 
 	enum dev_state state;
 	unsigned int issi; /* version of the interface that the driver has chosen */
+	uint16_t context;  /* whose command is running, 0 for the driver's own */
 	uint32_t port_caps;
 	uint8_t config[256];
 	uint64_t command_queue;

@@ -4,23 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-void table_init(struct table *table, uint32_t first, uint32_t limit)
+void table_init(struct table *table, uint32_t first, uint32_t limit, const uint16_t *context)
 {
 	memset(table, 0, sizeof(*table));
 	table->first = first;
 	table->next = first;
 	table->limit = limit;
+	table->context = context;
+}
+
+static uint16_t table_context(const struct table *table)
+{
+	return table->context ? *table->context : 0;
+}
+
+static bool is_driver(uint16_t context)
+{
+	return !context || context == TABLE_SHARED;
 }
 
 static int table_grow(struct table *table, uint32_t number)
 {
 	uint32_t size = table->size ? table->size : 64;
+	uint16_t *owners;
 	void **slots;
 
 	if (number < table->size)
 		return 0;
 	while (size <= number)
 		size *= 2;
+	owners = realloc(table->owners, size * sizeof(*owners));
+	if (!owners)
+		return -1;
+	table->owners = owners;
 	slots = realloc(table->slots, size * sizeof(*slots));
 	if (!slots)
 		return -1;
@@ -41,6 +57,7 @@ uint32_t table_add(struct table *table, void *object)
 	if (table_grow(table, number))
 		return 0;
 	table->slots[number] = object;
+	table->owners[number] = table_context(table);
 	table->count++;
 	table->next = number + 1 < table->limit ? number + 1 : table->first;
 	return number;
@@ -49,6 +66,32 @@ uint32_t table_add(struct table *table, void *object)
 void *table_get(const struct table *table, uint32_t number)
 {
 	return number >= table->first && number < table->size ? table->slots[number] : NULL;
+}
+
+void *table_own(const struct table *table, uint32_t number)
+{
+	void *object = table_get(table, number);
+	uint16_t context = table_context(table);
+
+	return object && (is_driver(context) || table->owners[number] == context) ? object : NULL;
+}
+
+bool table_has_of(const struct table *table, uint32_t context)
+{
+	const void *object;
+	uint32_t number;
+
+	table_for_each(table, number, object)
+		if (table->owners[number] == context)
+			return true;
+	return false;
+}
+
+void *table_refer(const struct table *table, uint32_t number)
+{
+	void *object = table_get(table, number);
+
+	return object && is_driver(table->owners[number]) ? object : table_own(table, number);
 }
 
 void *table_take(struct table *table, uint32_t number)
@@ -71,7 +114,9 @@ void table_clear(struct table *table, void (*release)(void *object))
 		if (release)
 			release(object);
 	free(table->slots);
+	free(table->owners);
 	table->slots = NULL;
+	table->owners = NULL;
 	table->size = 0;
 	table->count = 0;
 }

@@ -15,6 +15,8 @@
 #define CMD_INLINE 16
 #define CMD_BLOCK 512
 #define CMD_LENGTH_MAX (16u << 20)
+/* Where each command has the number of the context that it is run for, 0 for the driver's own */
+#define CMD_CONTEXT 2
 
 /* When a command may be used; most only while the function is running */
 enum cmd_when { ALWAYS = 1, NOT_DISABLED = 2, ISSI_0 = 4, ISSI_1 = 8 };
@@ -164,24 +166,23 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 	size_t out_size = out_length > entry->out_size ? out_length : entry->out_size;
 	uint8_t *buffer, *reply;
 	enum cmd_status status = CMD_NO_RESOURCES;
-	bool driver;
 
 	/* a handler accesses its whole struct, even if the driver passed less */
 	buffer = calloc(1, in_length > entry->in_size ? in_length : entry->in_size);
 	reply = calloc(1, out_size);
 	if (buffer && reply) {
 		memcpy(buffer, in, in_length);
-		/* bytes 2 and 3 are the user context, 0 for the driver's own commands */
-		driver = !get_be16(buffer + 2);
-		if (driver && (in_length < entry->in_size || out_length < entry->out_size))
+		dev->context = get_be16(buffer + CMD_CONTEXT);
+		if (!dev->context && (in_length < entry->in_size || out_length < entry->out_size))
 			strict_report(dev, "command %s has %zu bytes of %u, its reply %zu of %u",
 				      entry->name, in_length, entry->in_size, out_length,
 				      entry->out_size);
 		reserved_report(dev, "command", entry->name, entry->reserved,
-				driver ? NULL : used_fields(entry->opcode), buffer);
+				dev->context ? used_fields(entry->opcode) : NULL, buffer);
 		cmd.in = buffer;
 		cmd.out = reply;
 		status = entry->handler(dev, &cmd);
+		dev->context = 0;
 		memcpy(out, reply, out_length);
 	}
 	free(buffer);

@@ -199,8 +199,8 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 
 	if (format > CQ_FORMAT_128_PADDED)
 		return CMD_BAD_PARAM;
-	if (!table_get(&dev->eqs, IFC_GET(cqc, context, c_eqn_or_apu_element)) ||
-	    !table_get(&dev->uars, IFC_GET(cqc, context, uar_page)))
+	if (!table_refer(&dev->eqs, IFC_GET(cqc, context, c_eqn_or_apu_element)) ||
+	    !table_own(&dev->uars, IFC_GET(cqc, context, uar_page)))
 		return CMD_BAD_RESOURCE;
 	cq = calloc(1, sizeof(*cq));
 	if (!cq)
@@ -242,7 +242,7 @@ enum cmd_status cq_destroy(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status cq_query(struct dev *dev, const struct cmd *cmd)
 {
-	struct cq *cq = table_get(&dev->cqs, IFC_GET(query_cq_in, cmd->in, cqn));
+	struct cq *cq = table_own(&dev->cqs, IFC_GET(query_cq_in, cmd->in, cqn));
 	uint8_t *context = IFC_AT(query_cq_out, cmd->out, cq_context);
 
 	if (!cq)
@@ -282,7 +282,7 @@ static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cm
 
 enum cmd_status cq_modify(struct dev *dev, const struct cmd *cmd)
 {
-	struct cq *cq = table_get(&dev->cqs, IFC_GET(modify_cq_in, cmd->in, cqn));
+	struct cq *cq = table_own(&dev->cqs, IFC_GET(modify_cq_in, cmd->in, cqn));
 
 	if (!cq)
 		return CMD_BAD_RESOURCE;

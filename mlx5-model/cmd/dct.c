@@ -13,20 +13,20 @@
 #define DCT_PORT 1
 #define DCT_RQ_SRQ 1
 
-static struct qp *dct_get(const struct dev *dev, uint32_t number)
+static struct qp *dct_own(const struct dev *dev, uint32_t number)
 {
-	struct qp *qp = table_get(&dev->qps, number);
+	struct qp *qp = table_own(&dev->qps, number);
 
 	return qp && qp->service == QP_DCT ? qp : NULL;
 }
 
-/* True if all objects that the context refers to exist */
+/* True if the context may refer to all objects that it names */
 static bool dct_refers_well(const struct dev *dev, const uint8_t *context)
 {
-	const struct srq *srq = table_get(&dev->srqs, IFC_GET(dctc, context, srqn_xrqn));
+	const struct srq *srq = table_refer(&dev->srqs, IFC_GET(dctc, context, srqn_xrqn));
 
-	return table_get(&dev->pds, IFC_GET(dctc, context, pd)) &&
-	       table_get(&dev->cqs, IFC_GET(dctc, context, cqn)) && srq && srq->kind != SRQ_XRC;
+	return table_own(&dev->pds, IFC_GET(dctc, context, pd)) &&
+	       table_refer(&dev->cqs, IFC_GET(dctc, context, cqn)) && srq && srq->kind != SRQ_XRC;
 }
 
 static bool dct_valid(const uint8_t *context)
@@ -92,7 +92,7 @@ enum cmd_status dct_create(struct dev *dev, const struct cmd *cmd)
 /* All connections are closed at once, and the driver waits for the event */
 enum cmd_status dct_drain(struct dev *dev, const struct cmd *cmd)
 {
-	struct qp *qp = dct_get(dev, IFC_GET(drain_dct_in, cmd->in, dctn));
+	struct qp *qp = dct_own(dev, IFC_GET(drain_dct_in, cmd->in, dctn));
 
 	if (!qp)
 		return CMD_BAD_RESOURCE;
@@ -109,7 +109,7 @@ enum cmd_status dct_drain(struct dev *dev, const struct cmd *cmd)
 enum cmd_status dct_destroy(struct dev *dev, const struct cmd *cmd)
 {
 	uint32_t number = IFC_GET(destroy_dct_in, cmd->in, dctn);
-	const struct qp *qp = dct_get(dev, number);
+	const struct qp *qp = dct_own(dev, number);
 
 	if (!qp)
 		return CMD_BAD_RESOURCE;
@@ -121,7 +121,7 @@ enum cmd_status dct_destroy(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status dct_query(struct dev *dev, const struct cmd *cmd)
 {
-	const struct qp *qp = dct_get(dev, IFC_GET(query_dct_in, cmd->in, dctn));
+	const struct qp *qp = dct_own(dev, IFC_GET(query_dct_in, cmd->in, dctn));
 	uint8_t *context = IFC_AT(query_dct_out, cmd->out, dct_context_entry);
 
 	if (!qp)
@@ -134,7 +134,7 @@ enum cmd_status dct_query(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status dct_arm(struct dev *dev, const struct cmd *cmd)
 {
-	struct qp *qp = dct_get(dev, IFC_GET(arm_dct_in, cmd->in, dct_number));
+	struct qp *qp = dct_own(dev, IFC_GET(arm_dct_in, cmd->in, dct_number));
 
 	if (!qp)
 		return CMD_BAD_RESOURCE;

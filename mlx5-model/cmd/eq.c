@@ -201,7 +201,7 @@ enum cmd_status eq_create(struct dev *dev, const struct cmd *cmd)
 	if (IFC_GET(eqc, context, log_eq_size) > EQ_LOG_SIZE_MAX ||
 	    IFC_GET(eqc, context, intr) >= DEV_VECTORS)
 		return CMD_BAD_PARAM;
-	if (!table_get(&dev->uars, IFC_GET(eqc, context, uar_page)))
+	if (!table_own(&dev->uars, IFC_GET(eqc, context, uar_page)))
 		return CMD_BAD_RESOURCE;
 	eq = calloc(1, sizeof(*eq));
 	if (!eq)

@@ -127,7 +127,7 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 
 	if (IFC_GET(create_mkey_in, cmd->in, mkey_umem_valid))
 		return CMD_BAD_PARAM;
-	if (!table_get(&dev->pds, IFC_GET(create_mkey_in, cmd->in, memory_key_mkey_entry.pd)))
+	if (!table_own(&dev->pds, IFC_GET(create_mkey_in, cmd->in, memory_key_mkey_entry.pd)))
 		return CMD_BAD_RESOURCE;
 	mkey = calloc(1, sizeof(*mkey));
 	if (!mkey)
@@ -162,7 +162,7 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status mkey_query(struct dev *dev, const struct cmd *cmd)
 {
-	struct mkey *mkey = mkey_get(dev, IFC_GET(query_mkey_in, cmd->in, mkey_index) << 8);
+	struct mkey *mkey = table_own(&dev->mkeys, IFC_GET(query_mkey_in, cmd->in, mkey_index));
 	size_t offset = IFC_OFFSET(query_mkey_out, bsf0_klm0_pas_mtt0_1);
 	size_t room;
 
@@ -177,10 +177,12 @@ enum cmd_status mkey_query(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status mkey_destroy(struct dev *dev, const struct cmd *cmd)
 {
-	struct mkey *mkey = table_take(&dev->mkeys, IFC_GET(destroy_mkey_in, cmd->in, mkey_index));
+	uint32_t index = IFC_GET(destroy_mkey_in, cmd->in, mkey_index);
+	struct mkey *mkey = table_own(&dev->mkeys, index);
 
 	if (!mkey)
 		return CMD_BAD_RESOURCE;
+	table_take(&dev->mkeys, index);
 	account_dropped(dev, mkey);
 	dev->stats.mkeys--;
 	dev->stats.mkey_xlt_bytes -= mkey->xlt_size;

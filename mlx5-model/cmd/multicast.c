@@ -27,7 +27,7 @@ enum cmd_status multicast_attach(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *gid = IFC_AT_CONST(attach_to_mcg_in, cmd->in, multicast_gid);
 	uint32_t qpn = IFC_GET(attach_to_mcg_in, cmd->in, qpn);
-	const struct qp *qp = table_get(&dev->qps, qpn);
+	const struct qp *qp = table_own(&dev->qps, qpn);
 	struct attachment *attachment;
 
 	if (!qp)
@@ -51,9 +51,10 @@ enum cmd_status multicast_attach(struct dev *dev, const struct cmd *cmd)
 enum cmd_status multicast_detach(struct dev *dev, const struct cmd *cmd)
 {
 	const uint8_t *gid = IFC_AT_CONST(detach_from_mcg_in, cmd->in, multicast_gid);
-	uint32_t number = multicast_find(dev, gid, IFC_GET(detach_from_mcg_in, cmd->in, qpn));
+	uint32_t qpn = IFC_GET(detach_from_mcg_in, cmd->in, qpn);
+	uint32_t number = multicast_find(dev, gid, qpn);
 
-	if (!number)
+	if (!number || !table_own(&dev->qps, qpn))
 		return CMD_BAD_RESOURCE;
 	multicast_release(table_take(&dev->attachments, number));
 	return CMD_OK;

@@ -4,8 +4,6 @@
 #include "cmd/handler.h"
 #include "cmd/qp.h"
 
-#include <stdlib.h>
-
 /* Bytes of the input that maps an address vector: header, number of the queue pair, the vector */
 #define MAPPING_QPN 28
 #define MAPPING_ADDRESS 32
@@ -13,48 +11,24 @@
 #define ADDRESS_GID_INDEX_BIT 0xe4
 #define ADDRESS_GID_INDEX_WIDTH 8
 
-struct object {
-	uint32_t uid; /* the context that it belongs to, 0 for the driver */
-};
-
-void object_release(void *object)
-{
-	free(object);
-}
-
-static bool is_used(struct table *table, uint32_t uid)
-{
-	const struct object *object;
-	uint32_t number;
-
-	table_for_each(table, number, object)
-		if (object->uid == uid)
-			return true;
-	return false;
-}
+/* An object is only a number */
+static char object_token;
 
 bool object_uses_context(struct dev *dev, uint32_t uid)
 {
-	return is_used(&dev->reserved_qpns, uid) || is_used(&dev->mappings, uid);
+	return table_has_of(&dev->reserved_qpns, uid) || table_has_of(&dev->mappings, uid);
 }
 
 static enum cmd_status add(struct dev *dev, struct table *table, const struct cmd *cmd,
 			   unsigned int log_size)
 {
-	uint32_t uid = IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid), number;
-	struct object *object;
+	uint32_t number;
 
-	if (uid && !table_get(&dev->contexts, uid))
+	if (dev->context && !table_get(&dev->contexts, dev->context))
 		return CMD_BAD_RESOURCE;
-	object = malloc(sizeof(*object));
-	if (!object)
-		return CMD_NO_RESOURCES;
-	object->uid = uid;
-	number = table_add(table, object);
-	if (!number) {
-		object_release(object);
+	number = table_add(table, &object_token);
+	if (!number)
 		return CMD_LIMIT;
-	}
 	IFC_SET(general_obj_out_cmd_hdr, cmd->out, obj_id, number << log_size);
 	return CMD_OK;
 }
@@ -63,12 +37,10 @@ static enum cmd_status take(struct table *table, const struct cmd *cmd, unsigned
 {
 	uint32_t id = IFC_GET(general_obj_in_cmd_hdr, cmd->in, obj_id);
 	uint32_t number = id >> log_size;
-	const struct object *object = table_get(table, number);
 
-	if (!object || number << log_size != id ||
-	    object->uid != IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid))
+	if (!table_own(table, number) || number << log_size != id)
 		return CMD_BAD_RESOURCE;
-	object_release(table_take(table, number));
+	table_take(table, number);
 	return CMD_OK;
 }
 
@@ -82,7 +54,10 @@ static enum cmd_status create_reserved(struct dev *dev, const struct cmd *cmd)
 	return add(dev, &dev->reserved_qpns, cmd, CAPS_LOG_RESERVED_QPNS);
 }
 
-/* The object does not refer to the queue pair, which may be destroyed first. */
+/*
+ * The object does not refer to the queue pair, which may be destroyed first, and may be that of another
+ * application: rdma-core's test of it names the other end of a connection.
+ */
 static enum cmd_status create_mapping(struct dev *dev, const struct cmd *cmd)
 {
 	if (cmd->in_length < MAPPING_SIZE)

@@ -15,6 +15,5 @@
 
 /* Returns true if an object belongs to this context */
 bool object_uses_context(struct dev *dev, uint32_t uid);
-void object_release(void *object);
 
 #endif

@@ -56,6 +56,13 @@ struct qp *qp_get(const struct dev *dev, uint32_t number)
 	return qp && qp->service != QP_DCT ? qp : NULL;
 }
 
+struct qp *qp_own(const struct dev *dev, uint32_t number)
+{
+	struct qp *qp = table_own(&dev->qps, number);
+
+	return qp && qp->service != QP_DCT ? qp : NULL;
+}
+
 uint32_t qp_completion_resource(const struct dev *dev, const struct qp *qp, const struct srq *srq)
 {
 	if (!IFC_GET(cmd_hca_cap, dev->caps_general, cqe_version))
@@ -289,23 +296,23 @@ static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 
 static bool qp_has_cq(const struct dev *dev, uint32_t number)
 {
-	return !number || table_get(&dev->cqs, number);
+	return !number || table_refer(&dev->cqs, number);
 }
 
-/* True if all objects that the context refers to exist */
+/* True if the context may refer to all objects that it names */
 static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 {
 	unsigned int service = IFC_GET(qpc, context, st);
 
 	/* the driver's own queue for UMRs has no protection domain */
-	return (service == QP_REG_UMR || table_get(&dev->pds, IFC_GET(qpc, context, pd))) &&
+	return (service == QP_REG_UMR || table_own(&dev->pds, IFC_GET(qpc, context, pd))) &&
 	       (IFC_GET(qpc, context, no_sq) ||
-		table_get(&dev->uars, IFC_GET(qpc, context, uar_page))) &&
+		table_own(&dev->uars, IFC_GET(qpc, context, uar_page))) &&
 	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_snd)) &&
 	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_rcv)) &&
-	       (service != QP_XRC || table_get(&dev->xrcds, IFC_GET(qpc, context, xrcd))) &&
+	       (service != QP_XRC || table_refer(&dev->xrcds, IFC_GET(qpc, context, xrcd))) &&
 	       (IFC_GET(qpc, context, rq_type) != RQ_SRQ ||
-		table_get(&dev->srqs, IFC_GET(qpc, context, srqn_rmpn_xrqn)));
+		table_refer(&dev->srqs, IFC_GET(qpc, context, srqn_rmpn_xrqn)));
 }
 
 /* Sets how the send queue is rung; false if this is not announced */
@@ -378,7 +385,7 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 enum cmd_status qp_destroy(struct dev *dev, const struct cmd *cmd)
 {
 	uint32_t number = IFC_GET(destroy_qp_in, cmd->in, qpn);
-	struct qp *qp = qp_get(dev, number);
+	struct qp *qp = qp_own(dev, number);
 
 	if (!qp)
 		return CMD_BAD_RESOURCE;
@@ -475,7 +482,7 @@ static const struct {
 enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
 {
 	uint16_t opcode = IFC_GET(rst2init_qp_in, cmd->in, opcode);
-	struct qp *qp = qp_get(dev, IFC_GET(rst2init_qp_in, cmd->in, qpn));
+	struct qp *qp = qp_own(dev, IFC_GET(rst2init_qp_in, cmd->in, qpn));
 	const uint8_t *context;
 	enum cmd_status status;
 	size_t i;
@@ -507,7 +514,7 @@ enum cmd_status qp_modify(struct dev *dev, const struct cmd *cmd)
 
 enum cmd_status qp_query(struct dev *dev, const struct cmd *cmd)
 {
-	struct qp *qp = qp_get(dev, IFC_GET(query_qp_in, cmd->in, qpn));
+	struct qp *qp = qp_own(dev, IFC_GET(query_qp_in, cmd->in, qpn));
 	uint8_t *context = IFC_AT(query_qp_out, cmd->out, qpc);
 
 	if (!qp)

@@ -47,6 +47,8 @@ static inline bool qp_receives(const struct qp *qp)
 struct xlate_origin qp_origin(const struct qp *qp);
 /* The queue pair with this number, or NULL, also if it is a DC target's */
 struct qp *qp_get(const struct dev *dev, uint32_t number);
+/* The same if the running command may change it */
+struct qp *qp_own(const struct dev *dev, uint32_t number);
 /*
  * What a completion names besides the number of the queue pair, which has taken a receive WQE from
  * srq unless that is NULL

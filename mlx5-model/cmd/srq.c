@@ -55,11 +55,11 @@ void srq_release(void *object)
 	free(srq);
 }
 
-/* True if all objects that it refers to exist; not all kinds have the last two */
+/* True if it may refer to all objects that it names; not all kinds have the last two */
 static bool srq_refers_well(const struct dev *dev, const struct srq *srq)
 {
-	return table_get(&dev->pds, srq->pd) && (!srq->cqn || table_get(&dev->cqs, srq->cqn)) &&
-	       (!srq->xrcd || table_get(&dev->xrcds, srq->xrcd));
+	return table_own(&dev->pds, srq->pd) && (!srq->cqn || table_refer(&dev->cqs, srq->cqn)) &&
+	       (!srq->xrcd || table_refer(&dev->xrcds, srq->xrcd));
 }
 
 /* Where the context of a command says that the queue is */
@@ -98,10 +98,10 @@ static enum cmd_status srq_add(struct dev *dev, const struct srq *template,
 	return CMD_OK;
 }
 
-/* The SRQ with this number if it is of this kind */
+/* The SRQ with this number if it is of this kind and the command may name it */
 static struct srq *srq_of_kind(struct dev *dev, uint32_t number, enum srq_kind kind)
 {
-	struct srq *srq = table_get(&dev->srqs, number);
+	struct srq *srq = table_own(&dev->srqs, number);
 
 	return srq && srq->kind == kind ? srq : NULL;
 }

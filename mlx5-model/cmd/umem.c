@@ -54,24 +54,26 @@ enum cmd_status umem_create(struct dev *dev, const struct cmd *cmd)
 /* Queues in a umem have copies of the page list, so the umem can be destroyed first */
 enum cmd_status umem_destroy(struct dev *dev, const struct cmd *cmd)
 {
-	struct queue *umem = table_take(&dev->umems, IFC_GET(destroy_umem_in, cmd->in, umem_id));
+	uint32_t id = IFC_GET(destroy_umem_in, cmd->in, umem_id);
+	struct queue *umem = table_own(&dev->umems, id);
 
 	if (!umem)
 		return CMD_BAD_RESOURCE;
+	table_take(&dev->umems, id);
 	umem_release(umem);
 	return CMD_OK;
 }
 
 bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, struct queue *queue)
 {
-	struct queue *umem = table_get(&dev->umems, id);
+	struct queue *umem = table_own(&dev->umems, id);
 
 	return umem && queue_part(queue, umem, offset, size);
 }
 
 bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t *record)
 {
-	struct queue *umem = table_get(&dev->umems, id);
+	struct queue *umem = table_own(&dev->umems, id);
 
 	return umem && *record % DOORBELL_RECORD == 0 &&
 	       queue_address(umem, *record, DOORBELL_RECORD, record);

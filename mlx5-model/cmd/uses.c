@@ -108,7 +108,7 @@ bool uses_memic(struct dev *dev, uint32_t number)
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,
 			    bool (*uses)(struct dev *dev, uint32_t number))
 {
-	if (!table_get(table, number))
+	if (!table_own(table, number))
 		return CMD_BAD_RESOURCE;
 	return uses(dev, number) ? CMD_BAD_RESOURCE_STATE : CMD_OK;
 }

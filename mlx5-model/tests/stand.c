@@ -53,6 +53,8 @@ uint32_t stand_number(struct stand *b, uint16_t opcode)
 	uint8_t in[IFC_SIZE(alloc_pd_in)] = { 0 }, out[IFC_SIZE(alloc_pd_out)];
 
 	IFC_SET(alloc_pd_in, in, opcode, opcode);
+	/* an XRC domain may be shared, so the driver makes all of them its own */
+	IFC_SET(alloc_pd_in, in, uid, opcode == MLX5_CMD_OP_ALLOC_XRCD ? 0 : STAND_APPLICATION);
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "a number");
 	return IFC_GET(alloc_pd_out, out, pd);
 }
@@ -156,6 +158,7 @@ uint32_t stand_create_umem(struct stand *b, uint64_t address, uint64_t length)
 	unsigned int pages = (offset + length + STAND_PAGE - 1) / STAND_PAGE;
 
 	IFC_SET(create_umem_in, in, opcode, MLX5_CMD_OP_CREATE_UMEM);
+	IFC_SET(create_umem_in, in, uid, STAND_APPLICATION);
 	IFC_SET(create_umem_in, in, umem.page_offset, offset);
 	IFC_SET(create_umem_in, in, umem.num_of_mtt, pages);
 	stand_must(pages <= 32, "a small umem");
@@ -178,6 +181,7 @@ struct stand_cq stand_create_cq(struct stand *b)
 	for (i = 0; i < 1 << STAND_CQ_LOG; i++)
 		stand_at(b, cq.ring)[i * CQE + 63] = 0xf1;
 	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
+	IFC_SET(create_cq_in, in, uid, STAND_APPLICATION);
 	IFC_SET(cqc, context, log_cq_size, STAND_CQ_LOG);
 	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
 	IFC_SET(cqc, context, uar_page, b->uar);
@@ -185,7 +189,6 @@ struct stand_cq stand_create_cq(struct stand *b)
 	for (i = 0; i < size / STAND_PAGE; i++)
 		put_be64(IFC_AT(create_cq_in, in, pas) + 8 * i, cq.ring + i * STAND_PAGE);
 	if (b->in_umems) {
-		IFC_SET(create_cq_in, in, uid, STAND_APPLICATION);
 		/* not at the beginning of the umem: reserved, by the kernel's layout */
 		put_be64(in + 0x280 / 8, 64);
 		put_be32(in + 0x2c0 / 8, stand_create_umem(b, cq.ring - 64, size + 64));
@@ -303,7 +306,8 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(qpc, context, xrcd, service == QP_XRC ? b->xrcd : 0);
 	IFC_SET(qpc, context, rq_type, rq_type);
 	ifc_set(context, 0x80, 2, b->by_doorbell);
-	IFC_SET(create_qp_in, in, uid, b->in_umems || b->by_doorbell ? STAND_APPLICATION : 0);
+	IFC_SET(create_qp_in, in, uid,
+		service == QP_REG_UMR || service == QP_GENERAL ? 0 : STAND_APPLICATION);
 	IFC_SET(qpc, context, log_num_dci_stream_channels, service == QP_DCI ? b->log_streams : 0);
 	IFC_SET(qpc, context, log_num_dci_errored_streams, service == QP_DCI ? b->log_errored : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);

@@ -46,7 +46,7 @@ static void test_table(void **state)
 	int a, b, c;
 
 	(void)state;
-	table_init(&table, 2, 4);
+	table_init(&table, 2, 4, NULL);
 	assert_int_equal(table_add(&table, &a), 2);
 	assert_int_equal(table_add(&table, &b), 3);
 	assert_int_equal(table_add(&table, &c), 0);
@@ -57,7 +57,7 @@ static void test_table(void **state)
 	assert_int_equal(table_add(&table, &c), 2);
 	table_clear(&table, NULL);
 	/* a freed number is not assigned next */
-	table_init(&table, 1, 100);
+	table_init(&table, 1, 100, NULL);
 	assert_int_equal(table_add(&table, &a), 1);
 	table_take(&table, 1);
 	assert_int_equal(table_add(&table, &a), 2);
