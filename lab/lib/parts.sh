@@ -180,9 +180,12 @@ part_debian-7.2() {
 # like any other of the kernel.
 KMEMLEAK='for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; done; cat /sys/kernel/debug/kmemleak'
 
-# The same on the debug kernel. Slow, so only on request.
+# The same on the debug kernel, and torture while allocations fail. Slow, so only on request.
 part_debug() {
 	part_label debug debug rxe "$KMEMLEAK" --mem 4608 --gigapages 1
+	[[ ${#TEST_NAMES[@]} == 0 ]] || return 0
+	part_stress_debug debug-inject 'torture.t --leg inject' 3
+	part_stress_debug debug-inject-mlx5 'torture.t --leg inject' 3 --device mlx5 --mlx5 scheme=memory
 }
 
 # Attacks by an unprivileged user, on each device and on the debug kernel
@@ -208,27 +211,31 @@ stress_minutes() {
 	MINUTES=$minutes
 }
 
-# part_stress NAME PROGRAM MINUTES-OR-NOTHING [OPTION...]: on the debug kernel. Little
-# memory, so that allocations fail soon. Without prove, which buffers the output. A leg
-# of torture that has not covered all events takes up to a quarter of an hour more, or
-# three times as long; and setup and teardown are slow on the debug kernel.
+# part_stress NAME KERNEL PROGRAM AFTER [OPTION...]: PROGRAM with its arguments, then AFTER. Little
+# memory, so that allocations fail soon. Without prove, which buffers the output.
 part_stress() {
-	local name=$1 program=/usr/libexec/hugeodp/stress/$2.t minutes=$3
-	shift 3
-	part_vm --kernel debug --mem 2048 --hugepages 96 \
-		--timeout $(((${minutes:-60} * 3 + 120) * 60)) "$@" -- \
-		/bin/bash -c "echo $program ..; $program ${minutes:+--minutes $minutes} 2>&1 || status=\$?
-			$KMEMLEAK; exit \${status-0}"
+	local name=$1 command=/usr/libexec/hugeodp/stress/$3
+	part_vm --kernel "$2" --mem 2048 --hugepages 96 --timeout 7200 "${@:5}" -- \
+		/bin/bash -c "echo ${command%% *} ..; $command 2>&1 || status=\$?
+			$4; exit \${status-0}"
 	tally_tap "$name" "$PART_STATUS" "$LAB_DIR/expected/skips.$name" <"$RUN_DIR/out"
 }
 
+# part_stress_debug NAME PROGRAM MINUTES-OR-NOTHING [OPTION...]: on the debug kernel, where setup and
+# teardown are slow. A leg of torture that has not covered all events takes up to a quarter of an hour
+# more, or three times as long.
+part_stress_debug() {
+	part_stress "$1" debug "$2${3:+ --minutes $3}" "$KMEMLEAK" \
+		--timeout $(((${3:-60} * 3 + 120) * 60)) "${@:4}"
+}
+
 # The same on the mlx5 model; reports of strict mode are failures, too
-part_stress_mlx5() { part_stress "$1-mlx5" "$1" "$2" --device mlx5 --mlx5 scheme=memory; }
+part_stress_mlx5() { part_stress_debug "$1-mlx5" "$1.t" "$2" --device mlx5 --mlx5 scheme=memory; }
 
 # Random ioctls, a million of them on each device or as many as fit into HUGEODP_FUZZ_MINUTES
 part_fuzz() {
 	stress_minutes HUGEODP_FUZZ_MINUTES
-	part_stress fuzz fuzz "$MINUTES"
+	part_stress_debug fuzz fuzz.t "$MINUTES"
 	part_stress_mlx5 fuzz "$MINUTES"
 }
 
@@ -236,7 +243,7 @@ part_fuzz() {
 # minutes
 part_torture() {
 	stress_minutes HUGEODP_TORTURE_MINUTES
-	part_stress torture torture "$MINUTES"
+	part_stress_debug torture torture.t "$MINUTES"
 }
 
 # The same on each device
@@ -337,11 +344,7 @@ part_mlx5_profiles() {
 # part_mlx5_torture NAME KERNEL SCHEME [OPTION...]: the legs of torture.t for a device that cannot be
 # removed
 part_mlx5_torture() {
-	local name=$1 kernel=$2 scheme=$3 program=/usr/libexec/hugeodp/stress/torture.t
-	shift 3
-	part_vm --kernel "$kernel" --device mlx5 --mlx5 "scheme=$scheme" --mem 2048 --hugepages 96 \
-		--timeout 7200 "$@" -- /bin/bash -c "echo $program ..; exec $program --minutes 3 2>&1"
-	tally_tap "$name" "$PART_STATUS" /dev/null <"$RUN_DIR/out"
+	part_stress "$1" "$2" 'torture.t --minutes 3' : --device mlx5 --mlx5 "scheme=$3" "${@:4}"
 }
 
 # Without an IOMMU, QEMU maps a few regions of memory once
