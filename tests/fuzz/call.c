@@ -192,6 +192,9 @@ static void random_range(struct call *c, uint64_t *addr, uint64_t *len)
 	*len = span - (*addr - (uintptr_t)mem->addr);
 	if (rng_below(c->rng, 2))
 		*len = rng_size(c->rng, *len);
+	/* mlx5 maps all present pages at once: many calls take as long as one of a few MiB */
+	if (!c->caller->process->rig.is_rxe && *len > SZ_64K * 2 && rng_below(c->rng, 8))
+		*len = SZ_64K * 2 - rng_below(c->rng, SZ_64K);
 	if (!rng_below(c->rng, 16))
 		*len = PICK(c->rng, lengths);
 	if (!rng_below(c->rng, 64))
