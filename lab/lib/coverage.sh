@@ -10,9 +10,7 @@ COVERAGE_DIRS=(drivers/infiniband/core drivers/infiniband/hw/mlx5 drivers/infini
 coverage_mark() {
 	local dir
 	for dir in "${COVERAGE_DIRS[@]}"; do
-		mkdir -p "$2/$dir"
-		[[ -e $2/$dir/Makefile ]] || cp "$1/$dir/Makefile" "$2/$dir/"
-		echo 'GCOV_PROFILE := y' >>"$2/$dir/Makefile"
+		series_makefile "$1" "$2" "$dir" 'GCOV_PROFILE := y'
 	done
 }
 

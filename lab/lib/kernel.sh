@@ -24,8 +24,8 @@ kernel_key() {
 		cat "$SOURCE/version"
 		gcc -dumpfullversion -dumpmachine
 		declare -f kernel_make kernel_build
-		[[ $name != gcov ]] || declare -f coverage_mark coverage_keep
-		[[ $name != kcsan ]] || declare -f races_files races_mark
+		[[ $name != gcov ]] || declare -f coverage_mark coverage_keep series_makefile
+		[[ $name != kcsan ]] || declare -f races_files races_mark series_makefile
 		[[ $name != kcsan ]] || declare -p RACES_CHANGED
 		while IFS= read -r fragment; do
 			cat "$fragment"

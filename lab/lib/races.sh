@@ -25,12 +25,10 @@ races_files() {
 # races_mark PRISTINE SERIES: KCSAN watches these files. KCSAN_SANITIZE=n on the command line of make
 # excludes all others.
 races_mark() {
-	local file dir
+	local file
 	while IFS= read -r file; do
-		dir=$(dirname "$file")
-		mkdir -p "$2/$dir"
-		[[ -e $2/$dir/Makefile ]] || cp "$1/$dir/Makefile" "$2/$dir/"
-		echo "KCSAN_SANITIZE_$(basename "$file" .c).o := y" >>"$2/$dir/Makefile"
+		series_makefile "$1" "$2" "$(dirname "$file")" \
+			"KCSAN_SANITIZE_$(basename "$file" .c).o := y"
 	done < <(races_files)
 }
 

@@ -53,6 +53,13 @@ series_patch() {
 	done < <(series_patches "$3")
 }
 
+# series_makefile PRISTINE OUT FOLDER LINE: append a line to the Makefile of a folder
+series_makefile() {
+	mkdir -p "$2/$3"
+	[[ -e $2/$3/Makefile ]] || cp "$1/$3/Makefile" "$2/$3/"
+	echo "$4" >>"$2/$3/Makefile"
+}
+
 # series_sync PRISTINE APPLIED TREE: TREE (once a copy of PRISTINE) becomes PRISTINE with APPLIED
 # over it; a file that is already right keeps its time stamp, so that only changed files are
 # recompiled.
