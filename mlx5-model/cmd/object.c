@@ -38,7 +38,9 @@ static enum cmd_status take(struct table *table, const struct cmd *cmd, unsigned
 	uint32_t id = IFC_GET(general_obj_in_cmd_hdr, cmd->in, obj_id);
 	uint32_t number = id >> log_size;
 
-	if (!table_own(table, number) || number << log_size != id)
+	/* not even the driver destroys an application's */
+	if (!table_get(table, number) || number << log_size != id ||
+	    table->owners[number] != IFC_GET(general_obj_in_cmd_hdr, cmd->in, uid))
 		return CMD_BAD_RESOURCE;
 	table_take(table, number);
 	return CMD_OK;

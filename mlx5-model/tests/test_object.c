@@ -133,6 +133,7 @@ static void test_owner(void **state)
 	assert_int_equal(create_as(b, two + 1, NULL), CMD_BAD_RESOURCE);
 	assert_int_equal(create_as(b, one, &id), CMD_OK);
 	assert_int_equal(destroy_as(b, two, id), CMD_BAD_RESOURCE);
+	assert_int_equal(destroy_as(b, 0, id), CMD_BAD_RESOURCE);
 	assert_int_equal(destroy_context(b, two), CMD_OK);
 	assert_int_equal(destroy_context(b, one), CMD_BAD_RESOURCE_STATE);
 	/* within the block, beside it, far away */
