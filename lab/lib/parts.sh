@@ -4,11 +4,11 @@
 # The parts of lab/lab test. Each records its results with tally.
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
-PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 iommu hostile machines bench coverage races mutants
-	packages clients adopters series models mutate)
+PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 mlx5-debug iommu hostile machines bench
+	coverage races mutants packages clients adopters series models mutate)
 # parts whose tests can be run one by one
-PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 iommu hostile machines mutants clients
-	adopters)
+PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 mlx5-debug iommu hostile machines mutants
+	clients adopters)
 # run only these tests, or all if there are none
 TEST_NAMES=()
 
@@ -345,6 +345,15 @@ part_mlx5_profiles() {
 # removed
 part_mlx5_torture() {
 	part_stress "$1" "$2" 'torture.t --minutes 3' : --device mlx5 --mlx5 "scheme=$3" "${@:4}"
+}
+
+# Under the kernel's checkers, with the mix of page faults that is hardest for the driver
+part_mlx5-debug() {
+	local scheme
+	for scheme in transport memory; do
+		part_label "mlx5-debug-$scheme" debug "mlx5-$scheme" "$KMEMLEAK" --device mlx5 \
+			--mlx5 "scheme=$scheme,faults=1" --mem 4608 --gigapages 1
+	done
 }
 
 # Without an IOMMU, QEMU maps a few regions of memory once
