@@ -5,6 +5,8 @@
 # and its selftests.
 
 MAIL_SENDER='Lab Test <lab@example.org>'
+# in the order in which they apply
+MAIL_SERIES=(fixes mm rdma mlx5 pinned)
 
 mail_format() { "$TOP_DIR/kernel/format-series" "$@"; }
 
@@ -21,9 +23,12 @@ mail_git() {
 		-c user.name=lab -c user.email=lab@example.org "$@"
 }
 
-# A repository with the pristine files that the series touches
-mail_pristine() {
+# $RUN_DIR/want: the files that the series touches, as the lab builds them. $RUN_DIR/linux: a
+# repository with the pristine ones, for git am
+mail_repository() {
 	local file
+	series_apply "$SOURCE/tree" "$RUN_DIR/want"
+	series_selftests "$SOURCE/tree" "$RUN_DIR/want"
 	mkdir -p "$RUN_DIR/linux"
 	mail_git init -q
 	while IFS= read -r file; do
@@ -178,10 +183,8 @@ mail_test() {
 	tally_check series/no-source mail_refused 2 --from "$MAIL_SENDER" "$LAB_DIR"
 	tally_check series/format mail_format --from "$MAIL_SENDER" "$SOURCE/tree" "$mail"
 	[[ -d $mail ]] || return 0
-	series_apply "$SOURCE/tree" "$RUN_DIR/want"
-	series_selftests "$SOURCE/tree" "$RUN_DIR/want"
-	mail_pristine
-	for series in fixes mm rdma mlx5 pinned; do
+	mail_repository
+	for series in "${MAIL_SERIES[@]}"; do
 		tally_check "series/am-$series" mail_git am -q --empty=drop "$mail/$series.mbox"
 	done
 	tally_check series/same-as-lab mail_same

@@ -5,7 +5,7 @@
 
 PARTS=(shell unit lab mlx5-short stock rdma-core python kunit self torture)
 PARTS_MORE=(debian-7.2 debug torture-debug compilers fuzz mlx5 mlx5-debug iommu hostile machines bench
-	coverage races mutants packages clients adopters series models mutate)
+	coverage races mutants packages clients adopters series bisect models mutate)
 # parts whose tests can be run one by one
 PARTS_NAMED=(unit lab mlx5-short stock self debian-7.2 debug compilers mlx5 mlx5-debug iommu hostile machines mutants
 	clients adopters)
@@ -428,6 +428,9 @@ part_series() {
 	mail_test
 	selftests_test
 }
+
+# The kernel after each patch of the series
+part_bisect() { bisect_test; }
 
 # Lines and branches of the kernel side that the lab tests run
 part_coverage() { coverage_test; }
