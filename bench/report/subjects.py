@@ -52,3 +52,15 @@ DEVICE_ODP = Peer("ODP 4 KiB", mlx5("odp", "huge"))
 DEVICE_HUGE = Peer("ODP 2 MiB", mlx5("2M", "huge"))
 DEVICE_MIXED = Peer("mixed", mlx5("mixed", "huge"))
 DEVICE_GIGA = Peer("ODP 1 GiB", mlx5("1G", "giga"))
+
+# Debian's kernel with the modules, which have to do without the patches of mm, and the series
+WITHOUT_MM_PEERS = tuple(
+    (title, Peer(f"{title}, modules", rxe(mode, memory, "modules")), Peer(title, rxe(mode, memory)))
+    for title, mode, memory in (
+        ("ODP 2 MiB", "2M", "huge"),
+        ("mixed", "mixed", "huge"),
+        ("ODP 4 KiB", "odp", "huge"),
+        ("ODP 4 KiB, base pages", "odp", "base"),
+        ("pinned", "pinned", "huge"),
+    )
+)

@@ -28,6 +28,7 @@ from subjects import (
     PINNED_BASE,
     STOCK,
     STOCK_BASE,
+    WITHOUT_MM_PEERS,
     Peer,
     rxe,
 )
@@ -231,6 +232,21 @@ TABLES = [
           [DEVICE_PINNED, DEVICE_STOCK, DEVICE_ODP, DEVICE_HUGE, DEVICE_MIXED, DEVICE_GIGA], DEVICE_HUGE, DEVICE),
 ]
 
+WITHOUT_MM = [
+    Row("registration, populated", "register", "populated"),
+    Row("prefetch, populated", "prefetch", "populated"),
+    Row("prefetch, cold", "prefetch", "cold"),
+    Row("deregistration, mapped", "deregister", "mapped", pinned_state="populated"),
+    *INVALIDATION,
+]
+WITHOUT_MM_TABLES = [
+    Table(f"What the patches of mm save: {title}",
+          "The modules on Debian's kernel, which look at memory through the functions that it exports, against "
+          "the series. The kernels differ in their configuration, too: “pinned” shows by how much.",
+          "instructions", [modules, series], series, WITHOUT_MM)
+    for title, modules, series in WITHOUT_MM_PEERS
+]
+
 
 def _name(row: Row, peer: Peer) -> tuple[str, str]:
     if peer.subject.mode == "pinned":
@@ -375,5 +391,7 @@ def blocks(figures: Figures) -> str | None:
 
 def render_all(figures: Figures) -> str:
     parts = [render(figures, table) for table in TABLES]
+    there = {figure.subject for figure in figures}
+    parts += [render(figures, table) for table in WITHOUT_MM_TABLES if table.peers[0].subject in there]
     parts += [blocks(figures), library(figures), zeroing(figures)]
     return "\n".join(part for part in parts if part)

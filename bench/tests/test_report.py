@@ -26,7 +26,7 @@ import tables  # noqa: E402
 import targets  # noqa: E402
 import words  # noqa: E402
 from figures import BadFigure, Figure, Figures, Note, Subject, figure_of, parse_lines  # noqa: E402
-from subjects import HUGE, NO_MR, ODP, STOCK  # noqa: E402
+from subjects import HUGE, NO_MR, ODP, STOCK, WITHOUT_MM_PEERS  # noqa: E402
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -205,6 +205,18 @@ class Tables(unittest.TestCase):
         ]))
         self.assertIn("| prefetch, populated | 1 GiB |", text)
         self.assertIn("12.8 k (128×) | 100 |", text)
+
+    def test_without_patches_of_mm(self) -> None:
+        title, modules, series = WITHOUT_MM_PEERS[0]
+        both = [
+            figure(modules.subject, "prefetch", "populated", 700),
+            figure(series.subject, "prefetch", "populated", 100),
+        ]
+        head = f"### What the patches of mm save: {title}\n"
+        text = tables.render_all(Figures(both)).partition(head)[2]
+        self.assertIn("| prefetch, populated | 1 GiB | 700 (7.0×) | 100 |", text)
+        # a run of the series alone has nothing to compare
+        self.assertNotIn("patches of mm", tables.render_all(Figures(both[1:])))
 
     def test_nothing(self) -> None:
         self.assertEqual(tables.render_all(Figures([])), "")

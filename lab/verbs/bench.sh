@@ -21,21 +21,23 @@ bench_boot() {
 	say "bench: $name: $((SECONDS - start)) s"
 }
 
-# bench_as KERNEL: sets BENCH_AS to a command that assigns the figures to the column of this kernel. The
-# report has a column with the series and one without, whichever way.
+# bench_as KERNEL [COLUMN]: sets BENCH_AS to a command that assigns the figures to the column of this
+# kernel, or to COLUMN. The report has a column with the series and one without, whichever way.
 bench_as() {
-	BENCH_AS=()
+	local column=${2-}
 	case $1 in
-	debian) BENCH_AS=(env HUGEODP_KERNEL=hugeodp) ;;
-	debian-stock) BENCH_AS=(env HUGEODP_KERNEL=stock) ;;
+	debian) column=${column:-hugeodp} ;;
+	debian-stock) column=${column:-stock} ;;
 	esac
+	BENCH_AS=()
+	[[ -z $column ]] || BENCH_AS=(env "HUGEODP_KERNEL=$column")
 }
 
-# bench_rxe KERNEL QUICK MEASURE...: instructions, on one processor
+# bench_rxe KERNEL COLUMN-OR-NOTHING QUICK MEASURE...: instructions, on one processor
 bench_rxe() {
-	local kernel=$1 quick=$2
-	shift 2
-	bench_as "$kernel"
+	local kernel=$1 quick=$3
+	bench_as "$kernel" "$2"
+	shift 3
 	# shellcheck disable=SC2086 # nothing, or an option
 	bench_boot "rxe-$kernel" --icount --kernel "$kernel" --mem 4608 --hugepages 0 \
 		--gigapages 1 --timeout 7200 -- "${BENCH_AS[@]}" "$BENCH/hugeodp-bench" $quick "$@"
@@ -93,8 +95,10 @@ verb_bench() {
 		bench_cache "$quick" "$dir"
 		return
 	fi
-	bench_rxe "${kernels[0]}" "$quick" "${both[@]}" renegotiation probe table kvcache
-	bench_rxe "${kernels[1]}" "$quick" "${both[@]}"
+	bench_rxe "${kernels[0]}" '' "$quick" "${both[@]}" renegotiation probe table kvcache
+	bench_rxe "${kernels[1]}" '' "$quick" "${both[@]}"
+	# what the patches of mm save, as the modules have to do without
+	[[ ${kernels[0]} != hugeodp ]] || bench_rxe debian modules "$quick" registration prefetch invalidation
 	bench_as "${kernels[0]}"
 	bench_boot rxe-seconds --accel tcg --kernel "${kernels[0]}" --hugepages 64 -- \
 		"${BENCH_AS[@]}" "$BENCH/perftest.sh" "$rounds"
