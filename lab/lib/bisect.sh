@@ -96,6 +96,7 @@ bisect_test() {
 	mapfile -t commits < <(mail_git rev-list --reverse HEAD)
 	for commit in "${commits[@]}"; do
 		name=$(mail_git show -s --format=%s "$commit")
+		say "compiling: $name"
 		tally_check "bisect/compiles: $name" bisect_one "$commit"
 	done
 	last=${commits[-1]}
