@@ -91,6 +91,24 @@ static bool wait_for_gid(struct rig *rig)
 	return false;
 }
 
+/*
+ * A page frame number, and, if the device accesses memory through an IOMMU, the address that it has
+ * there. Kernel: struct hmm_dma_map.
+ */
+static size_t table_entry(const struct ibv_device *device)
+{
+	char path[300], type[8] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/device/iommu_group/type", device->ibdev_path);
+	f = fopen(path, "re");
+	if (f && !fgets(type, sizeof(type), f))
+		type[0] = '\0';
+	if (f)
+		fclose(f);
+	return strncmp(type, "DMA", 3) ? sizeof(uint64_t) : 2 * sizeof(uint64_t);
+}
+
 static void open_end(struct rig *rig, const char *wanted)
 {
 	struct ibv_device_odp_attr pages = {};
@@ -103,6 +121,7 @@ static void open_end(struct rig *rig, const char *wanted)
 	rig->is_rxe = !strncmp(ibv_get_device_name(rig->ctx->device), "rxe", 3);
 	raw_driver_id = rig->is_rxe ? RDMA_DRIVER_RXE : RDMA_DRIVER_MLX5;
 	raw_read_mark(rig->ctx->device);
+	rig->entry = table_entry(rig->ctx->device);
 	if (ibv_query_port(rig->ctx, PORT, &rig->port))
 		fatal("ibv_query_port: %s", strerror(errno));
 	need(rig->port.state == IBV_PORT_ACTIVE, "port %d of %s must be active", PORT,

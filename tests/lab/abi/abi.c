@@ -107,7 +107,7 @@ static void register_with_request(struct rig *rig, struct buf *buf)
 	is_u64(state.page_shift, 21, "QUERY_MR: page shift");
 	is_u64(state.page_sizes, SZ_2M, "QUERY_MR: accepted sizes");
 	is_u64(state.renegotiations, 0, "QUERY_MR: no renegotiation yet");
-	is_u64(state.table_bytes, LEN / SZ_2M * 8, "QUERY_MR: table bytes");
+	is_u64(state.table_bytes, LEN / SZ_2M * rig->entry, "QUERY_MR: table bytes");
 	destroy(rig, r.handle);
 
 	prepare_reg(&r, rig, buf, ACCESS);

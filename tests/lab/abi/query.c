@@ -10,7 +10,6 @@
 #include "tap.h"
 
 #define LEN (SZ_1M * 16)
-#define ENTRY 8 /* bytes of a table entry for one block */
 
 static void device(struct rig *rig)
 {
@@ -98,11 +97,12 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 	/* the additional table of a device with tables of its own is flat */
 	if (!rig->is_rxe)
 		roots = blocks;
-	is_u64(buf_state(&s.far).table_bytes, roots * ENTRY, "%s: untouched: table bytes", s.name);
+	is_u64(buf_state(&s.far).table_bytes, roots * rig->entry, "%s: untouched: table bytes",
+	       s.name);
 	expect(&s, want, "untouched");
 	scene_write(&s, 0, LEN, "first");
-	is_u64(buf_state(&s.far).table_bytes, (roots == blocks ? blocks : roots + blocks) * ENTRY,
-	       "%s: table bytes", s.name);
+	is_u64(buf_state(&s.far).table_bytes,
+	       (roots == blocks ? blocks : roots + blocks) * rig->entry, "%s: table bytes", s.name);
 	want = (struct counts){ .mapped = blocks, .faults = blocks, .accesses = 1 };
 	expect(&s, want, "first WRITE");
 	scene_write(&s, 0, LEN, "second");
