@@ -112,9 +112,9 @@ static uint64_t other_sizes(const struct view *v, struct rng *rng)
 }
 
 /* A device with tables of its own allocates them for the sizes accepted at registration. */
-static bool cannot_have(const struct arena *a, uint32_t flags, int err)
+static bool cannot_have(const struct arena *a, int err)
 {
-	return !a->rig->is_rxe && (err == ERANGE || (err == EOPNOTSUPP && flags & IBV_ODP_MIXED));
+	return !a->rig->is_rxe && err == ERANGE;
 }
 
 void *changer_run(void *arg)
@@ -141,7 +141,7 @@ void *changer_run(void *arg)
 		/* memory may not be huge, and with POPULATE may not stay mapped */
 		if (!err || (err == ERANGE && !sure) || a->any_failure ||
 		    ((err == EFAULT || err == EBUSY) && flags & IBV_ODP_POPULATE) ||
-		    cannot_have(a, flags, err)) {
+		    cannot_have(a, err)) {
 			happened(a, err ? EV_MODIFY_REFUSED : EV_MODIFY);
 		} else {
 			diag("ibv_modify_mr_odp of %s, flags %#x: %s", v->mode->name, flags,

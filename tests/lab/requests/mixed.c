@@ -214,6 +214,42 @@ static void filled(struct rig *rig)
 	scene_close(&s);
 }
 
+/* The MR goes to one of its sizes, to the other, and back to both. */
+static void fewer_sizes(struct rig *rig)
+{
+	struct scene s;
+
+	scene_open(&s, rig, &mode_mixed_2m_4k, MEM_THP, LEN);
+	scene_write(&s, 0, LEN, "both sizes");
+	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_4K, IBV_ODP_MIXED), 0, "%s: to 4K", s.name);
+	scene_shift(&s, 12, "4K");
+	is_u64(buf_state(&s.far).page_sizes, SZ_4K, "%s: 4K is accepted", s.name);
+	made_of(&s, 0, BLOCKS * PAGES, "4K");
+	scene_read(&s, SZ_2M - 3, SZ_2M * 2, "4K");
+	buf_drop(&s.far, SZ_2M * 3, SZ_2M);
+	scene_write(&s, 0, LEN, "4K");
+	made_of(&s, 0, BLOCKS * PAGES, "4K, written");
+	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_1G, IBV_ODP_MIXED), ERANGE, "%s: to 1G", s.name);
+	made_of(&s, 0, BLOCKS * PAGES, "1G is refused");
+
+	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M, IBV_ODP_MIXED), 0, "%s: to 2M", s.name);
+	scene_shift(&s, 21, "2M");
+	made_of(&s, BLOCKS, 0, "2M");
+	buf_drop(&s.far, SZ_2M * 5 + SZ_4K, SZ_4K);
+	scene_write_fails(&s, SZ_2M * 5 + 10, 100, "2M, the broken block");
+	scene_write(&s, SZ_2M * 6, SZ_2M * 2, "2M, beside the broken block");
+	made_of(&s, BLOCKS - 1, 0, "2M, a block is broken");
+
+	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M | SZ_4K, IBV_ODP_MIXED), 0, "%s: to both sizes",
+		 s.name);
+	scene_write(&s, 0, LEN, "both sizes again");
+	made_of(&s, BLOCKS - 1, PAGES, "both sizes again");
+	is_u64(buf_state(&s.far).renegotiations, 3, "%s: changes", s.name);
+	is_u64(buf_state(&s.far).renegotiations_down, 1, "%s: changes to smaller ones", s.name);
+	scene_intact(&s, "both sizes again");
+	scene_close(&s);
+}
+
 /* Not every device can change an MR between mixed and not mixed. */
 static void not_modified(struct rig *rig)
 {
@@ -231,9 +267,8 @@ static void not_modified(struct rig *rig)
 	scene_write(&s, 0, LEN, "mixed");
 	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M | SZ_4K, 0), 0, "%s: to any of its sizes",
 		 s.name);
-	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M, 0), EOPNOTSUPP, "%s: to one size", s.name);
-	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_2M, IBV_ODP_MIXED), EOPNOTSUPP,
-		 "%s: to fewer sizes", s.name);
+	is_errno(ibv_modify_mr_odp(s.far.mr, SZ_64K, 0), ERANGE, "%s: to a size without a table",
+		 s.name);
 	is_u64(buf_state(&s.far).flags, IBV_ODP_MIXED, "%s: still mixed", s.name);
 	made_of(&s, BLOCKS, 0, "still mixed");
 	buf_drop(&s.far, 0, SZ_2M * 2);
@@ -316,6 +351,7 @@ int main(void)
 		modified(&rig);
 	else
 		not_modified(&rig);
+	fewer_sizes(&rig);
 	every_tenth(&rig);
 	rig_close(&rig);
 	return tap_done();

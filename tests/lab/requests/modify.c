@@ -140,18 +140,19 @@ static void *run_traffic(void *arg)
 	return NULL;
 }
 
-static unsigned int change_sizes(struct buf *far, struct traffic *traffic)
+static unsigned int change_sizes(struct buf *far, const struct mode *mode, struct traffic *traffic)
 {
-	static const uint64_t sizes[] = { SZ_2M, SZ_4K, SZ_64K, SZ_2M | SZ_4K, 0, SZ_1M };
+	/* the last two are not sizes of a mixed MR */
+	static const uint64_t sizes[] = { SZ_2M, SZ_4K, SZ_2M | SZ_4K, 0, SZ_64K, SZ_1M };
 	struct rng rng = { 0xc0de };
 	unsigned int bad = 0;
 
 	for (unsigned int i = 0; i < CHANGES || atomic_load(&traffic[0].done) < TRANSFERS ||
 				 atomic_load(&traffic[1].done) < TRANSFERS;
 	     i++) {
-		uint64_t want = sizes[rng_below(&rng, 6)];
-		int err =
-			ibv_modify_mr_odp(far->mr, want, rng_below(&rng, 4) ? 0 : IBV_ODP_POPULATE);
+		uint64_t want = sizes[rng_below(&rng, mode->flags & IBV_ODP_MIXED ? 4 : 6)];
+		uint32_t populate = rng_below(&rng, 4) ? 0 : IBV_ODP_POPULATE;
+		int err = ibv_modify_mr_odp(far->mr, want, mode->flags | populate);
 
 		if (err && !bad++)
 			diag("change %u, to %#llx: %s", i, (unsigned long long)want, strerror(err));
@@ -159,14 +160,14 @@ static unsigned int change_sizes(struct buf *far, struct traffic *traffic)
 	return bad;
 }
 
-static void live(struct rig *rig, enum mem_kind kind)
+static void live(struct rig *rig, const struct mode *mode, enum mem_kind kind)
 {
 	struct traffic traffic[THREADS];
 	unsigned int bad_changes;
 	atomic_bool stop = false;
 	struct buf far;
 
-	buf_make(&far, rig, kind, LEN, first_mode(rig));
+	buf_make(&far, rig, kind, LEN, mode);
 	for (int i = 0; i < THREADS; i++) {
 		/* a page apart: each thread also checks a page on either side */
 		traffic[i] = (struct traffic){
@@ -180,17 +181,18 @@ static void live(struct rig *rig, enum mem_kind kind)
 		if (pthread_create(&traffic[i].thread, NULL, run_traffic, &traffic[i]))
 			fatal("pthread_create failed");
 	}
-	bad_changes = change_sizes(&far, traffic);
+	bad_changes = change_sizes(&far, mode, traffic);
 	atomic_store(&stop, true);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(traffic[i].thread, NULL);
-		is_u64(traffic[i].bad, 0, "live over %s: wrong transfers of %u, thread %d",
-		       mem_name(kind), atomic_load(&traffic[i].done), i);
+		is_u64(traffic[i].bad, 0, "%s live over %s: wrong transfers of %u, thread %d",
+		       mode->name, mem_name(kind), atomic_load(&traffic[i].done), i);
 	}
-	is_u64(bad_changes, 0, "live over %s: failed changes", mem_name(kind));
-	ok(buf_state(&far).renegotiations > CHANGES / 4, "live over %s: %llu renegotiations",
-	   mem_name(kind), (unsigned long long)buf_state(&far).renegotiations);
-	ok(buf_check_all(&far), "live over %s: every byte as it must be", mem_name(kind));
+	is_u64(bad_changes, 0, "%s live over %s: failed changes", mode->name, mem_name(kind));
+	ok(buf_state(&far).renegotiations > CHANGES / 4, "%s live over %s: %llu renegotiations",
+	   mode->name, mem_name(kind), (unsigned long long)buf_state(&far).renegotiations);
+	ok(buf_check_all(&far), "%s live over %s: every byte as it must be", mode->name,
+	   mem_name(kind));
 	buf_close(&far);
 }
 
@@ -205,8 +207,9 @@ int main(void)
 	idle(&rig, &mode_odp, MEM_THP);
 	refused(&rig);
 	mended(&rig);
-	live(&rig, MEM_HUGETLB);
-	live(&rig, MEM_THP);
+	live(&rig, first_mode(&rig), MEM_HUGETLB);
+	live(&rig, first_mode(&rig), MEM_THP);
+	live(&rig, &mode_mixed_2m_4k, MEM_HUGETLB);
 	rig_close(&rig);
 	return tap_done();
 }

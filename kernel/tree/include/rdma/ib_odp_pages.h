@@ -190,6 +190,9 @@ struct ib_umem_odp *ib_umem_odp_alloc_mixed_child(struct ib_umem_odp *root,
 						  size_t size);
 int ib_umem_odp_renegotiate(struct ib_umem_odp *umem_odp,
 			    const struct ib_odp_request *req);
+int ib_umem_odp_choose_mixed(struct ib_umem_odp *umem_odp,
+			     const struct ib_odp_request *req, u64 *sizes);
+bool ib_umem_odp_set_mixed(struct ib_umem_odp *umem_odp, u64 sizes);
 int ib_umem_odp_step_down(struct ib_umem_odp *umem_odp,
 			  unsigned long generation, u64 addr);
 void ib_umem_odp_want_growth(struct ib_umem_odp *umem_odp);

@@ -249,6 +249,19 @@ static void odp_set_terms(struct ib_umem_odp *umem_odp,
 	odp_set_top(umem_odp);
 }
 
+/* Returns whether the change is for the worse. */
+static bool odp_count_change(struct ib_odp_pages *pages, u64 old, u64 sizes)
+{
+	bool down = fls64(sizes) < fls64(old);
+
+	if (!pages->settled)
+		return false;
+	pages->renegotiations++;
+	if (down)
+		pages->renegotiations_down++;
+	return down;
+}
+
 /*
  * Replace the table by @tables, which is empty, for blocks of @sizes. If the
  * device fails to change, the old sizes stay, with an empty table. @terms change
@@ -278,11 +291,7 @@ static int odp_change_table(struct ib_umem_odp *umem_odp, u64 sizes,
 		odp_swap_tables(umem_odp, old, tables);
 		return ret;
 	}
-	if (pages->settled) {
-		pages->renegotiations++;
-		if (fls64(sizes) < fls64(old))
-			pages->renegotiations_down++;
-	}
+	odp_count_change(pages, old, sizes);
 	if (terms)
 		odp_set_terms(umem_odp, terms);
 	WRITE_ONCE(pages->generation, pages->generation + 1);
@@ -374,6 +383,66 @@ out_mm:
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_renegotiate);
+
+/**
+ * ib_umem_odp_choose_mixed - choose among the sizes of a mixed ODP umem
+ * @umem_odp: a umem without a table, whose driver has a child for each size
+ * @req: what the application accepts now
+ * @sizes: (in) those that a child can have; (out) those that are accepted
+ *
+ * Return: 0; -EOPNOTSUPP if the device does not support it; -ERANGE if the memory
+ *	   may need an accepted size that no child has; -EFAULT if the process
+ *	   has exited; -EINTR
+ */
+int ib_umem_odp_choose_mixed(struct ib_umem_odp *umem_odp,
+			     const struct ib_odp_request *req, u64 *sizes)
+{
+	struct mm_struct *mm = umem_odp->umem.owning_mm;
+	u64 smallest = *sizes & -*sizes;
+	u64 accepted, usable;
+	int ret;
+
+	ret = ib_umem_odp_accept(umem_odp, req, &accepted);
+	if (ret)
+		return ret;
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+	/* The device's tables have no room for smaller ones. */
+	accepted &= ~(smallest - 1);
+	ret = ib_umem_odp_choose_sizes(umem_odp, accepted, IB_UVERBS_ODP_MIXED,
+				       &usable);
+	mmput_async(mm);
+	if (ret)
+		return ret;
+	if (!(usable & -usable & *sizes))
+		return -ERANGE;
+	*sizes &= usable;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_choose_mixed);
+
+/**
+ * ib_umem_odp_set_mixed - change the accepted sizes of a mixed ODP umem
+ * @umem_odp: the umem, its umem_mutex held
+ * @sizes: those of its children that are accepted from now on
+ *
+ * Return: whether the largest size is smaller than before. The caller then calls
+ *	   ib_umem_odp_signal()
+ */
+bool ib_umem_odp_set_mixed(struct ib_umem_odp *umem_odp, u64 sizes)
+{
+	struct ib_odp_pages *pages = &umem_odp->pages;
+	bool down;
+
+	lockdep_assert_held(&umem_odp->umem_mutex);
+
+	down = odp_count_change(pages, pages->accepted, sizes);
+	pages->accepted = sizes;
+	pages->settled = true;
+	umem_odp->page_shift = (unsigned int)fls64(sizes) - 1;
+	return down;
+}
+EXPORT_SYMBOL_GPL(ib_umem_odp_set_mixed);
 
 /* Get the accepted sizes below the present ones. -EAGAIN if not @generation. */
 static int odp_smaller_sizes(struct ib_umem_odp *umem_odp,

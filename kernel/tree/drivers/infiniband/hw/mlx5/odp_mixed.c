@@ -43,6 +43,8 @@ struct mlx5r_odp_mixed {
 	unsigned int entry_shift;
 	u64 first; /* address that the first entry maps */
 	size_t entries;
+	/* a bit for each child that may map memory; changes under umem_mutex */
+	unsigned int accepted;
 	bool stale; /* an update of the KSM failed: rewrite all of it */
 	bool snapshot; /* map present memory at registration */
 	u8 owner[]; /* for each entry the index of its child */
@@ -268,7 +270,10 @@ static int mlx5r_mixed_drop(struct mlx5_ib_mr *child, u64 start, u64 end)
 	return err;
 }
 
-/* Make child @i the only owner of [@start, @end), and update the KSM. */
+/*
+ * Make child @i the only owner of [@start, @end), and update the KSM. Returns -ESTALE
+ * if its size is not accepted any more.
+ */
 static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 			   unsigned int i)
 {
@@ -287,6 +292,11 @@ static int mlx5r_mixed_own(struct mlx5_ib_mr *mr, u64 start, u64 end,
 	if (!umem_odp->private) {
 		mutex_unlock(&umem_odp->umem_mutex);
 		return -ENOENT;
+	}
+	if (!(mixed->accepted & BIT(i))) {
+		mutex_unlock(&umem_odp->umem_mutex);
+		err = mlx5r_mixed_drop(mixed->child[i], start, end);
+		return err ?: -ESTALE;
 	}
 	for (idx = from; idx < to; idx++) {
 		if (mixed->owner[idx] == i)
@@ -315,6 +325,7 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 				   u32 flags, bool fault, u64 *next)
 {
 	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	unsigned long accepted = READ_ONCE(mixed->accepted);
 	u64 size = BIT_ULL(mixed->entry_shift);
 	u64 start = ALIGN_DOWN(va, size);
 	unsigned int i;
@@ -322,7 +333,7 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 
 	end = min(end, start + size);
 	*next = end;
-	for (i = 0; i < MLX5R_MIXED_SIZES && mixed->shift[i]; i++) {
+	for_each_set_bit(i, &accepted, MLX5R_MIXED_SIZES) {
 		u64 block = max(size, BIT_ULL(mixed->shift[i]));
 		u64 block_start = ALIGN_DOWN(va, block);
 		struct mlx5_ib_mr *child = mlx5r_mixed_child(mr, i);
@@ -401,6 +412,7 @@ static int mlx5r_mixed_fault_span(struct mlx5_ib_mr *mr, u64 va, u64 end,
 				  u32 flags, size_t *pace, u64 *next)
 {
 	const struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	unsigned long accepted = READ_ONCE(mixed->accepted);
 	u64 size = BIT_ULL(mixed->entry_shift);
 	u64 start = ALIGN_DOWN(va, size);
 	unsigned int i;
@@ -412,7 +424,7 @@ static int mlx5r_mixed_fault_span(struct mlx5_ib_mr *mr, u64 va, u64 end,
 	for (; *pace > 1; *pace /= 2) {
 		u64 stop = min(end, start + *pace * size);
 
-		for (i = 0; i < MLX5R_MIXED_SIZES; i++) {
+		for_each_set_bit(i, &accepted, MLX5R_MIXED_SIZES) {
 			int ret;
 
 			if (mixed->shift[i] < mixed->entry_shift)
@@ -463,11 +475,16 @@ int mlx5r_mixed_fault(struct mlx5_ib_mr *mr, u64 va, size_t bcnt, u32 flags,
 		else
 			va = ib_umem_odp_next_mapped(mlx5r_mixed_umem(mr), va,
 						     end);
-		if (ret || va >= end)
+		if (va >= end)
 			break;
-		if (next <= va)
+		if (!ret && next <= va)
 			ret = mlx5r_mixed_fault_entry(mr, va, end, flags, fault,
 						      &next);
+		/* The accepted sizes have changed meanwhile. */
+		if (ret == -ESTALE) {
+			next = va;
+			ret = 0;
+		}
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
 		va = next;
@@ -609,23 +626,87 @@ static u64 mlx5r_mixed_sizes(const struct mlx5r_odp_mixed *mixed)
 	return sizes;
 }
 
+/* The children that have one of these sizes. */
+static unsigned int mlx5r_mixed_children(const struct mlx5r_odp_mixed *mixed,
+					 u64 sizes)
+{
+	unsigned int i, children = 0;
+
+	for (i = 0; i < MLX5R_MIXED_SIZES && mixed->shift[i]; i++)
+		if (sizes & BIT_ULL(mixed->shift[i]))
+			children |= BIT(i);
+	return children;
+}
+
+/*
+ * Accept @sizes from now on, and give all entries to child @i, which has the largest
+ * of them. Returns -EALREADY if the sizes do not change.
+ */
+static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i)
+{
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	struct ib_umem_odp *umem_odp = mlx5r_mixed_umem(mr);
+	unsigned int accepted = mlx5r_mixed_children(mixed, sizes);
+	bool down = false;
+	int err;
+
+	mutex_lock(&umem_odp->umem_mutex);
+	if (!umem_odp->private) {
+		err = -ENOENT;
+	} else if (accepted == mixed->accepted) {
+		err = -EALREADY;
+	} else {
+		down = ib_umem_odp_set_mixed(umem_odp, sizes);
+		WRITE_ONCE(mixed->accepted, accepted);
+		memset(mixed->owner, (int)i, mixed->entries);
+		err = mlx5r_mixed_update(mr, 0, mixed->entries);
+		mixed->stale = err;
+	}
+	mutex_unlock(&umem_odp->umem_mutex);
+	if (down)
+		ib_umem_odp_signal(umem_odp);
+	return err;
+}
+
 /**
  * mlx5r_modify_mixed - change the page sizes of a mixed MR
  * @mr: the MR
  * @req: what the application accepts
  *
- * The sizes of the children are fixed, so the MR stays mixed. Only a request
- * that accepts all of these sizes can be granted.
+ * The sizes of the children are fixed, so the MR stays mixed, with all of these sizes
+ * or some. If that changes, the MR starts again as after its registration: the child
+ * of the largest size owns all blocks, and only memory that is present is mapped.
  *
- * Return: 0, or -EOPNOTSUPP for other requests
+ * Return: 0, or an error as from ib_umem_odp_choose_mixed(), after which the MR is
+ *	   unchanged; -ENOMEM; or an error of the device
  */
 int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 {
-	u64 sizes = mlx5r_mixed_sizes(mr->odp_mixed);
+	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
+	u64 start = mr->umem->address;
+	u64 sizes = mlx5r_mixed_sizes(mixed);
+	struct mlx5_ib_mr *child;
+	unsigned int first, i;
+	int err;
 
-	if (req->page_sizes && (req->page_sizes & sizes) != sizes)
-		return -EOPNOTSUPP;
-	return 0;
+	err = ib_umem_odp_choose_mixed(mlx5r_mixed_umem(mr), req, &sizes);
+	if (err)
+		return err;
+	first = __ffs(mlx5r_mixed_children(mixed, sizes));
+	child = mlx5r_mixed_child(mr, first);
+	if (IS_ERR(child))
+		return PTR_ERR_OR_ZERO(child);
+	err = mlx5r_mixed_restart(mr, sizes, first);
+	if (err == -EALREADY)
+		return 0;
+	for (i = 0; !err && i < MLX5R_MIXED_SIZES; i++) {
+		/* Pairs with cmpxchg() in mlx5r_mixed_make_child() */
+		child = smp_load_acquire(&mixed->child[i]);
+		if (child && i != first)
+			err = mlx5r_mixed_drop(child, start,
+					       start + mr->umem->length);
+	}
+	return err ?: mlx5r_mixed_snapshot(mr);
 }
 
 static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
@@ -691,6 +772,7 @@ static struct mlx5_ib_mr *mlx5r_mixed_create(struct ib_pd *pd,
 	mr->ibmr.rkey = mr->mmkey.key;
 	mr->umem = &umem_odp->umem;
 	mr->odp_mixed = mixed;
+	mixed->accepted = mlx5r_mixed_children(mixed, U64_MAX);
 	xa_init(&mr->implicit_children);
 
 	child = mlx5r_mixed_make_child(mr, 0);
