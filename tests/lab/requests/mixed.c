@@ -13,7 +13,6 @@
 
 #define BLOCKS 16
 #define LEN (SZ_2M * BLOCKS)
-#define BIG_BLOCKS 256 /* 512 MiB */
 #define PAGES (SZ_2M / SZ_4K)
 
 /* Test points: blocks of 2 MiB, blocks of 4 KiB, and nothing else. */
@@ -309,20 +308,21 @@ static void modified(struct rig *rig)
 /* Every tenth block of a large MR has one small page. */
 static void every_tenth(struct rig *rig)
 {
-	size_t len = SZ_2M * BIG_BLOCKS;
-	unsigned int broken = 0;
+	/* the kernel with all its checkers takes long for 512 MiB, and has less memory left */
+	unsigned int many = kernel_is_slow() ? 64 : 256, broken = 0;
+	size_t len = SZ_2M * many;
 	uint64_t blocks[64];
 	struct scene s;
 
 	scene_open(&s, rig, &mode_mixed_2m_4k, MEM_THP, len);
 	buf_fill(&s.far, 0, len);
-	for (size_t block = 9; block < BIG_BLOCKS; block += 10, broken++)
+	for (size_t block = 9; block < many; block += 10, broken++)
 		buf_drop(&s.far, block * SZ_2M + (block * 7 % PAGES) * SZ_4K, SZ_4K);
 	scene_write(&s, 0, len, "every tenth block broken");
-	made_of(&s, BIG_BLOCKS - broken, broken * PAGES, "every tenth block broken");
+	made_of(&s, many - broken, broken * PAGES, "every tenth block broken");
 	raw_blocks(s.far.mr, blocks);
-	ok(blocks[21] * 10 >= BIG_BLOCKS * 9, "%s: %llu of %d blocks are huge", s.name,
-	   (unsigned long long)blocks[21], BIG_BLOCKS);
+	ok(blocks[21] * 10 >= many * 9, "%s: %llu of %u blocks are huge", s.name,
+	   (unsigned long long)blocks[21], many);
 	scene_intact(&s, "every tenth block broken");
 	scene_close(&s);
 }
