@@ -18,11 +18,6 @@ static uint16_t table_context(const struct table *table)
 	return table->context ? *table->context : 0;
 }
 
-static bool is_driver(uint16_t context)
-{
-	return !context || context == TABLE_SHARED;
-}
-
 static int table_grow(struct table *table, uint32_t number)
 {
 	uint32_t size = table->size ? table->size : 64;
@@ -73,7 +68,9 @@ void *table_own(const struct table *table, uint32_t number)
 	void *object = table_get(table, number);
 	uint16_t context = table_context(table);
 
-	return object && (is_driver(context) || table->owners[number] == context) ? object : NULL;
+	if (!object || table_is_driver(context) || table->owners[number] == context)
+		return object;
+	return NULL;
 }
 
 bool table_has_of(const struct table *table, uint32_t context)
@@ -91,7 +88,7 @@ void *table_refer(const struct table *table, uint32_t number)
 {
 	void *object = table_get(table, number);
 
-	return object && is_driver(table->owners[number]) ? object : table_own(table, number);
+	return object && table_is_driver(table->owners[number]) ? object : table_own(table, number);
 }
 
 void *table_take(struct table *table, uint32_t number)

@@ -23,6 +23,12 @@ struct table {
 	const uint16_t *context; /* whose command is running */
 };
 
+/* True for the contexts of the driver itself */
+static inline bool table_is_driver(uint16_t context)
+{
+	return !context || context == TABLE_SHARED;
+}
+
 /* context may be NULL: then all objects are the driver's */
 void table_init(struct table *table, uint32_t first, uint32_t limit, const uint16_t *context);
 /* Returns the number, or 0 if none is left; first is never 0 */

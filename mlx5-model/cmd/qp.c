@@ -245,7 +245,11 @@ static void qp_set_sizes(struct qp *qp)
 	qp->sq_offset = qp->has_rq ? 1ull << (qp->log_rq_size + qp->rq_stride_shift) : 0;
 }
 
-static bool qp_service_known(unsigned int service)
+/*
+ * An application has neither QP0 nor QP1, nor the queue pair for UMRs of the keys of all protection
+ * domains. The driver passes on the service that an application's command names.
+ */
+static bool qp_service_valid(const struct dev *dev, unsigned int service)
 {
 	switch (service) {
 	case QP_RC:
@@ -253,10 +257,11 @@ static bool qp_service_known(unsigned int service)
 	case QP_UD:
 	case QP_XRC:
 	case QP_DCI:
+		return true;
 	case QP_MANAGEMENT:
 	case QP_GENERAL:
 	case QP_REG_UMR:
-		return true;
+		return table_is_driver(dev->context);
 	}
 	return false;
 }
@@ -346,7 +351,7 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	struct qp *qp;
 	bool placed;
 
-	if (!qp_service_known(IFC_GET(qpc, context, st)) || !qp_streams_valid(context))
+	if (!qp_service_valid(dev, IFC_GET(qpc, context, st)) || !qp_streams_valid(context))
 		return CMD_BAD_PARAM;
 	/* "fast registration enabled": the kernel says so of all of its own queue pairs */
 	if (IFC_GET(qpc, context, fre) && IFC_GET(create_qp_in, cmd->in, uid))

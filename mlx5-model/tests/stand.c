@@ -307,7 +307,9 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(qpc, context, rq_type, rq_type);
 	ifc_set(context, 0x80, 2, b->by_doorbell);
 	IFC_SET(create_qp_in, in, uid,
-		service == QP_REG_UMR || service == QP_GENERAL ? 0 : STAND_APPLICATION);
+		service == QP_REG_UMR || service == QP_GENERAL || service == QP_MANAGEMENT ?
+			0 :
+			STAND_APPLICATION);
 	IFC_SET(qpc, context, log_num_dci_stream_channels, service == QP_DCI ? b->log_streams : 0);
 	IFC_SET(qpc, context, log_num_dci_errored_streams, service == QP_DCI ? b->log_errored : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);

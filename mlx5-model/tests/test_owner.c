@@ -282,12 +282,46 @@ static void test_referred_to(void **state)
 	}
 }
 
+/* A queue pair of this service, with a send queue alone */
+static uint8_t create_service(unsigned int context, unsigned int service,
+			      const struct objects *with)
+{
+	uint8_t in[IFC_SIZE(create_qp_in) + 8] = { 0 };
+	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
+	uint32_t number;
+
+	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(create_qp_in, in, uid, context);
+	IFC_SET(qpc, c, st, service);
+	IFC_SET(qpc, c, pd, service == QP_REG_UMR ? 0 : with->pd);
+	IFC_SET(qpc, c, uar_page, with->uar);
+	IFC_SET(qpc, c, rq_type, 3);
+	put_be64(IFC_AT(create_qp_in, in, pas), stand_alloc(&stand, STAND_PAGE, STAND_PAGE));
+	return execute(in, sizeof(in), &number);
+}
+
+/* The queue for UMRs changes keys of all protection domains; QP0 and QP1 are those of the port */
+static void test_services(void **state)
+{
+	static const unsigned int services[] = { QP_REG_UMR, QP_MANAGEMENT, QP_GENERAL };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(create_service(STAND_APPLICATION, QP_RC, &own), CMD_OK);
+	for (i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		assert_int_equal(create_service(STAND_APPLICATION, services[i], &own),
+				 CMD_BAD_PARAM);
+		assert_int_equal(create_service(DRIVER, services[i], &lent), CMD_OK);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_named),
 		TEST(test_referred_to),
+		TEST(test_services),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
