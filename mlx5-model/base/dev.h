@@ -102,6 +102,8 @@ struct cq {
 	uint32_t uar;
 	uint32_t eqn;
 	uint64_t doorbell;
+	/* umems of an application that the queue and the record are in, 0: none */
+	uint32_t umem, doorbell_umem;
 	uint32_t producer;
 	uint32_t solicited; /* producer after the last solicited entry */
 	bool any_solicited;
@@ -212,6 +214,7 @@ struct qp {
 	uint64_t sq_offset;
 	uint32_t srqn;
 	uint64_t doorbell;
+	uint32_t umem, doorbell_umem; /* as those of a completion queue */
 	bool sq_by_doorbell; /* doorbells say what is posted, not the record */
 	uint16_t sq_posted;  /* producer of the last one */
 	uint16_t sq_head;

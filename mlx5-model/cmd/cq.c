@@ -172,8 +172,9 @@ const struct reserved_used cq_umem_fields[] = {
 static bool cq_set_umem_queue(struct dev *dev, struct cq *cq, const struct cmd *cmd)
 {
 	cq->log_size = IFC_GET(create_cq_in, cmd->in, cq_context.log_cq_size);
+	cq->umem = get_be32(cmd->in + CREATE_CQ_UMEM_ID);
 	return cq->log_size <= CAPS_LOG_MAX_CQ_SZ &&
-	       umem_queue(dev, get_be32(cmd->in + CREATE_CQ_UMEM_ID),
+	       umem_queue(dev, cq->umem,
 			  get_be64(cmd->in + CREATE_CQ_UMEM_OFFSET),
 			  (uint64_t)cq->entry_size << cq->log_size, &cq->queue);
 }
@@ -214,9 +215,10 @@ enum cmd_status cq_create(struct dev *dev, const struct cmd *cmd)
 		placed = cq_set_umem_queue(dev, cq, cmd);
 	else
 		placed = cq_set_queue(cq, context, pages, pages_length);
-	if (placed && IFC_GET(cqc, context, dbr_umem_valid))
-		placed = umem_doorbell(dev, get_be32(context + CQC_DOORBELL_UMEM_ID),
-				       &cq->doorbell);
+	if (placed && IFC_GET(cqc, context, dbr_umem_valid)) {
+		cq->doorbell_umem = get_be32(context + CQC_DOORBELL_UMEM_ID);
+		placed = umem_doorbell(dev, cq->doorbell_umem, &cq->doorbell);
+	}
 	if (!placed) {
 		cq_release(cq);
 		return CMD_BAD_PARAM;
@@ -273,6 +275,7 @@ static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cm
 	}
 	queue_release(&cq->queue);
 	cq->queue = resized.queue;
+	cq->umem = 0;
 	cq->log_size = resized.log_size;
 	IFC_COPY(cqc, cq->context, context, log_cq_size);
 	IFC_COPY(cqc, cq->context, context, log_page_size);

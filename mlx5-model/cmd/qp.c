@@ -292,9 +292,11 @@ static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 
 	if (qp->has_sq)
 		size += 1ull << (qp->log_sq_size + QP_BLOCK_SHIFT);
-	if (IFC_GET(create_qp_in, cmd->in, wq_umem_valid))
-		return umem_queue(dev, IFC_GET(create_qp_in, cmd->in, wq_umem_id),
-				  IFC_GET(create_qp_in, cmd->in, wq_umem_offset), size, &qp->queue);
+	if (IFC_GET(create_qp_in, cmd->in, wq_umem_valid)) {
+		qp->umem = IFC_GET(create_qp_in, cmd->in, wq_umem_id);
+		return umem_queue(dev, qp->umem, IFC_GET(create_qp_in, cmd->in, wq_umem_offset),
+				  size, &qp->queue);
+	}
 	return queue_init(&qp->queue, pages, pages_length, IFC_GET(qpc, context, log_page_size),
 			  IFC_GET(qpc, context, page_offset), size);
 }
@@ -371,9 +373,10 @@ enum cmd_status qp_create(struct dev *dev, const struct cmd *cmd)
 	qp->errored_max = 1u << IFC_GET(qpc, context, log_num_dci_errored_streams);
 	qp_set_sizes(qp);
 	placed = qp_set_doorbell_mode(dev, qp) && qp_set_queue(dev, qp, cmd);
-	if (placed && IFC_GET(qpc, context, dbr_umem_valid))
-		placed = umem_doorbell(dev, get_be32(context + QPC_DOORBELL_UMEM_ID),
-				       &qp->doorbell);
+	if (placed && IFC_GET(qpc, context, dbr_umem_valid)) {
+		qp->doorbell_umem = get_be32(context + QPC_DOORBELL_UMEM_ID);
+		placed = umem_doorbell(dev, qp->doorbell_umem, &qp->doorbell);
+	}
 	if (!placed) {
 		qp_release(qp);
 		return CMD_BAD_PARAM;

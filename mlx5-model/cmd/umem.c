@@ -2,7 +2,7 @@
 #include "cmd/umem.h"
 
 #include "base/queue.h"
-#include "cmd/handler.h"
+#include "cmd/uses.h"
 
 #include <stdlib.h>
 
@@ -51,17 +51,15 @@ enum cmd_status umem_create(struct dev *dev, const struct cmd *cmd)
 	return CMD_OK;
 }
 
-/* Queues in a umem have copies of the page list, so the umem can be destroyed first */
+/* The driver unpins the memory after the command, so that no object may go on to use it */
 enum cmd_status umem_destroy(struct dev *dev, const struct cmd *cmd)
 {
 	uint32_t id = IFC_GET(destroy_umem_in, cmd->in, umem_id);
-	struct queue *umem = table_own(&dev->umems, id);
+	enum cmd_status status = uses_status(dev, &dev->umems, id, uses_umem);
 
-	if (!umem)
-		return CMD_BAD_RESOURCE;
-	table_take(&dev->umems, id);
-	umem_release(umem);
-	return CMD_OK;
+	if (status == CMD_OK)
+		umem_release(table_take(&dev->umems, id));
+	return status;
 }
 
 bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, struct queue *queue)

@@ -105,6 +105,21 @@ bool uses_memic(struct dev *dev, uint32_t number)
 	return false;
 }
 
+bool uses_umem(struct dev *dev, uint32_t number)
+{
+	const struct cq *cq;
+	const struct qp *qp;
+	uint32_t i;
+
+	table_for_each(&dev->cqs, i, cq)
+		if (cq->umem == number || cq->doorbell_umem == number)
+			return true;
+	table_for_each(&dev->qps, i, qp)
+		if (qp->umem == number || qp->doorbell_umem == number)
+			return true;
+	return false;
+}
+
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,
 			    bool (*uses)(struct dev *dev, uint32_t number))
 {

@@ -17,6 +17,7 @@ bool uses_eq(struct dev *dev, uint32_t number);
 bool uses_cq(struct dev *dev, uint32_t number);
 bool uses_srq(struct dev *dev, uint32_t number);
 bool uses_memic(struct dev *dev, uint32_t number);
+bool uses_umem(struct dev *dev, uint32_t number);
 
 /* The status of a command that destroys this object: CMD_OK if no other object refers to it */
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,

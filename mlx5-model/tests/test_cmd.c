@@ -274,6 +274,39 @@ static void test_umems(void **state)
 	stand_destroy(&b);
 }
 
+/* The driver releases a umem's memory after the command: nothing may refer to it any more */
+static void test_umems_in_use(void **state)
+{
+	const uint16_t destroy = MLX5_CMD_OP_DESTROY_UMEM;
+	uint32_t ring, record, ends;
+	struct stand_cq cq;
+	struct stand_qp qp;
+	struct stand b;
+
+	(void)state;
+	stand_init(&b, NULL);
+	ring = stand_create_umem(&b, STAND_BASE, STAND_PAGE);
+	record = stand_create_umem(&b, STAND_BASE, STAND_PAGE);
+	/* the driver's queues are in none */
+	cq = stand_create_cq(&b);
+	assert_int_equal(create_cq_in_umem(&b, ring, 0, record, 0), CMD_OK);
+	assert_int_equal(stand_destroy_object(&b, destroy, ring), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(stand_destroy_object(&b, destroy, record), CMD_BAD_RESOURCE_STATE);
+	/* the number of the completion queue after the first */
+	assert_int_equal(stand_destroy_object(&b, MLX5_CMD_OP_DESTROY_CQ, cq.number + 1), CMD_OK);
+	assert_int_equal(stand_destroy_object(&b, destroy, ring), CMD_OK);
+	assert_int_equal(stand_destroy_object(&b, destroy, record), CMD_OK);
+	b.in_umems = true;
+	qp = stand_create_qp(&b, &cq, QP_RC);
+	/* the umems that the stand makes for it are the next numbers */
+	for (ends = record + 1; ends <= record + 2; ends++)
+		assert_int_equal(stand_destroy_object(&b, destroy, ends), CMD_BAD_RESOURCE_STATE);
+	assert_int_equal(stand_destroy_object(&b, MLX5_CMD_OP_DESTROY_QP, qp.number), CMD_OK);
+	for (ends = record + 1; ends <= record + 2; ends++)
+		assert_int_equal(stand_destroy_object(&b, destroy, ends), CMD_OK);
+	stand_destroy(&b);
+}
+
 /* Fields that the layout reserves and an application uses, and the same bits without their flag */
 static void test_reserved_umems(void **state)
 {
@@ -489,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_objects),
 		cmocka_unit_test(test_resize_cq),
 		cmocka_unit_test(test_umems),
+		cmocka_unit_test(test_umems_in_use),
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_reserved_umems),
