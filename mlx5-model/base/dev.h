@@ -79,6 +79,7 @@ struct queue {
 	unsigned int page_shift;
 	uint64_t offset;
 	uint64_t size;
+	bool read_only; /* a umem of memory that the application cannot write to */
 };
 
 struct eq {

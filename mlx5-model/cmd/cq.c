@@ -176,7 +176,7 @@ static bool cq_set_umem_queue(struct dev *dev, struct cq *cq, const struct cmd *
 	return cq->log_size <= CAPS_LOG_MAX_CQ_SZ &&
 	       umem_queue(dev, cq->umem,
 			  get_be64(cmd->in + CREATE_CQ_UMEM_OFFSET),
-			  (uint64_t)cq->entry_size << cq->log_size, &cq->queue);
+			  (uint64_t)cq->entry_size << cq->log_size, true, &cq->queue);
 }
 
 static bool cq_set_queue(struct cq *cq, const uint8_t *context, const uint8_t *pages,

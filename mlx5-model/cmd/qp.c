@@ -295,7 +295,7 @@ static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 	if (IFC_GET(create_qp_in, cmd->in, wq_umem_valid)) {
 		qp->umem = IFC_GET(create_qp_in, cmd->in, wq_umem_id);
 		return umem_queue(dev, qp->umem, IFC_GET(create_qp_in, cmd->in, wq_umem_offset),
-				  size, &qp->queue);
+				  size, false, &qp->queue);
 	}
 	return queue_init(&qp->queue, pages, pages_length, IFC_GET(qpc, context, log_page_size),
 			  IFC_GET(qpc, context, page_offset), size);

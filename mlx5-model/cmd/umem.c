@@ -8,6 +8,7 @@
 
 #define DOORBELL_RECORD 8
 #define MTT_SIZE 8
+#define MTT_WRITE 2u
 
 void umem_release(void *object)
 {
@@ -15,6 +16,17 @@ void umem_release(void *object)
 
 	queue_release(umem);
 	free(umem);
+}
+
+/* True if an entry of the page list does not allow the device to write */
+static bool umem_is_read_only(const uint8_t *pages, uint64_t count)
+{
+	uint64_t i;
+
+	for (i = 0; i < count; i++)
+		if (!(get_be64(pages + i * MTT_SIZE) & MTT_WRITE))
+			return true;
+	return false;
 }
 
 /* page_offset is in bytes here */
@@ -42,6 +54,7 @@ enum cmd_status umem_create(struct dev *dev, const struct cmd *cmd)
 		umem_release(umem);
 		return CMD_BAD_PARAM;
 	}
+	umem->read_only = umem_is_read_only(pages, count);
 	number = table_add(&dev->umems, umem);
 	if (!number) {
 		umem_release(umem);
@@ -62,11 +75,12 @@ enum cmd_status umem_destroy(struct dev *dev, const struct cmd *cmd)
 	return status;
 }
 
-bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, struct queue *queue)
+bool umem_queue(struct dev *dev, uint32_t id, uint64_t offset, uint64_t size, bool write,
+		struct queue *queue)
 {
 	struct queue *umem = table_own(&dev->umems, id);
 
-	return umem && queue_part(queue, umem, offset, size);
+	return umem && !(write && umem->read_only) && queue_part(queue, umem, offset, size);
 }
 
 bool umem_doorbell(struct dev *dev, uint32_t id, uint64_t *record)

@@ -132,6 +132,7 @@ void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options
 	b->memory = guest_at(&b->dev.guest, STAND_BASE, &size, true);
 	b->next = STAND_BASE;
 	stand_power_up(b);
+	b->umem_access = 3;
 	b->pd = stand_number(b, MLX5_CMD_OP_ALLOC_PD);
 	b->uar = stand_number(b, MLX5_CMD_OP_ALLOC_UAR);
 	b->xrcd = stand_number(b, MLX5_CMD_OP_ALLOC_XRCD);
@@ -164,7 +165,7 @@ uint32_t stand_create_umem(struct stand *b, uint64_t address, uint64_t length)
 	stand_must(pages <= 32, "a small umem");
 	for (i = 0; i < pages; i++)
 		put_be64(IFC_AT(create_umem_in, in, umem.mtt) + 8 * i,
-			 address - offset + i * STAND_PAGE);
+			 (address - offset + i * STAND_PAGE) | b->umem_access);
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_UMEM");
 	return IFC_GET(create_umem_out, out, umem_id);
 }

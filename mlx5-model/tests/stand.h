@@ -33,6 +33,7 @@ struct stand {
 	uint32_t pa_key; /* never faults: its addresses are guest addresses */
 	uint32_t user_index; /* of the queue pairs that follow */
 	bool in_umems;	 /* queues and doorbell records are in umems */
+	unsigned int umem_access; /* bits of their pages: 1 for reading, 2 for writing */
 	bool by_doorbell; /* doorbells name what is posted to the queue pairs that follow */
 	/* of the DC initiators that follow */
 	unsigned int log_streams, log_errored;

@@ -274,6 +274,26 @@ static void test_umems(void **state)
 	stand_destroy(&b);
 }
 
+/* An application may register memory that it cannot write to: no entry goes there */
+static void test_umems_read_only(void **state)
+{
+	uint32_t readable, writable;
+	struct stand b;
+
+	(void)state;
+	stand_init(&b, NULL);
+	writable = stand_create_umem(&b, STAND_BASE, STAND_PAGE);
+	readable = writable + 1;
+	b.umem_access = 1;
+	assert_int_equal(stand_create_umem(&b, STAND_BASE, STAND_PAGE), readable);
+	assert_int_equal(create_cq_in_umem(&b, readable, 0, writable, 0), CMD_BAD_PARAM);
+	/* the device only reads a doorbell record, and the queues of a queue pair */
+	assert_int_equal(create_cq_in_umem(&b, writable, 0, readable, 0), CMD_OK);
+	b.in_umems = true;
+	stand_create_qp(&b, &(struct stand_cq){ 0 }, QP_RC);
+	stand_destroy(&b);
+}
+
 /* The driver releases a umem's memory after the command: nothing may refer to it any more */
 static void test_umems_in_use(void **state)
 {
@@ -522,6 +542,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_objects),
 		cmocka_unit_test(test_resize_cq),
 		cmocka_unit_test(test_umems),
+		cmocka_unit_test(test_umems_read_only),
 		cmocka_unit_test(test_umems_in_use),
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_reserved),
