@@ -306,6 +306,14 @@ static bool qp_has_cq(const struct dev *dev, uint32_t number)
 	return !number || table_refer(&dev->cqs, number);
 }
 
+/* Only a send queue has doorbells: without one, a queue pair need not name a UAR page */
+static bool qp_has_uar(const struct dev *dev, const uint8_t *context)
+{
+	uint32_t uar = IFC_GET(qpc, context, uar_page);
+
+	return (!uar && IFC_GET(qpc, context, no_sq)) || table_own(&dev->uars, uar);
+}
+
 /* True if the context may refer to all objects that it names */
 static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 {
@@ -313,8 +321,7 @@ static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 
 	/* the driver's own queue for UMRs has no protection domain */
 	return (service == QP_REG_UMR || table_own(&dev->pds, IFC_GET(qpc, context, pd))) &&
-	       (IFC_GET(qpc, context, no_sq) ||
-		table_own(&dev->uars, IFC_GET(qpc, context, uar_page))) &&
+	       qp_has_uar(dev, context) &&
 	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_snd)) &&
 	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_rcv)) &&
 	       (service != QP_XRC || table_refer(&dev->xrcds, IFC_GET(qpc, context, xrcd))) &&

@@ -118,6 +118,22 @@ static uint8_t create_qp(unsigned int context, const struct objects *with, uint3
 	return execute(in, sizeof(in), number);
 }
 
+/* The same without a send queue: it has no doorbells, and its UAR page cannot be released */
+static uint8_t create_qp_no_sq(unsigned int context, const struct objects *with, uint32_t *number)
+{
+	uint8_t in[IFC_SIZE(create_qp_in) + 8] = { 0 };
+	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
+
+	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(create_qp_in, in, uid, context);
+	IFC_SET(qpc, c, st, QP_RC);
+	IFC_SET(qpc, c, no_sq, 1);
+	IFC_SET(qpc, c, pd, with->pd);
+	IFC_SET(qpc, c, uar_page, with->uar);
+	put_be64(IFC_AT(create_qp_in, in, pas), stand_alloc(&stand, STAND_PAGE, STAND_PAGE));
+	return execute(in, sizeof(in), number);
+}
+
 static uint8_t create_dct(unsigned int context, const struct objects *with, uint32_t *number)
 {
 	uint8_t in[IFC_SIZE(create_dct_in)] = { 0 };
@@ -247,6 +263,8 @@ static const struct {
 	{ create_qp, AT(cq), true },
 	{ create_qp, AT(srq), true },
 	{ create_qp, AT(xrcd), true },
+	{ create_qp_no_sq, AT(pd), false },
+	{ create_qp_no_sq, AT(uar), false },
 	{ create_dct, AT(pd), false },
 	{ create_dct, AT(cq), true },
 	{ create_dct, AT(srq), true },
@@ -280,6 +298,19 @@ static void test_referred_to(void **state)
 		assert_true(creates(i, DRIVER, &own));
 		assert_true(creates(i, SHARED, &lent));
 	}
+}
+
+/* The driver names no UAR page for a queue pair that only receives, also for an application's */
+static void test_no_uar(void **state)
+{
+	struct objects with = own;
+	uint32_t number;
+
+	(void)state;
+	with.uar = 0;
+	assert_int_equal(create_qp_no_sq(STAND_APPLICATION, &with, &number), CMD_OK);
+	assert_int_equal(create_qp_no_sq(DRIVER, &with, &number), CMD_OK);
+	assert_int_equal(create_qp(STAND_APPLICATION, &with, &number), CMD_BAD_RESOURCE);
 }
 
 /* A queue pair of this service, with a send queue alone */
@@ -321,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_named),
 		TEST(test_referred_to),
+		TEST(test_no_uar),
 		TEST(test_services),
 	};
 
