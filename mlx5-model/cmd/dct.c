@@ -23,10 +23,10 @@ static struct qp *dct_own(const struct dev *dev, uint32_t number)
 /* True if the context may refer to all objects that it names */
 static bool dct_refers_well(const struct dev *dev, const uint8_t *context)
 {
-	const struct srq *srq = table_refer(&dev->srqs, IFC_GET(dctc, context, srqn_xrqn));
+	const struct srq *srq = table_own(&dev->srqs, IFC_GET(dctc, context, srqn_xrqn));
 
 	return table_own(&dev->pds, IFC_GET(dctc, context, pd)) &&
-	       table_refer(&dev->cqs, IFC_GET(dctc, context, cqn)) && srq && srq->kind != SRQ_XRC;
+	       table_own(&dev->cqs, IFC_GET(dctc, context, cqn)) && srq && srq->kind != SRQ_XRC;
 }
 
 static bool dct_valid(const uint8_t *context)

@@ -301,9 +301,22 @@ static bool qp_set_queue(struct dev *dev, struct qp *qp, const struct cmd *cmd)
 			  IFC_GET(qpc, context, page_offset), size);
 }
 
-static bool qp_has_cq(const struct dev *dev, uint32_t number)
+/*
+ * The queues that it completes to and receives from. The driver lends its own to an application's
+ * queue pairs only if these do not use them (devr of mlx5_ib): XRC has a completion queue by SRQ, and
+ * its initiators and those of DC receive nothing.
+ */
+static bool qp_has_queues(const struct dev *dev, const uint8_t *context)
 {
-	return !number || table_refer(&dev->cqs, number);
+	uint32_t send = IFC_GET(qpc, context, cqn_snd), receive = IFC_GET(qpc, context, cqn_rcv);
+	uint32_t srq = IFC_GET(qpc, context, srqn_rmpn_xrqn);
+	bool xrc = IFC_GET(qpc, context, st) == QP_XRC;
+	bool lent = xrc || IFC_GET(qpc, context, st) == QP_DCI;
+
+	return (!send || table_own(&dev->cqs, send)) &&
+	       (!receive || (xrc ? table_refer : table_own)(&dev->cqs, receive)) &&
+	       (IFC_GET(qpc, context, rq_type) != RQ_SRQ ||
+		(lent ? table_refer : table_own)(&dev->srqs, srq));
 }
 
 /* Only a send queue has doorbells: without one, a queue pair need not name a UAR page */
@@ -322,11 +335,8 @@ static bool qp_refers_well(const struct dev *dev, const uint8_t *context)
 	/* the driver's own queue for UMRs has no protection domain */
 	return (service == QP_REG_UMR || table_own(&dev->pds, IFC_GET(qpc, context, pd))) &&
 	       qp_has_uar(dev, context) &&
-	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_snd)) &&
-	       qp_has_cq(dev, IFC_GET(qpc, context, cqn_rcv)) &&
-	       (service != QP_XRC || table_refer(&dev->xrcds, IFC_GET(qpc, context, xrcd))) &&
-	       (IFC_GET(qpc, context, rq_type) != RQ_SRQ ||
-		table_refer(&dev->srqs, IFC_GET(qpc, context, srqn_rmpn_xrqn)));
+	       qp_has_queues(dev, context) &&
+	       (service != QP_XRC || table_refer(&dev->xrcds, IFC_GET(qpc, context, xrcd)));
 }
 
 /* Sets how the send queue is rung; false if this is not announced */

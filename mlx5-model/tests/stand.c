@@ -225,6 +225,7 @@ static struct stand_srq stand_create_rmp(struct stand *b)
 	struct stand_srq srq = stand_place_srq(b);
 
 	IFC_SET(create_rmp_in, in, opcode, MLX5_CMD_OP_CREATE_RMP);
+	IFC_SET(create_rmp_in, in, uid, STAND_APPLICATION);
 	IFC_SET(create_rmp_in, in, ctx.state, 1);
 	IFC_SET(wq, wq, log_wq_sz, STAND_RQ_LOG);
 	IFC_SET(wq, wq, log_wq_stride, 6);
@@ -246,6 +247,7 @@ struct stand_srq stand_create_srq_1(struct stand *b, const struct stand_cq *cq)
 		return stand_create_rmp(b);
 	srq = stand_place_srq(b);
 	IFC_SET(create_xrc_srq_in, in, opcode, MLX5_CMD_OP_CREATE_XRC_SRQ);
+	IFC_SET(create_xrc_srq_in, in, uid, STAND_APPLICATION);
 	IFC_SET(xrc_srqc, context, log_xrc_srq_size, STAND_RQ_LOG);
 	IFC_SET(xrc_srqc, context, log_rq_stride, 2);
 	IFC_SET(xrc_srqc, context, pd, b->pd);
@@ -266,6 +268,7 @@ struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
 	struct stand_srq srq = stand_place_srq(b);
 
 	IFC_SET(create_srq_in, in, opcode, MLX5_CMD_OP_CREATE_SRQ);
+	IFC_SET(create_srq_in, in, uid, STAND_APPLICATION);
 	IFC_SET(srqc, context, log_srq_size, STAND_RQ_LOG);
 	IFC_SET(srqc, context, log_rq_stride, 2);
 	IFC_SET(srqc, context, pd, b->pd);

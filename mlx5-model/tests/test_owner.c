@@ -13,7 +13,7 @@
 
 /* An object of each kind that commands name, all of one context */
 struct objects {
-	uint32_t pd, uar, xrcd, umem, cq, srq, qp, mkey;
+	uint32_t pd, uar, xrcd, umem, cq, receive_cq, srq, qp, mkey;
 };
 
 static struct stand stand;
@@ -97,8 +97,9 @@ static uint8_t create_srq(unsigned int context, const struct objects *with, uint
 	return execute(in, sizeof(in), number);
 }
 
-/* An XRC queue pair with a queue in a umem, which names an object of each kind */
-static uint8_t create_qp(unsigned int context, const struct objects *with, uint32_t *number)
+/* A queue pair with a queue in a umem, which names an object of each kind */
+static uint8_t create_qp_of(unsigned int context, unsigned int service, const struct objects *with,
+			    uint32_t *number)
 {
 	uint8_t in[IFC_SIZE(create_qp_in)] = { 0 };
 	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
@@ -107,15 +108,30 @@ static uint8_t create_qp(unsigned int context, const struct objects *with, uint3
 	IFC_SET(create_qp_in, in, uid, context);
 	IFC_SET(create_qp_in, in, wq_umem_valid, 1);
 	IFC_SET(create_qp_in, in, wq_umem_id, with->umem);
-	IFC_SET(qpc, c, st, QP_XRC);
+	IFC_SET(qpc, c, st, service);
 	IFC_SET(qpc, c, pd, with->pd);
 	IFC_SET(qpc, c, uar_page, with->uar);
 	IFC_SET(qpc, c, xrcd, with->xrcd);
 	IFC_SET(qpc, c, cqn_snd, with->cq);
-	IFC_SET(qpc, c, cqn_rcv, with->cq);
+	IFC_SET(qpc, c, cqn_rcv, with->receive_cq);
 	IFC_SET(qpc, c, rq_type, 1);
 	IFC_SET(qpc, c, srqn_rmpn_xrqn, with->srq);
 	return execute(in, sizeof(in), number);
+}
+
+static uint8_t create_qp(unsigned int context, const struct objects *with, uint32_t *number)
+{
+	return create_qp_of(context, QP_XRC, with, number);
+}
+
+static uint8_t create_rc(unsigned int context, const struct objects *with, uint32_t *number)
+{
+	return create_qp_of(context, QP_RC, with, number);
+}
+
+static uint8_t create_dci(unsigned int context, const struct objects *with, uint32_t *number)
+{
+	return create_qp_of(context, QP_DCI, with, number);
 }
 
 /* The same without a send queue: it has no doorbells, and its UAR page cannot be released */
@@ -170,6 +186,7 @@ static void create_all(unsigned int context, struct objects *o)
 	o->xrcd = alloc(context, MLX5_CMD_OP_ALLOC_XRCD);
 	assert_int_equal(create_umem(context, &o->umem), CMD_OK);
 	assert_int_equal(create_cq(context, o, &o->cq), CMD_OK);
+	o->receive_cq = o->cq;
 	assert_int_equal(create_srq(context, o, &o->srq), CMD_OK);
 	assert_int_equal(create_qp(context, o, &o->qp), CMD_OK);
 	assert_int_equal(create_mkey(context, o, &o->mkey), CMD_OK);
@@ -260,14 +277,22 @@ static const struct {
 	{ create_qp, AT(pd), false },
 	{ create_qp, AT(uar), false },
 	{ create_qp, AT(umem), false },
-	{ create_qp, AT(cq), true },
+	{ create_qp, AT(cq), false },
+	/* of the queue pairs that receive nothing, or nothing by these */
+	{ create_qp, AT(receive_cq), true },
 	{ create_qp, AT(srq), true },
+	{ create_dci, AT(cq), false },
+	{ create_dci, AT(receive_cq), false },
+	{ create_dci, AT(srq), true },
+	{ create_rc, AT(cq), false },
+	{ create_rc, AT(receive_cq), false },
+	{ create_rc, AT(srq), false },
 	{ create_qp, AT(xrcd), true },
 	{ create_qp_no_sq, AT(pd), false },
 	{ create_qp_no_sq, AT(uar), false },
 	{ create_dct, AT(pd), false },
-	{ create_dct, AT(cq), true },
-	{ create_dct, AT(srq), true },
+	{ create_dct, AT(cq), false },
+	{ create_dct, AT(srq), false },
 	{ create_mkey, AT(pd), false },
 };
 
