@@ -4,6 +4,7 @@
 #include "base/caps.h"
 #include "base/queue.h"
 #include "cmd/eq.h"
+#include "cmd/qp.h"
 #include "cmd/uses.h"
 
 #include <stdlib.h>
@@ -106,6 +107,20 @@ static struct srq *srq_of_kind(struct dev *dev, uint32_t number, enum srq_kind k
 	return srq && srq->kind == kind ? srq : NULL;
 }
 
+/*
+ * A responder of XRC does not refer to the SRQs of its requests. If it has taken a WQE from this one,
+ * for a message that waits, it takes one again from the SRQ that then has the number.
+ */
+static void srq_forget(struct dev *dev, uint32_t number)
+{
+	struct qp *qp;
+	uint32_t i;
+
+	table_for_each(&dev->qps, i, qp)
+		if (qp->service == QP_XRC && qp->receive.srqn == number)
+			qp->receive.held = false;
+}
+
 static enum cmd_status srq_remove(struct dev *dev, uint32_t number, enum srq_kind kind)
 {
 	enum cmd_status status;
@@ -113,8 +128,10 @@ static enum cmd_status srq_remove(struct dev *dev, uint32_t number, enum srq_kin
 	if (!srq_of_kind(dev, number, kind))
 		return CMD_BAD_RESOURCE;
 	status = uses_status(dev, &dev->srqs, number, uses_srq);
-	if (status == CMD_OK)
+	if (status == CMD_OK) {
+		srq_forget(dev, number);
 		srq_release(table_take(&dev->srqs, number));
+	}
 	return status;
 }
 

@@ -26,13 +26,23 @@ static bool rc_connected(const struct job *job)
 }
 
 /*
- * An XRC request is for an SRQ of the responder's XRC domain: it uses the memory of the SRQ's owner
+ * An XRC request is for an SRQ of the responder's XRC domain: it uses the memory of the SRQ's owner.
+ * Applications can name the domains of others, as the driver makes and shares them. So an
+ * application's responder reaches only its own SRQs; those that the driver makes reach all. An SRQ
+ * that is not for XRC has a completion queue of the driver.
  */
 static bool rc_reaches_srq(const struct job *job)
 {
-	const struct srq *srq = table_get(&job->peer_dev->srqs, job->xrc_srqn);
+	const struct dev *dev = job->peer_dev;
+	const struct srq *srq = table_get(&dev->srqs, job->xrc_srqn);
+	uint16_t owner, responder = dev->qps.owners[job->peer->number];
 
-	return srq && srq->xrcd == IFC_GET(qpc, job->peer->context, xrcd);
+	if (!srq || srq->xrcd != IFC_GET(qpc, job->peer->context, xrcd))
+		return false;
+	owner = dev->srqs.owners[srq->number];
+	return (table_is_driver(responder) || responder == owner) &&
+	       (table_is_driver(owner) ||
+		(table_get(&dev->cqs, srq->cqn) && dev->cqs.owners[srq->cqn] == owner));
 }
 
 static enum job_result rc_find_peer(struct job *job)

@@ -356,6 +356,64 @@ static void test_xrc_domain(void **state)
 }
 
 /*
+ * An application may be in the XRC domain of another one. Its targets reach its own SRQs there, if
+ * these complete to a queue of its own; the driver's targets reach all.
+ */
+static void test_xrc_owner(void **state)
+{
+	struct pair *p = *state;
+	struct dev *dev = &p->on[1]->dev;
+	struct stand_srq srq = stand_create_srq(p->on[1], &p->cq[1]);
+	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
+	uint16_t *of_srq = &dev->srqs.owners[srq.number];
+	uint16_t *of_cq = &dev->cqs.owners[p->cq[1].number];
+
+	stand_receive_srq(p->on[1], &srq, p->buffer[1], p->key[1], 300);
+	*of_srq = *of_cq = STAND_APPLICATION + 1;
+	refused_by_srq(p, WQE_SEND, srq.number);
+	refused_by_srq(p, WQE_READ, srq.number);
+	*of_srq = *of_cq = 0;
+	refused_by_srq(p, WQE_SEND, srq.number);
+	*of_srq = STAND_APPLICATION;
+	refused_by_srq(p, WQE_SEND, srq.number);
+	*of_srq = *of_cq = STAND_APPLICATION + 1;
+	dev->qps.owners[p->qp[1].number] = 0;
+	wr.xrc_srqn = srq.number;
+	pair_send(p, &wr);
+	pair_complete(p, 0, CQE_REQUESTER, SYNDROME_OK, 0);
+	pair_complete(p, 1, CQE_RECEIVE_SEND, SYNDROME_OK, 200);
+}
+
+/* A message that waits for a page fault takes nothing from an SRQ that gets the number of its own */
+static void test_xrc_destroyed(void **state)
+{
+	struct pair *p = *state;
+	struct stand *b = p->on[1];
+	struct stand_srq srq = stand_create_srq(b, &p->cq[1]), other;
+	struct stand_wr wr = pair_request(p, WQE_SEND, 200);
+	uint8_t before = *pair_at(p, 1, 0);
+	const uint8_t *event;
+
+	stand_receive_srq(b, &srq, p->buffer[1], pair_absent(p, 1), 300);
+	wr.xrc_srqn = srq.number;
+	pair_send(p, &wr);
+	event = pair_fault(p, 1);
+	assert_non_null(event);
+	assert_int_equal(stand_destroy_object(b, MLX5_CMD_OP_DESTROY_SRQ, srq.number), CMD_OK);
+	b->dev.srqs.next = srq.number;
+	other = stand_create_srq(b, &p->cq[1]);
+	assert_int_equal(other.number, srq.number);
+	/* its first WQE is not posted */
+	stand_receive_srq(b, &other, p->buffer[1], p->key[1], 300);
+	put_be32(stand_at(b, other.doorbell), 0);
+	assert_int_equal(stand_resume(b, event, false), CMD_OK);
+	stand_run(b);
+	pair_silent(p, 0);
+	pair_silent(p, 1);
+	assert_int_equal(*pair_at(p, 1, 0), before);
+}
+
+/*
  * Messages reach only the connected queue pair, not one connected elsewhere or with the same number
  */
 static void test_strangers(void **state)
@@ -635,6 +693,8 @@ int main(void)
 		TEST(test_srq),
 		{ "test_xrc", test_xrc, setup_xrc, teardown, NULL },
 		{ "test_xrc_domain", test_xrc_domain, setup_xrc, teardown, NULL },
+		{ "test_xrc_owner", test_xrc_owner, setup_xrc, teardown, NULL },
+		{ "test_xrc_destroyed", test_xrc_destroyed, setup_xrc, teardown, NULL },
 		TEST(test_strangers),
 		TEST_FAULT(test_reset_after_answer),
 		TEST_FAULT(test_lost_after_answer),
