@@ -126,7 +126,8 @@ enum cmd_status hca_query_cap(struct dev *dev, const struct cmd *cmd)
 }
 
 /*
- * The driver may choose only the endianness of atomics; the other capabilities that it sets
+ * The driver may choose only the byte order of the responses to atomics: 0 is big-endian, 1, if it is
+ * announced, that of the host (MLX5_ATOMIC_REQ_MODE_HOST_ENDIANNESS of mlx5_core). The other capabilities that it sets
  * are those that it read.
  */
 enum cmd_status hca_set_cap(struct dev *dev, const struct cmd *cmd)
@@ -137,8 +138,12 @@ enum cmd_status hca_set_cap(struct dev *dev, const struct cmd *cmd)
 
 	if (!hca_caps(dev, type, &size))
 		return CMD_BAD_PARAM;
-	if (type == CAP_ATOMIC)
-		IFC_COPY(atomic_caps, dev->caps_atomic, caps, atomic_req_8B_endianness_mode);
+	if (type != CAP_ATOMIC)
+		return CMD_OK;
+	if (IFC_GET(atomic_caps, caps, atomic_req_8B_endianness_mode) >
+	    IFC_GET(atomic_caps, dev->caps_atomic, supported_atomic_req_8B_endianness_mode_1))
+		return CMD_BAD_PARAM;
+	IFC_COPY(atomic_caps, dev->caps_atomic, caps, atomic_req_8B_endianness_mode);
 	return CMD_OK;
 }
 

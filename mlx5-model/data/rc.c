@@ -172,7 +172,10 @@ static enum job_result rc_read(struct job *job)
 	return job_is_last(job) ? JOB_DONE : job_commit(job);
 }
 
-/* Values are in host byte order, the endianness mode that the driver sets; the WQE is big-endian */
+/*
+ * The value in the responder's memory is in host byte order, operands in the WQE are big-endian, and
+ * so is the response in the requester's memory unless its driver chooses the host's order
+ */
 static enum job_result rc_atomic(struct job *job)
 {
 	const uint8_t *raddr = wqe_take(&job->wqe, RADDR_SEGMENT);
@@ -201,6 +204,8 @@ static enum job_result rc_atomic(struct job *job)
 	else if (after == get_be64(operands + 8))
 		after = get_be64(operands);
 	after = htole64(after);
+	if (!IFC_GET(atomic_caps, job->dev->caps_atomic, atomic_req_8B_endianness_mode))
+		before = htobe64(le64toh(before));
 	sg_put(&job->remote, 0, &after, sizeof(after));
 	sg_put(&job->local, 0, &before, sizeof(before));
 	job->dev->stats.atomics++;

@@ -86,6 +86,18 @@ static uint32_t stand_create_eq(struct stand *b, uint64_t events, unsigned int v
 	return IFC_GET(create_eq_out, out, eq_number);
 }
 
+/* As the driver does, have the responses to atomics in the host's byte order */
+static void stand_set_atomic(struct stand *b)
+{
+	uint8_t in[IFC_SIZE(set_hca_cap_in)] = { 0 }, out[IFC_SIZE(set_hca_cap_out)];
+
+	IFC_SET(set_hca_cap_in, in, opcode, MLX5_CMD_OP_SET_HCA_CAP);
+	IFC_SET(set_hca_cap_in, in, op_mod, 3 << 1);
+	IFC_SET(atomic_caps, IFC_AT(set_hca_cap_in, in, capability), atomic_req_8B_endianness_mode,
+		1);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "SET_HCA_CAP");
+}
+
 void stand_power_up(struct stand *b)
 {
 	static const uint16_t opcodes[] = {
@@ -107,6 +119,7 @@ void stand_power_up(struct stand *b)
 					  sizeof(out)),
 			   "power up");
 	}
+	stand_set_atomic(b);
 }
 
 void stand_init(struct stand *b, const struct dev_options *options)

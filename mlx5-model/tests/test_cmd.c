@@ -505,6 +505,7 @@ static void test_fail(void **state)
 static void test_no_effect(void **state)
 {
 	uint8_t in[IFC_SIZE(set_hca_cap_in)] = { 0 }, out[IFC_SIZE(set_hca_cap_out)];
+	uint8_t *atomic = IFC_AT(set_hca_cap_in, in, capability);
 	struct stand b;
 
 	(void)state;
@@ -512,6 +513,14 @@ static void test_no_effect(void **state)
 	IFC_SET(set_hca_cap_in, in, opcode, MLX5_CMD_OP_SET_HCA_CAP);
 	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
 	IFC_SET(set_hca_cap_in, in, op_mod, 1 << 1);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	/* the byte order of responses to atomics */
+	IFC_SET(set_hca_cap_in, in, op_mod, 3 << 1);
+	IFC_SET(atomic_caps, atomic, atomic_req_8B_endianness_mode, 2);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
+	IFC_SET(atomic_caps, atomic, atomic_req_8B_endianness_mode, 1);
+	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_OK);
+	IFC_SET(atomic_caps, b.dev.caps_atomic, supported_atomic_req_8B_endianness_mode_1, 0);
 	assert_int_equal(stand_command(&b, in, sizeof(in), out, sizeof(out)), CMD_BAD_PARAM);
 	stand_destroy(&b);
 }

@@ -96,6 +96,30 @@ static void test_send(void **state)
 			    3000);
 }
 
+/* Drivers that choose no byte order of the response, or cannot, get that of the wire */
+static void test_atomics_big_endian(void **state)
+{
+	struct pair *p = *state;
+	struct stand_wr wr = pair_request(p, WQE_FETCH_ADD, 8);
+	uint64_t value = 0x1122334455667788;
+
+	IFC_SET(atomic_caps, p->on[0]->dev.caps_atomic, atomic_req_8B_endianness_mode, 0);
+	wr.remote = p->buffer[1] + 8;
+	wr.add = 2;
+	memcpy(pair_at(p, 1, 8), &value, 8);
+	pair_send(p, &wr);
+	assert_true(get_be64(pair_at(p, 0, 11)) == value);
+	value += 2;
+	assert_memory_equal(pair_at(p, 1, 8), &value, 8);
+	wr.opcode = WQE_COMPARE_SWAP;
+	wr.compare = value;
+	wr.add = 7;
+	pair_send(p, &wr);
+	assert_true(get_be64(pair_at(p, 0, 11)) == value);
+	value = 7;
+	assert_memory_equal(pair_at(p, 1, 8), &value, 8);
+}
+
 static void test_atomics(void **state)
 {
 	struct pair *p = *state;
@@ -464,6 +488,7 @@ int main(void)
 		TEST(test_read),
 		TEST(test_send),
 		TEST(test_atomics),
+		TEST(test_atomics_big_endian),
 		TEST(test_wrap),
 		TEST(test_access_error),
 		TEST(test_local_errors),
