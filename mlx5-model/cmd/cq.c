@@ -263,6 +263,9 @@ static enum cmd_status cq_resize(struct dev *dev, struct cq *cq, const struct cm
 	uint8_t entry[CQE_SIZE] = { 0 };
 	struct cq resized = *cq;
 
+	/* it must not replace an entry that the driver has not consumed */
+	if (cq->failed || cq_full(dev, cq))
+		return CMD_BAD_RESOURCE_STATE;
 	if (cq_pending(dev, cq) > 1u << IFC_GET(cqc, context, log_cq_size))
 		return CMD_BAD_PARAM;
 	if (!cq_set_queue(&resized, context, pages, pages_length)) {

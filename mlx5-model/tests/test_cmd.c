@@ -175,17 +175,20 @@ static void test_unknown_objects(void **state)
 	stand_destroy(&b);
 }
 
-/* A new queue for this completion queue, of one page; in_umem: of an application */
-static uint8_t resize_cq(struct stand *b, const struct stand_cq *cq, uint64_t ring, bool in_umem)
+/* A new queue for this completion queue; in_umem: of an application */
+static uint8_t resize_cq(struct stand *b, const struct stand_cq *cq, uint64_t ring,
+			 unsigned int log_size, bool in_umem)
 {
-	uint8_t in[IFC_SIZE(modify_cq_in) + 8] = { 0 }, out[IFC_SIZE(modify_cq_out)];
+	uint8_t in[IFC_SIZE(modify_cq_in) + 32] = { 0 }, out[IFC_SIZE(modify_cq_out)];
+	unsigned int i;
 
 	IFC_SET(modify_cq_in, in, opcode, MLX5_CMD_OP_MODIFY_CQ);
 	IFC_SET(modify_cq_in, in, op_mod, 1);
 	IFC_SET(modify_cq_in, in, cqn, cq->number);
-	IFC_SET(modify_cq_in, in, cq_context.log_cq_size, 6);
+	IFC_SET(modify_cq_in, in, cq_context.log_cq_size, log_size);
 	IFC_SET(modify_cq_in, in, cq_umem_valid, in_umem);
-	put_be64(IFC_AT(modify_cq_in, in, pas), ring);
+	for (i = 0; i < 4; i++)
+		put_be64(IFC_AT(modify_cq_in, in, pas) + 8 * i, ring + i * STAND_PAGE);
 	return stand_command(b, in, sizeof(in), out, sizeof(out));
 }
 
@@ -201,8 +204,8 @@ static void test_resize_cq(void **state)
 	stand_init(&b, NULL);
 	cq = stand_create_cq(&b);
 	ring = stand_alloc(&b, 4096, 4096);
-	assert_int_equal(resize_cq(&b, &cq, ring, true), CMD_BAD_PARAM);
-	assert_int_equal(resize_cq(&b, &cq, ring, false), CMD_OK);
+	assert_int_equal(resize_cq(&b, &cq, ring, 6, true), CMD_BAD_PARAM);
+	assert_int_equal(resize_cq(&b, &cq, ring, 6, false), CMD_OK);
 	qp = stand_create_qp(&b, &cq, QP_RC);
 	stand_connect(&b, &qp, &qp);
 	stand_post(&b, &qp, &(struct stand_wr){ .opcode = WQE_NOP });
@@ -210,6 +213,33 @@ static void test_resize_cq(void **state)
 	/* the resize itself is an entry of the old queue */
 	assert_int_equal(stand_at(&b, cq.ring)[63] >> 4, CQE_RESIZE);
 	assert_int_equal(get_be32(stand_at(&b, ring) + 64 + 56), qp.number);
+	stand_destroy(&b);
+}
+
+/* The entry that ends the old queue needs a place there */
+static void test_resize_full_cq(void **state)
+{
+	struct stand_wr wr = { .opcode = WQE_NOP };
+	struct stand_cq cq;
+	struct stand_qp qp;
+	struct stand b;
+	uint64_t ring;
+	unsigned int i;
+
+	(void)state;
+	stand_init(&b, NULL);
+	cq = stand_create_cq(&b);
+	ring = stand_alloc(&b, 64 << STAND_CQ_LOG, STAND_PAGE);
+	qp = stand_create_qp(&b, &cq, QP_RC);
+	stand_connect(&b, &qp, &qp);
+	for (i = 0; i < 1 << STAND_CQ_LOG; i++) {
+		stand_post(&b, &qp, &wr);
+		stand_run(&b);
+	}
+	assert_int_equal(resize_cq(&b, &cq, ring, STAND_CQ_LOG, false), CMD_BAD_RESOURCE_STATE);
+	for (i = 0; i < 1 << STAND_CQ_LOG; i++)
+		assert_int_equal(stand_poll(&b, &cq)[63] >> 4, CQE_REQUESTER);
+	assert_int_equal(resize_cq(&b, &cq, ring, STAND_CQ_LOG, false), CMD_OK);
 	stand_destroy(&b);
 }
 
@@ -550,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_unknown_objects),
 		cmocka_unit_test(test_resize_cq),
+		cmocka_unit_test(test_resize_full_cq),
 		cmocka_unit_test(test_umems),
 		cmocka_unit_test(test_umems_read_only),
 		cmocka_unit_test(test_umems_in_use),
