@@ -52,7 +52,7 @@ enum cmd_status flow_set_entry(struct dev *dev, const struct cmd *cmd)
 	uint32_t index = IFC_GET(set_fte_in, cmd->in, flow_index);
 	struct flow_entry *entry;
 
-	if (!table_get(&dev->flow_tables, table) || !table_get(&dev->flow_groups, group))
+	if (!table_own(&dev->flow_tables, table) || !table_own(&dev->flow_groups, group))
 		return CMD_BAD_RESOURCE;
 	if (IFC_GET(set_fte_in, cmd->in, op_mod) || flow_find(dev, table, index))
 		return CMD_BAD_PARAM;
@@ -72,7 +72,7 @@ enum cmd_status flow_delete_entry(struct dev *dev, const struct cmd *cmd)
 	uint32_t number = flow_find(dev, IFC_GET(delete_fte_in, cmd->in, table_id),
 				    IFC_GET(delete_fte_in, cmd->in, flow_index));
 
-	if (!number)
+	if (!table_own(&dev->flow_entries, number))
 		return CMD_BAD_RESOURCE;
 	flow_release(table_take(&dev->flow_entries, number));
 	return CMD_OK;

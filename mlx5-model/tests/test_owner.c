@@ -371,6 +371,38 @@ static void test_services(void **state)
 	}
 }
 
+static uint8_t set_entry(unsigned int context, uint16_t opcode, uint32_t table, uint32_t group)
+{
+	uint8_t in[IFC_SIZE(set_fte_in)] = { 0 };
+
+	IFC_SET(set_fte_in, in, opcode, opcode);
+	put_be16(in + 2, context);
+	IFC_SET(set_fte_in, in, table_id, table);
+	IFC_SET(set_fte_in, in, flow_context.group_id, group);
+	return execute(in, opcode == MLX5_CMD_OP_SET_FLOW_TABLE_ENTRY ? sizeof(in) :
+									IFC_SIZE(delete_fte_in),
+		       NULL);
+}
+
+static void test_flow_entries(void **state)
+{
+	const uint16_t set = MLX5_CMD_OP_SET_FLOW_TABLE_ENTRY;
+	const uint16_t delete = MLX5_CMD_OP_DELETE_FLOW_TABLE_ENTRY;
+	uint32_t tables[2], groups[2];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		tables[i] = alloc(STAND_APPLICATION + i, MLX5_CMD_OP_CREATE_FLOW_TABLE);
+		groups[i] = alloc(STAND_APPLICATION + i, MLX5_CMD_OP_CREATE_FLOW_GROUP);
+	}
+	assert_int_equal(set_entry(OTHER, set, tables[0], groups[1]), CMD_BAD_RESOURCE);
+	assert_int_equal(set_entry(OTHER, set, tables[1], groups[0]), CMD_BAD_RESOURCE);
+	assert_int_equal(set_entry(STAND_APPLICATION, set, tables[0], groups[0]), CMD_OK);
+	assert_int_equal(set_entry(OTHER, delete, tables[0], 0), CMD_BAD_RESOURCE);
+	assert_int_equal(set_entry(DRIVER, delete, tables[0], 0), CMD_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -379,6 +411,7 @@ int main(void)
 		TEST(test_referred_to),
 		TEST(test_no_uar),
 		TEST(test_services),
+		TEST(test_flow_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
