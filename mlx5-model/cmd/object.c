@@ -14,11 +14,6 @@
 /* An object is only a number */
 static char object_token;
 
-bool object_uses_context(struct dev *dev, uint32_t uid)
-{
-	return table_has_of(&dev->reserved_qpns, uid) || table_has_of(&dev->mappings, uid);
-}
-
 static enum cmd_status add(struct dev *dev, struct table *table, const struct cmd *cmd,
 			   unsigned int log_size)
 {

@@ -13,7 +13,4 @@
 #define OBJECT_QPNS_FIRST (1u << (CAPS_LOG_MAX_QP - CAPS_LOG_RESERVED_QPNS))
 #define OBJECT_QPNS_LIMIT (2 * OBJECT_QPNS_FIRST)
 
-/* Returns true if an object belongs to this context */
-bool object_uses_context(struct dev *dev, uint32_t uid);
-
 #endif

@@ -4,7 +4,6 @@
  * and groups, which no packet reaches, and flow counters, which cannot be read and have nothing to count.
  */
 #include "cmd/flow.h"
-#include "cmd/object.h"
 #include "cmd/uses.h"
 
 static char res_token;
@@ -51,7 +50,7 @@ RES(alloc_pd, dealloc_pd, pds, res_alloc_pd, res_dealloc_pd, pd, uses_pd)
 RES(alloc_uar, dealloc_uar, uars, res_alloc_uar, res_dealloc_uar, uar, uses_uar)
 RES(alloc_xrcd, dealloc_xrcd, xrcds, res_alloc_xrcd, res_dealloc_xrcd, xrcd, uses_xrcd)
 RES(create_uctx, destroy_uctx, contexts, res_create_context, res_destroy_context, uid,
-    object_uses_context)
+    uses_context)
 RES(alloc_flow_counter, dealloc_flow_counter, counters, res_alloc_counter, res_dealloc_counter,
     flow_counter_id, res_used_by_none)
 RES(create_flow_table, destroy_flow_table, flow_tables, res_create_flow_table,

@@ -120,6 +120,21 @@ bool uses_umem(struct dev *dev, uint32_t number)
 	return false;
 }
 
+bool uses_context(struct dev *dev, uint32_t number)
+{
+	const struct table *tables[] = {
+		&dev->eqs, &dev->cqs, &dev->srqs, &dev->qps, &dev->mkeys, &dev->pds, &dev->uars,
+		&dev->xrcds, &dev->umems, &dev->memics, &dev->reserved_qpns, &dev->mappings,
+		&dev->counters, &dev->flow_tables, &dev->flow_groups, &dev->flow_entries,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (table_has_of(tables[i], number))
+			return true;
+	return false;
+}
+
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,
 			    bool (*uses)(struct dev *dev, uint32_t number))
 {

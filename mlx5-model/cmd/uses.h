@@ -9,7 +9,7 @@
 
 #include "cmd/handler.h"
 
-/* Returns true if an object refers to this number */
+/* Returns true if an object refers to this number or, for a context, belongs to it */
 bool uses_pd(struct dev *dev, uint32_t number);
 bool uses_uar(struct dev *dev, uint32_t number);
 bool uses_xrcd(struct dev *dev, uint32_t number);
@@ -18,6 +18,7 @@ bool uses_cq(struct dev *dev, uint32_t number);
 bool uses_srq(struct dev *dev, uint32_t number);
 bool uses_memic(struct dev *dev, uint32_t number);
 bool uses_umem(struct dev *dev, uint32_t number);
+bool uses_context(struct dev *dev, uint32_t number);
 
 /* The status of a command that destroys this object: CMD_OK if no other object refers to it */
 enum cmd_status uses_status(struct dev *dev, const struct table *table, uint32_t number,

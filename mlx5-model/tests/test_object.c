@@ -128,8 +128,12 @@ static void test_numbers(void **state)
 static void test_owner(void **state)
 {
 	struct stand *b = *state;
-	uint32_t one = context(b), two = context(b), id;
+	uint32_t one, two, id;
 
+	/* the first one has the objects of the stand */
+	assert_int_equal(context(b), STAND_APPLICATION);
+	one = context(b);
+	two = context(b);
 	assert_int_equal(create_as(b, two + 1, NULL), CMD_BAD_RESOURCE);
 	assert_int_equal(create_as(b, one, &id), CMD_OK);
 	assert_int_equal(destroy_as(b, two, id), CMD_BAD_RESOURCE);

@@ -371,6 +371,28 @@ static void test_services(void **state)
 	}
 }
 
+/* Objects of another application would belong to the next one that gets the number */
+static void test_context_in_use(void **state)
+{
+	struct objects o;
+	uint32_t uid;
+	size_t i;
+
+	(void)state;
+	/* after those that the setup uses */
+	do
+		uid = alloc(DRIVER, MLX5_CMD_OP_CREATE_UCTX);
+	while (uid <= OTHER);
+	create_all(uid, &o);
+	for (i = 0; i < sizeof(naming) / sizeof(naming[0]); i++) {
+		assert_int_equal(name_it(DRIVER, MLX5_CMD_OP_DESTROY_UCTX, uid),
+				 CMD_BAD_RESOURCE_STATE);
+		assert_int_equal(name_it(uid, naming[i].opcode, *member(&o, naming[i].member)),
+				 CMD_OK);
+	}
+	assert_int_equal(name_it(DRIVER, MLX5_CMD_OP_DESTROY_UCTX, uid), CMD_OK);
+}
+
 static uint8_t set_entry(unsigned int context, uint16_t opcode, uint32_t table, uint32_t group)
 {
 	uint8_t in[IFC_SIZE(set_fte_in)] = { 0 };
@@ -411,6 +433,7 @@ int main(void)
 		TEST(test_referred_to),
 		TEST(test_no_uar),
 		TEST(test_services),
+		TEST(test_context_in_use),
 		TEST(test_flow_entries),
 	};
 
