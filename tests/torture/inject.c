@@ -191,8 +191,8 @@ static int prefetch(struct arena *a, const struct nth *n, unsigned int nth, stru
 	err = ibv_advise_mr(a->rig->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			    rng_below(rng, 2) ? IBV_ADVISE_MR_FLAG_FLUSH : 0, &sge, 1);
 	*hit = disarm(n);
-	/* the memory may not fit this mode */
-	return v->fussy && err == ERANGE ? 0 : err;
+	/* the memory may not fit this mode, or be protected at this moment */
+	return (v->fussy && err == ERANGE) || err == EPERM ? 0 : err;
 }
 
 static int query(struct arena *a, const struct nth *n, unsigned int nth, struct rng *rng, bool *hit)
