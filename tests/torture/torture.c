@@ -242,7 +242,7 @@ static void traffic_leg(struct rig *rig, const struct leg *leg, uint64_t seed, u
 		worker_open(&worker[i], &a, i);
 	company_start(&company, &a, leg);
 	if (leg->inject)
-		inject_setup();
+		inject_setup(&a);
 	for (unsigned int i = 0; i < WORKERS; i++)
 		start_thread(&worker[i].thread, worker_run, &worker[i]);
 	while (!is_over(&a, leg, before, from, until_ms, &last)) {

@@ -221,7 +221,7 @@ _Noreturn void held_main(int to_parent, enum holder holder);
 
 /* inject.c */
 bool inject_possible(void);
-void inject_setup(void);
+void inject_setup(const struct arena *arena);
 void inject_reset(void);
 void *injector_run(void *arena);
 void inject_report(void);
