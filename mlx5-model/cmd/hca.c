@@ -127,8 +127,8 @@ enum cmd_status hca_query_cap(struct dev *dev, const struct cmd *cmd)
 
 /*
  * The driver may choose only the byte order of the responses to atomics: 0 is big-endian, 1, if it is
- * announced, that of the host (MLX5_ATOMIC_REQ_MODE_HOST_ENDIANNESS of mlx5_core). The other capabilities that it sets
- * are those that it read.
+ * announced, that of the host (MLX5_ATOMIC_REQ_MODE_HOST_ENDIANNESS of mlx5_core). The other
+ * capabilities that it sets are those that it read.
  */
 enum cmd_status hca_set_cap(struct dev *dev, const struct cmd *cmd)
 {
