@@ -97,6 +97,19 @@ static uint8_t create_srq(unsigned int context, const struct objects *with, uint
 	return execute(in, sizeof(in), number);
 }
 
+/* What all commands for a queue pair have */
+static void begin_qp(uint8_t *in, unsigned int context, unsigned int service,
+		     const struct objects *with)
+{
+	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
+
+	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
+	IFC_SET(create_qp_in, in, uid, context);
+	IFC_SET(qpc, c, st, service);
+	IFC_SET(qpc, c, pd, with->pd);
+	IFC_SET(qpc, c, uar_page, with->uar);
+}
+
 /* A queue pair with a queue in a umem, which names an object of each kind */
 static uint8_t create_qp_of(unsigned int context, unsigned int service, const struct objects *with,
 			    uint32_t *number)
@@ -104,13 +117,9 @@ static uint8_t create_qp_of(unsigned int context, unsigned int service, const st
 	uint8_t in[IFC_SIZE(create_qp_in)] = { 0 };
 	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
 
-	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
-	IFC_SET(create_qp_in, in, uid, context);
+	begin_qp(in, context, service, with);
 	IFC_SET(create_qp_in, in, wq_umem_valid, 1);
 	IFC_SET(create_qp_in, in, wq_umem_id, with->umem);
-	IFC_SET(qpc, c, st, service);
-	IFC_SET(qpc, c, pd, with->pd);
-	IFC_SET(qpc, c, uar_page, with->uar);
 	IFC_SET(qpc, c, xrcd, with->xrcd);
 	IFC_SET(qpc, c, cqn_snd, with->cq);
 	IFC_SET(qpc, c, cqn_rcv, with->receive_cq);
@@ -140,12 +149,8 @@ static uint8_t create_qp_no_sq(unsigned int context, const struct objects *with,
 	uint8_t in[IFC_SIZE(create_qp_in) + 8] = { 0 };
 	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
 
-	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
-	IFC_SET(create_qp_in, in, uid, context);
-	IFC_SET(qpc, c, st, QP_RC);
+	begin_qp(in, context, QP_RC, with);
 	IFC_SET(qpc, c, no_sq, 1);
-	IFC_SET(qpc, c, pd, with->pd);
-	IFC_SET(qpc, c, uar_page, with->uar);
 	put_be64(IFC_AT(create_qp_in, in, pas), stand_alloc(&stand, STAND_PAGE, STAND_PAGE));
 	return execute(in, sizeof(in), number);
 }
@@ -346,11 +351,9 @@ static uint8_t create_service(unsigned int context, unsigned int service,
 	uint8_t *c = IFC_AT(create_qp_in, in, qpc);
 	uint32_t number;
 
-	IFC_SET(create_qp_in, in, opcode, MLX5_CMD_OP_CREATE_QP);
-	IFC_SET(create_qp_in, in, uid, context);
-	IFC_SET(qpc, c, st, service);
-	IFC_SET(qpc, c, pd, service == QP_REG_UMR ? 0 : with->pd);
-	IFC_SET(qpc, c, uar_page, with->uar);
+	begin_qp(in, context, service, with);
+	if (service == QP_REG_UMR)
+		IFC_SET(qpc, c, pd, 0);
 	IFC_SET(qpc, c, rq_type, 3);
 	put_be64(IFC_AT(create_qp_in, in, pas), stand_alloc(&stand, STAND_PAGE, STAND_PAGE));
 	return execute(in, sizeof(in), &number);
