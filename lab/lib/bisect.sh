@@ -7,7 +7,7 @@
 # The kernel's own tests, besides the lab's configuration; each exists from its patch on
 BISECT_CONFIG=(CONFIG_KUNIT=y CONFIG_INFINIBAND_ODP_KUNIT_TEST=y CONFIG_RUNTIME_TESTING_MENU=y CONFIG_TEST_HMM=y)
 
-# Sets BISECT_TARGETS, for make
+# Sets BISECT_TARGETS, for make, from the files that the series touches
 bisect_targets() {
 	local file
 	local -A targets=()
@@ -17,7 +17,7 @@ bisect_targets() {
 		tools/*) ;;
 		*.c) targets[${file%.c}.o]=1 ;;
 		esac
-	done < <(cd "$RUN_DIR/want" && find . -type f -printf '%P\n')
+	done <"$RUN_DIR/touched"
 	BISECT_TARGETS=("${!targets[@]}")
 }
 
@@ -75,7 +75,7 @@ bisect_linked() {
 }
 
 bisect_test() {
-	local series commits=() commit name last
+	local series commits=() commit last
 	local -x CCACHE_DIR=$CACHE_DIR/ccache
 	host_require
 	source_require
@@ -93,16 +93,15 @@ bisect_test() {
 	} >"$RUN_DIR/config"
 	cp -al "$SOURCE/tree" "$RUN_DIR/bisect"
 	mkdir -p "$RUN_DIR/bisect/obj"
-	mapfile -t commits < <(mail_git rev-list --reverse HEAD)
+	# each with its subject
+	mapfile -t commits < <(mail_git log --reverse --format='%H %s')
 	for commit in "${commits[@]}"; do
-		name=$(mail_git show -s --format=%s "$commit")
-		say "compiling: $name"
-		tally_check "bisect/compiles: $name" bisect_one "$commit"
+		say "compiling: ${commit#* }"
+		tally_check "bisect/compiles: ${commit#* }" bisect_one "${commit%% *}"
 	done
-	last=${commits[-1]}
+	last=${commits[-1]%% *}
 	tally_check bisect/configuration kconfig_check "$RUN_DIR/bisect/obj/.config" "$RUN_DIR/config"
 	for commit in "${commits[@]}"; do
-		name=$(mail_git show -s --format=%s "$commit")
-		tally_check "bisect/links: $name" bisect_linked "$commit" "$last"
+		tally_check "bisect/links: ${commit#* }" bisect_linked "${commit%% *}" "$last"
 	done
 }
