@@ -8,6 +8,7 @@ RUN_DIR=''
 JOB_PID=''
 HELPER_PID=''
 BESIDE_PID=''
+AHEAD_PID=''
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 
@@ -22,10 +23,10 @@ usage_error() {
 }
 
 # Background processes are the process group led by JOB_PID, its helper process
-# HELPER_PID, and another lab, BESIDE_PID, which cleans up after itself. Temporary files
-# are in RUN_DIR.
+# HELPER_PID, and other labs, BESIDE_PID and AHEAD_PID, which clean up after themselves.
+# Temporary files are in RUN_DIR.
 cleanup() {
-	local status=$?
+	local status=$? pid
 	trap '' INT TERM HUP
 	if [[ -n $JOB_PID ]]; then
 		kill -TERM -- "-$JOB_PID" 2>/dev/null || kill -TERM "$JOB_PID" 2>/dev/null || true
@@ -37,10 +38,10 @@ cleanup() {
 		kill -KILL "$HELPER_PID" 2>/dev/null || true
 		wait "$HELPER_PID" 2>/dev/null || true
 	fi
-	if [[ -n $BESIDE_PID ]]; then
-		kill -TERM "$BESIDE_PID" 2>/dev/null || true
-		wait "$BESIDE_PID" 2>/dev/null || true
-	fi
+	for pid in $BESIDE_PID $AHEAD_PID; do
+		kill -TERM "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
 	if [[ -n $RUN_DIR ]]; then
 		rm -rf -- "$RUN_DIR"
 	fi

@@ -96,38 +96,70 @@ debian_initramfs() {
 	rm -rf -- "$tree"
 }
 
-debian_stock_make() {
+# debian_files_make DIR: what debian_fetch fetches, with some modules uncompressed
+debian_files_make() {
 	local dir=$1
 	persist debian_fetch "$dir"
 	(
 		cd "$dir/modules/usr/lib/modules/$(<"$dir/release")/kernel" || exit
 		find "${DEBIAN_PLAIN[@]}" -name '*.ko.xz' -exec xz -d -- {} +
 	)
-	debian_depmod "$dir"
-	debian_initramfs "$dir"
+}
+
+debian_files_key() {
+	{
+		cat "$SOURCE/version"
+		echo "${DEBIAN_PLAIN[*]}"
+		declare -f debian_release debian_fetch debian_files_make
+	} | hash_text
+}
+
+# Sets DEBIAN_FILES to the files of the distribution's kernel, fetched first if needed
+debian_files_require() {
+	DEBIAN_FILES=$CACHE_DIR/debian/files-$(debian_files_key)
+	cache_use "$DEBIAN_FILES" && return 0
+	host_require
+	lock debian-files
+	if [[ ! -d $DEBIAN_FILES ]]; then
+		run_dir_create
+		# the source uses the same apt state
+		lock source
+		step "fetching Debian's kernel $(<"$SOURCE/version") ($SOURCE_SUITE)" debian_files_make "$RUN_DIR/new"
+		unlock source
+		cache_add "$DEBIAN_FILES"
+	fi
+	unlock debian-files
+}
+
+# debian_stock_make NEW: the image with the distribution's own modules
+debian_stock_make() {
+	local new=$1
+	rm -rf -- "$new"
+	# hard links, except to the files of depmod, which depmod replaces
+	cp -al "$DEBIAN_FILES" "$new"
+	debian_depmod "$new"
+	debian_initramfs "$new"
 }
 
 debian_stock_key() {
 	{
-		cat "$SOURCE/version" "$LAB_DIR/guest/init0"
-		echo "${DEBIAN_INITRAMFS_MODULES[*]} ${DEBIAN_PLAIN[*]}"
-		declare -f debian_release debian_fetch debian_depmod debian_initramfs_modules \
-			debian_initramfs debian_stock_make
+		echo "${DEBIAN_FILES##*/} ${DEBIAN_INITRAMFS_MODULES[*]}"
+		cat "$LAB_DIR/guest/init0"
+		declare -f debian_depmod debian_initramfs_modules debian_initramfs debian_stock_make
 	} | hash_text
 }
 
 # Sets KERNEL to the image with the distribution's own modules, made first if needed
 debian_stock_require() {
+	root_require
+	debian_files_require
 	KERNEL=$CACHE_DIR/image/debian-stock-$(debian_stock_key)
 	cache_use "$KERNEL" && return 0
 	host_require
 	lock kernel-debian-stock
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create
-		# the source uses the same apt state
-		lock source
-		step "fetching Debian's kernel $(<"$SOURCE/version") ($SOURCE_SUITE)" debian_stock_make "$RUN_DIR/new"
-		unlock source
+		step "making an image of Debian's kernel $(<"$DEBIAN_FILES/release")" debian_stock_make "$RUN_DIR/new"
 		cache_add "$KERNEL"
 	fi
 	unlock kernel-debian-stock
@@ -145,26 +177,27 @@ debian_headers_require() {
 # Names of the source files of the modules, NUL-separated
 debian_modules_files() { tree_files | grep -zE '^(kernel|kernel-headers)/'; }
 
-# debian_modules_exec STOCK WORK COMMAND...: where the modules are built, with WORK at /run/work. Debian's
+# debian_modules_exec FILES WORK COMMAND...: where the modules are built, with WORK at /run/work. Debian's
 # Makefile has the variable for ccache, which compiles only what changed if the tree is always at the same
 # place.
 debian_modules_exec() {
-	local stock=$1 work=$2
+	local files=$1 work=$2
 	shift 2
 	mkdir -p "$work/tmp" "$CACHE_DIR/ccache"
-	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE:source:ro" "$stock/modules:stock:ro" \
+	ROOT=$HEADERS_ROOT root_exec "$work:work" "$SOURCE:source:ro" "$files/modules:stock:ro" \
 		"$CACHE_DIR/ccache:ccache" "$TOP_DIR/kernel:project/kernel:ro" \
 		"$TOP_DIR/kernel-headers:project/kernel-headers:ro" -- env TMPDIR=/run/work/tmp \
 		DEBIAN_KERNEL_USE_CCACHE=1 CCACHE_DIR=/run/ccache CCACHE_MAXSIZE=4G CCACHE_DEPEND=1 "$@"
 }
 
-# debian_modules_build STOCK WORK: the modules, in WORK/out; sources and objects in WORK/tree
+# debian_modules_build FILES WORK: the modules for this kernel of the distribution, in WORK/out; sources and
+# objects in WORK/tree
 debian_modules_build() {
-	local stock=$1 work=$2 release source=/run/source/tree
+	local files=$1 work=$2 release source=/run/source/tree
 	mkdir -p "$work/tree"
-	release=$(<"$stock/release")
+	release=$(<"$files/release")
 	[[ -d $SOURCE/tree ]] || source=/run/source/archive/$SOURCE_PACKAGE.tar.xz
-	debian_modules_exec "$stock" "$work" /run/project/kernel/modules/build --keep /run/work/tree "$source" \
+	debian_modules_exec "$files" "$work" /run/project/kernel/modules/build --keep /run/work/tree "$source" \
 		"/usr/lib/modules/$release/build" "/run/stock/usr/lib/modules/$release/kernel" \
 		/run/work/out
 }
@@ -173,7 +206,6 @@ debian_modules_build() {
 debian_modules_image() {
 	local stock=$1 new=$2 modules=$3 updates module
 	rm -rf -- "$new"
-	# hard links, except to the files of depmod, which depmod replaces
 	cp -al "$stock" "$new"
 	updates=$new/modules/usr/lib/modules/$(<"$stock/release")/updates
 	mkdir "$updates"
@@ -183,43 +215,70 @@ debian_modules_image() {
 	debian_depmod "$new"
 }
 
-# debian_modules_make STOCK NEW: the image STOCK with this project's modules
+# debian_modules_make NEW: this project's modules for the kernel in DEBIAN_FILES
 debian_modules_make() {
-	local stock=$1 new=$2 work=$RUN_DIR/modules
-	rm -rf -- "$work"
-	debian_modules_build "$stock" "$work"
-	debian_modules_image "$stock" "$new" "$work/out"
+	local new=$1 work=$RUN_DIR/modules module
+	rm -rf -- "$work" "$new"
+	debian_modules_build "$DEBIAN_FILES" "$work"
+	mkdir "$new"
+	for module in "${DEBIAN_MODULES[@]}"; do
+		mv "$work/out/$module.ko" "$new/"
+	done
 	rm -rf -- "$work"
 }
 
 debian_modules_key() {
 	{
-		echo "${KERNEL##*/} ${HEADERS_ROOT##*/} ${DEBIAN_MODULES[*]}"
-		declare -f debian_modules_make debian_modules_exec debian_modules_build debian_modules_image
+		echo "${DEBIAN_FILES##*/} ${HEADERS_ROOT##*/} ${DEBIAN_MODULES[*]}"
+		declare -f debian_modules_make debian_modules_exec debian_modules_build
 		debian_modules_files | hash_files "$TOP_DIR"
 	} | hash_text
 }
 
-# Sets KERNEL, now the image debian-stock, to the one with this project's modules, made first if needed
+# Sets MODULES to the directory of this project's modules, built first if needed
 debian_modules_require() {
-	local stock=$KERNEL
-	debian_headers_require "$(<"$stock/release")"
-	KERNEL=$CACHE_DIR/image/debian-$(debian_modules_key)
-	cache_use "$KERNEL" && return 0
+	local release
+	debian_files_require
+	release=$(<"$DEBIAN_FILES/release")
+	debian_headers_require "$release"
+	MODULES=$CACHE_DIR/debian/modules-$(debian_modules_key)
+	cache_use "$MODULES" && return 0
 	host_require
+	lock debian-modules
+	if [[ ! -d $MODULES ]]; then
+		run_dir_create
+		step "building modules for Debian's kernel $release" debian_modules_make "$RUN_DIR/new"
+		cache_add "$MODULES"
+	fi
+	unlock debian-modules
+}
+
+debian_image_key() {
+	{
+		echo "${KERNEL##*/} ${MODULES##*/}"
+		declare -f debian_modules_image
+	} | hash_text
+}
+
+# Sets KERNEL, now the image debian-stock, to the one with this project's modules, made first if needed
+debian_image_require() {
+	local stock=$KERNEL
+	KERNEL=$CACHE_DIR/image/debian-$(debian_image_key)
+	cache_use "$KERNEL" && return 0
 	lock kernel-debian
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create
-		step "building modules for Debian's kernel $(<"$stock/release")" debian_modules_make "$stock" "$RUN_DIR/new"
+		step "making an image with the modules" debian_modules_image "$stock" "$RUN_DIR/new" "$MODULES"
 		cache_add "$KERNEL"
 	fi
 	unlock kernel-debian
 }
 
-# debian_require NAME: sets KERNEL to the directory of the image
+# debian_require NAME: sets KERNEL to the directory of the image. What takes long comes before the root,
+# which another lab may be making at the same time (kernel_ahead).
 debian_require() {
 	source_require "$(debian_version "$1")"
-	root_require
-	debian_stock_require
 	[[ $1 == *-stock ]] || debian_modules_require
+	debian_stock_require
+	[[ $1 == *-stock ]] || debian_image_require
 }

@@ -103,6 +103,29 @@ kernel_require() {
 	fi
 }
 
+# kernel_ahead NAME: if the root is missing too, another lab makes the kernel meanwhile: either uses one
+# processor most of the time. Its messages go to a file.
+kernel_ahead() {
+	! root_is_made || return 0
+	host_require
+	"$LAB_DIR/lab" kernel "$1" >"$RUN_DIR/ahead" 2>&1 </dev/null &
+	AHEAD_PID=$!
+}
+
+# kernel_ahead_progress START: the last message of the other lab
+kernel_ahead_progress() {
+	say "waiting for the kernel: $(((SECONDS - $1) / 60)) min, $(tail -n 1 "$RUN_DIR/ahead" | cut -c6-)"
+}
+
+kernel_ahead_finish() {
+	local status=0
+	[[ -n $AHEAD_PID ]] || return 0
+	progress_wait "$PROGRESS_S" "$AHEAD_PID" kernel_ahead_progress "$SECONDS" || status=$?
+	AHEAD_PID=''
+	cat "$RUN_DIR/ahead" >&2
+	[[ $status == 0 ]] || die "the kernel could not be made (above)"
+}
+
 # kernel_file: the file that is booted: an ELF file through PVH, or the distribution's vmlinuz
 kernel_file() {
 	local file=$KERNEL/vmlinux

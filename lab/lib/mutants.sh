@@ -9,7 +9,6 @@ mutants() { python3 -B "$TOP_DIR/tests/mutants/mutants.py" "$@"; }
 # Sets MUTANTS_WORK, MUTANTS_STOCK and MUTANTS_RELEASE
 mutants_prepare() {
 	source_require
-	root_require
 	project_require
 	debian_stock_require
 	MUTANTS_STOCK=$KERNEL

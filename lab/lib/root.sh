@@ -77,6 +77,8 @@ root_unit_make() {
 	rm -f -- "$settings" "$new.list"
 }
 
+root_is_made() { [[ -d $CACHE_DIR/root/$(root_key) ]]; }
+
 # Sets ROOT to the root file system, made first if needed
 root_require() {
 	local key

@@ -321,7 +321,9 @@ vm_gdb_hint() {
 # vm_require: build what the machine needs
 vm_require() {
 	run_dir_create
+	kernel_ahead "$VM_KERNEL"
 	project_require
+	kernel_ahead_finish
 	kernel_require "$VM_KERNEL"
 }
 

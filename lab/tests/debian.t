@@ -91,7 +91,8 @@ is 'the versions of the kernels' \
 
 # the key of the modules depends on their sources and on nothing else
 mkdir -p "$TOP_DIR"/{kernel/modules,kernel-headers/rdma,lab}
-KERNEL=$TAP_DIR/stock HEADERS_ROOT=$TAP_DIR/headers
+# shellcheck disable=SC2034 # of debian.sh
+DEBIAN_FILES=$TAP_DIR/stock HEADERS_ROOT=$TAP_DIR/headers
 changed() { # NAME yes|no
 	local key
 	key=$(debian_modules_key)
@@ -109,10 +110,11 @@ echo 1 >"$TOP_DIR/kernel-headers/rdma/abi.h"
 changed 'the interface' yes
 HEADERS_ROOT=$TAP_DIR/headers-2
 changed 'the headers' yes
-KERNEL=$TAP_DIR/stock-2
-changed "the distribution's modules" yes
+DEBIAN_FILES=$TAP_DIR/stock-2
+changed "the distribution's kernel" yes
+DEBIAN_FILES=$TAP_DIR/stock
 
-# the build: NEW gets the modules, and the stock image is unchanged
+# the build, and the image: a copy of the stock image gets the modules
 mkdir -p "$TAP_DIR/run" "$TAP_DIR/stock/modules/usr/lib/modules/r"
 echo r >"$TAP_DIR/stock/release"
 RUN_DIR=$TAP_DIR/run
@@ -132,7 +134,8 @@ build() {
 	BUILT=("$@")
 	(
 		set -e
-		debian_modules_make "$TAP_DIR/stock" "$TAP_DIR/new"
+		debian_modules_make "$TAP_DIR/modules"
+		debian_modules_image "$TAP_DIR/stock" "$TAP_DIR/new" "$TAP_DIR/modules"
 	) 2>"$TAP_DIR/err" &
 	wait "$!" || STATUS=$?
 }
