@@ -14,9 +14,11 @@ touch "$TAP_DIR/kdir/vmlinux" "$TAP_DIR/modules/ib_core.ko" "$TAP_DIR/modules/ib
 xz <"$TAP_DIR/kdir/vmlinux" >"$TAP_DIR/modules/net/mlx5_core.ko.xz"
 cat >"$TAP_DIR/bin/pahole" <<'END'
 #!/bin/bash
-# pahole ... -C STRUCT FILE: the struct as it is written for that file, or for all
-struct=${*: -2:1} file=$(basename "${!#}")
-cat "$FAKE/$struct.$file" 2>/dev/null || sed "s/NAME/$struct/" "$FAKE/any"
+# pahole -C STRUCT,... ... FILE: the structs as they are written for that file, or for all
+file=$(basename "${!#}")
+for struct in ${2//,/ }; do
+	cat "$FAKE/$struct.$file" 2>/dev/null || sed "s/NAME/$struct/" "$FAKE/any"
+done
 exit 1
 END
 chmod +x "$TAP_DIR/bin/pahole"
