@@ -131,40 +131,6 @@ debian_files_require() {
 	unlock debian-files
 }
 
-# debian_stock_make NEW: the image with the distribution's own modules
-debian_stock_make() {
-	local new=$1
-	rm -rf -- "$new"
-	# hard links, except to the files of depmod, which depmod replaces
-	cp -al "$DEBIAN_FILES" "$new"
-	debian_depmod "$new"
-	debian_initramfs "$new"
-}
-
-debian_stock_key() {
-	{
-		echo "${DEBIAN_FILES##*/} ${DEBIAN_INITRAMFS_MODULES[*]}"
-		cat "$LAB_DIR/guest/init0"
-		declare -f debian_depmod debian_initramfs_modules debian_initramfs debian_stock_make
-	} | hash_text
-}
-
-# Sets KERNEL to the image with the distribution's own modules, made first if needed
-debian_stock_require() {
-	root_require
-	debian_files_require
-	KERNEL=$CACHE_DIR/image/debian-stock-$(debian_stock_key)
-	cache_use "$KERNEL" && return 0
-	host_require
-	lock kernel-debian-stock
-	if [[ ! -d $KERNEL ]]; then
-		run_dir_create
-		step "making an image of Debian's kernel $(<"$DEBIAN_FILES/release")" debian_stock_make "$RUN_DIR/new"
-		cache_add "$KERNEL"
-	fi
-	unlock kernel-debian-stock
-}
-
 # Sets HEADERS_ROOT to the root that has the headers of the kernel RELEASE and the compiler that
 # belongs to them
 debian_headers_require() {
@@ -202,19 +168,6 @@ debian_modules_build() {
 		/run/work/out
 }
 
-# debian_modules_image STOCK NEW MODULES: the image STOCK with the modules in the directory MODULES
-debian_modules_image() {
-	local stock=$1 new=$2 modules=$3 updates module
-	rm -rf -- "$new"
-	cp -al "$stock" "$new"
-	updates=$new/modules/usr/lib/modules/$(<"$stock/release")/updates
-	mkdir "$updates"
-	for module in "${DEBIAN_MODULES[@]}"; do
-		cp "$modules/$module.ko" "$updates/"
-	done
-	debian_depmod "$new"
-}
-
 # debian_modules_make NEW: this project's modules for the kernel in DEBIAN_FILES
 debian_modules_make() {
 	local new=$1 work=$RUN_DIR/modules module
@@ -238,7 +191,6 @@ debian_modules_key() {
 # Sets MODULES to the directory of this project's modules, built first if needed
 debian_modules_require() {
 	local release
-	debian_files_require
 	release=$(<"$DEBIAN_FILES/release")
 	debian_headers_require "$release"
 	MODULES=$CACHE_DIR/debian/modules-$(debian_modules_key)
@@ -253,32 +205,55 @@ debian_modules_require() {
 	unlock debian-modules
 }
 
+# debian_image_modules IMAGE MODULES: replace this project's modules in an image
+debian_image_modules() {
+	local updates module
+	updates=$1/modules/usr/lib/modules/$(<"$1/release")/updates
+	mkdir -p "$updates"
+	for module in "${DEBIAN_MODULES[@]}"; do
+		cp "$2/$module.ko" "$updates/"
+	done
+}
+
+# debian_image_make NEW [MODULES]: the image, with this project's modules if there are any
+debian_image_make() {
+	local new=$1
+	rm -rf -- "$new"
+	# hard links, except to the files of depmod, which depmod replaces
+	cp -al "$DEBIAN_FILES" "$new"
+	[[ -z ${2-} ]] || debian_image_modules "$new" "$2"
+	debian_depmod "$new"
+	debian_initramfs "$new"
+}
+
 debian_image_key() {
 	{
-		echo "${KERNEL##*/} ${MODULES##*/}"
-		declare -f debian_modules_image
+		echo "${DEBIAN_FILES##*/} ${MODULES##*/} ${DEBIAN_INITRAMFS_MODULES[*]} ${DEBIAN_MODULES[*]}"
+		cat "$LAB_DIR/guest/init0"
+		declare -f debian_depmod debian_initramfs_modules debian_initramfs debian_image_modules \
+			debian_image_make
 	} | hash_text
 }
 
-# Sets KERNEL, now the image debian-stock, to the one with this project's modules, made first if needed
-debian_image_require() {
-	local stock=$KERNEL
-	KERNEL=$CACHE_DIR/image/debian-$(debian_image_key)
+# debian_require NAME: sets KERNEL to the directory of the image, and DEBIAN_FILES and MODULES to what it is
+# made of. What takes long comes before the root, which another lab may be making at the same time
+# (kernel_ahead).
+debian_require() {
+	local name=$1
+	MODULES=''
+	source_require "$(debian_version "$name")"
+	debian_files_require
+	[[ $name == *-stock ]] || debian_modules_require
+	root_require
+	KERNEL=$CACHE_DIR/image/$name-$(debian_image_key)
 	cache_use "$KERNEL" && return 0
-	lock kernel-debian
+	host_require
+	lock "kernel-$name"
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create
-		step "making an image with the modules" debian_modules_image "$stock" "$RUN_DIR/new" "$MODULES"
+		step "making an image of Debian's kernel $(<"$DEBIAN_FILES/release")" \
+			debian_image_make "$RUN_DIR/new" "$MODULES"
 		cache_add "$KERNEL"
 	fi
-	unlock kernel-debian
-}
-
-# debian_require NAME: sets KERNEL to the directory of the image. What takes long comes before the root,
-# which another lab may be making at the same time (kernel_ahead).
-debian_require() {
-	source_require "$(debian_version "$1")"
-	[[ $1 == *-stock ]] || debian_modules_require
-	debian_stock_require
-	[[ $1 == *-stock ]] || debian_image_require
+	unlock "kernel-$name"
 }

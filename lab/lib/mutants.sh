@@ -6,30 +6,29 @@
 
 mutants() { python3 -B "$TOP_DIR/tests/mutants/mutants.py" "$@"; }
 
-# Sets MUTANTS_WORK, MUTANTS_STOCK and MUTANTS_RELEASE
+# Sets MUTANTS_WORK and MUTANTS_RELEASE
 mutants_prepare() {
-	source_require
 	project_require
-	debian_stock_require
-	MUTANTS_STOCK=$KERNEL
-	MUTANTS_RELEASE=$(<"$KERNEL/release")
-	debian_headers_require "$MUTANTS_RELEASE"
+	kernel_require debian
 	run_dir_create
 	MUTANTS_WORK=$RUN_DIR/mutants
-	step "building the modules without a defect" debian_modules_build "$MUTANTS_STOCK" "$MUTANTS_WORK"
+	MUTANTS_RELEASE=$(<"$KERNEL/release")
+	step "building the modules without a defect" debian_modules_build "$DEBIAN_FILES" "$MUTANTS_WORK"
 	cp -r "$MUTANTS_WORK/tree" "$MUTANTS_WORK/good"
+	cp -al "$KERNEL" "$MUTANTS_WORK/image"
+	rm -r -- "$MUTANTS_WORK/image/modules/usr/lib/modules/$MUTANTS_RELEASE/updates"
 }
 
 mutants_make() {
-	debian_modules_exec "$MUTANTS_STOCK" "$MUTANTS_WORK" \
+	debian_modules_exec "$DEBIAN_FILES" "$MUTANTS_WORK" \
 		make -C "/usr/lib/modules/$MUTANTS_RELEASE/build" M=/run/work/tree -j"$(nproc)" modules
 }
 
-# The image with the modules that are in the tree now
+# The image with the modules that are in the tree now: a defect does not change what depmod finds
 mutants_image() {
 	cp "$MUTANTS_WORK"/tree/{core/hugeodp,rxe/rdma_rxe,mlx5/mlx5_ib}.ko "$MUTANTS_WORK/out/"
 	strip --strip-debug "$MUTANTS_WORK"/out/*.ko
-	debian_modules_image "$MUTANTS_STOCK" "$MUTANTS_WORK/image" "$MUTANTS_WORK/out"
+	debian_image_modules "$MUTANTS_WORK/image" "$MUTANTS_WORK/out"
 }
 
 # mutants_vm DEVICE TEST...: sets PART_STATUS: 0 if all pass. Another status is that of a test, or of a

@@ -91,7 +91,6 @@ is 'the versions of the kernels' \
 
 # the key of the modules depends on their sources and on nothing else
 mkdir -p "$TOP_DIR"/{kernel/modules,kernel-headers/rdma,lab}
-# shellcheck disable=SC2034 # of debian.sh
 DEBIAN_FILES=$TAP_DIR/stock HEADERS_ROOT=$TAP_DIR/headers
 changed() { # NAME yes|no
 	local key
@@ -114,12 +113,13 @@ DEBIAN_FILES=$TAP_DIR/stock-2
 changed "the distribution's kernel" yes
 DEBIAN_FILES=$TAP_DIR/stock
 
-# the build, and the image: a copy of the stock image gets the modules
+# the build, and the image: a copy of the distribution's files gets the modules
 mkdir -p "$TAP_DIR/run" "$TAP_DIR/stock/modules/usr/lib/modules/r"
 echo r >"$TAP_DIR/stock/release"
 RUN_DIR=$TAP_DIR/run
 # shellcheck disable=SC2034 # of debian.sh
 SOURCE=$TAP_DIR
+debian_initramfs() { :; }
 root_exec() {
 	case $* in
 	*depmod*) ;;
@@ -135,7 +135,7 @@ build() {
 	(
 		set -e
 		debian_modules_make "$TAP_DIR/modules"
-		debian_modules_image "$TAP_DIR/stock" "$TAP_DIR/new" "$TAP_DIR/modules"
+		debian_image_make "$TAP_DIR/new" "$TAP_DIR/modules"
 	) 2>"$TAP_DIR/err" &
 	wait "$!" || STATUS=$?
 }
@@ -158,7 +158,7 @@ ok 'a module is missing: named' grep -q mlx5_ib.ko "$TAP_DIR/err"
 
 # the debugger
 # shellcheck disable=SC2034 # of vm.sh
-VM_KERNEL=debian VM_GDB=1234
+VM_KERNEL=debian VM_GDB=1234 KERNEL=$TAP_DIR/new
 vm_gdb_hint 2>"$TAP_DIR/err"
 is 'a debugger: no symbols, and no file that has them' "$(grep -c 'no symbols' "$TAP_DIR/err"):$(
 	sed -n 's/.*waiting for: //p' "$TAP_DIR/err")" \
