@@ -159,6 +159,12 @@ static const struct reserved_used *used_fields(uint16_t opcode)
 	}
 }
 
+/* An application's commands are in a context that the driver has created for it */
+static bool cmd_has_context(const struct dev *dev)
+{
+	return table_is_driver(dev->context) || table_get(&dev->contexts, dev->context);
+}
+
 static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, const uint8_t *in,
 			       size_t in_length, uint8_t *out, size_t out_length)
 {
@@ -181,7 +187,7 @@ static enum cmd_status cmd_run(struct dev *dev, const struct cmd_entry *entry, c
 				dev->context ? used_fields(entry->opcode) : NULL, buffer);
 		cmd.in = buffer;
 		cmd.out = reply;
-		status = entry->handler(dev, &cmd);
+		status = cmd_has_context(dev) ? entry->handler(dev, &cmd) : CMD_BAD_RESOURCE;
 		dev->context = 0;
 		memcpy(out, reply, out_length);
 	}

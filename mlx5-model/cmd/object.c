@@ -14,14 +14,10 @@
 /* An object is only a number */
 static char object_token;
 
-static enum cmd_status add(struct dev *dev, struct table *table, const struct cmd *cmd,
-			   unsigned int log_size)
+static enum cmd_status add(struct table *table, const struct cmd *cmd, unsigned int log_size)
 {
-	uint32_t number;
+	uint32_t number = table_add(table, &object_token);
 
-	if (dev->context && !table_get(&dev->contexts, dev->context))
-		return CMD_BAD_RESOURCE;
-	number = table_add(table, &object_token);
 	if (!number)
 		return CMD_LIMIT;
 	IFC_SET(general_obj_out_cmd_hdr, cmd->out, obj_id, number << log_size);
@@ -48,7 +44,7 @@ static enum cmd_status create_reserved(struct dev *dev, const struct cmd *cmd)
 	if (IFC_GET(general_obj_create_param, create, alias_object) ||
 	    IFC_GET(general_obj_create_param, create, log_obj_range) != CAPS_LOG_RESERVED_QPNS)
 		return CMD_BAD_PARAM;
-	return add(dev, &dev->reserved_qpns, cmd, CAPS_LOG_RESERVED_QPNS);
+	return add(&dev->reserved_qpns, cmd, CAPS_LOG_RESERVED_QPNS);
 }
 
 /*
@@ -64,7 +60,7 @@ static enum cmd_status create_mapping(struct dev *dev, const struct cmd *cmd)
 	if (ifc_get(cmd->in + MAPPING_ADDRESS, ADDRESS_GID_INDEX_BIT, ADDRESS_GID_INDEX_WIDTH) >=
 	    DEV_GIDS)
 		return CMD_BAD_PARAM;
-	return add(dev, &dev->mappings, cmd, 0);
+	return add(&dev->mappings, cmd, 0);
 }
 
 /* The type of the command, 0 if it is not announced or the object is another function's */

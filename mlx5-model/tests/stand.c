@@ -54,7 +54,7 @@ uint32_t stand_number(struct stand *b, uint16_t opcode)
 
 	IFC_SET(alloc_pd_in, in, opcode, opcode);
 	/* an XRC domain may be shared, so the driver makes all of them its own */
-	IFC_SET(alloc_pd_in, in, uid, opcode == MLX5_CMD_OP_ALLOC_XRCD ? 0 : STAND_APPLICATION);
+	IFC_SET(alloc_pd_in, in, uid, opcode == MLX5_CMD_OP_ALLOC_XRCD ? 0 : b->application);
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "a number");
 	return IFC_GET(alloc_pd_out, out, pd);
 }
@@ -98,6 +98,15 @@ static void stand_set_atomic(struct stand *b)
 	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "SET_HCA_CAP");
 }
 
+uint32_t stand_create_context(struct stand *b)
+{
+	uint8_t in[IFC_SIZE(create_uctx_in)] = { 0 }, out[IFC_SIZE(create_uctx_out)];
+
+	IFC_SET(create_uctx_in, in, opcode, MLX5_CMD_OP_CREATE_UCTX);
+	stand_must(!stand_command(b, in, sizeof(in), out, sizeof(out)), "CREATE_UCTX");
+	return IFC_GET(create_uctx_out, out, uid);
+}
+
 void stand_power_up(struct stand *b)
 {
 	static const uint16_t opcodes[] = {
@@ -120,6 +129,7 @@ void stand_power_up(struct stand *b)
 			   "power up");
 	}
 	stand_set_atomic(b);
+	b->application = stand_create_context(b);
 }
 
 void stand_init(struct stand *b, const struct dev_options *options)
@@ -172,7 +182,7 @@ uint32_t stand_create_umem(struct stand *b, uint64_t address, uint64_t length)
 	unsigned int pages = (offset + length + STAND_PAGE - 1) / STAND_PAGE;
 
 	IFC_SET(create_umem_in, in, opcode, MLX5_CMD_OP_CREATE_UMEM);
-	IFC_SET(create_umem_in, in, uid, STAND_APPLICATION);
+	IFC_SET(create_umem_in, in, uid, b->application);
 	IFC_SET(create_umem_in, in, umem.page_offset, offset);
 	IFC_SET(create_umem_in, in, umem.num_of_mtt, pages);
 	stand_must(pages <= 32, "a small umem");
@@ -195,7 +205,7 @@ struct stand_cq stand_create_cq(struct stand *b)
 	for (i = 0; i < 1 << STAND_CQ_LOG; i++)
 		stand_at(b, cq.ring)[i * CQE + 63] = 0xf1;
 	IFC_SET(create_cq_in, in, opcode, MLX5_CMD_OP_CREATE_CQ);
-	IFC_SET(create_cq_in, in, uid, STAND_APPLICATION);
+	IFC_SET(create_cq_in, in, uid, b->application);
 	IFC_SET(cqc, context, log_cq_size, STAND_CQ_LOG);
 	IFC_SET(cqc, context, c_eqn_or_apu_element, b->completion_eq);
 	IFC_SET(cqc, context, uar_page, b->uar);
@@ -238,7 +248,7 @@ static struct stand_srq stand_create_rmp(struct stand *b)
 	struct stand_srq srq = stand_place_srq(b);
 
 	IFC_SET(create_rmp_in, in, opcode, MLX5_CMD_OP_CREATE_RMP);
-	IFC_SET(create_rmp_in, in, uid, STAND_APPLICATION);
+	IFC_SET(create_rmp_in, in, uid, b->application);
 	IFC_SET(create_rmp_in, in, ctx.state, 1);
 	IFC_SET(wq, wq, log_wq_sz, STAND_RQ_LOG);
 	IFC_SET(wq, wq, log_wq_stride, 6);
@@ -260,7 +270,7 @@ struct stand_srq stand_create_srq_1(struct stand *b, const struct stand_cq *cq)
 		return stand_create_rmp(b);
 	srq = stand_place_srq(b);
 	IFC_SET(create_xrc_srq_in, in, opcode, MLX5_CMD_OP_CREATE_XRC_SRQ);
-	IFC_SET(create_xrc_srq_in, in, uid, STAND_APPLICATION);
+	IFC_SET(create_xrc_srq_in, in, uid, b->application);
 	IFC_SET(xrc_srqc, context, log_xrc_srq_size, STAND_RQ_LOG);
 	IFC_SET(xrc_srqc, context, log_rq_stride, 2);
 	IFC_SET(xrc_srqc, context, pd, b->pd);
@@ -281,7 +291,7 @@ struct stand_srq stand_create_srq(struct stand *b, const struct stand_cq *cq)
 	struct stand_srq srq = stand_place_srq(b);
 
 	IFC_SET(create_srq_in, in, opcode, MLX5_CMD_OP_CREATE_SRQ);
-	IFC_SET(create_srq_in, in, uid, STAND_APPLICATION);
+	IFC_SET(create_srq_in, in, uid, b->application);
 	IFC_SET(srqc, context, log_srq_size, STAND_RQ_LOG);
 	IFC_SET(srqc, context, log_rq_stride, 2);
 	IFC_SET(srqc, context, pd, b->pd);
@@ -326,7 +336,7 @@ struct stand_qp stand_create_qp_srq(struct stand *b, struct stand_cq *cq, unsign
 	IFC_SET(create_qp_in, in, uid,
 		service == QP_REG_UMR || service == QP_GENERAL || service == QP_MANAGEMENT ?
 			0 :
-			STAND_APPLICATION);
+			b->application);
 	IFC_SET(qpc, context, log_num_dci_stream_channels, service == QP_DCI ? b->log_streams : 0);
 	IFC_SET(qpc, context, log_num_dci_errored_streams, service == QP_DCI ? b->log_errored : 0);
 	IFC_SET(qpc, context, srqn_rmpn_xrqn, srq ? srq->number : 0);

@@ -29,6 +29,7 @@ struct stand {
 	uint32_t async_eq, fault_eq, completion_eq;
 	uint64_t async_ring, fault_ring;
 	unsigned int async_seen, fault_seen;
+	uint32_t application; /* the context of commands that the driver passes on */
 	uint32_t pd, uar, xrcd;
 	uint32_t pa_key; /* never faults: its addresses are guest addresses */
 	uint32_t user_index; /* of the queue pairs that follow */
@@ -85,7 +86,7 @@ struct stand_wr {
 #define STAND_QKEY 0x11111111
 #define STAND_GENERAL_QKEY 0x80010000 /* of QP1; in a WQE: use the context's */
 #define STAND_CQ_LOG 8
-#define STAND_APPLICATION 1 /* in commands that the driver passes on: an application's context */
+#define STAND_APPLICATION 1 /* the application of the first stand, unless it was reset */
 #define STAND_EQ_LOG 6
 
 void stand_init(struct stand *b, const struct dev_options *options);
@@ -94,6 +95,8 @@ void stand_join(struct stand *b, struct fabric *fabric, const struct dev_options
 void stand_destroy(struct stand *b);
 /* From power-on to a running function, in the newest interface that it has */
 void stand_power_up(struct stand *b);
+/* Of one more application; the stand has created that of STAND_APPLICATION */
+uint32_t stand_create_context(struct stand *b);
 /* Allocates guest memory: zeroed, aligned */
 uint64_t stand_alloc(struct stand *b, size_t size, size_t align);
 uint8_t *stand_at(struct stand *b, uint64_t address);

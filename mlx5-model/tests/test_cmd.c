@@ -510,7 +510,7 @@ static uint8_t nop(struct stand *b)
 static void test_fail(void **state)
 {
 	struct dev_options options = {
-		.fails = { { "NOP", 2 }, { "", 14 }, { "NOP", 3 } }, .fail_count = 3,
+		.fails = { { "NOP", 2 }, { "", 15 }, { "NOP", 3 } }, .fail_count = 3,
 	};
 	struct stand b;
 
@@ -518,12 +518,12 @@ static void test_fail(void **state)
 	assert_true(cmd_is_known("NOP"));
 	assert_false(cmd_is_known("NO"));
 	stand_init(&b, &options);
-	assert_true(b.dev.stats.commands < 13);
+	assert_true(b.dev.stats.commands < 14);
 	assert_int_equal(nop(&b), CMD_OK);
 	assert_int_equal(nop(&b), CMD_INTERNAL);
 	assert_int_equal(nop(&b), CMD_INTERNAL);
 	assert_int_equal(b.dev.stats.made_to_fail, 2);
-	while (b.dev.stats.commands < 13)
+	while (b.dev.stats.commands < 14)
 		assert_int_equal(nop(&b), CMD_OK);
 	assert_int_equal(nop(&b), CMD_INTERNAL);
 	assert_int_equal(nop(&b), CMD_OK);

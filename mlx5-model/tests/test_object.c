@@ -72,15 +72,6 @@ static uint8_t destroy_as(struct stand *b, unsigned int uid, uint32_t id)
 	}, NULL);
 }
 
-static uint32_t context(struct stand *b)
-{
-	uint8_t in[IFC_SIZE(create_uctx_in)] = { 0 }, out[IFC_SIZE(create_uctx_out)];
-
-	IFC_SET(create_uctx_in, in, opcode, MLX5_CMD_OP_CREATE_UCTX);
-	assert_int_equal(stand_command(b, in, sizeof(in), out, sizeof(out)), CMD_OK);
-	return IFC_GET(create_uctx_out, out, uid);
-}
-
 static uint8_t destroy_context(struct stand *b, uint32_t uid)
 {
 	uint8_t in[IFC_SIZE(destroy_uctx_in)] = { 0 }, out[IFC_SIZE(destroy_uctx_out)];
@@ -105,7 +96,7 @@ static void test_numbers(void **state)
 {
 	static bool used[ALL];
 	struct stand *b = *state;
-	uint32_t uid = context(b), id, i;
+	uint32_t uid = stand_create_context(b), id, i;
 
 	memset(used, 0, sizeof(used));
 	for (i = 0; i < ALL; i++) {
@@ -130,10 +121,8 @@ static void test_owner(void **state)
 	struct stand *b = *state;
 	uint32_t one, two, id;
 
-	/* the first one has the objects of the stand */
-	assert_int_equal(context(b), STAND_APPLICATION);
-	one = context(b);
-	two = context(b);
+	one = stand_create_context(b);
+	two = stand_create_context(b);
 	assert_int_equal(create_as(b, two + 1, NULL), CMD_BAD_RESOURCE);
 	assert_int_equal(create_as(b, one, &id), CMD_OK);
 	assert_int_equal(destroy_as(b, two, id), CMD_BAD_RESOURCE);

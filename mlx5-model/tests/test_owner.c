@@ -201,6 +201,7 @@ static int setup(void **state)
 {
 	(void)state;
 	stand_init(&stand, &(struct dev_options){ .strict = true });
+	assert_int_equal(stand_create_context(&stand), OTHER);
 	create_all(STAND_APPLICATION, &own);
 	create_all(OTHER, &other);
 	create_all(DRIVER, &lent);
@@ -382,10 +383,7 @@ static void test_context_in_use(void **state)
 	size_t i;
 
 	(void)state;
-	/* after those that the setup uses */
-	do
-		uid = alloc(DRIVER, MLX5_CMD_OP_CREATE_UCTX);
-	while (uid <= OTHER);
+	uid = stand_create_context(&stand);
 	create_all(uid, &o);
 	for (i = 0; i < sizeof(naming) / sizeof(naming[0]); i++) {
 		assert_int_equal(name_it(DRIVER, MLX5_CMD_OP_DESTROY_UCTX, uid),
@@ -394,6 +392,10 @@ static void test_context_in_use(void **state)
 				 CMD_OK);
 	}
 	assert_int_equal(name_it(DRIVER, MLX5_CMD_OP_DESTROY_UCTX, uid), CMD_OK);
+	/* the number is nobody's now */
+	assert_int_equal(name_it(uid, MLX5_CMD_OP_ALLOC_PD, 0), CMD_BAD_RESOURCE);
+	assert_int_equal(create_umem(uid, &o.umem), CMD_BAD_RESOURCE);
+	assert_int_equal(create_umem(UINT16_MAX - 1, &o.umem), CMD_BAD_RESOURCE);
 }
 
 static uint8_t set_entry(unsigned int context, uint16_t opcode, uint32_t table, uint32_t group)
