@@ -38,16 +38,22 @@ ahead() {
 	ERR=$(<"$TAP_DIR/err")
 }
 
+# until_printed TEXT: lines of the fake that end when this lab has printed TEXT, so both run at the same time
+until_printed() {
+	echo "for ((i = 0; i < 100; i++)); do ! grep -q '$1' '$TAP_DIR/err' || break; sleep 0.1; done
+		((i < 100)) || exit 1"
+}
+
 # shellcheck disable=SC2016 # expanded by the fake
-FAKE=('for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; done' 'echo "lab: $1 $2 made" >&2')
-ahead "${FAKE[@]}"
+MADE='echo "lab: $1 $2 made" >&2'
+ahead "$(until_printed 'the root')" "$MADE"
 is 'no root: another lab, at the same time' "$STATUS:$ERR" '0:the root
 lab: kernel debian made
 the machine'
 
 # shellcheck disable=SC2034 # of progress.sh
 PROGRESS_S=0.2
-ahead 'echo "lab: building" >&2' "${FAKE[@]}"
+ahead 'echo "lab: building" >&2' "$(until_printed 'waiting for the kernel')" "$MADE"
 ok 'progress' grep -q '^lab: waiting for the kernel: 0 min, building$' <<<"$ERR"
 
 ahead 'echo "lab: no such mirror" >&2' 'exit 1'
