@@ -121,6 +121,8 @@ static void test_owner(void **state)
 	struct stand *b = *state;
 	uint32_t one, two, id;
 
+	/* the first one has the objects of the stand */
+	assert_int_equal(b->application, STAND_APPLICATION);
 	one = stand_create_context(b);
 	two = stand_create_context(b);
 	assert_int_equal(create_as(b, two + 1, NULL), CMD_BAD_RESOURCE);
