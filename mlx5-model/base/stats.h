@@ -34,6 +34,7 @@
 	S(mkeys)		  /* mkeys now */                          \
 	S(mkey_xlt_bytes)	  /* bytes of translation now allocated */ \
 	S(mkey_xlt_bytes_peak)	  /* */                                    \
+	S(mkey_xlt_bytes_created) /* allocated since power-on */           \
 	S(lookups_4k)		  /* leaf translations by page size */     \
 	S(lookups_64k)		  /* above 4 KiB, up to 64 KiB */          \
 	S(lookups_2m)		  /* above 64 KiB, up to 2 MiB */          \

@@ -154,6 +154,7 @@ enum cmd_status mkey_create(struct dev *dev, const struct cmd *cmd)
 	account_key(dev, mkey);
 	dev->stats.mkeys++;
 	dev->stats.mkey_xlt_bytes += mkey->xlt_size;
+	dev->stats.mkey_xlt_bytes_created += mkey->xlt_size;
 	if (dev->stats.mkey_xlt_bytes > dev->stats.mkey_xlt_bytes_peak)
 		dev->stats.mkey_xlt_bytes_peak = dev->stats.mkey_xlt_bytes;
 	IFC_SET(create_mkey_out, cmd->out, mkey_index, mkey->index);
