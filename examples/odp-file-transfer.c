@@ -8,8 +8,9 @@
  * SHA-256 is compared. Finally, two requests are made for memory without huge
  * pages: one that also accepts base pages, and one that does not.
  *
- *	odp-file-transfer [-d DEVICE] FILE
+ *	odp-file-transfer [-d DEVICE] [-m MIB] FILE
  *
+ * With -m, only the first MIB MiB (1 to 1048576) of a longer file are transferred.
  * The exit status is 0 only if all results are as expected.
  */
 #include <errno.h>
@@ -36,13 +37,15 @@
 /* Minimum reduction of fault events and of table bytes. */
 #define SAVING 500
 
+#define MAX_MIB ((size_t)1 << 20)
+
 struct digest {
 	unsigned char bytes[EVP_MAX_MD_SIZE];
 };
 
 struct file {
 	uint8_t *bytes;
-	size_t size;   /* of the file */
+	size_t size;   /* that is transferred */
 	size_t padded; /* to whole huge pages, with zeroes */
 	struct digest digest;
 	struct ibv_mr *mr;
@@ -139,7 +142,7 @@ static struct digest sha256(const void *data, size_t len)
 	return digest;
 }
 
-static void load_file(struct file *file, const char *path, struct ibv_pd *pd)
+static void load_file(struct file *file, const char *path, size_t limit, struct ibv_pd *pd)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -150,6 +153,8 @@ static void load_file(struct file *file, const char *path, struct ibv_pd *pd)
 	file->size = (size_t)st.st_size;
 	if (!file->size)
 		die("%s: empty file", path);
+	if (file->size > limit)
+		file->size = limit;
 	file->padded = (file->size + HUGE - 1) & ~(HUGE - 1);
 	file->bytes = map_huge(file->padded);
 	for (size_t have = 0; have < file->size; have += (size_t)n) {
@@ -354,7 +359,7 @@ static bool show_refusals(struct rc_pair *pair)
 
 /* ---- */
 
-static bool run(struct rc_pair *pair, const char *path)
+static bool run(struct rc_pair *pair, const char *path, size_t limit)
 {
 	struct column columns[] = {
 		{ .title = "pinned", .asked = "-", .reg = reg_pinned },
@@ -373,7 +378,7 @@ static bool run(struct rc_pair *pair, const char *path)
 	struct file file = {};
 	bool right = true;
 
-	load_file(&file, path, pair->pd);
+	load_file(&file, path, limit, pair->pd);
 	printf("%s: %zu bytes, over %s with an MTU of %u\n", path, file.size,
 	       ibv_get_device_name(pair->ctx->device), pair->mtu);
 	for (int i = 0; i < n; i++)
@@ -387,19 +392,39 @@ static bool run(struct rc_pair *pair, const char *path)
 	return right;
 }
 
+/* Bytes of a number of MiB; 0 if it is not one */
+static size_t parse_mib(const char *text)
+{
+	char *end;
+	unsigned long mib;
+
+	errno = 0;
+	mib = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || mib > MAX_MIB)
+		return 0;
+	return mib << 20;
+}
+
 int main(int argc, char **argv)
 {
 	const char *device = NULL;
+	size_t limit = SIZE_MAX;
 	struct rc_pair pair;
-	bool right;
+	bool right, usage = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "d:")) == 'd')
-		device = optarg;
-	if (opt != -1 || optind != argc - 1)
-		die("usage: %s [-d DEVICE] FILE", argv[0]);
+	while ((opt = getopt(argc, argv, "d:m:")) != -1) {
+		if (opt == 'd')
+			device = optarg;
+		else if (opt == 'm')
+			usage |= !(limit = parse_mib(optarg));
+		else
+			usage = true;
+	}
+	if (usage || optind != argc - 1)
+		die("usage: %s [-d DEVICE] [-m MIB] FILE", argv[0]);
 	rc_pair_open(&pair, device);
-	right = run(&pair, argv[optind]);
+	right = run(&pair, argv[optind], limit);
 	rc_pair_close(&pair);
 	if (fflush(stdout))
 		die("cannot write the table: %s", strerror(errno));
