@@ -114,9 +114,11 @@ unlock() {
 # cache_use DIR: record the use; true if it exists
 cache_use() { [[ -d $1 ]] && touch -c "$1"; }
 
-# cache_add DIR: add $RUN_DIR/new, which is complete, to the cache
+# cache_add DIR: add $RUN_DIR/new, which is complete, to the cache. What is there has to be on the disk: after
+# a power cut, an entry with empty files would be used as if it were complete.
 cache_add() {
 	mkdir -p "$(dirname "$1")"
+	sync --file-system "$RUN_DIR/new"
 	mv -T "$RUN_DIR/new" "$1"
 	cache_collect "$(dirname "$1")"
 }

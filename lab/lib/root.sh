@@ -29,6 +29,7 @@ root_make() {
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-include=/usr/share/doc/rdma-core*' \
+		--dpkgopt=force-unsafe-io \
 		--include="$(root_packages "$LAB_DIR/packages" | paste -sd,)" \
 		"$ROOT_SUITE" "$new" "$mirror"
 	rm -f -- "$settings"
