@@ -36,7 +36,7 @@ accel_kvm() {
 		ACCEL_WHY="$ACCEL_DEVICE is missing or not accessible"
 		return 1
 	fi
-	file=$dir/$(cat /proc/sys/kernel/random/boot_id - <<<"$ROOT" | hash_text)
+	file=$dir/$(cat "$BOOT_ID" - <<<"$ROOT" | hash_text)
 	if [[ ! -e $file ]]; then
 		run_dir_create
 		mkdir -p "$dir"

@@ -4,6 +4,7 @@
 # Messages, the cache, locks, and all cleanup.
 
 CACHE_DIR=${HUGEODP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hugeodp}
+BOOT_ID=/proc/sys/kernel/random/boot_id
 RUN_DIR=''
 JOB_PID=''
 HELPER_PID=''
@@ -123,6 +124,23 @@ cache_add() {
 	cache_collect "$(dirname "$1")"
 }
 
+# tree_open DIR: begin to use a directory that one build after the other changes, until tree_close DIR. If the
+# host went down in between, files there may be without their content, and newer than what they are made of.
+tree_open() {
+	local mark=$1.in-use
+	if [[ -e $mark ]] && ! cmp -s "$mark" "$BOOT_ID"; then
+		say "the host restarted during a build in $1, which starts from scratch"
+		rm -rf -- "$1"
+	fi
+	mkdir -p "$1"
+	cp "$BOOT_ID" "$mark"
+}
+
+tree_close() {
+	sync --file-system "$1"
+	rm -f -- "$1.in-use"
+}
+
 # cache_collect DIR: remove what was not used for two days; the trees of kernels that were not
 # built for two weeks, results of KVM trials of that age, and the project's trees of roots that
 # are gone
@@ -134,7 +152,7 @@ cache_collect() {
 			find "$dir" -mindepth 1 -maxdepth 1 -mmin +20160 -exec rm -rf -- {} +
 	done
 	for dir in "$CACHE_DIR"/project/*; do
-		[[ ! -d $dir || -d $CACHE_DIR/root/${dir##*/} ]] || rm -rf -- "$dir"
+		[[ ! -d $dir || -d $CACHE_DIR/root/${dir##*/} ]] || rm -rf -- "$dir" "$dir.in-use"
 	done
 }
 

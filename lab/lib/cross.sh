@@ -43,7 +43,7 @@ cross_refused() {
 	grep -q 'hugeodp is for 64-bit systems' "$log"
 }
 
-# Between unit_prepare and unlock unit
+# Between unit_prepare and unit_finish
 cross_test() {
 	cross_require
 	cross_variant arm64 aarch64 qemu-aarch64

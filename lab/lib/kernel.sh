@@ -87,8 +87,10 @@ kernel_built_require() {
 	lock "kernel-$name"
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create
+		tree_open "$CACHE_DIR/kernel/$name"
 		step "building kernel $name" kernel_build "$name" "$key" "$RUN_DIR/new"
 		cache_add "$KERNEL"
+		tree_close "$CACHE_DIR/kernel/$name"
 	fi
 	unlock "kernel-$name"
 }

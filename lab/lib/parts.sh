@@ -74,20 +74,26 @@ unit_variant() {
 	tally_junit "unit-$name" "$status" "$work/junit.xml" "$unchecked"
 }
 
-# Sets UNIT_SOURCE; until unlock unit
+# Sets UNIT_SOURCE, until unit_finish
 unit_prepare() {
 	root_unit_require
 	source_require
 	lock unit
-	UNIT_SOURCE=$CACHE_DIR/project/${ROOT##*/}/unit
+	tree_open "$(project_tree)"
+	UNIT_SOURCE=$(project_tree)/unit
 	project_sync "$UNIT_SOURCE"
+}
+
+unit_finish() {
+	tree_close "$(project_tree)"
+	unlock unit
 }
 
 part_unit() {
 	unit_prepare
 	unit_variant gcc root
 	unit_variant sanitizers root -DCMAKE_BUILD_TYPE=Debug -DHUGEODP_SANITIZERS=address,undefined
-	unlock unit
+	unit_finish
 }
 
 # The same tests in other builds, and for other architectures
@@ -105,7 +111,7 @@ part_compilers() {
 		say "no libibverbs-dev, libsmartcols-dev and libcmocka-dev on this host: built in the machine's root only"
 	fi
 	cross_test
-	unlock unit
+	unit_finish
 }
 
 # part_vm OPTION... -- COMMAND...: output to the terminal and to $RUN_DIR/out; sets PART_STATUS. Call it
@@ -453,7 +459,7 @@ part_mutate() {
 		PYTHONPATH=/run/src/tests/mutate python3 -m mutate --kernel /run/kernel --work /run/work \
 		--minutes "${MINUTES:-60}" "${seed[@]}" "${targets[@]}" 2>&1 |
 		tee "$RUN_DIR/out" || status=$?
-	unlock unit
+	unit_finish
 	tally_tap mutate "$status" /dev/null <"$RUN_DIR/out"
 }
 

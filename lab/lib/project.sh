@@ -29,8 +29,11 @@ project_sync() {
 	done < <(cat <(project_files) <(cd "$tree" && find . -type f -printf '%P\0') | sort -zu)
 }
 
+# The sources and objects of the project in this root
+project_tree() { echo "$CACHE_DIR/project/${ROOT##*/}"; }
+
 project_build() {
-	local out=$1 work=$CACHE_DIR/project/${ROOT##*/}
+	local work=$1 out=$2
 	mkdir -p "$work/build" "$out"
 	project_sync "$work/src"
 	# shellcheck disable=SC2016 # expanded inside the root
@@ -61,8 +64,10 @@ project_require() {
 	lock project
 	if [[ ! -d $STAGE ]]; then
 		run_dir_create
-		step "building the project" project_build "$RUN_DIR/new"
+		tree_open "$(project_tree)"
+		step "building the project" project_build "$(project_tree)" "$RUN_DIR/new"
 		cache_add "$STAGE"
+		tree_close "$(project_tree)"
 	fi
 	unlock project
 }
