@@ -77,7 +77,7 @@ bisect_linked() {
 bisect_test() {
 	local series commits=() commit last
 	local -x CCACHE_DIR=$CACHE_DIR/ccache
-	host_require
+	host_kernel_require
 	source_require
 	run_dir_create
 	mail_format --from "$MAIL_SENDER" "$SOURCE/tree" "$RUN_DIR/mail"

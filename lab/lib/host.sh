@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
 # The requirements on the host. lab/host-packages lists a command or file for each
-# package, so a host that has the tools from another source needs no apt. On a host that
-# cannot run the lab, it prints one sentence with the reason and a remedy.
+# package, so a host that has the tools from another source needs no apt;
+# lab/host-packages.kernel lists more of them, for kernels that are compiled here. On a
+# host that cannot run the lab, it prints one sentence with the reason and a remedy.
 
 HOST_RELEASE=/etc/os-release
 # upper limit of the largest step, a kernel's tree
 HOST_SPACE_MIB=4096
+HOST_LISTS=(host-packages)
 HOST_NAMESPACE=(--user --map-root-user --map-auto)
 
 # host_release FIELD: of os-release(5)
@@ -26,7 +28,7 @@ host_missing() {
 		/*) [[ -e $probe ]] || echo "$package" ;;
 		*) command -v "$probe" >/dev/null || echo "$package" ;;
 		esac
-	done <"$LAB_DIR/host-packages"
+	done < <(cd "$LAB_DIR" && cat "${HOST_LISTS[@]}")
 }
 
 host_install() {
@@ -106,4 +108,10 @@ host_require() {
 	host_rights_check
 	host_space_check
 	host_packages_check
+}
+
+# The same, to compile a kernel
+host_kernel_require() {
+	HOST_LISTS=(host-packages host-packages.kernel)
+	host_require
 }

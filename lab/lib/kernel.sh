@@ -80,10 +80,11 @@ kernel_build() {
 # kernel_built_require NAME: the same for a kernel that is compiled here
 kernel_built_require() {
 	local name=$1 key
+	# the key has the compiler's version
+	host_kernel_require
 	key=$(kernel_key "$name")
 	KERNEL=$CACHE_DIR/image/$name-$key
 	cache_use "$KERNEL" && return 0
-	host_require
 	lock "kernel-$name"
 	if [[ ! -d $KERNEL ]]; then
 		run_dir_create

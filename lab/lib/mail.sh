@@ -175,7 +175,7 @@ selftests_hmm() {
 # All checks of the mail. If a series does not apply, the test ends.
 mail_test() {
 	local series mail=$RUN_DIR/mail
-	host_require
+	host_kernel_require
 	source_require
 	tally_check series/no-mail-without-sender mail_refused 2 "$SOURCE/tree"
 	tally_check series/no-mail-from-placeholder mail_refused 2 \

@@ -53,12 +53,13 @@ os() {
 	printf 'PRETTY_NAME="%s"\nID=%s\nVERSION_CODENAME=%s\n' "$1" "$2" "$3" >"$HOST_RELEASE"
 }
 
-# refuses NAME PATTERN CODE: on a host changed by the code, host_require ends with one line that matches
+# refuses NAME PATTERN CODE [FUNCTION]: on a host changed by the code, host_require or that function ends
+# with one line that matches
 refuses() {
 	STATUS=0
 	(
 		eval "$3"
-		host_require
+		"${4-host_require}"
 	) >"$TAP_DIR/out" 2>"$TAP_DIR/err" || STATUS=$?
 	is "$1: status" "$STATUS" 1
 	is "$1: one line" "$(wc -l <"$TAP_DIR/err")" 1
@@ -106,9 +107,24 @@ refuses 'Ubuntu 24.04, whose keys are too old' \
 	'Ubuntu 24.04.* too old \(debian-archive-keyring\).*podman run' \
 	'host_missing() { echo debian-archive-keyring; }; step() { :; }; unshare() { :; }'
 
+# A host without a compiler
+# shellcheck disable=SC2016 # expanded by refuses
+without='host_missing() { [[ ${HOST_LISTS[*]} != *kernel* ]] || echo gcc; }; step() { :; }; unshare() { :; }'
+STATUS=0
+(eval "$without" && host_require) 2>"$TAP_DIR/err" || STATUS=$?
+is "no compiler: enough for Debian's kernel" "$STATUS:$(<"$TAP_DIR/err")" 0:
+refuses 'no compiler: a kernel cannot be compiled' 'too old \(gcc\)' "$without" host_kernel_require
+# shellcheck disable=SC2030 # for this function only
+missing() { (LAB_DIR=$TAP_DIR && HOST_LISTS=("$@") && host_missing | paste -sd' '); }
+printf '%s\n' '# a comment' 'one /nowhere' 'bash bash' >"$TAP_DIR/host-packages"
+echo 'two no-such-command' >"$TAP_DIR/host-packages.kernel"
+is 'what is missing: of the first list' "$(missing host-packages)" one
+is 'what is missing: of both' "$(missing host-packages host-packages.kernel)" 'one two'
+
 # Without root: the lab in a place that another user can read
 chmod 755 "$TAP_DIR"
 mkdir "$TAP_DIR/tree" "$TAP_DIR/other"
+# shellcheck disable=SC2031 # not changed here
 cp -r "$LAB_DIR" "$TAP_DIR/tree/lab"
 chown 65534 "$TAP_DIR/other"
 other() {
