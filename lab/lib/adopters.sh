@@ -44,16 +44,8 @@ adopter_source_require() {
 		echo "$suite"
 		declare -f adopter_fetch
 	} | hash_text)
-	cache_use "$ADOPTER_SOURCE" && return 0
-	host_require
-	lock adopters
-	if [[ ! -d $ADOPTER_SOURCE ]]; then
-		run_dir_create
-		step "fetching the source of $name ($suite)" \
-			persist adopter_fetch "$name" "$RUN_DIR/new" "$suite"
-		cache_add "$ADOPTER_SOURCE"
-	fi
-	unlock adopters
+	cache_make "$ADOPTER_SOURCE" adopters "fetching the source of $name ($suite)" \
+		persist adopter_fetch "$name" {} "$suite"
 }
 
 # adopter_patch NAME: the source with the patches of clients/NAME, in RUN_DIR/adopter. With a context that
@@ -138,6 +130,12 @@ adopter_build() {
 			LDFLAGS="-L$libraries -Wl,-rpath-link=$libraries"'
 }
 
+# adopter_make NAME WORK NEW
+adopter_make() {
+	adopter_patch "$1"
+	adopter_build "$@"
+}
+
 # adopter_require NAME WORK: sets ADOPTER to what the patched program installs, built first if needed
 adopter_require() {
 	local name=$1 work=$2
@@ -148,15 +146,8 @@ adopter_require() {
 		declare -f not_found adopter_build "adopter_build_$name"
 		tree_files | grep -zE "^(clients/$name/|libibverbs/hugeodp)" | hash_files "$TOP_DIR"
 	} | hash_text)
-	cache_use "$ADOPTER" && return 0
-	lock "adopter-$name"
-	if [[ ! -d $ADOPTER ]]; then
-		run_dir_create
-		step "patching $name $(<"$ADOPTER_SOURCE/version")" adopter_patch "$name"
-		step "building $name" adopter_build "$name" "$work" "$RUN_DIR/new"
-		cache_add "$ADOPTER"
-	fi
-	unlock "adopter-$name"
+	cache_make "$ADOPTER" "adopter-$name" "patching and building $name $(<"$ADOPTER_SOURCE/version")" \
+		adopter_make "$name" "$work" {}
 }
 
 # adopters_programs WORK NAME...: the tests of tests/adopters for these clients, in WORK/out

@@ -117,18 +117,9 @@ debian_files_key() {
 # Sets DEBIAN_FILES to the files of the distribution's kernel, fetched first if needed
 debian_files_require() {
 	DEBIAN_FILES=$CACHE_DIR/debian/files-$(debian_files_key)
-	cache_use "$DEBIAN_FILES" && return 0
-	host_require
-	lock debian-files
-	if [[ ! -d $DEBIAN_FILES ]]; then
-		run_dir_create
-		# the source uses the same apt state
-		lock source
-		step "fetching Debian's kernel $(<"$SOURCE/version") ($SOURCE_SUITE)" debian_files_make "$RUN_DIR/new"
-		unlock source
-		cache_add "$DEBIAN_FILES"
-	fi
-	unlock debian-files
+	# with the lock of the source, which uses the same apt state
+	cache_make "$DEBIAN_FILES" source "fetching Debian's kernel $(<"$SOURCE/version") ($SOURCE_SUITE)" \
+		debian_files_make {}
 }
 
 # Sets HEADERS_ROOT to the root that has the headers of the kernel RELEASE and the compiler that
@@ -194,15 +185,8 @@ debian_modules_require() {
 	release=$(<"$DEBIAN_FILES/release")
 	debian_headers_require "$release"
 	MODULES=$CACHE_DIR/debian/modules-$(debian_modules_key)
-	cache_use "$MODULES" && return 0
-	host_require
-	lock debian-modules
-	if [[ ! -d $MODULES ]]; then
-		run_dir_create
-		step "building modules for Debian's kernel $release" debian_modules_make "$RUN_DIR/new"
-		cache_add "$MODULES"
-	fi
-	unlock debian-modules
+	cache_make "$MODULES" debian-modules "building modules for Debian's kernel $release" \
+		debian_modules_make {}
 }
 
 # debian_image_modules IMAGE MODULES: replace this project's modules in an image
@@ -246,14 +230,6 @@ debian_require() {
 	[[ $name == *-stock ]] || debian_modules_require
 	root_require
 	KERNEL=$CACHE_DIR/image/$name-$(debian_image_key)
-	cache_use "$KERNEL" && return 0
-	host_require
-	lock "kernel-$name"
-	if [[ ! -d $KERNEL ]]; then
-		run_dir_create
-		step "making an image of Debian's kernel $(<"$DEBIAN_FILES/release")" \
-			debian_image_make "$RUN_DIR/new" "$MODULES"
-		cache_add "$KERNEL"
-	fi
-	unlock "kernel-$name"
+	cache_make "$KERNEL" "kernel-$name" "making an image of Debian's kernel $(<"$DEBIAN_FILES/release")" \
+		debian_image_make {} "$MODULES"
 }

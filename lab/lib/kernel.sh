@@ -84,16 +84,8 @@ kernel_built_require() {
 	host_kernel_require
 	key=$(kernel_key "$name")
 	KERNEL=$CACHE_DIR/image/$name-$key
-	cache_use "$KERNEL" && return 0
-	lock "kernel-$name"
-	if [[ ! -d $KERNEL ]]; then
-		run_dir_create
-		tree_open "$CACHE_DIR/kernel/$name"
-		step "building kernel $name" kernel_build "$name" "$key" "$RUN_DIR/new"
-		cache_add "$KERNEL"
-		tree_close "$CACHE_DIR/kernel/$name"
-	fi
-	unlock "kernel-$name"
+	cache_make --tree "$CACHE_DIR/kernel/$name" "$KERNEL" "kernel-$name" "building kernel $name" \
+		kernel_build "$name" "$key" {}
 }
 
 # kernel_require NAME: sets KERNEL to the directory with release and the kernel itself

@@ -58,15 +58,7 @@ deb_root_cached() {
 		printf '%s\n' "$@"
 		declare -f deb_root deb_root_make
 	} | hash_text)
-	cache_use "$DEB_CACHED" && return 0
-	host_require
-	lock "debroot-$name"
-	if [[ ! -d $DEB_CACHED ]]; then
-		run_dir_create
-		step "making a root $what (Debian $1)" deb_root_make "$RUN_DIR/new" "$@"
-		cache_add "$DEB_CACHED"
-	fi
-	unlock "debroot-$name"
+	cache_make "$DEB_CACHED" "debroot-$name" "making a root $what (Debian $1)" deb_root_make {} "$@"
 }
 
 # Sets DEB_ROOT to the root in which packages for SUITE are built; RPMs in that of one release, too

@@ -60,14 +60,6 @@ project_require() {
 		project_files | hash_files "$TOP_DIR"
 	} | hash_text)
 	STAGE=$CACHE_DIR/stage/$key
-	cache_use "$STAGE" && return 0
-	lock project
-	if [[ ! -d $STAGE ]]; then
-		run_dir_create
-		tree_open "$(project_tree)"
-		step "building the project" project_build "$(project_tree)" "$RUN_DIR/new"
-		cache_add "$STAGE"
-		tree_close "$(project_tree)"
-	fi
-	unlock project
+	cache_make --tree "$(project_tree)" "$STAGE" project 'building the project' \
+		project_build "$(project_tree)" {}
 }

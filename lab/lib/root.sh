@@ -85,16 +85,8 @@ root_require() {
 	local key
 	key=$(root_key)
 	ROOT=$CACHE_DIR/root/$key
-	cache_use "$ROOT" && return 0
-	host_require
-	lock root
-	if [[ ! -d $ROOT ]]; then
-		run_dir_create
-		step "making the root file system (Debian $ROOT_SUITE)" \
-			persist root_attempt root_make "$RUN_DIR/new"
-		cache_add "$ROOT"
-	fi
-	unlock root
+	cache_make "$ROOT" root "making the root file system (Debian $ROOT_SUITE)" \
+		persist root_attempt root_make {}
 }
 
 root_unit_key() {
@@ -111,17 +103,8 @@ root_unit_require() {
 	root_require
 	key=$(root_unit_key)
 	unit=$CACHE_DIR/root/unit-$key
-	if ! cache_use "$unit"; then
-		host_require
-		lock root-unit
-		if [[ ! -d $unit ]]; then
-			run_dir_create
-			step "adding what the unit tests use to the root file system" \
-				persist root_attempt root_unit_make "$RUN_DIR/new"
-			cache_add "$unit"
-		fi
-		unlock root-unit
-	fi
+	cache_make "$unit" root-unit 'adding what the unit tests use to the root file system' \
+		persist root_attempt root_unit_make {}
 	ROOT=$unit
 }
 

@@ -47,13 +47,5 @@ source_unpack() {
 source_require() {
 	SOURCE_PACKAGE=linux-source-${1:-$SOURCE_VERSION}
 	SOURCE=$CACHE_DIR/source/$SOURCE_PACKAGE-$(declare -f source_unpack | hash_text)
-	cache_use "$SOURCE" && return 0
-	host_require
-	lock source
-	if [[ ! -d $SOURCE ]]; then
-		run_dir_create
-		step "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" persist source_fetch "$RUN_DIR/new"
-		cache_add "$SOURCE"
-	fi
-	unlock source
+	cache_make "$SOURCE" source "fetching $SOURCE_PACKAGE ($SOURCE_SUITE)" persist source_fetch {}
 }

@@ -7,7 +7,7 @@ source "$(dirname "$0")/tap.sh"
 LAB_DIR=$(dirname "$LAB")
 # shellcheck disable=SC2034 # of host.sh
 TOP_DIR=$(dirname "$LAB_DIR")
-for part in common host progress accel; do
+for part in common cache host progress accel; do
 	# shellcheck source=/dev/null
 	source "$LAB_DIR/lib/$part.sh"
 done

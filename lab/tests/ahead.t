@@ -14,7 +14,7 @@ REAL=$(dirname "$LAB")
 LAB_DIR=$TAP_DIR/lab
 mkdir -p "$LAB_DIR"
 cp -r "$REAL/lib" "$REAL/packages" "$LAB_DIR/"
-for part in common progress root debian kernel; do
+for part in common cache progress root debian kernel; do
 	# shellcheck source=/dev/null
 	source "$LAB_DIR/lib/$part.sh"
 done

@@ -9,7 +9,7 @@ LAB_DIR=$(dirname "$LAB")
 # shellcheck disable=SC2034 # of host.sh
 TOP_DIR=$(dirname "$LAB_DIR")
 export HUGEODP_CACHE=$TAP_DIR/cache
-for part in common host progress; do
+for part in common cache host progress; do
 	echo "source '$LAB_DIR/lib/$part.sh'"
 done >"$TAP_DIR/load"
 # shellcheck source=/dev/null

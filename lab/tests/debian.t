@@ -66,7 +66,7 @@ ok 'an unknown kernel: the names of all' grep -q 'are stock hugeodp debug gcov k
 # The functions of debian.sh, with fake packages and builds
 LAB_DIR=$(dirname "$LAB")
 TOP_DIR=$TAP_DIR/tree
-for part in common host progress project packages debian vm; do
+for part in common cache host progress project packages debian vm; do
 	# shellcheck source=/dev/null
 	source "$LAB_DIR/lib/$part.sh"
 done

@@ -49,7 +49,7 @@ if [[ $EUID != 0 ]] || ! disk_make 2>"$TAP_DIR/why"; then
 fi
 trap 'umount "$DISK" || true; rm -rf -- "$TAP_DIR"' EXIT
 
-for part in common progress; do
+for part in common cache progress; do
 	# shellcheck source=/dev/null
 	source "$(dirname "$LAB")/lib/$part.sh"
 done
