@@ -7,6 +7,10 @@ DEMO_MIB=32
 
 verb_demo() {
 	[[ $# == 0 ]] || usage_error "demo takes no arguments"
+	# the source is what the other lab fetches first, and a kernel takes longer than a root
+	run_dir_create
+	kernel_ahead debian
+	root_require
 	source_require
 	vm_options --share "$SOURCE/archive" --timeout 1800 -- \
 		/usr/libexec/hugeodp/examples/demo "/mnt/share/$SOURCE_PACKAGE.tar.xz" "$DEMO_MIB"
