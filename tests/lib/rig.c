@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <infiniband/hugeodp.h>
 #include <rdma/ib_user_ioctl_verbs.h>
@@ -91,11 +92,7 @@ static bool wait_for_gid(struct rig *rig)
 	return false;
 }
 
-/*
- * A page frame number, and, if the device accesses memory through an IOMMU, the address that it has
- * there. Kernel: struct hmm_dma_map.
- */
-static size_t table_entry(const struct ibv_device *device)
+static bool behind_iommu(const struct ibv_device *device)
 {
 	char path[300], type[8] = "";
 	FILE *f;
@@ -106,7 +103,25 @@ static size_t table_entry(const struct ibv_device *device)
 		type[0] = '\0';
 	if (f)
 		fclose(f);
-	return strncmp(type, "DMA", 3) ? sizeof(uint64_t) : 2 * sizeof(uint64_t);
+	return !strncmp(type, "DMA", 3);
+}
+
+/*
+ * An entry is a page frame number and, if the kernel has to unmap it, the address that the device has
+ * for it. A table of base pages has one range of such addresses with an IOMMU, and needs no list. A
+ * kernel that checks DMA (CONFIG_DMA_API_DEBUG) unmaps everything. Kernel: hmm_dma_map_alloc(),
+ * dma_need_unmap().
+ */
+static void table_entries(struct rig *rig)
+{
+	bool checked = !rig->is_rxe && !access("/sys/kernel/debug/dma-api", F_OK);
+
+	rig->entry = sizeof(uint64_t);
+	rig->base_entry = sizeof(uint64_t);
+	if (behind_iommu(rig->ctx->device))
+		rig->entry *= 2;
+	else if (checked)
+		rig->entry = rig->base_entry *= 2;
 }
 
 static void open_end(struct rig *rig, const char *wanted)
@@ -121,7 +136,7 @@ static void open_end(struct rig *rig, const char *wanted)
 	rig->is_rxe = !strncmp(ibv_get_device_name(rig->ctx->device), "rxe", 3);
 	raw_driver_id = rig->is_rxe ? RDMA_DRIVER_RXE : RDMA_DRIVER_MLX5;
 	raw_read_mark(rig->ctx->device);
-	rig->entry = table_entry(rig->ctx->device);
+	table_entries(rig);
 	if (ibv_query_port(rig->ctx, PORT, &rig->port))
 		fatal("ibv_query_port: %s", strerror(errno));
 	need(rig->port.state == IBV_PORT_ACTIVE, "port %d of %s must be active", PORT,

@@ -21,7 +21,8 @@ struct rig {
 	uint8_t gid_index;
 	bool is_rxe;
 	bool series; /* the kernel knows page size requests */
-	size_t entry; /* bytes of the kernel's table for a block */
+	size_t entry;	   /* bytes of the kernel's table for a block */
+	size_t base_entry; /* the same for a base page */
 	struct rig *far; /* the device of the far ends: this one, or another */
 };
 

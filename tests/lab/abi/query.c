@@ -89,6 +89,7 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 	size_t block = (size_t)1 << shift, blocks = LEN / block, in_2m = SZ_2M / block;
 	/* more than 512 entries make a table of two levels, the second of 4 KiB each */
 	size_t roots = blocks > 512 ? blocks / 512 : blocks;
+	size_t entry = block == SZ_4K ? rig->base_entry : rig->entry;
 	struct counts want = {};
 	struct scene s;
 
@@ -97,12 +98,11 @@ static void statistics(struct rig *rig, const struct mode *mode, enum mem_kind k
 	/* the additional table of a device with tables of its own is flat */
 	if (!rig->is_rxe)
 		roots = blocks;
-	is_u64(buf_state(&s.far).table_bytes, roots * rig->entry, "%s: untouched: table bytes",
-	       s.name);
+	is_u64(buf_state(&s.far).table_bytes, roots * entry, "%s: untouched: table bytes", s.name);
 	expect(&s, want, "untouched");
 	scene_write(&s, 0, LEN, "first");
 	is_u64(buf_state(&s.far).table_bytes,
-	       (roots == blocks ? blocks : roots + blocks) * rig->entry, "%s: table bytes", s.name);
+	       (roots == blocks ? blocks : roots + blocks) * entry, "%s: table bytes", s.name);
 	want = (struct counts){ .mapped = blocks, .faults = blocks, .accesses = 1 };
 	expect(&s, want, "first WRITE");
 	scene_write(&s, 0, LEN, "second");

@@ -60,7 +60,7 @@ static void one_page(struct rig *rig)
 	scene_write(&s, SZ_2M * 5 + SZ_4K - 1, SZ_4K + 2, "page dropped");
 	made_of(&s, BLOCKS - 1, 3, "page written");
 	/* a device with tables of its own has a piece of one, of 4096 entries */
-	table += (rig->is_rxe ? PAGES : 4096) * rig->entry;
+	table += (rig->is_rxe ? PAGES : 4096) * rig->base_entry;
 	is_u64(buf_state(&s.far).table_bytes, table, "%s: one small table", s.name);
 	scene_write(&s, 0, LEN, "one broken block");
 	made_of(&s, BLOCKS - 1, PAGES, "one broken block");
@@ -70,7 +70,7 @@ static void one_page(struct rig *rig)
 	buf_drop(&s.far, SZ_2M * 5, SZ_2M);
 	made_of(&s, BLOCKS - 1, 0, "block dropped");
 	if (rig->is_rxe)
-		is_u64(buf_state(&s.far).table_bytes, table - PAGES * rig->entry,
+		is_u64(buf_state(&s.far).table_bytes, table - PAGES * rig->base_entry,
 		       "%s: the small table is gone", s.name);
 	scene_read(&s, SZ_2M * 5 - 5, SZ_2M + 10, "block dropped");
 	scene_write(&s, 0, LEN, "huge again");
