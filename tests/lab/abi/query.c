@@ -300,9 +300,7 @@ static void read_only_prefetch(struct rig *rig, const struct mode *mode)
 /* The memory of an MR is gone with the child that registered it; the context is not. */
 static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum mem_kind kind)
 {
-	/* a mixed MR on mlx5 keeps its sizes, so there is nothing to do for a request of them */
 	const bool mixed_mlx5 = !rig->is_rxe && mode->flags & IBV_ODP_MIXED;
-	const int refused = mixed_mlx5 ? 0 : EFAULT;
 	int cmd_fd = rig->ctx->cmd_fd, status, to_parent[2];
 	struct ibv_mr_odp_attr before, after;
 	struct {
@@ -342,7 +340,7 @@ static void memory_of_the_dead(struct rig *rig, const struct mode *mode, enum me
 	is_errno(hugeodp_query_mr_fd(cmd_fd, theirs.handle, &before, sizeof(before)), 0,
 		 "%s: a query of its MR", mode->name);
 	is_u64(before.blocks_mapped, 0, "%s: nothing is mapped any more", mode->name);
-	is_errno(hugeodp_modify_mr_fd(cmd_fd, theirs.handle, SZ_4K | SZ_2M, mode->flags), refused,
+	is_errno(hugeodp_modify_mr_fd(cmd_fd, theirs.handle, SZ_4K | SZ_2M, mode->flags), EFAULT,
 		 "%s: no other sizes", mode->name);
 	is_errno(hugeodp_modify_mr_fd(cmd_fd, theirs.handle, SZ_4K | SZ_2M,
 				      mode->flags | IBV_ODP_POPULATE),
