@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <rdma/ib_user_hugeodp.h>
 #include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
 
 #include "tap.h"
 
@@ -134,4 +136,37 @@ void raw_blocks(struct ibv_mr *mr, uint64_t blocks[64])
 	err = raw_ioctl(mr->context, &raw);
 	if (err)
 		fatal("blocks of each size: %s", strerror(err));
+}
+
+int raw_rereg(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t len, int access)
+{
+	struct ib_uverbs_rereg_mr_resp resp = {};
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_rereg_mr body;
+	} cmd = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_REREG_MR,
+			.in_words = sizeof(cmd) / 4,
+			.out_words = sizeof(resp) / 4,
+		},
+		.body = {
+			.response = (uintptr_t)&resp,
+			.mr_handle = mr->handle,
+			.flags = (uint32_t)flags,
+			.start = (uintptr_t)addr,
+			.length = len,
+			.hca_va = (uintptr_t)addr,
+			.pd_handle = pd ? pd->handle : 0,
+			.access_flags = (uint32_t)access,
+		},
+	};
+
+	if (write(mr->context->cmd_fd, &cmd, sizeof(cmd)) != (ssize_t)sizeof(cmd))
+		return errno;
+	mr->lkey = resp.lkey;
+	mr->rkey = resp.rkey;
+	if (flags & IBV_REREG_MR_CHANGE_PD)
+		mr->pd = pd;
+	return 0;
 }

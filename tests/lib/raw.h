@@ -47,4 +47,7 @@ struct raw raw_query_odp(uint32_t handle);
 /* The blocks of each size that an MR has mapped; ends the test on error. */
 void raw_blocks(struct ibv_mr *mr, uint64_t blocks[64]);
 
+/* As ibv_rereg_mr(), without what a provider or libibverbs refuses. Returns 0 or an errno value. */
+int raw_rereg(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t len, int access);
+
 #endif

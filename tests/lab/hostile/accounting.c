@@ -16,9 +16,9 @@
 
 #include <linux/memfd.h>
 #include <linux/mman.h>
-#include <rdma/ib_user_verbs.h>
 
 #include "hostile.h"
+#include "raw.h"
 #include "tap.h"
 
 #define LEN BLOCK(2)
@@ -364,39 +364,10 @@ static void hugetlb_later(struct rig *rig, const void *arg)
 static int rereg(struct rig *rig, struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *addr,
 		 size_t len, int access)
 {
-	struct ib_uverbs_rereg_mr_resp resp = {};
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_rereg_mr body;
-	} cmd = {
-		.hdr = {
-			.command = IB_USER_VERBS_CMD_REREG_MR,
-			.in_words = sizeof(cmd) / 4,
-			.out_words = sizeof(resp) / 4,
-		},
-		.body = {
-			.response = (uintptr_t)&resp,
-			.mr_handle = mr->handle,
-			.flags = (uint32_t)flags,
-			.start = (uintptr_t)addr,
-			.length = len,
-			.hca_va = (uintptr_t)addr,
-			.pd_handle = pd ? pd->handle : 0,
-			.access_flags = (uint32_t)access,
-		},
-	};
-
-	if (!rig->is_rxe) {
-		errno = EIO;
-		return ibv_rereg_mr(mr, flags, pd, addr, len, access) ? errno : 0;
-	}
-	if (write(mr->context->cmd_fd, &cmd, sizeof(cmd)) != (ssize_t)sizeof(cmd))
-		return errno;
-	mr->lkey = resp.lkey;
-	mr->rkey = resp.rkey;
-	if (flags & IBV_REREG_MR_CHANGE_PD)
-		mr->pd = pd;
-	return 0;
+	if (rig->is_rxe)
+		return raw_rereg(mr, flags, pd, addr, len, access);
+	errno = EIO;
+	return ibv_rereg_mr(mr, flags, pd, addr, len, access) ? errno : 0;
 }
 
 struct combo {

@@ -213,6 +213,18 @@ static void filled(struct rig *rig)
 	scene_close(&s);
 }
 
+/* The keys for other sizes would keep their rights and their protection domain. */
+static void not_reregistered(struct scene *s)
+{
+	const int read_only = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
+			      IBV_ACCESS_ON_DEMAND;
+
+	is_errno(raw_rereg(s->far.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, read_only),
+		 EOPNOTSUPP, "%s: other rights", s->name);
+	is_errno(raw_rereg(s->far.mr, IBV_REREG_MR_CHANGE_PD, s->rig->pd, NULL, 0, 0), EOPNOTSUPP,
+		 "%s: another PD", s->name);
+}
+
 /* The MR goes to one of its sizes, to the other, and back to both. */
 static void fewer_sizes(struct rig *rig)
 {
@@ -225,6 +237,8 @@ static void fewer_sizes(struct rig *rig)
 	is_u64(buf_state(&s.far).page_sizes, SZ_4K, "%s: 4K is accepted", s.name);
 	made_of(&s, 0, BLOCKS * PAGES, "4K");
 	scene_read(&s, SZ_2M - 3, SZ_2M * 2, "4K");
+	if (!rig->is_rxe)
+		not_reregistered(&s);
 	buf_drop(&s.far, SZ_2M * 3, SZ_2M);
 	scene_write(&s, 0, LEN, "4K");
 	made_of(&s, 0, BLOCKS * PAGES, "4K, written");

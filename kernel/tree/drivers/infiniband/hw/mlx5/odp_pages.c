@@ -235,11 +235,17 @@ struct mlx5_ib_mr *mlx5r_odp_try_mixed(struct ib_pd *pd, u64 start, u64 length,
 	return mr;
 }
 
-/* Does the MR accept more than base pages, other than by IB_ACCESS_HUGETLB? */
+/*
+ * Does the MR accept more than base pages, other than by IB_ACCESS_HUGETLB? A mixed MR
+ * counts even if it accepts base pages alone now: its children are mkeys of their own.
+ */
 bool mlx5r_odp_was_asked(const struct mlx5_ib_mr *mr)
 {
-	return mr->umem && mr->umem->is_odp &&
-	       !(mr->access_flags & IB_ACCESS_HUGETLB) &&
+	if (!mr->umem || !mr->umem->is_odp)
+		return false;
+	if (mr->odp_mixed)
+		return true;
+	return !(mr->access_flags & IB_ACCESS_HUGETLB) &&
 	       to_ib_umem_odp(mr->umem)->pages.accepted != PAGE_SIZE;
 }
 
