@@ -184,6 +184,40 @@ out:
 	bystander_close(&b);
 }
 
+/* A size that is accepted while a fault waits is enough for that fault. */
+static void accepted_meanwhile(struct rig *rig, const void *arg)
+{
+	const struct combo *c = arg;
+	struct flight waiting;
+	struct buf near, far;
+	struct held held;
+	struct pair pair;
+	bool late;
+	int err;
+
+	pair_open(&pair, rig, 4096);
+	buf_make(&near, rig, MEM_BASE, SZ_2M, &mode_pinned);
+	buf_open(&far, rig, c->kind, LEN);
+	/* its handler supplies base pages */
+	held_open(&held, c->holder, &far);
+	err = buf_reg(&far, c->mode, 0, LEN);
+	if (err)
+		fatal("register: %s", strerror(err));
+	is_errno(ibv_modify_mr_odp(far.mr, SZ_2M, c->mode->flags), 0, "2M alone");
+	flight_start(&waiting, &pair, c->op, &near, AT, &far, AT, N);
+	ok(held_waits(&held, later()), "the device faults");
+	sleep_ms(200);
+	is_errno(ibv_modify_mr_odp(far.mr, SZ_2M | SZ_4K, c->mode->flags), 0, "4K as well");
+	held_release(&held);
+	if (!flight_lands(&waiting, later(), &late, "what waited") && late)
+		_exit(0);
+	pair_close(&pair);
+	buf_dereg(&far);
+	held_close(&held);
+	buf_close(&far);
+	buf_close(&near);
+}
+
 /* ---- another process's fault waits ---- */
 
 _Noreturn static void neighbour(const void *arg, int to_parent)
@@ -482,6 +516,13 @@ static const struct combo elsewhere[] = {
 	{ HOLD_UNREAD, &mode_mixed_2m_4k, MEM_BASE, OP_WRITE },
 };
 
+/* For which the sizes change while the fault waits */
+static const struct combo changing[] = {
+	{ HOLD_MISSING, &mode_2m_4k, MEM_THP, OP_WRITE },
+	{ HOLD_MISSING, &mode_mixed_2m_4k, MEM_THP, OP_WRITE },
+	{ HOLD_MISSING, &mode_mixed_2m_4k, MEM_THP, OP_READ },
+};
+
 static void all_killed(const struct combo *c)
 {
 	for (int way = 0; way < IN_LOAD; way++) {
@@ -504,6 +545,9 @@ int main(void)
 		scenario(soon() * 15, run, c, "%s, %s over %s, %s", holder_name(c->holder),
 			 c->mode->name, mem_name(c->kind), op_name(c->op));
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(changing); i++)
+		scenario(soon() * 15, accepted_meanwhile, &changing[i], "sizes change, %s, %s",
+			 changing[i].mode->name, op_name(changing[i].op));
 	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)
 		all_killed(&elsewhere[i]);
 	for (size_t i = 0; i < 2; i++)

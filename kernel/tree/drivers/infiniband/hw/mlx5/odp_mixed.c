@@ -360,6 +360,9 @@ static int mlx5r_mixed_fault_entry(struct mlx5_ib_mr *mr, u64 va, u64 end,
 				       block_start + block, i);
 	}
 	*next = end;
+	/* A size that fits may have been accepted meanwhile. */
+	if (ret == -ERANGE && READ_ONCE(mixed->accepted) != accepted)
+		ret = -ESTALE;
 	return fault ? ret : 0;
 }
 
