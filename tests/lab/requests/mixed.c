@@ -263,6 +263,21 @@ static void fewer_sizes(struct rig *rig)
 	scene_close(&s);
 }
 
+/* A size that no key has, between those of the keys, does not rule out the larger of them. */
+static void any_size(struct rig *rig)
+{
+	struct scene s;
+
+	scene_open_unregistered(&s, rig, MEM_THP, LEN);
+	is_errno(buf_reg(&s.far, &mode_mixed_2m_4k, SZ_2M, SZ_1M), 0, "1 MiB: register");
+	is_errno(ibv_modify_mr_odp(s.far.mr, 0, IBV_ODP_MIXED), 0, "1 MiB: any size");
+	ok(buf_state(&s.far).page_sizes & SZ_2M, "1 MiB: any size: 2M is one");
+	is_u64(buf_state(&s.far).renegotiations_down, 0, "1 MiB: any size: not fewer");
+	scene_write(&s, SZ_2M, SZ_1M, "1 MiB");
+	scene_intact(&s, "1 MiB");
+	scene_close(&s);
+}
+
 /* Not every device can change an MR between mixed and not mixed. */
 static void not_modified(struct rig *rig)
 {
@@ -366,6 +381,8 @@ int main(void)
 	else
 		not_modified(&rig);
 	fewer_sizes(&rig);
+	if (!rig.is_rxe)
+		any_size(&rig);
 	every_tenth(&rig);
 	rig_close(&rig);
 	return tap_done();

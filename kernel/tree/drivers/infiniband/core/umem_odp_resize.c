@@ -416,7 +416,8 @@ int ib_umem_odp_choose_mixed(struct ib_umem_odp *umem_odp,
 		return ret;
 	if (!(usable & -usable & *sizes))
 		return -ERANGE;
-	*sizes &= usable;
+	/* A size between those of the children does not make a larger one useless. */
+	*sizes = ib_umem_odp_usable_sizes(umem_odp, accepted & *sizes);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(ib_umem_odp_choose_mixed);
