@@ -46,6 +46,8 @@ struct mlx5r_odp_mixed {
 	/* a bit for each child that may map memory; changes under umem_mutex */
 	unsigned int accepted;
 	bool stale; /* an update of the KSM failed: rewrite all of it */
+	unsigned int restarts; /* changes of the accepted sizes that have begun */
+	unsigned int complete; /* the last one of these that did all of its work */
 	bool snapshot; /* map present memory at registration */
 	u8 owner[]; /* for each entry the index of its child */
 };
@@ -643,9 +645,11 @@ static unsigned int mlx5r_mixed_children(const struct mlx5r_odp_mixed *mixed,
 
 /*
  * Accept @sizes from now on, and give all entries to child @i, which has the largest
- * of them. Returns -EALREADY if the sizes do not change.
+ * of them. Returns -EALREADY if they are accepted, and no change before has failed.
+ * @restart: for mlx5r_mixed_complete()
  */
-static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i)
+static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i,
+			       unsigned int *restart)
 {
 	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
 	struct ib_umem_odp *umem_odp = mlx5r_mixed_umem(mr);
@@ -656,11 +660,14 @@ static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i)
 	mutex_lock(&umem_odp->umem_mutex);
 	if (!umem_odp->private) {
 		err = -ENOENT;
-	} else if (accepted == mixed->accepted) {
+	} else if (accepted == mixed->accepted &&
+		   mixed->complete == mixed->restarts) {
 		err = -EALREADY;
 	} else {
-		down = ib_umem_odp_set_mixed(umem_odp, sizes);
+		if (accepted != mixed->accepted)
+			down = ib_umem_odp_set_mixed(umem_odp, sizes);
 		WRITE_ONCE(mixed->accepted, accepted);
+		*restart = ++mixed->restarts;
 		memset(mixed->owner, (int)i, mixed->entries);
 		err = mlx5r_mixed_update(mr, 0, mixed->entries);
 		mixed->stale = err;
@@ -669,6 +676,14 @@ static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i)
 	if (down)
 		ib_umem_odp_signal(umem_odp);
 	return err;
+}
+
+/* What began with this number is done. */
+static void mlx5r_mixed_complete(struct mlx5_ib_mr *mr, unsigned int restart)
+{
+	mutex_lock(&mlx5r_mixed_umem(mr)->umem_mutex);
+	mr->odp_mixed->complete = restart;
+	mutex_unlock(&mlx5r_mixed_umem(mr)->umem_mutex);
 }
 
 /**
@@ -681,15 +696,16 @@ static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i)
  * of the largest size owns all blocks, and only memory that is present is mapped.
  *
  * Return: 0, or an error as from ib_umem_odp_choose_mixed(), after which the MR is
- *	   unchanged; -ENOMEM; or an error of the device
+ *	   unchanged; -ENOMEM; or an error of the device. After these, the sizes
+ *	   may have changed, and another call does what is left to do
  */
 int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 {
 	struct mlx5r_odp_mixed *mixed = mr->odp_mixed;
 	u64 start = mr->umem->address;
 	u64 sizes = mlx5r_mixed_sizes(mixed);
+	unsigned int first, i, restart;
 	struct mlx5_ib_mr *child;
-	unsigned int first, i;
 	int err;
 
 	err = ib_umem_odp_choose_mixed(mlx5r_mixed_umem(mr), req, &sizes);
@@ -699,7 +715,7 @@ int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 	child = mlx5r_mixed_child(mr, first);
 	if (IS_ERR(child))
 		return PTR_ERR_OR_ZERO(child);
-	err = mlx5r_mixed_restart(mr, sizes, first);
+	err = mlx5r_mixed_restart(mr, sizes, first, &restart);
 	if (err == -EALREADY)
 		return 0;
 	for (i = 0; !err && i < MLX5R_MIXED_SIZES; i++) {
@@ -709,7 +725,11 @@ int mlx5r_modify_mixed(struct mlx5_ib_mr *mr, const struct ib_odp_request *req)
 			err = mlx5r_mixed_drop(child, start,
 					       start + mr->umem->length);
 	}
-	return err ?: mlx5r_mixed_snapshot(mr);
+	if (!err)
+		err = mlx5r_mixed_snapshot(mr);
+	if (!err)
+		mlx5r_mixed_complete(mr, restart);
+	return err;
 }
 
 static struct mlx5r_odp_mixed *mlx5r_mixed_alloc(struct ib_umem_odp *umem_odp)
