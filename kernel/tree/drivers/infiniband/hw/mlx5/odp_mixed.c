@@ -861,7 +861,8 @@ bool mlx5r_mixed_wanted(struct mlx5_ib_mr *imr)
  * @start: start of the part
  * @length: length of the part
  *
- * Return: an MR that its parent does not refer to yet, or an error
+ * Return: an MR that its parent does not refer to yet; NULL if the sizes changed, and
+ *	   parts are not mixed any more; or an error
  */
 struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
 					   u64 length)
@@ -872,6 +873,10 @@ struct mlx5_ib_mr *mlx5r_mixed_of_implicit(struct mlx5_ib_mr *imr, u64 start,
 						 length);
 	if (IS_ERR(umem_odp))
 		return ERR_CAST(umem_odp);
+	if (!mlx5r_mixed_can(mr_to_mdev(imr), umem_odp->pages.sizes)) {
+		ib_umem_odp_release(umem_odp);
+		return NULL;
+	}
 	return mlx5r_mixed_create(imr->ibmr.pd, umem_odp, imr->access_flags,
 				  imr);
 }
