@@ -87,14 +87,16 @@ static void odp_dirty_blocks(const struct ib_odp_block *block, unsigned long nr)
 }
 
 /*
- * Allocate a table for blocks of @sizes. A read-only umem marks no pages dirty:
- * those that the CPU writes to are dirty in its page tables.
+ * Allocate a table for blocks of @sizes, charged to the owner: a page fault may need
+ * a new umem. A read-only umem marks no pages dirty: those that the CPU writes to are
+ * dirty in its page tables.
  */
 static int odp_alloc_table(const struct ib_umem_odp *umem_odp, u64 sizes,
 			   struct ib_odp_tables *tables)
 {
 	struct ib_device *dev = umem_odp->umem.ibdev;
 	unsigned int shift = (unsigned int)fls64(sizes) - 1;
+	struct ib_odp_charge charge;
 	unsigned long start, end;
 	int ret;
 
@@ -102,15 +104,17 @@ static int odp_alloc_table(const struct ib_umem_odp *umem_odp, u64 sizes,
 	ret = ib_umem_odp_bounds(umem_odp, shift, &start, &end);
 	if (ret)
 		return ret;
-	if (!ib_uses_virt_dma(dev)) {
+	charge = ib_umem_odp_charge(umem_odp);
+	if (!ib_uses_virt_dma(dev))
 		tables->dma = ib_odp_dma_table_create(dev->dma_device, shift,
 						      (end - start) >> shift);
-		return PTR_ERR_OR_ZERO(tables->dma);
-	}
-	tables->table = ib_odp_table_create(start, end, sizes,
-					    umem_odp->umem.writable ?
-						    odp_dirty_blocks : NULL);
-	return PTR_ERR_OR_ZERO(tables->table);
+	else
+		tables->table = ib_odp_table_create(start, end, sizes,
+						    umem_odp->umem.writable ?
+							    odp_dirty_blocks :
+							    NULL);
+	ib_umem_odp_uncharge(charge);
+	return PTR_ERR_OR_ZERO(tables->dma) ?: PTR_ERR_OR_ZERO(tables->table);
 }
 
 static void odp_free_table(const struct ib_umem_odp *umem_odp,
@@ -306,7 +310,6 @@ static int odp_change_table(struct ib_umem_odp *umem_odp, u64 sizes,
 static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes,
 			 const struct odp_terms *terms)
 {
-	struct ib_odp_charge charge;
 	struct ib_odp_tables tables;
 	u64 before;
 	bool down;
@@ -322,9 +325,7 @@ static int odp_set_sizes(struct ib_umem_odp *umem_odp, u64 sizes,
 		}
 		return 0;
 	}
-	charge = ib_umem_odp_charge(umem_odp);
 	ret = odp_alloc_table(umem_odp, sizes, &tables);
-	ib_umem_odp_uncharge(charge);
 	if (ret)
 		return ret;
 
