@@ -35,6 +35,8 @@
 #define MLX5R_MIXED_SIZES 3
 /* The most entries whose memory is mapped by one update of a child. */
 #define MLX5R_MIXED_SPAN 512
+/* The most entries that are cleared under one hold of a umem_mutex. */
+#define MLX5R_MIXED_DROP 16384
 
 struct mlx5r_odp_mixed {
 	/* the largest first; unused elements are 0 */
@@ -133,17 +135,17 @@ static int mlx5r_mixed_enable_child(struct mlx5_ib_mr *mr,
 	if (!mr->odp_mixed->child[0] && mr->odp_mixed->snapshot)
 		return mlx5_ib_init_odp_mr(child, mr->ibmr.pd);
 
-	mutex_lock(&umem_odp->umem_mutex);
+	/* Nobody else knows this child, and an invalidation must not wait for it. */
 	err = mlx5r_umr_update_xlt(child, 0, ib_umem_odp_num_pages(umem_odp),
 				   umem_odp->page_shift,
-				   MLX5_IB_UPD_XLT_ZAP |
-					   MLX5_IB_UPD_XLT_ENABLE |
-					   MLX5_IB_UPD_XLT_ATOMIC,
+				   MLX5_IB_UPD_XLT_ZAP | MLX5_IB_UPD_XLT_ENABLE,
 				   to_mpd(mr->ibmr.pd)->pdn);
-	if (!err)
-		mlx5r_odp_enabled(child);
+	if (err)
+		return err;
+	mutex_lock(&umem_odp->umem_mutex);
+	mlx5r_odp_enabled(child);
 	mutex_unlock(&umem_odp->umem_mutex);
-	return err;
+	return 0;
 }
 
 static struct mlx5_ib_mr *mlx5r_mixed_new_child(struct mlx5_ib_mr *mr,
@@ -222,21 +224,24 @@ static struct mlx5_ib_mr *mlx5r_mixed_child(struct mlx5_ib_mr *mr,
 }
 
 /*
- * Find the entries of a child for [@start, @end). Returns whether one is
- * mapped.
+ * Find the entries of a child for [@start, @end), from the first mapped one on. Returns
+ * whether there is one.
  */
 static bool mlx5r_mixed_range(struct ib_umem_odp *umem_odp, u64 start, u64 end,
 			      size_t *idx, size_t *n)
 {
 	unsigned int shift = umem_odp->page_shift;
+	size_t last;
 
 	lockdep_assert_held(&umem_odp->umem_mutex);
 
 	start = max_t(u64, start, ib_umem_start(umem_odp));
 	end = min_t(u64, end, ib_umem_end(umem_odp));
 	*idx = (start - ib_umem_start(umem_odp)) >> shift;
-	*n = ((end - 1 - ib_umem_start(umem_odp)) >> shift) + 1 - *idx;
-	return ib_umem_odp_next_entry(umem_odp, *idx, *idx + *n) < *idx + *n;
+	last = ((end - 1 - ib_umem_start(umem_odp)) >> shift) + 1;
+	*idx = ib_umem_odp_next_entry(umem_odp, *idx, last);
+	*n = last - *idx;
+	return *n;
 }
 
 static bool mlx5r_mixed_has(struct mlx5_ib_mr *child, u64 va)
@@ -251,24 +256,40 @@ static bool mlx5r_mixed_has(struct mlx5_ib_mr *child, u64 va)
 	return has;
 }
 
-/* Unmap [@start, @end) from a child that no longer owns it. */
+/*
+ * Unmap [@start, @end) from a child that no longer owns it, in pieces: an invalidation
+ * of the same memory waits for each.
+ */
 static int mlx5r_mixed_drop(struct mlx5_ib_mr *child, u64 start, u64 end)
 {
 	struct ib_umem_odp *umem_odp = to_ib_umem_odp(child->umem);
+	bool more = true;
 	size_t idx, n;
 	int err = 0;
+	u64 stop;
 
-	mutex_lock(&umem_odp->umem_mutex);
-	if (umem_odp->private &&
-	    mlx5r_mixed_range(umem_odp, start, end, &idx, &n)) {
-		err = mlx5r_umr_update_xlt(child, idx, n, 0,
-					   MLX5_IB_UPD_XLT_ZAP |
-						   MLX5_IB_UPD_XLT_ATOMIC,
-					   0);
-		if (!err)
-			ib_umem_odp_unmap_dma_pages(umem_odp, start, end);
+	while (!err && more) {
+		mutex_lock(&umem_odp->umem_mutex);
+		more = umem_odp->private &&
+		       mlx5r_mixed_range(umem_odp, start, end, &idx, &n);
+		if (more) {
+			n = min_t(size_t, n, MLX5R_MIXED_DROP);
+			start = ib_umem_start(umem_odp) +
+				((u64)idx << umem_odp->page_shift);
+			stop = start + ((u64)n << umem_odp->page_shift);
+			err = mlx5r_umr_update_xlt(child, idx, n, 0,
+						   MLX5_IB_UPD_XLT_ZAP |
+							   MLX5_IB_UPD_XLT_ATOMIC,
+						   0);
+			if (!err)
+				ib_umem_odp_unmap_dma_pages(umem_odp, start,
+							    min(stop, end));
+			start = stop;
+			more = start < end;
+		}
+		mutex_unlock(&umem_odp->umem_mutex);
+		cond_resched();
 	}
-	mutex_unlock(&umem_odp->umem_mutex);
 	return err;
 }
 
