@@ -34,7 +34,8 @@ static uint64_t huge_registrations(const struct counts *counts)
 
 static const char *size_text(uint32_t shift, char *text)
 {
-	return sizes_text(shift ? 1ULL << shift : 0, text, SIZES_TEXT);
+	/* the program can have written any number */
+	return sizes_text(shift && shift < 64 ? 1ULL << shift : 0, text, SIZES_TEXT);
 }
 
 static void text_counts(FILE *out, const struct counts *counts)

@@ -118,6 +118,8 @@ bool shared_read(const struct shared *shared, unsigned int index, struct counts 
 	    counts->magic != COUNTS_MAGIC || counts->nranges > COUNTS_RANGES)
 		memset(counts, 0, sizeof(*counts));
 	counts->program[sizeof(counts->program) - 1] = '\0';
+	/* only the parent has one */
+	memset(counts->note, 0, sizeof(counts->note));
 	return true;
 }
 
