@@ -95,11 +95,17 @@ static void hide_arguments(char **argv)
 		memset(*argv, 0, strlen(*argv));
 }
 
+/* The terminal sends these to the whole group; SIGALRM also comes from the kernel, to one process. */
+static bool is_of_terminal(int signo)
+{
+	return signo == SIGINT || signo == SIGQUIT || signo == SIGTSTP || signo == SIGTTIN ||
+	       signo == SIGTTOU || signo == SIGHUP || signo == SIGCONT || signo == SIGWINCH;
+}
+
 /* Pass on a signal that was sent to this process alone. */
 static void pass_on(const struct parent *parent, const siginfo_t *info)
 {
-	/* from the terminal, which sends it to the whole group */
-	if (info->si_code == SI_KERNEL)
+	if (info->si_code == SI_KERNEL && is_of_terminal(info->si_signo))
 		return;
 	if (info->si_code == SI_QUEUE)
 		sigqueue(parent->program, info->si_signo, info->si_value);

@@ -36,6 +36,7 @@ static char name[32]; /* of the report */
 static int ready[2];  /* the program is there, as long as it has this */
 static int hidden[2]; /* only the waiting process has this */
 static bool ignore_children;
+static bool with_alarm;
 
 static int setup(void **state)
 {
@@ -80,6 +81,8 @@ static pid_t start(const char *mode, const char *more, const struct parent_hook 
 		setpgid(0, 0);
 		if (ignore_children)
 			signal(SIGCHLD, SIG_IGN);
+		if (with_alarm)
+			alarm(1);
 		close(ready[0]);
 		close(hidden[0]);
 		status = parent_run(argv, name, false, hook ? hook : &none, &err);
@@ -160,7 +163,7 @@ static _Noreturn void wait_for_signal(void)
 		pause();
 }
 
-/* Letters: r, a registration; u, libibverbs opened and unseen; d, reported by the process. */
+/* Letters: r, a registration; u, libibverbs opened and unseen; d, reported by the process; n, nonsense. */
 static void count(const char *letters)
 {
 	struct counts *counts = shared_claim(getenv(SHARED_PLACE));
@@ -172,6 +175,13 @@ static void count(const char *letters)
 	counts->registrations = strchr(letters, 'r') ? 2 : 0;
 	counts->unseen = strchr(letters, 'u') ? 1 : 0;
 	counts->reported = strchr(letters, 'd') ? 1 : 0;
+	if (strchr(letters, 'n')) {
+		memset(counts->note, '\33', sizeof(counts->note));
+		counts->nranges = 1;
+		counts->ranges[0].page_shift = 200;
+		counts->ranges[0].reason = UINT32_MAX;
+		counts->ranges[0].blocked_shift = UINT32_MAX;
+	}
 	counts->magic = COUNTS_MAGIC;
 }
 
@@ -391,6 +401,34 @@ static void passes_values(void **state)
 	expect_exit(pid, 42);
 }
 
+/* The kernel sends it to the process that inherited the alarm, which is not the program. */
+static void passes_alarm(void **state)
+{
+	siginfo_t end = { 0 };
+	pid_t pid;
+
+	(void)state;
+	with_alarm = true;
+	pid = start("wait", "", NULL);
+	with_alarm = false;
+	until_ready();
+	/* without its own alarm, the program would wait for ever */
+	for (int i = 0; i < 100 && waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | WNOHANG) == 0 &&
+			!end.si_pid;
+	     i++)
+		usleep(100000);
+	kill(pid, SIGTERM);
+	expect_signal(pid, SIGALRM);
+}
+
+/* What the program writes into the shared memory is not trusted. */
+static void nonsense(void **state)
+{
+	(void)state;
+	report_of("count", "rn",
+		  COUNTED("progrn") "hugeodp:   0, 0 bytes: none; no none: unknown reason, at 0\n");
+}
+
 /* A reader of a pipe must not wait for the process that waits. */
 static void closes_files(void **state)
 {
@@ -607,6 +645,8 @@ int main(int argc, char **argv)
 		TEST(no_memory_for_counts),
 		TEST(passes_signals),
 		TEST(passes_values),
+		TEST(passes_alarm),
+		TEST(nonsense),
 		TEST(closes_files),
 		TEST(dies_with_parent),
 		TEST(stops_with_program),
