@@ -71,12 +71,13 @@ struct call {
 	struct ibv_mr_init_attr *attr;
 };
 
+/* The environment is not trusted in a setuid program, which can have the module from /etc/ld.so.preload. */
 static void start(void)
 {
-	const char *sizes = getenv("HUGEODP_PRELOAD_SIZES");
-	const char *mode = getenv("HUGEODP_PRELOAD_MODE");
+	const char *sizes = secure_getenv("HUGEODP_PRELOAD_SIZES");
+	const char *mode = secure_getenv("HUGEODP_PRELOAD_MODE");
 
-	policy.all = getenv("HUGEODP_PRELOAD_ALL") != NULL;
+	policy.all = secure_getenv("HUGEODP_PRELOAD_ALL") != NULL;
 	policy.explain = mode && !strcmp(mode, "explain");
 	if (sizes && hugeodp_parse_page_sizes(sizes, &policy.sizes))
 		policy.no_sizes = strdup(sizes);

@@ -50,7 +50,7 @@ static void leave_counts(void)
 
 static void note_stderr(void)
 {
-	const char *text = getenv(REPORT_STDERR);
+	const char *text = secure_getenv(REPORT_STDERR);
 	struct stat st;
 
 	if (text) {
@@ -75,14 +75,14 @@ bool report_has_stderr(void)
 
 void report_start(void)
 {
-	const char *wanted = getenv("HUGEODP_PRELOAD_REPORT");
+	const char *wanted = secure_getenv("HUGEODP_PRELOAD_REPORT");
 
 	note_stderr();
 	if (!wanted)
 		return;
-	json = getenv("HUGEODP_PRELOAD_JSON") != NULL;
+	json = secure_getenv("HUGEODP_PRELOAD_JSON") != NULL;
 	path = strdup(wanted);
-	wanted = getenv(SHARED_PLACE);
+	wanted = secure_getenv(SHARED_PLACE);
 	place = wanted ? strdup(wanted) : NULL;
 	if (place)
 		shared_note_loaded(place);
