@@ -58,7 +58,10 @@ static int bind_to_node(const struct area *area, uint32_t node)
 	return errno == ENOSYS && !node ? 0 : errno;
 }
 
-/* Before Linux 5.14 the kernel cannot do this, and a page that is missing is a signal. */
+/*
+ * Before Linux 5.14 the kernel cannot do this. The library can, but in a pool a page that is missing
+ * would be a signal. Returns ERANGE if this kind of memory cannot be populated.
+ */
 static int populate(const struct area *area)
 {
 	volatile unsigned char *byte = area->memory.addr;
@@ -67,8 +70,10 @@ static int populate(const struct area *area)
 
 	if (!madvise(area->memory.addr, area->mapped, MADV_POPULATE_WRITE))
 		return 0;
-	if (errno != EINVAL || area->memory.kind == HUGEODP_MEMORY_HUGETLB)
+	if (errno != EINVAL)
 		return errno;
+	if (area->memory.kind == HUGEODP_MEMORY_HUGETLB)
+		return ERANGE;
 	for (at = 0; at < area->mapped; at += step)
 		byte[at] = 0;
 	return 0;
@@ -77,17 +82,23 @@ static int populate(const struct area *area)
 /* What the caller wants of memory that is mapped. */
 static int prepare(const struct area *area, const struct hugeodp_memory_attr *attr)
 {
-	/* the pool is reserved without regard to nodes: a lack would be a signal at the first access */
-	bool now =
-		attr->flags & HUGEODP_MEMORY_POPULATE ||
-		(attr->flags & HUGEODP_MEMORY_NODE && area->memory.kind == HUGEODP_MEMORY_HUGETLB);
+	/*
+	 * The pool is reserved without regard to nodes and to the limit of the control group
+	 * (hugetlb.2MB.max): a lack would be a signal at the first access.
+	 */
+	const bool pool = area->memory.kind == HUGEODP_MEMORY_HUGETLB;
+	const bool must = attr->flags & HUGEODP_MEMORY_POPULATE ||
+			  (pool && attr->flags & HUGEODP_MEMORY_NODE);
 	int err = 0;
 
 	if (attr->flags & HUGEODP_MEMORY_NODE)
 		err = bind_to_node(area, attr->node);
 	if (!err && attr->flags & HUGEODP_MEMORY_DONTFORK)
 		err = madvise(area->memory.addr, area->mapped, MADV_DONTFORK) ? errno : 0;
-	return !err && now ? populate(area) : err;
+	if (err || (!must && !pool))
+		return err;
+	err = populate(area);
+	return err == ERANGE && !must ? 0 : err;
 }
 
 static void *map(size_t length, int flags)

@@ -584,7 +584,7 @@ enum hugeodp_memory_kind {
 	HUGEODP_MEMORY_BASE = 1,
 	/* aligned, with MADV_HUGEPAGE: transparent huge pages while the system has any */
 	HUGEODP_MEMORY_THP = 2,
-	/* of the hugetlb pool, where it is reserved */
+	/* of the hugetlb pool, from which it is taken at once */
 	HUGEODP_MEMORY_HUGETLB = 3,
 };
 

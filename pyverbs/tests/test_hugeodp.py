@@ -479,7 +479,7 @@ class Prefetch(Case):
         return area, self.mr(area, access=RW, page_sizes="base")
 
     def test_write(self) -> None:
-        mr = self.mr(hugeodp.alloc(LENGTH), access=RW, page_sizes="2M|base")
+        mr = self.mr(memory("hugetlb"), access=RW, page_sizes="2M|base")
         self.assertEqual(mr.odp.blocks_mapped, 0)
         self.assertEqual(hugeodp.prefetch(mr, address=mr.buf + M2, length=1, write=True), 1)
         self.assertEqual(mr.odp.blocks, {M2: 1})
