@@ -33,6 +33,12 @@ static int compare(const struct ibv_mr_init_attr_pages *request, uint32_t page_s
 	return err;
 }
 
+/* Then no estimate is needed, which may be impossible: it reads files. */
+static bool accepts_all(const struct ibv_mr_init_attr_pages *request)
+{
+	return !request->page_sizes && !request->max_entries;
+}
+
 /* With @possible, as if huge pages came where pages are missing now. */
 static int compare_estimate(const struct hugeodp_provider *provider,
 			    const struct ibv_mr_init_attr_pages *request, uint64_t iova,
@@ -78,7 +84,7 @@ static int register_plain(const struct hugeodp_provider *provider, struct ibv_pd
 	if (!*mr)
 		return errno;
 	/* nothing is left to check */
-	if (provider->pinned_base_pages)
+	if (provider->pinned_base_pages || accepts_all(request))
 		return 0;
 	err = hugeodp_query_pages(*mr, &pages);
 	if (!err)
@@ -120,6 +126,6 @@ int hugeodp_register_pinned(struct ibv_pd *pd, const struct ibv_mr_init_attr_pag
 	err = provider->pinned_base_pages ? EOPNOTSUPP : hugeodp_kernel_side(pd->context, &side);
 	/* a kernel that will report what the MR has is not preceded by an estimate */
 	if (err == EOPNOTSUPP)
-		err = check_before(provider, request, iova);
+		err = accepts_all(request) ? 0 : check_before(provider, request, iova);
 	return err ? err : register_plain(provider, pd, request, mr);
 }
