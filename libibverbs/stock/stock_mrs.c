@@ -34,7 +34,6 @@ struct known {
 static void *entries;
 static uint32_t last_mark;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void take_lock(void)
 {
@@ -46,8 +45,11 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* A child must not wait for a thread that it does not have. */
-static void prepare_fork(void)
+/*
+ * A child must not wait for a thread that it does not have. Before main(), so that the lock is free in
+ * the program's own handlers.
+ */
+static void __attribute__((constructor)) prepare_fork(void)
 {
 	pthread_atfork(take_lock, release_lock, release_lock);
 }
@@ -95,7 +97,6 @@ void stock_mrs_add(struct ibv_mr *mr, uint64_t page_sizes, uint64_t size)
 		.page_sizes = page_sizes,
 		.page_shift = (uint32_t)__builtin_ctzll(size),
 	};
-	pthread_once(&once, prepare_fork);
 	take_lock();
 	/* 0 means that there is no mark */
 	last_mark += last_mark == UINT32_MAX ? 2 : 1;
@@ -117,7 +118,6 @@ int stock_mrs_query(const struct ibv_mr *mr, struct ibv_mr_odp_attr *attr)
 	struct known **found;
 	int err = EOPNOTSUPP;
 
-	pthread_once(&once, prepare_fork);
 	take_lock();
 	found = tfind(&key, &entries, compare);
 	if (found && same_mr(*found, mr)) {

@@ -412,6 +412,34 @@ static void threads_and_fork(void **state)
 	assert_int_equal(ibv_mr_page_shift(&fake_mr), 21);
 }
 
+static bool query_in_child;
+
+/* As in a program that installs its handlers first. A child that waits for the library dies. */
+static void in_child(void)
+{
+	struct ibv_mr_odp_attr attr;
+
+	if (!query_in_child)
+		return;
+	alarm(20);
+	stock_mrs_query(&fake_mr, &attr);
+}
+
+static void fork_handlers(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	query_in_child = true;
+	pid = fork();
+	if (!pid)
+		syscall(SYS_exit_group, 0);
+	query_in_child = false;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,7 +456,10 @@ int main(void)
 		cmocka_unit_test_setup(other_mr, setup),
 		cmocka_unit_test_setup(probe, setup),
 		cmocka_unit_test_setup(threads_and_fork, setup),
+		cmocka_unit_test_setup(fork_handlers, setup),
 	};
 
+	if (pthread_atfork(NULL, NULL, in_child))
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
