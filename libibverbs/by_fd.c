@@ -26,7 +26,8 @@ struct stand_in {
 /* Read the name of the RDMA device that a character device belongs to. */
 static int read_name(dev_t rdev, char *name, size_t room)
 {
-	char path[128];
+	/* with the newline */
+	char line[IBV_SYSFS_NAME_MAX + 1], path[128];
 	ssize_t len;
 	int fd;
 
@@ -36,13 +37,16 @@ static int read_name(dev_t rdev, char *name, size_t room)
 	} while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return errno == ENOENT ? EINVAL : errno;
-	len = read(fd, name, room - 1);
+	len = read(fd, line, sizeof(line));
 	close(fd);
 	/* one line, and a name of one component */
-	if (len < 2 || name[len - 1] != '\n')
+	if (len < 2 || line[len - 1] != '\n' || (size_t)len > room)
 		return EINVAL;
-	name[len - 1] = '\0';
-	return strcspn(name, "/\n") == (size_t)len - 1 && *name != '.' ? 0 : EINVAL;
+	line[len - 1] = '\0';
+	if (strcspn(line, "/\n") != (size_t)len - 1 || *line == '.')
+		return EINVAL;
+	memcpy(name, line, (size_t)len);
+	return 0;
 }
 
 static int stand_in(int cmd_fd, struct stand_in *to)

@@ -66,10 +66,26 @@ static void mr_by_fd(void **state)
 	fake_sysfs_remove(&sysfs);
 }
 
+/* 63 characters, the longest name that the kernel allows */
+#define LONG "a12345678901234567890123456789012345678901234567890123456789012"
+
+static void mr_by_fd_of_long_name(void **state)
+{
+	struct ibv_mr_odp_attr attr;
+	struct fake_sysfs sysfs;
+
+	(void)state;
+	fake_sysfs_make(&sysfs, LONG "\n");
+	assert_int_equal(hugeodp_query_mr_fd(FAKE_CMD_FD, FAKE_MR_HANDLE, &attr, sizeof(attr)), 0);
+	fake_sysfs_remove(&sysfs);
+}
+
 /* The kernel or the file is not ours: nothing of ours is sent. */
 static void mr_by_other_fd(void **state)
 {
-	static const char *const names[] = { "", "\n", "fake0", "..\n", "a/b\n", "fake0\nfake1\n" };
+	static const char *const names[] = { "",     "\n",		"fake0",
+					     "..\n", "a/b\n", "fake0\nfake1\n",
+					     LONG "x\n" };
 	struct ibv_mr_odp_attr attr;
 	struct ibv_mr_pages pages;
 	struct fake_sysfs sysfs;
@@ -281,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(mr_fields, fake_setup),
 		cmocka_unit_test_setup(mr_by_fd, fake_setup),
+		cmocka_unit_test_setup(mr_by_fd_of_long_name, fake_setup),
 		cmocka_unit_test_setup(mr_by_other_fd, fake_setup),
 		cmocka_unit_test_setup(mr_watch, fake_setup),
 		cmocka_unit_test_setup(mr_watch_stock, fake_setup),
