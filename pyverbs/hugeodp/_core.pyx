@@ -9,7 +9,7 @@ pyverbs does not expose the pointers of its objects, or damages the struct when 
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport ENODEV, errno
+from libc.errno cimport EIO, ENODEV, errno
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset, strcmp
 
@@ -38,12 +38,12 @@ cdef int open_device(const char *name, ibv_context **context) nogil:
 
     context[0] = NULL
     if devices == NULL:
-        return errno
+        return errno if errno else EIO
     while device[0] != NULL and strcmp(ibv_get_device_name(device[0]), name):
         device += 1
     if device[0] != NULL:
         context[0] = ibv_open_device(device[0])
-        err = 0 if context[0] != NULL else errno
+        err = 0 if context[0] != NULL else errno if errno else EIO
     ibv_free_device_list(devices)
     return err
 

@@ -26,6 +26,7 @@ from ._sizes import PageSizes, page_sizes as parse_sizes
 from ._types import Access, Flags, HugeOdpError, Pages, Source, State
 from ._verbs import (
     check_flags,
+    check_number,
     context_of,
     modify,
     page_shift,
@@ -182,6 +183,7 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
         if not isinstance(pd, (PD, CMID)):
             raise TypeError(f"a PD of pyverbs is needed, not {type(pd).__name__}")
         sizes = parse_sizes(page_sizes)
+        check_number(access, 1 << 31, "register MR, access")
         if not pinned:
             access |= Access.ON_DEMAND
         elif access & Access.ON_DEMAND:
@@ -191,10 +193,10 @@ class MR(_Base):  # type: ignore[misc]  # pyverbs has no types
         self._held: _core.Buffer | None = None
         # file descriptor and handle of an MR that pyverbs imported
         self._created: tuple[int, int] | None = None
-        self._iova = None if iova is None else operator.index(iova)
+        self._iova = None if iova is None else check_number(iova, 1 << 64, "register MR, iova")
         #: whether the memory stays where it is
         self.pinned = pinned
-        most = operator.index(max_entries)
+        most = check_number(max_entries, 1 << 64, "register MR, max_entries")
         address, length = self._hold(buffer, address, length, access, implicit)
         try:
             if address is None and length and (pinned or self._iova is not None):

@@ -83,6 +83,13 @@ def check_flags(flags: int) -> int:
     return flags
 
 
+def check_number(value: int, limit: int, what: str) -> int:
+    """The same for others, from 0 up to, not including, the limit."""
+    if not 0 <= operator.index(value) < limit:
+        raise HugeOdpError(errno.EINVAL, f"{what} {value:#x}")
+    return value
+
+
 def query_device(obj: OnDevice) -> DeviceCaps:
     """Page sizes and flags that a device supports. Opens the device for the time of the call.
 
