@@ -123,6 +123,30 @@ static void break_block(struct buf *far)
 		buf_fill(far, BLOCK(1) + page, 8);
 }
 
+/* Faults of the device in the first block of @far wait until held_release(). */
+static void open_all(struct rig *rig, const struct combo *c, struct pair *pair, struct buf *near,
+		     struct buf *far, struct held *held)
+{
+	int err;
+
+	pair_open(pair, rig, 4096);
+	buf_make(near, rig, MEM_BASE, SZ_2M, &mode_pinned);
+	buf_open(far, rig, c->kind, LEN);
+	held_open(held, c->holder, far);
+	err = buf_reg(far, c->mode, 0, LEN);
+	if (err)
+		fatal("register: %s", strerror(err));
+}
+
+static void close_all(struct pair *pair, struct buf *near, struct buf *far, struct held *held)
+{
+	pair_close(pair);
+	buf_dereg(far);
+	held_close(held);
+	buf_close(far);
+	buf_close(near);
+}
+
 static void run(struct rig *rig, const void *arg)
 {
 	const struct combo *c = arg;
@@ -134,16 +158,9 @@ static void run(struct rig *rig, const void *arg)
 	struct held held;
 	struct pair pair;
 	bool late, free_way;
-	int err;
 
 	bystander_open(&b, rig, c);
-	pair_open(&pair, rig, 4096);
-	buf_make(&near, rig, MEM_BASE, SZ_2M, &mode_pinned);
-	buf_open(&far, rig, c->kind, LEN);
-	held_open(&held, c->holder, &far);
-	err = buf_reg(&far, c->mode, 0, LEN);
-	if (err)
-		fatal("register: %s", strerror(err));
+	open_all(rig, c, &pair, &near, &far, &held);
 	if (may_shrink)
 		break_block(&far);
 	flight_start(&first, &pair, c->op, &near, AT, &far, AT, N);
@@ -176,11 +193,7 @@ static void run(struct rig *rig, const void *arg)
 	if (late || !free_way)
 		_exit(0); /* requests are under way, into memory that would go */
 out:
-	pair_close(&pair);
-	buf_dereg(&far);
-	held_close(&held);
-	buf_close(&far);
-	buf_close(&near);
+	close_all(&pair, &near, &far, &held);
 	bystander_close(&b);
 }
 
@@ -193,16 +206,9 @@ static void accepted_meanwhile(struct rig *rig, const void *arg)
 	struct held held;
 	struct pair pair;
 	bool late;
-	int err;
 
-	pair_open(&pair, rig, 4096);
-	buf_make(&near, rig, MEM_BASE, SZ_2M, &mode_pinned);
-	buf_open(&far, rig, c->kind, LEN);
-	/* its handler supplies base pages */
-	held_open(&held, c->holder, &far);
-	err = buf_reg(&far, c->mode, 0, LEN);
-	if (err)
-		fatal("register: %s", strerror(err));
+	/* the handler supplies base pages */
+	open_all(rig, c, &pair, &near, &far, &held);
 	is_errno(ibv_modify_mr_odp(far.mr, SZ_2M, c->mode->flags), 0, "2M alone");
 	flight_start(&waiting, &pair, c->op, &near, AT, &far, AT, N);
 	ok(held_waits(&held, later()), "the device faults");
@@ -211,11 +217,7 @@ static void accepted_meanwhile(struct rig *rig, const void *arg)
 	held_release(&held);
 	if (!flight_lands(&waiting, later(), &late, "what waited") && late)
 		_exit(0);
-	pair_close(&pair);
-	buf_dereg(&far);
-	held_close(&held);
-	buf_close(&far);
-	buf_close(&near);
+	close_all(&pair, &near, &far, &held);
 }
 
 /* ---- another process's fault waits ---- */
