@@ -699,11 +699,12 @@ static int mlx5r_mixed_restart(struct mlx5_ib_mr *mr, u64 sizes, unsigned int i,
 	return err;
 }
 
-/* What began with this number is done. */
+/* What began with this number is done, unless a later change has begun. */
 static void mlx5r_mixed_complete(struct mlx5_ib_mr *mr, unsigned int restart)
 {
 	mutex_lock(&mlx5r_mixed_umem(mr)->umem_mutex);
-	mr->odp_mixed->complete = restart;
+	if (restart == mr->odp_mixed->restarts)
+		mr->odp_mixed->complete = restart;
 	mutex_unlock(&mlx5r_mixed_umem(mr)->umem_mutex);
 }
 
