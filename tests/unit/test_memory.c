@@ -237,6 +237,7 @@ static void flags(void **state)
 	/* what the pool promised may be more than the control group may use */
 	gives(4 * M, 0, HUGEODP_MEMORY_DONTFORK, HUGEODP_MEMORY_HUGETLB, FAKE_2M);
 	assert_true(advised(POPULATE));
+	gives(4 * M, 0, HUGEODP_MEMORY_POPULATE, HUGEODP_MEMORY_HUGETLB, FAKE_2M);
 	sys.hugetlb_populate_err = EFAULT;
 	gives(4 * M, 0, 0, HUGEODP_MEMORY_THP, FAKE_2M);
 	sys.hugetlb_populate_err = EINVAL;
