@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import mmap
-import operator
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 

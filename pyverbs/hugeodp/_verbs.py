@@ -77,14 +77,11 @@ def _pd_handle(mr: PyverbsMR) -> int:
 
 
 def check_flags(flags: int) -> int:
-    """Refuse values that do not fit the C type instead of truncating them."""
-    if not 0 <= operator.index(flags) < 1 << 32:
-        raise HugeOdpError(errno.EINVAL, f"flags {flags:#x}")
-    return flags
+    return check_number(flags, 1 << 32, "flags")
 
 
 def check_number(value: int, limit: int, what: str) -> int:
-    """The same for others, from 0 up to, not including, the limit."""
+    """Refuse values that do not fit the C type instead of truncating them."""
     if not 0 <= operator.index(value) < limit:
         raise HugeOdpError(errno.EINVAL, f"{what} {value:#x}")
     return value
